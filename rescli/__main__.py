@@ -1,0 +1,3 @@
+from rescli.cli.app import main
+
+main()
