@@ -1,0 +1,83 @@
+"""Specs of the optimizers and schedules that rescli brings; torch arrives in ``build``."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal, Self
+
+from pydantic import Field, field_validator
+
+from rescli.optim.schedules import MultiStep, Warmup
+from rescli.spec.base import OptimizerSpec, ScheduleSpec, Spec
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer
+
+__all__ = ["MultiStepSpec", "SgdSpec", "WarmupSpec"]
+
+
+class SgdSpec(OptimizerSpec):
+    """Stochastic gradient descent with momentum (sections 3.4 and 4.2)."""
+
+    kind: Literal["sgd"] = "sgd"
+    lr: float = Field(0.1, gt=0, description="Base learning rate; the schedule multiplies it.")
+    momentum: float = Field(0.9, ge=0, lt=1, description="Share of the last step kept in the next.")
+    nesterov: bool = Field(False, description="Nesterov's form of momentum; the paper uses the plain one.")
+    weight_decay: float = Field(1e-4, ge=0, description="L2 penalty's factor, added to the gradient.")
+    decay: Literal["all", "weights"] = Field(
+        "all",
+        description="Who decays: all parameters, or conv and linear weights only; the paper does not say.",
+    )
+
+    def build(self, model: nn.Module) -> Optimizer:
+        from rescli.optim.sgd import sgd
+
+        return sgd(
+            model,
+            lr=self.lr,
+            momentum=self.momentum,
+            nesterov=self.nesterov,
+            weight_decay=self.weight_decay,
+            decay_weights_only=self.decay == "weights",
+        )
+
+
+class WarmupSpec(Spec):
+    """A smaller learning rate until the net has begun to learn (section 4.2, 110 layers)."""
+
+    factor: float = Field(0.1, gt=0, le=1, description="Share of the learning rate used during warm-up.")
+    until_train_error: float = Field(
+        80.0, gt=0, lt=100, description="Warm-up ends when a window's training error, in percent, is below."
+    )
+
+
+class MultiStepSpec(ScheduleSpec):
+    """Divide the learning rate at fixed iterations (section 4.2)."""
+
+    kind: Literal["multistep"] = "multistep"
+    milestones: tuple[int, ...] = Field(
+        (32000, 48000), description="Iterations at which the learning rate is multiplied by gamma."
+    )
+    gamma: float = Field(0.1, gt=0, le=1, description="What each milestone multiplies by.")
+    warmup: WarmupSpec | None = Field(None, description="The 110-layer net's warm-up; unset: none.")
+
+    @field_validator("milestones")
+    @classmethod
+    def _ascending(cls, milestones: tuple[int, ...]) -> tuple[int, ...]:
+        if any(later <= earlier for earlier, later in pairwise((0, *milestones))):
+            raise ValueError("milestones must be positive and ascending")
+        return milestones
+
+    def scaled(self, ratio: float) -> Self:
+        # Two milestones may fall on one iteration in a very short run: keep them apart.
+        scaled: list[int] = []
+        for milestone in self.milestones:
+            scaled.append(max(round(milestone * ratio), (scaled[-1] if scaled else 0) + 1))
+        return self.model_copy(update={"milestones": tuple(scaled)})
+
+    def build(self) -> MultiStep:
+        if self.warmup is None:
+            return MultiStep(self.milestones, self.gamma)
+        warmup = Warmup(self.warmup.factor, self.warmup.until_train_error)
+        return MultiStep(self.milestones, self.gamma, warmup)

@@ -1,0 +1,191 @@
+"""What every spec is: frozen data with typed keys, open to plugins where a key has a ``kind``.
+
+A spec describes; it does not compute. ``build()`` turns it into objects that know no spec, and
+imports torch only then, so a spec can be read, checked and printed without torch.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, SerializeAsAny, model_validator
+from pydantic_core import PydanticCustomError
+
+from rescli import registry
+from rescli.errors import RescliError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from torch import nn
+    from torch.optim import Optimizer
+
+    from rescli.data.image_set import ImageSet
+    from rescli.models.layout import Layout
+    from rescli.optim.schedules import Schedule
+
+__all__ = [
+    "BlockSpec",
+    "DatasetSpec",
+    "ModelSpec",
+    "OptimizerSpec",
+    "PluggedSpec",
+    "ScheduleSpec",
+    "Spec",
+    "plugged",
+]
+
+
+class Spec(BaseModel):
+    """Frozen, and refusing every key it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            for key in data:
+                if key not in cls.model_fields:
+                    raise PydanticCustomError(
+                        "unknown_key",
+                        "unknown key",
+                        {
+                            "key": str(key),
+                            "allowed": sorted(cls.model_fields),
+                            "nearest": nearest(str(key), cls.model_fields),
+                        },
+                    )
+        return data
+
+
+class PluggedSpec(Spec):
+    """A spec chosen by its ``kind``, the name under which its class is registered."""
+
+    kind: str
+    group: ClassVar[str]
+    """The registry group that its kinds come from."""
+
+
+class ModelSpec(PluggedSpec, ABC):
+    """A network. Group ``rescli.models``."""
+
+    group = "models"
+
+    @classmethod
+    def complete(cls, given: dict[str, Any], *, image_size: int) -> dict[str, Any]:
+        """``given`` plus every value that follows from the image size, so the spec says it all."""
+        return given
+
+    def check(self, *, image_size: int) -> None:
+        """Raise ValueError, saying why and naming neighbours, if the net cannot take such images."""
+
+    @property
+    def name(self) -> str:
+        """What people call it, ``resnet-56``; names runs and figures."""
+        return self.kind
+
+    def layout(self, *, num_classes: int, image_size: int) -> Layout | None:
+        """Its layers as numbers (no torch), for the plan's estimate; None where unknown."""
+        return None
+
+    @abstractmethod
+    def build(self, *, num_classes: int, image_size: int, seed: int) -> nn.Module:
+        """The initialised net on the CPU: images float (N, 3, H, W) -> logits (N, num_classes)."""
+
+
+class BlockSpec(PluggedSpec, ABC):
+    """A residual block. Group ``rescli.blocks``."""
+
+    group = "blocks"
+    expansion: ClassVar[int] = 1
+    """Output channels of the block per channel of its inner 3x3 convolution."""
+
+    @abstractmethod
+    def build(self, *, stride_on: str) -> Callable[..., nn.Module]:
+        """A factory ``(in_channels, out_channels, stride, shortcut) -> Module``.
+
+        ``shortcut`` is a module, or None in a plain net; the block maps (N, C_in, H, W) to
+        (N, C_out, ceil(H / stride), ceil(W / stride)).
+        """
+
+
+class DatasetSpec(PluggedSpec, ABC):
+    """A labelled image set with its splits. Group ``rescli.datasets``."""
+
+    group = "datasets"
+
+    @property
+    @abstractmethod
+    def image_size(self) -> int:
+        """Side of the square training images, in pixels."""
+
+    @property
+    @abstractmethod
+    def num_classes(self) -> int: ...
+
+    @property
+    @abstractmethod
+    def sizes(self) -> dict[str, int]:
+        """Number of images in ``train``, ``val`` and ``test``."""
+
+    @abstractmethod
+    def build(self, data_root: Path | None, splits: tuple[str, ...]) -> dict[str, ImageSet]:
+        """Read the named splits and no other. ``data_root`` None: RESCLI_DATA, else the cache.
+
+        Raises:
+            DataError: files missing or damaged.
+        """
+
+
+class OptimizerSpec(PluggedSpec, ABC):
+    """What turns gradients into steps. Group ``rescli.optimizers``."""
+
+    group = "optimizers"
+    lr: float
+    """Base learning rate; the schedule multiplies it."""
+
+    @abstractmethod
+    def build(self, model: nn.Module) -> Optimizer: ...
+
+
+class ScheduleSpec(PluggedSpec, ABC):
+    """The learning rate's course. Group ``rescli.schedules``."""
+
+    group = "schedules"
+
+    def scaled(self, ratio: float) -> Self:
+        """The same course in ``ratio`` times as many iterations."""
+        return self
+
+    @abstractmethod
+    def build(self) -> Schedule:
+        """Pure functions of the step and the trigger state; no torch."""
+
+
+def plugged(base: type[PluggedSpec]) -> Any:
+    """The annotation of a field that holds any registered kind of ``base``.
+
+    The value may be a spec, a mapping with ``kind``, or the kind alone as a string.
+    """
+
+    def resolve(value: Any) -> Any:
+        if isinstance(value, str):
+            value = {"kind": value}
+        if not isinstance(value, Mapping):
+            return value
+        kind = value.get("kind")
+        if not isinstance(kind, str):
+            raise PydanticCustomError(
+                "no_kind", "needs a kind, one of {known}", {"known": ", ".join(registry.names(base.group))}
+            )
+        try:
+            spec_class = registry.load(base.group, kind)
+        except RescliError as error:
+            raise PydanticCustomError("unknown_kind", "{reason}", {"reason": str(error)}) from error
+        return spec_class.model_validate(dict(value))
+
+    return SerializeAsAny[Annotated[base, BeforeValidator(resolve)]]  # type: ignore[misc, valid-type]

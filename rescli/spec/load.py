@@ -1,0 +1,176 @@
+"""From a preset or a file, flags and ``--set`` pairs to one validated RunSpec."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from rescli.errors import SpecError, UnknownNameError
+from rescli.spec.run import RunSpec
+
+__all__ = [
+    "find_preset",
+    "load_spec",
+    "parse_override",
+    "preset_names",
+    "preset_text",
+    "read_preset",
+    "spec_from_dict",
+]
+
+
+def preset_names() -> list[str]:
+    """Names of the shipped presets, ``cifar10/resnet-20`` and so on, sorted."""
+    root = _preset_root()
+    return sorted(path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.toml"))
+
+
+def find_preset(name: str) -> Path:
+    """The file of a shipped preset, or of a path ending in ``.toml``.
+
+    Raises:
+        UnknownNameError: no such preset; names the nearest.
+        SpecError: no such file.
+    """
+    if name.endswith(".toml"):
+        path = Path(name)
+        if not path.is_file():
+            raise SpecError(f"no such spec file: {name}", hint="rescli presets   lists the shipped ones")
+        return path
+    known = preset_names()
+    if name not in known:
+        raise UnknownNameError("preset", name, known, hint="rescli presets show NAME   prints one")
+    return _preset_root() / f"{name}.toml"
+
+
+def preset_text(name: str) -> str:
+    """The preset's file as it stands, comments included."""
+    path = find_preset(name)
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"cannot read {path}: {error}") from error
+
+
+def read_preset(name: str) -> dict[str, Any]:
+    """The preset's keys laid over those of its ``base``, if it names one.
+
+    Raises:
+        SpecError: not TOML, or the base names a base itself.
+    """
+    table = _read_toml(name)
+    base_name = table.pop("base", None)
+    if base_name is None:
+        return table
+    base = _read_toml(str(base_name))
+    if "base" in base:
+        raise SpecError(
+            f"preset {name!r} has base {base_name!r}, which has a base itself; one level is allowed."
+        )
+    return _overlay(base, table)
+
+
+def parse_override(pair: str) -> tuple[str, Any]:
+    """``"optimizer.lr=0.05"`` -> ``("optimizer.lr", 0.05)``; values are TOML, else plain strings.
+
+    Raises:
+        SpecError: there is no ``=``.
+    """
+    key, equals, text = pair.partition("=")
+    if not equals or not key.strip():
+        raise SpecError(f"--set {pair!r} is not KEY=VALUE.", hint="for example --set optimizer.lr=0.05")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    return key.strip(), value
+
+
+def load_spec(preset: str, overrides: Iterable[tuple[str, Any]] = ()) -> RunSpec:
+    """The preset (or ``.toml`` file) with dotted-key overrides, validated once.
+
+    Raises:
+        SpecError: an unknown key or an impossible value, each with its path.
+    """
+    table = read_preset(preset)
+    for key, value in overrides:
+        _set(table, key.split("."), value)
+    return spec_from_dict(table)
+
+
+def spec_from_dict(table: Mapping[str, Any]) -> RunSpec:
+    """Validate plain values as a RunSpec, with rescli's own errors."""
+    try:
+        return RunSpec.model_validate(dict(table))
+    except ValidationError as error:
+        raise SpecError(_explain(error), hint="rescli presets show NAME   prints every key") from error
+
+
+def _read_toml(name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(preset_text(name))
+    except tomllib.TOMLDecodeError as error:
+        raise SpecError(f"{find_preset(name)} is not TOML: {error}") from error
+
+
+def _overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = _lay_section(below, value) if isinstance(value, Mapping) else value
+    return merged
+
+
+def _lay_section(below: Any, value: Mapping[str, Any]) -> dict[str, Any]:
+    # Another kind has other keys: the section is replaced, not mixed.
+    if not isinstance(below, Mapping) or value.get("kind", below.get("kind")) != below.get("kind"):
+        return dict(value)
+    return _overlay(below, value)
+
+
+def _set(table: dict[str, Any], path: list[str], value: Any) -> None:
+    head, *rest = path
+    if not rest:
+        table[head] = value
+        return
+    below = table.get(head)
+    # A section given by its kind alone, such as dataset = "shapes", opens up to hold a key.
+    section = {"kind": below} if isinstance(below, str) else dict(below) if isinstance(below, Mapping) else {}
+    table[head] = section
+    _set(section, rest, value)
+
+
+def _explain(error: ValidationError) -> str:
+    return "; ".join(_explain_one(dict(line)) for line in error.errors(include_url=False))
+
+
+def _explain_one(line: dict[str, Any]) -> str:
+    path = [str(part) for part in line["loc"]]
+    context = line.get("ctx", {})
+    if line["type"] == "unknown_key":
+        where = ".".join([*path, context["key"]])
+        guess = ".".join([*path, context["nearest"]]) if context["nearest"] else None
+        text = f"{where}: unknown key; allowed here: {', '.join(context['allowed'])}."
+        return f"{text} Did you mean {guess}?" if guess else text
+    where = ".".join(path) or "spec"
+    message = line["msg"].removeprefix("Value error, ")
+    if line["type"] == "missing":
+        return f"{where}: is required."
+    given = line["input"]
+    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool | list) else ""
+    return f"{where}: {message}{shown}"
+
+
+def _preset_root() -> Path:
+    """``presets/`` of a checkout, so that edits count at once, else the copy inside the wheel."""
+    package = Path(__file__).resolve().parent.parent
+    checkout = package.parent / "presets"
+    return (
+        checkout
+        if (package.parent / "pyproject.toml").is_file() and checkout.is_dir()
+        else package / "presets"
+    )

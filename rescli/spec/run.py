@@ -1,0 +1,155 @@
+"""RunSpec: everything that decides a run's result, in one frozen, printable, hashable record."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from rescli import registry
+from rescli.errors import RescliError
+from rescli.spec.base import DatasetSpec, ModelSpec, OptimizerSpec, ScheduleSpec, Spec, plugged
+
+__all__ = [
+    "AugmentSpec",
+    "CheckpointSpec",
+    "DataSpec",
+    "EvaluationSpec",
+    "MetricsSpec",
+    "Precision",
+    "RunSpec",
+]
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+
+class AugmentSpec(Spec):
+    """Training augmentation of 32x32 images (section 4.2)."""
+
+    pad: int = Field(4, ge=0, le=32, description="Zero pixels added on each side before the random crop.")
+    flip: bool = Field(True, description="Crop the image or, with probability 1/2, its mirror image.")
+
+
+class DataSpec(Spec):
+    """Which images, how they are normalised, augmented and batched."""
+
+    dataset: plugged(DatasetSpec) = Field(description="The image set and its split.")  # type: ignore[valid-type]
+    batch_size: int = Field(256, ge=1, description="Images per iteration.")
+    normalization: Literal["per-pixel-mean", "per-channel"] = Field(
+        "per-pixel-mean", description="What is subtracted, computed on the training part alone."
+    )
+    augment: AugmentSpec = Field(AugmentSpec(), description="Random crops and flips of the training images.")
+
+
+class EvaluationSpec(Spec):
+    """When the validation error is measured."""
+
+    every: int = Field(1000, ge=1, description="Iterations between evaluations on the validation part.")
+
+
+class CheckpointSpec(Spec):
+    """When the state for resume is written."""
+
+    every: int = Field(1000, ge=1, description="Iterations between saved states.")
+
+
+class MetricsSpec(Spec):
+    """When training loss and error are read from the device."""
+
+    every: int = Field(
+        50,
+        ge=1,
+        description="Iterations per window of training loss and error; a warm-up's end is read off it.",
+    )
+
+
+class RunSpec(Spec):
+    """One training run, whole: two runs with equal specs on one machine end with equal bits."""
+
+    model: plugged(ModelSpec) = Field(description="The network.")  # type: ignore[valid-type]
+    data: DataSpec
+    optimizer: plugged(OptimizerSpec)  # type: ignore[valid-type]
+    schedule: plugged(ScheduleSpec)  # type: ignore[valid-type]
+    iterations: int = Field(64000, ge=1, description="Training iterations, one batch each.")
+    seed: int = Field(
+        0, ge=0, lt=2**63, description="Decides initial weights, order of images, crops and flips."
+    )
+    precision: Precision = Field(
+        "auto", description="Of the convolutions; auto is bf16 where the device has it, else fp32."
+    )
+    evaluation: EvaluationSpec = EvaluationSpec()
+    checkpoint: CheckpointSpec = CheckpointSpec()
+    metrics: MetricsSpec = MetricsSpec()
+    scaled_from: int | None = Field(
+        None,
+        ge=1,
+        description="Iterations of the schedule that a budget shortened in proportion; unset otherwise.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_model(cls, given: Any) -> Any:
+        """Write down what the model leaves to the image size, so that the spec says it all."""
+        if not isinstance(given, Mapping):
+            return given
+        model, image_size = given.get("model"), _image_size(given.get("data"))
+        if isinstance(model, str):
+            model = {"kind": model}
+        if not isinstance(model, Mapping) or not isinstance(model.get("kind"), str) or image_size is None:
+            return given
+        try:
+            model_class = registry.load("models", model["kind"])
+        except RescliError:
+            return given  # the field's own validation says what is wrong, and where
+        return {**given, "model": model_class.complete(dict(model), image_size=image_size)}
+
+    @model_validator(mode="after")
+    def _model_fits_images(self) -> Self:
+        self.model.check(image_size=self.data.dataset.image_size)
+        return self
+
+    @property
+    def name(self) -> str:
+        """Short and readable: ``cifar10-resnet-20-seed0``."""
+        return f"{self.data.dataset.kind}-{self.model.name}-seed{self.seed}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, keys in the order of the fields, unset keys left out."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+    def fingerprint(self) -> str:
+        """sha256 hex digest of the spec's canonical JSON: equal for equal specs only."""
+        canonical = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def scaled(self, iterations: int) -> Self:
+        """The same course in ``iterations`` iterations: every point of it moves in proportion."""
+        ratio = iterations / self.iterations
+        changed = {
+            "iterations": iterations,
+            "schedule": self.schedule.scaled(ratio),
+            "evaluation": EvaluationSpec(every=_scaled(self.evaluation.every, ratio)),
+            "checkpoint": CheckpointSpec(every=_scaled(self.checkpoint.every, ratio)),
+            "metrics": MetricsSpec(every=min(self.metrics.every, _scaled(self.evaluation.every, ratio))),
+            "scaled_from": self.scaled_from or self.iterations,
+        }
+        return self.model_copy(update=changed)
+
+
+def _scaled(count: int, ratio: float) -> int:
+    return max(1, round(count * ratio))
+
+
+def _image_size(data: Any) -> int | None:
+    """Side of the images of a raw ``data`` section; None where it does not validate."""
+    if isinstance(data, DataSpec):
+        return int(data.dataset.image_size)
+    if not isinstance(data, Mapping):
+        return None
+    try:
+        return int(DataSpec.model_validate(dict(data)).dataset.image_size)
+    except ValidationError:
+        return None

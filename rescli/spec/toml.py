@@ -1,0 +1,43 @@
+"""A spec as TOML text: the standard library reads TOML but does not write it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["to_toml"]
+
+
+def to_toml(table: Mapping[str, Any], *, comments: Mapping[str, str] | None = None, _path: str = "") -> str:
+    """TOML of nested mappings of strings, booleans, numbers and flat lists of those.
+
+    comments: dotted key -> text, written behind the value. Reading the text back with ``tomllib``
+    gives an equal mapping.
+    """
+    comments = comments or {}
+    values = {key: value for key, value in table.items() if not isinstance(value, Mapping)}
+    tables = {key: value for key, value in table.items() if isinstance(value, Mapping)}
+    lines = []
+    for key, value in values.items():
+        comment = comments.get(f"{_path}.{key}" if _path else key)
+        lines.append(f"{_key(key)} = {_value(value)}" + (f"  # {comment}" if comment else "") + "\n")
+    head = f"[{_path}]\n" if _path and (values or not tables) else ""
+    blocks = ["".join([head, *lines])] if head or lines else []
+    for key, sub in tables.items():
+        blocks.append(to_toml(sub, comments=comments, _path=f"{_path}.{_key(key)}" if _path else _key(key)))
+    return "\n".join(blocks)
+
+
+def _key(key: str) -> str:
+    bare = key.replace("-", "").replace("_", "")
+    return key if bare.isascii() and bare.isalnum() else _value(key)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    if isinstance(value, str):
+        # A JSON string is a TOML basic string, but for DEL, which TOML wants escaped.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return json.dumps(value)
