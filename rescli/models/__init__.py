@@ -1,0 +1,1 @@
+"""The networks. Importing this package imports no torch: ``specs`` and ``naming`` need none."""
