@@ -1,0 +1,82 @@
+"""Batches from a set that lies on the device whole: nothing waits for the host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from rescli.data.augment import PaddedImages, crop_flip_normalize, crop_flip_parameters
+from rescli.data.image_set import ImageSet
+from rescli.data.normalization import Normalization
+from rescli.data.order import SampleOrder
+
+__all__ = ["DeviceLoader", "eval_batches"]
+
+
+class DeviceLoader:
+    """Augmented training batches; ``batch(step)`` is a pure function of the step.
+
+    The padded uint8 set stays on ``device`` (216 MB for 45k CIFAR images). ``pad=0, flip=False``
+    turns the augmentation off.
+    """
+
+    def __init__(
+        self,
+        image_set: ImageSet,
+        normalization: Normalization,
+        *,
+        batch_size: int,
+        seed: int,
+        device: torch.device | str,
+        pad: int,
+        flip: bool,
+    ) -> None:
+        """Raises ValueError where the set is empty or of another size than the mean image."""
+        self.batch_size = batch_size
+        self.num_images = len(image_set)
+        self.seed = seed
+        self.pad = pad
+        self.flip = flip
+        self.order = SampleOrder(self.num_images, batch_size=batch_size, seed=seed, device=device)
+        self._images = PaddedImages.from_images(image_set.images_NHWC, normalization, pad=pad, device=device)
+        self._labels_N = image_set.labels_N.to(device)
+
+    def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """``(images_NCHW, labels_B)`` of the step: float32 in channels-last, and int64.
+
+        On CUDA the host only queues work; it uploads the sample order once per epoch.
+
+        Raises:
+            ValueError: the step is negative.
+        """
+        return self.gather(*self.order.batch(step))
+
+    def gather(self, indices_B: torch.Tensor, slots_B: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The batch of given images and slots (int64 on the device); fit for a CUDA graph."""
+        dy, dx, flip = crop_flip_parameters(slots_B, seed=self.seed, pad=self.pad)
+        images = crop_flip_normalize(self._images, indices_B, dy, dx, flip if self.flip else None)
+        return images, self._labels_N.index_select(0, indices_B)
+
+
+def eval_batches(
+    image_set: ImageSet,
+    normalization: Normalization,
+    *,
+    batch_size: int,
+    device: torch.device | str,
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """The set once, in order, unaugmented: ``(images_NCHW, labels_B)``; the last batch may be smaller.
+
+    The uint8 set is uploaded whole before the first batch (31 MB for CIFAR's test set).
+
+    Raises:
+        ValueError: a batch size below 1, or a mean image of another size.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    images_NHWC = image_set.images_NHWC.to(device)
+    labels_N = image_set.labels_N.to(device)
+    for start in range(0, len(image_set), batch_size):
+        end = start + batch_size
+        yield normalization.apply(images_NHWC[start:end]), labels_N[start:end]
