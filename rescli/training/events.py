@@ -1,0 +1,90 @@
+"""What ``fit`` yields. Events carry host values only; a sink that reads them never waits for the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+__all__ = [
+    "CheckpointDue",
+    "EvalDone",
+    "EvalResult",
+    "Event",
+    "FitDone",
+    "MetricsReady",
+    "Sink",
+    "StepDone",
+    "Stopped",
+]
+
+
+@dataclass(frozen=True)
+class EvalResult:
+    """Exact figures of one pass over a split; errors in percent, loss the mean cross-entropy in nats."""
+
+    num_images: int
+    top1_error: float
+    top5_error: float
+    loss: float
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """An iteration was handed to the device. ``step`` counts finished iterations."""
+
+    step: int
+    lr: float
+
+
+@dataclass(frozen=True)
+class MetricsReady:
+    """Training figures over the window of iterations that ends at ``step``.
+
+    loss: mean over the window. top1_error: percent, on augmented images, while the net changed.
+    train_seconds: spent training since the start of the run, evaluation excluded.
+    """
+
+    step: int
+    epoch: float
+    lr: float
+    loss: float
+    top1_error: float
+    num_images: int
+    images_per_second: float
+    train_seconds: float
+
+
+@dataclass(frozen=True)
+class EvalDone:
+    """The validation part was evaluated; ``best`` if its error is the lowest so far (ties: the earlier)."""
+
+    step: int
+    epoch: float
+    result: EvalResult
+    best: bool
+
+
+@dataclass(frozen=True)
+class CheckpointDue:
+    """The state must be saved now; ``fit`` rests while a sink writes."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """Asked to stop before the end; the state was saved."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class FitDone:
+    """All iterations are done and saved."""
+
+    step: int
+
+
+Event = StepDone | MetricsReady | EvalDone | CheckpointDue | Stopped | FitDone
+
+Sink = Callable[[Event], None]

@@ -1,0 +1,165 @@
+"""The training loop. It computes and yields; whoever iterates prints, logs and saves."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from rescli.errors import DivergedError
+from rescli.optim.schedules import Observation
+from rescli.plan import TrainPlan
+from rescli.training.events import (
+    CheckpointDue,
+    EvalDone,
+    EvalResult,
+    Event,
+    FitDone,
+    MetricsReady,
+    StepDone,
+    Stopped,
+)
+from rescli.training.state import TrainState
+
+__all__ = ["Engine", "fit"]
+
+
+class Engine(Protocol):
+    """Advances the state that it was made for."""
+
+    name: str
+
+    def advance(self, lr: float) -> None: ...
+
+
+def fit(
+    state: TrainState,
+    engine: Engine,
+    plan: TrainPlan,
+    *,
+    evaluate: Callable[[nn.Module], EvalResult],
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Event]:
+    """Train from ``state.step`` to the end of the plan.
+
+    evaluate: figures of the validation part. should_stop: asked before every iteration; when it says
+    yes, the state is saved and ``Stopped`` ends the events.
+
+    Raises:
+        DivergedError: a loss or a parameter is no longer finite; nothing is saved from then on.
+    """
+    clock = _Clock(state)
+    while state.step < plan.total_steps:
+        if should_stop():
+            _check_finite(state, plan)
+            yield CheckpointDue(state.step)
+            yield Stopped(state.step)
+            return
+        lr = plan.lr(state.step, state.trigger)
+        engine.advance(lr)
+        step = state.step
+        yield StepDone(step, lr)
+        if plan.reads_metrics(step):
+            metrics = _read_window(state, plan, lr, clock)
+            observation = Observation(step, train_error=metrics.top1_error)
+            state.trigger = plan.schedule.observe(state.trigger, observation)
+            yield metrics
+        if plan.evaluates(step):
+            _check_finite(state, plan)
+            clock.pause()
+            result = evaluate(state.model)
+            clock.resume()
+            best = state.best_val_error is None or result.top1_error < state.best_val_error
+            if best:
+                state.best_val_error, state.best_step = result.top1_error, step
+            observation = Observation(step, val_error=result.top1_error)
+            state.trigger = plan.schedule.observe(state.trigger, observation)
+            yield EvalDone(step, plan.epoch(step), result, best)
+        if plan.saves(step):
+            _check_finite(state, plan)
+            clock.pause()
+            yield CheckpointDue(step)
+            clock.resume()
+    yield FitDone(state.step)
+
+
+class _Clock:
+    """Adds to ``state.train_seconds`` what passes between resume and pause."""
+
+    def __init__(self, state: TrainState) -> None:
+        self._state = state
+        self._since = time.perf_counter()
+        self.window_seconds = 0.0
+
+    def pause(self) -> None:
+        now = time.perf_counter()
+        self._state.train_seconds += now - self._since
+        self.window_seconds += now - self._since
+        self._since = now
+
+    def resume(self) -> None:
+        self._since = time.perf_counter()
+
+    def end_window(self) -> float:
+        """Seconds of training since the last window ended."""
+        self.pause()
+        seconds, self.window_seconds = self.window_seconds, 0.0
+        return seconds
+
+
+def _read_window(state: TrainState, plan: TrainPlan, lr: float, clock: _Clock) -> MetricsReady:
+    rows = _losses_and_correct(state, plan)  # the one place of the loop that waits for the device
+    seconds = clock.end_window()
+    num_images = len(rows) * plan.batch_size
+    correct = sum(int(count) for _, count in rows)
+    state.window_start = state.step
+    return MetricsReady(
+        step=state.step,
+        epoch=plan.epoch(state.step),
+        lr=lr,
+        loss=math.fsum(loss for loss, _ in rows) / len(rows),
+        top1_error=100 * (1 - correct / num_images),
+        num_images=num_images,
+        images_per_second=num_images / seconds if seconds > 0 else 0.0,
+        train_seconds=state.train_seconds,
+    )
+
+
+def _losses_and_correct(state: TrainState, plan: TrainPlan) -> list[list[float]]:
+    rows: list[list[float]] = state.ring[: state.window_length].tolist()
+    for offset, (loss, _) in enumerate(rows):
+        if not math.isfinite(loss):
+            raise _diverged(state.window_start + offset + 1, loss, state, plan)
+    return rows
+
+
+def _check_finite(state: TrainState, plan: TrainPlan) -> None:
+    """Nothing that is not finite may be saved or evaluated: look at the losses, then the weights."""
+    _losses_and_correct(state, plan)
+    norms = torch._foreach_norm(list(state.model.parameters()), ord=float("inf"))
+    largest = torch.stack(norms).max().item()
+    if not math.isfinite(largest):
+        raise _diverged(state.step, largest, state, plan)
+
+
+def _diverged(step: int, value: float, state: TrainState, plan: TrainPlan) -> DivergedError:
+    lr = plan.lr(step - 1, state.trigger)
+    return DivergedError(
+        f"training diverged: the loss or a weight is {value} at iteration {step} (lr {lr:g}).",
+        hint=_likely_cause(lr, step),
+    )
+
+
+def _likely_cause(lr: float, step: int) -> str:
+    if lr > 0.5:
+        return f"the learning rate {lr:g} is far above the paper's 0.1: try --set optimizer.lr=0.1"
+    if step <= 1000:
+        return (
+            "it blew up early: try a smaller learning rate (--set optimizer.lr=0.01), "
+            "or warm up (--set schedule.warmup.factor=0.1)"
+        )
+    return "try --precision fp32 to rule out rounding, then a smaller learning rate (--set optimizer.lr=0.05)"

@@ -1,0 +1,89 @@
+"""Which precision the convolutions run in, and what it needs."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+
+from rescli.errors import UsageError
+
+__all__ = ["Numerics", "choose_device", "choose_precision"]
+
+FP16_LOSS_SCALE = 128.0
+"""Static, so that nothing waits for the host; batch norm keeps the gradients of these nets in range."""
+
+
+@dataclass(frozen=True)
+class Numerics:
+    """Parameters, momentum, batch-norm statistics, logits and loss are fp32 throughout."""
+
+    device: torch.device
+    precision: str
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """The context in which a forward pass runs."""
+        if self.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(
+            self.device.type, dtype={"bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
+        )
+
+    @property
+    def loss_scale(self) -> float:
+        return FP16_LOSS_SCALE if self.precision == "fp16" else 1.0
+
+
+def choose_device(requested: str) -> torch.device:
+    """``auto`` takes CUDA, then MPS, then the CPU.
+
+    Raises:
+        UsageError: not a device's name, or this machine has no such device.
+    """
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if requested == "auto":
+        return torch.device(next(name for name, there in available.items() if there))
+    try:
+        device = torch.device(requested)
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type not in available:
+        raise UsageError(
+            f"unknown device {requested!r}; known: auto, {', '.join(available)}, or cuda:1 and so on."
+        )
+    if not available[device.type] or (
+        device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()
+    ):
+        there = ", ".join(name for name, is_there in available.items() if is_there)
+        raise UsageError(
+            f"device {requested!r} is not available here; there is: {there}.", hint="--device auto"
+        )
+    return device
+
+
+def choose_precision(requested: str, device: torch.device) -> str:
+    """``auto`` is bf16 where the hardware multiplies bf16, else fp32.
+
+    Raises:
+        UsageError: fp16 where there is no CUDA device.
+    """
+    if requested == "fp16" and device.type != "cuda":
+        raise UsageError(
+            f"precision fp16 needs a CUDA device; {device.type} has bf16 and fp32.", hint="--precision auto"
+        )
+    if requested != "auto":
+        return requested
+    return "bf16" if _multiplies_bf16(device) else "fp32"
+
+
+def _multiplies_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu":
+        # Private names: absent in some versions of torch, which then counts as no.
+        probes = (
+            getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        )
+        return any(probe() for probe in probes if probe is not None)
+    return False

@@ -1,0 +1,39 @@
+"""One training step: forward, loss, backward, update. Nothing here waits for the device."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from rescli.training.precision import Numerics
+
+__all__ = ["train_step"]
+
+
+def train_step(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    images_NCHW: torch.Tensor,
+    labels_N: torch.Tensor,
+    *,
+    numerics: Numerics,
+) -> torch.Tensor:
+    """Update the model once.
+
+    Returns:
+        float32 (2,) on the device: the mean loss and the number of correct images, both of the
+        net as it was before the update.
+    """
+    with numerics.autocast():
+        logits_NK = model(images_NCHW)
+    loss = F.cross_entropy(logits_NK.float(), labels_N)
+    (loss * numerics.loss_scale if numerics.loss_scale != 1 else loss).backward()  # type: ignore[no-untyped-call]
+    if numerics.loss_scale != 1:
+        gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        torch._foreach_mul_(gradients, 1 / numerics.loss_scale)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    with torch.no_grad():
+        correct = (logits_NK.argmax(1) == labels_N).sum()
+        return torch.stack((loss.detach(), correct.to(loss.dtype)))
