@@ -1,0 +1,60 @@
+"""Pictures of runs, by matplotlib without a window."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+__all__ = ["curves_png"]
+
+MAX_POINTS = 200
+"""Training windows are averaged down to this many points: the curve, not its noise, is what is read."""
+
+
+def curves_png(rows: Sequence[Mapping[str, Any]], *, title: str) -> bytes:
+    """A PNG as Figure 6: training error dashed, validation error bold, against iterations.
+
+    rows: of metrics.jsonl, in order; errors in percent.
+    """
+    figure = Figure(figsize=(6.4, 4.4), dpi=150, layout="constrained")
+    axes = figure.add_subplot()
+    train = _thinned([(row["iteration"], row["top1_error"]) for row in rows if row["event"] == "train"])
+    val = [(row["iteration"], row["top1_error"]) for row in rows if row["event"] == "val"]
+    marker = "o" if len(val) < 3 else None
+    axes.plot(*_columns(train), linestyle="--", linewidth=1.2, color="#d1495b", label="train")
+    axes.plot(*_columns(val), linewidth=2.4, color="#1d4e89", marker=marker, label="val")
+    axes.set(title=title, xlabel="iterations", ylabel="error (%)", xlim=(0, None))
+    axes.set_ylim(0, _upper_limit([error for _, error in train[len(train) // 20 :] + val]))
+    axes.xaxis.set_major_formatter(FuncFormatter(_short_count))
+    axes.grid(alpha=0.25)
+    axes.legend(frameon=False)
+    if val:
+        axes.annotate(f"{val[-1][1]:.2f} %", val[-1], xytext=(-4, 8), textcoords="offset points", ha="right")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def _columns(points: Sequence[tuple[int, float]]) -> tuple[list[int], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]
+
+
+def _thinned(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    per_point = -(-len(points) // MAX_POINTS)
+    if per_point <= 1:
+        return points
+    groups = [points[start : start + per_point] for start in range(0, len(points), per_point)]
+    return [(group[-1][0], sum(error for _, error in group) / len(group)) for group in groups]
+
+
+def _upper_limit(errors: Sequence[float]) -> float:
+    """Room for the curves, and never a picture in which 1 % looks like a lot."""
+    return min(100.0, max([20.0, *(1.08 * error for error in errors)]))
+
+
+def _short_count(value: float, _position: int) -> str:
+    return f"{value / 1000:g}k" if value >= 10000 else f"{value:g}"

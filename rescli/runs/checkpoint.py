@@ -1,0 +1,139 @@
+"""A checkpoint: one safetensors file that eval, export and people need nothing beside.
+
+Tensors: the model's state dict under its own names. Metadata, each value JSON: ``spec``,
+``normalization``, ``class_names``, ``iteration``, ``selection`` (last or best-val), ``results`` by split,
+``data`` (fingerprints), ``precision``, ``rescli_version``, ``format_version``.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import nn
+
+from rescli import __version__
+from rescli.data.normalization import Normalization
+from rescli.errors import CheckpointError, RescliError
+from rescli.runs.files import write_atomically
+from rescli.spec.load import spec_from_dict
+from rescli.spec.run import RunSpec
+
+__all__ = ["FORMAT_VERSION", "Checkpoint", "read_tensors"]
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """Weights with everything needed to use them.
+
+    tensors: the state dict, on the CPU. results: per split, errors in percent.
+    """
+
+    tensors: dict[str, torch.Tensor]
+    spec: RunSpec
+    normalization: Normalization
+    class_names: tuple[str, ...]
+    iteration: int
+    selection: str
+    results: dict[str, Any]
+    data: dict[str, Any]
+    precision: str
+
+    def write(self, path: Path) -> None:
+        """Replace ``path`` atomically.
+
+        Raises:
+            CheckpointError: it cannot be written; what stood there is untouched.
+        """
+        metadata = {
+            "format_version": FORMAT_VERSION,
+            "rescli_version": __version__,
+            "spec": self.spec.to_dict(),
+            "normalization": self.normalization.to_json(),
+            "class_names": self.class_names,
+            "iteration": self.iteration,
+            "selection": self.selection,
+            "results": self.results,
+            "data": self.data,
+            "precision": self.precision,
+        }
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
+        write_atomically(path, save(tensors, {key: json.dumps(value) for key, value in metadata.items()}))
+
+    @classmethod
+    def read(cls, path: Path) -> Checkpoint:
+        """Raises:
+        CheckpointError: missing, truncated, of another format, without rescli's metadata, or with
+            weights that are not finite.
+        """
+        tensors, texts = read_tensors(path)
+        if "spec" not in texts or "format_version" not in texts:
+            raise CheckpointError(
+                f"{path} holds tensors but no rescli spec, so nobody can say which network they belong to."
+            )
+        try:
+            metadata = {key: json.loads(texts[key]) for key in texts if key != "format"}
+            if metadata["format_version"] != FORMAT_VERSION:
+                raise CheckpointError(
+                    f"{path} has format {metadata['format_version']}; this rescli reads {FORMAT_VERSION}.",
+                    hint="pip install --upgrade rescli",
+                )
+            checkpoint = cls(
+                tensors=tensors,
+                spec=spec_from_dict(metadata["spec"]),
+                normalization=Normalization.from_json(metadata["normalization"]),
+                class_names=tuple(metadata["class_names"]),
+                iteration=int(metadata["iteration"]),
+                selection=str(metadata["selection"]),
+                results=dict(metadata["results"]),
+                data=dict(metadata["data"]),
+                precision=str(metadata["precision"]),
+            )
+        except CheckpointError:
+            raise
+        except (KeyError, TypeError, ValueError, RescliError) as error:
+            raise CheckpointError(
+                f"{path}: its metadata is damaged: {type(error).__name__}: {error}"
+            ) from error
+        for name, tensor in tensors.items():
+            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+                raise CheckpointError(f"{path}: tensor {name} holds numbers that are not finite.")
+        return checkpoint
+
+    def build_model(self) -> nn.Module:
+        """The network with these weights, on the CPU, in evaluation mode.
+
+        Raises:
+            CheckpointError: a tensor is missing, too many, or of another shape.
+        """
+        dataset = self.spec.data.dataset
+        model: nn.Module = self.spec.model.build(
+            num_classes=len(self.class_names), image_size=dataset.image_size, seed=self.spec.seed
+        )
+        try:
+            model.load_state_dict(self.tensors, strict=True)
+        except RuntimeError as error:
+            raise CheckpointError(f"the weights do not fit {self.spec.model.name}: {error}") from error
+        return model.eval()
+
+
+def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Tensors on the CPU and metadata of any safetensors file. Nothing in it is executed.
+
+    Raises:
+        CheckpointError: missing, unreadable, truncated, or not safetensors.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"no such checkpoint: {path}", hint="a run keeps them in RUN_DIR/checkpoints/")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is not a whole safetensors file: {error}") from error

@@ -1,0 +1,111 @@
+"""The life of a run from its parts to its record; the command line and notebooks call it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rescli.errors import DivergedError, Interrupted, UsageError
+from rescli.plan import make_plan
+from rescli.runs.assemble import Assembly, assemble
+from rescli.runs.metrics_log import MetricsLog
+from rescli.runs.recorder import RunRecorder
+from rescli.runs.resume import SavedState, load_state
+from rescli.runs.rundir import RunDir
+from rescli.spec.run import RunSpec
+from rescli.training.events import Sink, Stopped
+from rescli.training.fit import fit
+from rescli.training.precision import Numerics, choose_device, choose_precision
+
+__all__ = ["execute", "numerics_for", "prepare_resume"]
+
+
+def execute(
+    assembly: Assembly,
+    run_dir: RunDir,
+    *,
+    sinks: Sequence[Sink] = (),
+    should_stop: Callable[[], bool] = lambda: False,
+    saved: SavedState | None = None,
+) -> dict[str, Any]:
+    """Train to the end of the plan; the caller holds the lock of ``run_dir``.
+
+    sinks: called with every event, after it is on disk. should_stop: asked before every iteration.
+    saved: where to go on from; None begins at iteration 0.
+
+    Returns:
+        The record, as record.json holds it.
+
+    Raises:
+        Interrupted: ``should_stop`` said so; the state is saved.
+        DivergedError: the loss is no longer finite; the last good checkpoint is named.
+        CheckpointError: the disk is full or not writable.
+        UsageError: the device has not enough memory.
+    """
+    spec = assembly.spec
+    plan = make_plan(spec)
+    state = assembly.new_state()
+    if saved is not None:
+        saved.restore(state)
+    engine = assembly.engine(state)
+    with closing(MetricsLog(run_dir.metrics, keep_bytes=saved.metrics_bytes if saved else 0)) as log:
+        recorder = RunRecorder(run_dir, assembly, state, plan, engine=engine.name, log=log)
+        events = fit(state, engine, plan, evaluate=assembly.evaluate_val, should_stop=should_stop)
+        try:
+            all_sinks: list[Sink] = [log, recorder, *sinks]
+            for event in events:
+                for sink in all_sinks:
+                    sink(event)
+                if isinstance(event, Stopped):
+                    raise Interrupted(
+                        f"stopped after iteration {event.step} of {plan.total_steps}; the state is saved.",
+                        hint=f"rescli train --resume {run_dir.path}",
+                    )
+        except DivergedError as error:
+            recorder.close("diverged")
+            raise DivergedError(str(error), hint=f"{_last_good(run_dir)}; {error.hint}") from error
+        except torch.OutOfMemoryError as error:
+            recorder.close("failed")
+            raise UsageError(
+                f"{assembly.numerics.device} has no memory for batches of {spec.data.batch_size}: {error}",
+                hint=f"--batch-size {max(1, spec.data.batch_size // 2)}",
+            ) from error
+    return recorder.record
+
+
+def prepare_resume(
+    run_dir: RunDir, *, data_root: Path | None, device: str
+) -> tuple[Assembly, SavedState | None]:
+    """The parts of a run that was stopped, and its newest state; None where none was saved yet.
+
+    The precision and the number of threads of the first start are kept: other sums are other bits.
+
+    Raises:
+        CheckpointError: the state is damaged. RunDirError: it belongs to another spec.
+    """
+    spec = run_dir.read_spec()
+    saved = load_state(run_dir.state, spec)
+    if saved is None:
+        numerics = numerics_for(spec, device)
+    else:
+        numerics = Numerics(choose_device(saved.device if device == "auto" else device), saved.precision)
+        if numerics.device.type == "cpu":
+            torch.set_num_threads(saved.threads)
+    return assemble(spec, numerics=numerics, data_root=data_root), saved
+
+
+def numerics_for(spec: RunSpec, device: str) -> Numerics:
+    """The device by name, and the precision that the spec asks for there."""
+    chosen = choose_device(device)
+    return Numerics(chosen, choose_precision(spec.precision, chosen))
+
+
+def _last_good(run_dir: RunDir) -> str:
+    for path in (run_dir.last, run_dir.best):
+        if path.is_file():
+            return f"the last good checkpoint is {path}"
+    return "no checkpoint was written yet"

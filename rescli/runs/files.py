@@ -1,0 +1,60 @@
+"""Writing files so that a kill, a full disk or a power cut leaves the old one or the new one, whole."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from rescli.errors import CheckpointError
+
+__all__ = ["read_json", "write_atomically", "write_json"]
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write beside, fsync, rename into place, fsync the directory.
+
+    Raises:
+        CheckpointError: the disk is full or not writable; what stood at ``path`` is untouched.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(beside, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+        _fsync_directory(path.parent)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"cannot write {path}: {error.strerror or error}; what was saved before is untouched.",
+            hint=f"make room for {len(data) / 1e6:.1f} MB (df -h {path.parent}), then resume the run",
+        ) from error
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_atomically(path, (json.dumps(value, indent=2) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Raises:
+    CheckpointError: missing, unreadable or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CheckpointError(f"no such file: {path}") from error
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from error
+
+
+def _fsync_directory(directory: Path) -> None:
+    # Without this the rename itself may not survive a power cut.
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

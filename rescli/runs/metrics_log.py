@@ -1,0 +1,88 @@
+"""metrics.jsonl: one JSON object a line, appended; cut back on resume to what the saved state saw."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rescli.errors import CheckpointError
+from rescli.training.events import EvalDone, Event, MetricsReady
+
+__all__ = ["MetricsLog", "read_metrics"]
+
+
+class MetricsLog:
+    """A sink. Rows have ``event`` (train or val), ``iteration`` and ``epoch``; errors in percent.
+
+    ``images_per_second`` and ``train_seconds`` are wall-clock; all else is a function of the spec.
+    """
+
+    def __init__(self, path: Path, *, keep_bytes: int) -> None:
+        """Keep the first ``keep_bytes``: what follows belongs to iterations that were lost.
+
+        Raises:
+            CheckpointError: the log is shorter than that, or not writable.
+        """
+        self._path = path
+        try:
+            self._file = open(path, "ab")  # noqa: SIM115
+            size = os.fstat(self._file.fileno()).st_size
+            if size < keep_bytes:
+                raise CheckpointError(f"{path} is damaged: {size} bytes are left of {keep_bytes}.")
+            self._file.truncate(keep_bytes)
+        except OSError as error:
+            raise CheckpointError(f"cannot write {path}: {error.strerror}") from error
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, MetricsReady):
+            row = asdict(event)
+            self._append("train", row)
+        elif isinstance(event, EvalDone):
+            self._append(
+                "val", {"step": event.step, "epoch": event.epoch, **asdict(event.result), "best": event.best}
+            )
+
+    def sync(self) -> int:
+        """Bring everything to the disk; the length in bytes."""
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise self._cannot_write(error) from error
+        return self._file.tell()
+
+    def close(self) -> None:
+        try:
+            self._file.close()
+        except OSError as error:
+            raise self._cannot_write(error) from error
+
+    def _append(self, event: str, row: dict[str, Any]) -> None:
+        row = {"event": event, "iteration": row.pop("step"), **row}
+        try:
+            self._file.write((json.dumps(row) + "\n").encode())
+            self._file.flush()  # a person may be following the file
+        except OSError as error:
+            raise self._cannot_write(error) from error
+
+    def _cannot_write(self, error: OSError) -> CheckpointError:
+        return CheckpointError(
+            f"cannot write {self._path}: {error.strerror}; what was saved before is untouched.",
+            hint="make room on the disk, then resume the run",
+        )
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The rows; a last line that a kill cut off is left out.
+
+    Raises:
+        CheckpointError: missing or damaged.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")[:-1]
+        return [json.loads(line) for line in lines]
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error

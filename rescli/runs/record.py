@@ -1,0 +1,91 @@
+"""record.json: what ran, on what, from which bits, and what came out. No environment variables."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rescli import __version__
+from rescli.training.precision import Numerics
+
+__all__ = ["device_name", "git_state", "now", "peak_memory_bytes", "provenance"]
+
+
+def now() -> str:
+    """UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).replace(microsecond=0).isoformat()
+
+
+def provenance() -> dict[str, Any]:
+    """Versions of everything that computes, and the git commit of a checkout."""
+    return {
+        "rescli_version": __version__,
+        "versions": _versions(),
+        "platform": platform.platform(),
+        "git": git_state(Path(__file__).resolve().parents[2]),
+    }
+
+
+def _versions() -> dict[str, str | None]:
+    packages = ("torch", "numpy", "safetensors", "pydantic")
+    versions: dict[str, str | None] = {name: str(version(name)) for name in packages}  # type: ignore[no-untyped-call]
+    on_cuda = torch.cuda.is_available()
+    return {
+        "python": platform.python_version(),
+        **versions,
+        "cuda": torch.version.cuda if on_cuda else None,
+        "cudnn": str(torch.backends.cudnn.version()) if on_cuda else None,
+    }
+
+
+def git_state(checkout: Path) -> dict[str, Any] | None:
+    """Commit, and whether tracked files differ from it; None where there is no checkout or no git."""
+    if not (checkout / ".git").exists():
+        return None
+    try:
+        commit = _git(checkout, "rev-parse", "HEAD")
+        return {
+            "commit": commit,
+            "dirty": bool(_git(checkout, "status", "--porcelain", "--untracked-files=no")),
+        }
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(checkout: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(checkout), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
+
+
+def device_name(numerics: Numerics) -> str:
+    """``cpu (AMD EPYC ..., 2 threads)`` or ``cuda:0 (NVIDIA H100 ...)``."""
+    if numerics.device.type == "cuda":
+        return f"{numerics.device} ({torch.cuda.get_device_name(numerics.device)})"
+    if numerics.device.type == "cpu":
+        return f"cpu ({_cpu_model()}, {torch.get_num_threads()} threads)"
+    return str(numerics.device)
+
+
+def peak_memory_bytes(numerics: Numerics) -> int:
+    """Of the device's memory on CUDA, else of the process."""
+    if numerics.device.type == "cuda":
+        return torch.cuda.max_memory_allocated(numerics.device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

@@ -1,0 +1,180 @@
+"""The sink that keeps a run: checkpoints, the state for resume, and record.json."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+
+from rescli.evaluation.metrics import wilson_interval
+from rescli.plan import TrainPlan
+from rescli.runs.assemble import Assembly
+from rescli.runs.checkpoint import Checkpoint
+from rescli.runs.files import read_json, write_json
+from rescli.runs.metrics_log import MetricsLog, read_metrics
+from rescli.runs.record import device_name, now, peak_memory_bytes, provenance
+from rescli.runs.resume import save_state
+from rescli.runs.rundir import RunDir
+from rescli.spec.ledger import differences, ledger
+from rescli.training.events import CheckpointDue, EvalDone, Event, FitDone, MetricsReady, Stopped
+from rescli.training.state import TrainState
+
+__all__ = ["RunRecorder", "val_result"]
+
+
+class RunRecorder:
+    """Writes what must survive, in this order: log, checkpoint, state, its pointer, record."""
+
+    def __init__(
+        self,
+        run_dir: RunDir,
+        assembly: Assembly,
+        state: TrainState,
+        plan: TrainPlan,
+        *,
+        engine: str,
+        log: MetricsLog,
+    ) -> None:
+        self._run_dir, self._assembly, self._state, self._plan = run_dir, assembly, state, plan
+        self._log = log
+        self._set_up = time.perf_counter()
+        self._train_row, self._val_row, self._best_row = _rows_so_far(run_dir)
+        before = read_json(run_dir.record) if run_dir.record.exists() else {}
+        spec, numerics = assembly.spec, assembly.numerics
+        self.record: dict[str, Any] = {
+            "name": spec.name,
+            "status": "running",
+            "spec_sha256": spec.fingerprint(),
+            "started": before.get("started", now()),
+            "updated": now(),
+            **provenance(),
+            "device": device_name(numerics),
+            "precision": numerics.precision,
+            "engine": engine,
+            "threads": torch.get_num_threads(),
+            "params": sum(parameter.numel() for parameter in state.model.parameters()),
+            "data": _data_record(assembly),
+            "resumed_at": [*before.get("resumed_at", []), *([state.step] if state.step else [])],
+            "differs_from_paper": [row.field for row in differences(ledger(spec))],
+            "scaled": spec.scaled_from is not None,
+            "iterations_done": state.step,
+            "train_seconds": state.train_seconds,
+            "images_per_second": None,
+            "peak_memory_bytes": None,
+            "results": before.get("results", {}) if state.step else {},
+            "test_openings": before.get("test_openings", []),
+        }
+        self._write_record()
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, MetricsReady):
+            self._train_row = {"iteration": event.step, "loss": event.loss, "top1_error": event.top1_error}
+        elif isinstance(event, EvalDone):
+            result = event.result
+            self._val_row = {"iteration": event.step, **val_result(result.num_images, vars(result))}
+            if event.best:
+                self._best_row = self._val_row
+                self._write_checkpoint("best-val")
+        elif isinstance(event, CheckpointDue):
+            self._save()
+        elif isinstance(event, FitDone | Stopped):
+            self.close("finished" if isinstance(event, FitDone) else "interrupted")
+
+    def close(self, status: str) -> None:
+        """Write the record a last time, saying how the run ended."""
+        self.record["status"] = status
+        self._write_record()
+
+    def _save(self) -> None:
+        metrics_bytes = self._log.sync()
+        self._write_checkpoint("last")
+        numerics = self._assembly.numerics
+        save_state(
+            self._run_dir.state,
+            self._state,
+            spec=self._assembly.spec,
+            precision=numerics.precision,
+            device=str(numerics.device),
+            threads=torch.get_num_threads(),
+            metrics_bytes=metrics_bytes,
+        )
+        self._write_record()
+
+    def _write_checkpoint(self, selection: str) -> None:
+        dataset = self._assembly.train_set
+        Checkpoint(
+            tensors=self._state.model.state_dict(),
+            spec=self._assembly.spec,
+            normalization=self._assembly.normalization,
+            class_names=dataset.class_names,
+            iteration=self._state.step,
+            selection=selection,
+            results=self._results(selection),
+            data=_data_record(self._assembly),
+            precision=self._assembly.numerics.precision,
+        ).write(self._run_dir.best if selection == "best-val" else self._run_dir.last)
+
+    def _results(self, selection: str) -> dict[str, Any]:
+        results: dict[str, Any] = {}
+        if self._train_row:
+            results["train"] = {
+                **self._train_row,
+                "selection": selection,
+                "protocol": "augmented, while training",
+            }
+        row = self._best_row if selection == "best-val" else self._val_row
+        if row:
+            results["val"] = {**row, "selection": selection, "protocol": "single"}
+        return results
+
+    def _write_record(self) -> None:
+        state, record = self._state, self.record
+        results = self._results("last")
+        if "val" in results and self._best_row:
+            results["val"]["best_val"] = self._best_row
+        # A test result stands until the run goes on; then it no longer belongs to the last weights.
+        if "test" in record["results"] and record["iterations_done"] == state.step:
+            results["test"] = record["results"]["test"]
+        record["results"] = results
+        record["updated"] = now()
+        record["iterations_done"] = state.step
+        record["train_seconds"] = round(state.train_seconds, 3)
+        if state.train_seconds > 0:
+            record["images_per_second"] = round(state.step * self._plan.batch_size / state.train_seconds, 1)
+        record["peak_memory_bytes"] = peak_memory_bytes(self._assembly.numerics)
+        write_json(self._run_dir.record, record)
+
+
+def val_result(num_images: int, row: dict[str, Any]) -> dict[str, Any]:
+    """Figures of a split with the 95 % interval of the error; all errors in percent."""
+    low, high = wilson_interval(row["top1_error"], num_images)
+    figures = {key: row[key] for key in ("num_images", "top1_error", "top5_error", "loss")}
+    return {**figures, "interval95": [low, high]}
+
+
+def _rows_so_far(
+    run_dir: RunDir,
+) -> tuple[dict[str, Any] | None, dict[str, Any] | None, dict[str, Any] | None]:
+    """The newest train and val figures and the best val ones, as a resumed run left them."""
+    rows = read_metrics(run_dir.metrics)
+    train = [
+        {k: row[k] for k in ("iteration", "loss", "top1_error")} for row in rows if row["event"] == "train"
+    ]
+    val = [row for row in rows if row["event"] == "val"]
+    figures = [{"iteration": row["iteration"], **val_result(row["num_images"], row)} for row in val]
+    best = [figure for figure, row in zip(figures, val, strict=True) if row["best"]]
+    return _newest(train), _newest(figures), _newest(best)
+
+
+def _newest(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+    return rows[-1] if rows else None
+
+
+def _data_record(assembly: Assembly) -> dict[str, Any]:
+    splits = {"train": assembly.train_set, "val": assembly.val_set}
+    return {
+        "dataset": assembly.spec.data.dataset.kind,
+        "num_images": {name: len(part) for name, part in splits.items() if part is not None},
+        "sha256": {name: part.fingerprint for name, part in splits.items() if part is not None},
+    }

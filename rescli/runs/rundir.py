@@ -1,0 +1,144 @@
+"""The run directory: where everything of one run lies, and who may write it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+
+from rescli.errors import CheckpointError, RescliError, RunDirError
+from rescli.runs.files import write_atomically
+from rescli.spec.load import spec_from_dict
+from rescli.spec.run import RunSpec
+from rescli.spec.toml import to_toml
+
+__all__ = ["RunDir", "default_run_path"]
+
+
+class RunDir:
+    """Paths of one run. ``create`` a new one or ``open`` an old one; ``locked`` while writing.
+
+    spec.toml · record.json · metrics.jsonl · curves.png · checkpoints/{last,best}.safetensors · state/
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.spec = path / "spec.toml"
+        self.record = path / "record.json"
+        self.metrics = path / "metrics.jsonl"
+        self.curves = path / "curves.png"
+        self.checkpoints = path / "checkpoints"
+        self.last = self.checkpoints / "last.safetensors"
+        self.best = self.checkpoints / "best.safetensors"
+        self.state = path / "state"
+
+    @classmethod
+    def create(cls, path: Path) -> RunDir:
+        """A new run at ``path``, which may be an empty directory.
+
+        Raises:
+            RunDirError: something stands there already, or it cannot be written.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            found = sorted(entry.name for entry in path.iterdir() if entry.name != ".lock")
+            (path / ".lock").touch()
+        except OSError as error:
+            raise RunDirError(
+                f"cannot write the run directory {path}: {error.strerror or error}.",
+                hint="choose another: --out DIR",
+            ) from error
+        if "spec.toml" in found:
+            raise RunDirError(
+                f"{path} holds a run already.",
+                hint=f"rescli train --resume {path}, or choose another --out DIR",
+            )
+        if found:
+            raise RunDirError(
+                f"{path} is not empty: it holds {', '.join(found[:5])}.", hint="choose another: --out DIR"
+            )
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> RunDir:
+        """The run at ``path``.
+
+        Raises:
+            RunDirError: there is none.
+        """
+        if not (path / "spec.toml").is_file():
+            what = "has no spec.toml, so it holds no run" if path.is_dir() else "does not exist"
+            raise RunDirError(f"{path} {what}.", hint="rescli train PRESET --out DIR   begins one")
+        return cls(path)
+
+    @classmethod
+    def of_checkpoint(cls, checkpoint: Path) -> RunDir | None:
+        """The run that a checkpoint lies in; None for a file on its own."""
+        path = checkpoint.resolve().parent.parent
+        inside = checkpoint.resolve().parent.name == "checkpoints" and (path / "record.json").is_file()
+        return cls(path) if inside else None
+
+    def discard(self) -> None:
+        """Take back a directory in which nothing was done yet: only what rescli itself put there."""
+        for path in (self.spec, self.path / ".lock"):
+            path.unlink(missing_ok=True)
+        with suppress(OSError):  # something else lies there: it stays
+            self.path.rmdir()
+
+    def write_spec(self, spec: RunSpec) -> None:
+        head = (
+            f"# {spec.name}: the whole spec of this run. rescli train {self.spec} begins another like it.\n\n"
+        )
+        try:
+            write_atomically(self.spec, (head + to_toml(spec.to_dict())).encode())
+        except CheckpointError as error:
+            raise RunDirError(str(error), hint="choose another place: --out DIR") from error
+
+    def read_spec(self) -> RunSpec:
+        """Raises:
+        RunDirError: spec.toml is damaged.
+        """
+        try:
+            return spec_from_dict(tomllib.loads(self.spec.read_text(encoding="utf-8")))
+        except (OSError, ValueError, RescliError) as error:
+            raise RunDirError(f"{self.spec} is damaged: {error}") from error
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the directory alone. The lock is the kernel's: it ends with the process, however that ends.
+
+        Raises:
+            RunDirError: another process holds it.
+        """
+        try:
+            lock = open(self.path / ".lock", "a+")  # noqa: SIM115
+        except OSError as error:
+            raise RunDirError(f"cannot write the run directory {self.path}: {error.strerror}.") from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                lock.seek(0)
+                owner = lock.read().strip() or "another process"
+                raise RunDirError(
+                    f"{self.path} is in use by {owner}.",
+                    hint="wait for it, stop it, or choose another --out DIR",
+                ) from error
+            lock.truncate(0)
+            lock.write(f"process {os.getpid()}")
+            lock.flush()
+            yield
+
+
+def default_run_path(spec: RunSpec, now: datetime) -> Path:
+    """``runs/cifar10-resnet-20-seed0-20251210-154500``, with ``-2`` and so on if that is taken."""
+    base = Path("runs") / f"{spec.name}-{now:%Y%m%d-%H%M%S}"
+    path, count = base, 1
+    while path.exists():
+        count += 1
+        path = base.with_name(f"{base.name}-{count}")
+    return path
