@@ -1,0 +1,122 @@
+"""What the user named, by preset or by data set and model, as one RunSpec."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rescli import registry
+from rescli.errors import UnknownNameError, UsageError
+from rescli.models.naming import parse_model_name
+from rescli.spec.load import load_spec, parse_override, preset_names
+from rescli.spec.run import RunSpec
+
+__all__ = ["Choice", "choose_changes", "choose_spec"]
+
+WARMUP_FROM_DEPTH = 110
+"""Section 4.2: with 110 layers the paper begins at a tenth of the learning rate."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The flags of ``rescli train`` that decide the spec; None and empty where not given."""
+
+    preset: str | None = None
+    dataset: str | None = None
+    model: str | None = None
+    depth: int | None = None
+    shortcut: str | None = None
+    iterations: int | None = None
+    batch_size: int | None = None
+    seed: int | None = None
+    precision: str | None = None
+    overrides: list[str] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        return self == Choice()
+
+    @property
+    def names_a_net(self) -> bool:
+        """Whether a whole spec is named, not only changes to one."""
+        return any(name is not None for name in (self.preset, self.dataset, self.model, self.depth))
+
+
+def choose_spec(choice: Choice) -> tuple[str, RunSpec]:
+    """(preset used, spec).
+
+    With a preset, ``--dataset``, ``--model`` and ``--depth`` change it. Without one, the preset
+    ``D/resnet-N`` is used where there is one, else ``D/base`` with that model.
+
+    Raises:
+        UsageError: nothing was named, or names contradict each other.
+        SpecError: a key or value that cannot work.
+    """
+    preset, overrides = _preset_of(choice)
+    return preset, load_spec(preset, [*overrides, *_flag_overrides(choice)])
+
+
+def choose_changes(preset: str, choice: Choice) -> RunSpec:
+    """The spec of ``preset`` (or a .toml file) with the flags that do not name a net."""
+    return load_spec(preset, _flag_overrides(choice))
+
+
+def _flag_overrides(choice: Choice) -> list[tuple[str, Any]]:
+    flags = (
+        ("model.shortcut", choice.shortcut),
+        ("iterations", choice.iterations),
+        ("data.batch_size", choice.batch_size),
+        ("seed", choice.seed),
+        ("precision", choice.precision),
+    )
+    given: list[tuple[str, Any]] = [(key, value) for key, value in flags if value is not None]
+    return given + [parse_override(pair) for pair in choice.overrides]
+
+
+def _preset_of(choice: Choice) -> tuple[str, list[tuple[str, Any]]]:
+    if choice.model is not None and choice.depth is not None:
+        raise UsageError(
+            f"--model {choice.model} and --depth {choice.depth} both name a depth; give one of them."
+        )
+    if choice.preset is not None:
+        return choice.preset, _changes_to_preset(choice)
+    if choice.dataset is None and choice.model is None and choice.depth is None:
+        raise UsageError(
+            "nothing to train was named.",
+            hint="rescli train quickstart, or rescli train --dataset cifar10 --depth 20",
+        )
+    dataset = choice.dataset or "cifar10"
+    if dataset not in registry.names("datasets"):
+        raise UnknownNameError("dataset", dataset, registry.names("datasets"))
+    kind, depth = parse_model_name(choice.model) if choice.model else ("resnet", choice.depth)
+    if depth is None and not choice.model:
+        return f"{dataset}/base", []
+    exact = f"{dataset}/{kind}-{depth}"
+    if exact in preset_names():
+        return exact, []
+    base = f"{dataset}/base"
+    if base not in preset_names():
+        raise UsageError(
+            f"data set {dataset!r} has no preset {base!r}; name a preset that fits it.", hint="rescli presets"
+        )
+    overrides: list[tuple[str, Any]] = [("model", _model_table(kind, depth))]
+    if depth is not None and depth >= WARMUP_FROM_DEPTH:
+        overrides.append(("schedule.warmup", {}))
+    return base, overrides
+
+
+def _changes_to_preset(choice: Choice) -> list[tuple[str, Any]]:
+    changes: list[tuple[str, Any]] = []
+    if choice.dataset is not None:
+        if choice.dataset not in registry.names("datasets"):
+            raise UnknownNameError("dataset", choice.dataset, registry.names("datasets"))
+        changes.append(("data.dataset", {"kind": choice.dataset}))
+    if choice.model is not None:
+        changes.append(("model", _model_table(*parse_model_name(choice.model))))
+    if choice.depth is not None:
+        changes.append(("model.depth", choice.depth))
+    return changes
+
+
+def _model_table(kind: str, depth: int | None) -> dict[str, Any]:
+    return {"kind": kind} if depth is None else {"kind": kind, "depth": depth}

@@ -1,0 +1,145 @@
+"""Events into what a person sees while training: bars on a terminal, lines elsewhere. Always stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from rescli.cli.durations import format_seconds
+from rescli.training.events import EvalDone, Event, FitDone, MetricsReady, StepDone, Stopped
+
+__all__ = ["training_progress"]
+
+REDRAW_SECONDS = 0.1
+"""A step can take half a millisecond; drawing more often than this would be what it waits for."""
+LINE_SECONDS = 10.0
+
+
+class _Progress(Protocol):
+    def __call__(self, event: Event) -> None: ...
+
+
+@contextmanager
+def training_progress(
+    *, name: str, total_steps: int, start_step: int = 0, quiet: bool = False
+) -> Iterator[_Progress]:
+    """A sink for as long as the block lasts."""
+    if quiet:
+        yield lambda _event: None
+    elif sys.stderr.isatty():
+        bars = _Bars(name, total_steps, start_step)
+        with bars.live:
+            yield bars
+    else:
+        yield _Lines(total_steps)
+
+
+class _Figures:
+    """The newest value of everything that is shown."""
+
+    def __init__(self) -> None:
+        self.metrics: MetricsReady | None = None
+        self.val: EvalDone | None = None
+        self.best: EvalDone | None = None
+
+    def update(self, event: Event) -> None:
+        if isinstance(event, MetricsReady):
+            self.metrics = event
+        elif isinstance(event, EvalDone):
+            self.val = event
+            self.best = event if event.best else self.best
+
+    def val_text(self) -> str:
+        if self.val is None:
+            return "-"
+        best = f" (best {self.best.result.top1_error:.2f} %)" if self.best and not self.val.best else ""
+        return f"{self.val.result.top1_error:.2f} %{best}"
+
+
+class _Bars:
+    def __init__(self, name: str, total_steps: int, start_step: int) -> None:
+        self._figures = _Figures()
+        self._bar = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("ETA"),
+            TimeRemainingColumn(),
+            expand=True,
+        )
+        self._task = self._bar.add_task(name, total=total_steps, completed=start_step)
+        self._drawn = 0.0
+        self.live = Live(self._render(), console=Console(stderr=True), refresh_per_second=8)
+
+    def __call__(self, event: Event) -> None:
+        self._figures.update(event)
+        if isinstance(event, StepDone):
+            now = time.monotonic()
+            if now - self._drawn < REDRAW_SECONDS:
+                return
+            self._drawn = now
+        if isinstance(event, StepDone | FitDone | Stopped):
+            self._bar.update(self._task, completed=event.step)
+        else:
+            self.live.update(self._render())
+
+    def _render(self) -> Group:
+        table = Table.grid(padding=(0, 3))
+        metrics = self._figures.metrics
+        if metrics is None:
+            return Group(self._bar, "[dim]first iterations ...")
+        table.add_row(*[f"[dim]{title}[/] {value}" for title, value in self._cells(metrics)])
+        return Group(self._bar, table)
+
+    def _cells(self, metrics: MetricsReady) -> list[tuple[str, str]]:
+        return [
+            ("epoch", f"{metrics.epoch:.2f}"),
+            ("lr", f"{metrics.lr:g}"),
+            ("loss", f"{metrics.loss:.4f}"),
+            ("train", f"{metrics.top1_error:.2f} %"),
+            ("val", self._figures.val_text()),
+            ("img/s", f"{metrics.images_per_second:,.0f}"),
+        ]
+
+
+class _Lines:
+    def __init__(self, total_steps: int) -> None:
+        self._total_steps = total_steps
+        self._figures = _Figures()
+        self._printed = time.monotonic() - LINE_SECONDS
+
+    def __call__(self, event: Event) -> None:
+        self._figures.update(event)
+        now = time.monotonic()
+        if isinstance(event, MetricsReady) and (
+            now - self._printed >= LINE_SECONDS or event.step == self._total_steps
+        ):
+            self._printed = now
+            self._print_metrics(event)
+        elif isinstance(event, EvalDone):
+            print(f"iteration {event.step:>6}  val error {self._figures.val_text()}", file=sys.stderr)
+
+    def _print_metrics(self, event: MetricsReady) -> None:
+        remaining = (self._total_steps - event.step) * event.train_seconds / event.step
+        print(
+            f"iteration {event.step:>6}/{self._total_steps}  epoch {event.epoch:7.2f}  lr {event.lr:<7g} "
+            f"loss {event.loss:.4f}  train error {event.top1_error:6.2f} %  "
+            f"{event.images_per_second:,.0f} img/s  ETA {format_seconds(remaining)}",
+            file=sys.stderr,
+        )

@@ -1,0 +1,225 @@
+"""``rescli train``: argv -> spec -> run directory -> training -> record."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rescli.cli.durations import format_seconds
+from rescli.cli.signals import stop_requested
+
+if TYPE_CHECKING:
+    from rescli.cli.choose import Choice
+    from rescli.runs.assemble import Assembly
+    from rescli.runs.resume import SavedState
+    from rescli.runs.rundir import RunDir
+    from rescli.spec.run import RunSpec
+
+__all__ = ["train"]
+
+
+def train(
+    preset: Annotated[
+        str | None, typer.Argument(help="A preset (rescli presets) or a .toml file.", show_default=False)
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Data set: cifar10, cifar100, shapes, or a plugin's.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Network: resnet-N or plain-N.", metavar="NAME")] = None,
+    depth: Annotated[int | None, typer.Option(help="Layers of a ResNet: 6n+2 on 32x32 images.")] = None,
+    shortcut: Annotated[
+        str | None, typer.Option(help="Where the size changes: A pads, B projects; C always projects.")
+    ] = None,
+    iterations: Annotated[
+        int | None, typer.Option(help="Stop after so many; milestones stay where they are.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images per iteration.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Decides initial weights, order, crops and flips.")] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Shorten the whole schedule to fit, for example 20m.", metavar="TIME")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any key of the spec, repeatable: optimizer.lr=0.05", metavar="KEY=VALUE"),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    precision: Annotated[
+        str | None, typer.Option(help="auto, fp32, bf16 or fp16, of the convolutions.")
+    ] = None,
+    data_root: Annotated[
+        Path | None,
+        typer.Option(help="Where the data lies; else RESCLI_DATA, else the cache.", metavar="DIR"),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Run directory; new or empty.", metavar="RUN_DIR")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on where this run was stopped.", metavar="RUN_DIR")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print spec, plan and ledger, then stop.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Train a network; leaves a run directory with checkpoints, metrics, curves and a record.
+
+    rescli train quickstart
+    rescli train --dataset cifar10 --depth 110
+    rescli train --resume runs/NAME
+    """
+    from rescli.cli.choose import Choice, choose_spec
+    from rescli.cli.durations import parse_seconds
+
+    choice = Choice(
+        preset, dataset, model, depth, shortcut, iterations, batch_size, seed, precision, set_ or []
+    )
+    seconds = parse_seconds(budget) if budget is not None else None
+    session = _Session(data_root=data_root, device=device, quiet=quiet)
+    if resume is not None:
+        _refuse_with_resume(out=out, budget=budget, dry_run=dry_run)
+        record = session.go_on(resume, choice)
+    else:
+        used, spec = choose_spec(choice)
+        if dry_run:
+            from rescli.cli.dry_run import print_dry_run
+
+            print_dry_run(used, spec, budget=budget, as_json=json)
+            return
+        if not quiet:
+            print(f"preset {used}", file=sys.stderr)
+        record = session.begin(spec, out, seconds)
+    from rescli.cli.results import print_record
+
+    print_record(record, as_json=json)
+
+
+def _refuse_with_resume(**flags: object) -> None:
+    from rescli.errors import UsageError
+
+    given = [name.replace("_", "-") for name, value in flags.items() if value]
+    if given:
+        raise UsageError(
+            f"--{given[0]} does not go with --resume: a resumed run keeps its directory and its plan."
+        )
+
+
+@dataclass(frozen=True)
+class _Session:
+    """Where and how to run; the two ways in, both ending in ``_train``."""
+
+    data_root: Path | None
+    device: str
+    quiet: bool
+
+    def begin(self, spec: RunSpec, out: Path | None, budget: float | None) -> dict[str, Any]:
+        """A new run. Everything that can be refused is refused before torch is imported."""
+        from datetime import datetime
+
+        from rescli.errors import DataError, UsageError
+        from rescli.plan import make_plan
+        from rescli.runs.rundir import RunDir, default_run_path
+
+        make_plan(spec)
+        run_dir = RunDir.create(out if out is not None else default_run_path(spec, datetime.now()))
+        with run_dir.locked(), stop_requested() as should_stop:
+            try:
+                if budget is None:
+                    run_dir.write_spec(spec)
+                assembly = self._assemble(spec, budget)
+                run_dir.write_spec(assembly.spec)
+            except (DataError, UsageError):
+                run_dir.discard()
+                raise
+            return self._train(run_dir, assembly, None, should_stop)
+
+    def go_on(self, path: Path, choice: Choice) -> dict[str, Any]:
+        """A run that was stopped, killed or interrupted."""
+        from rescli.runs.rundir import RunDir
+
+        run_dir = RunDir.open(path)
+        spec = run_dir.read_spec()
+        _refuse_other_spec(run_dir, spec, choice)
+        with run_dir.locked(), stop_requested() as should_stop:
+            from rescli.runs.execute import prepare_resume
+
+            assembly, saved = prepare_resume(run_dir, data_root=self.data_root, device=self.device)
+            if not self.quiet:
+                step = saved.step if saved else 0
+                print(f"{run_dir.path}: resuming at iteration {step} of {spec.iterations}", file=sys.stderr)
+            return self._train(run_dir, assembly, saved, should_stop)
+
+    def _assemble(self, spec: RunSpec, budget: float | None) -> Assembly:
+        from rescli.runs.assemble import assemble
+        from rescli.runs.execute import numerics_for
+
+        assembly = assemble(spec, numerics=numerics_for(spec, self.device), data_root=self.data_root)
+        if budget is None:
+            return assembly
+        from rescli.runs.budget import scale_to_budget
+
+        fitted = scale_to_budget(assembly, budget)
+        if not self.quiet:
+            print(
+                f"budget {format_seconds(budget)}: {fitted.spec.iterations} of {spec.iterations} iterations "
+                f"({1000 * fitted.step_seconds:.0f} ms each); "
+                + (
+                    "not shortened"
+                    if fitted.spec == spec
+                    else "scaled: not comparable with published numbers"
+                ),
+                file=sys.stderr,
+            )
+        return replace(assembly, spec=fitted.spec)
+
+    def _train(
+        self, run_dir: RunDir, assembly: Assembly, saved: SavedState | None, should_stop: Callable[[], bool]
+    ) -> dict[str, Any]:
+        from rescli.cli.progress import training_progress
+        from rescli.errors import Interrupted
+        from rescli.runs.execute import execute
+
+        spec = assembly.spec
+        try:
+            with training_progress(
+                name=spec.name,
+                total_steps=spec.iterations,
+                start_step=saved.step if saved else 0,
+                quiet=self.quiet,
+            ) as progress:
+                record = execute(assembly, run_dir, saved=saved, sinks=[progress], should_stop=should_stop)
+        except Interrupted:
+            _draw_curves(run_dir, spec)
+            raise
+        _draw_curves(run_dir, spec)
+        return {**record, "run_dir": str(run_dir.path)}
+
+
+def _refuse_other_spec(run_dir: RunDir, spec: RunSpec, choice: Choice) -> None:
+    """Flags beside ``--resume`` may repeat the run's spec, not change it."""
+    from rescli.cli.choose import choose_changes, choose_spec
+    from rescli.errors import RunDirError
+    from rescli.runs.resume import differing_keys
+
+    if choice.is_empty:
+        return
+    wanted = choose_spec(choice)[1] if choice.names_a_net else choose_changes(str(run_dir.spec), choice)
+    changed = differing_keys(spec.to_dict(), wanted.to_dict())
+    if changed:
+        raise RunDirError(
+            f"{run_dir.path} is a run of another spec; these keys differ: {', '.join(changed)}.",
+            hint=f"rescli train --resume {run_dir.path}   alone, or begin a new run with --out NEW_DIR",
+        )
+
+
+def _draw_curves(run_dir: RunDir, spec: RunSpec) -> None:
+    from rescli.report.figures import curves_png
+    from rescli.runs.files import write_atomically
+    from rescli.runs.metrics_log import read_metrics
+
+    rows = read_metrics(run_dir.metrics)
+    if rows:
+        write_atomically(run_dir.curves, curves_png(rows, title=spec.name))
