@@ -59,9 +59,10 @@ def load(group: str, name: str) -> Any:
     try:
         return point.load()
     except Exception as error:
+        reason = " ".join(str(error).split())  # one line, whatever the plugin raised
         raise UsageError(
             f"{group.removesuffix('s')} {name!r} of {_owner(point)} cannot be loaded from "
-            f"{point.value!r}: {type(error).__name__}: {error}",
+            f"{point.value!r}: {type(error).__name__}: {reason}",
             hint=f"repair or uninstall {_owner(point)}",
         ) from error
 

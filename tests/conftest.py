@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +24,79 @@ def cifar_root() -> Path:
     if not given:
         pytest.skip("RESCLI_DATA is not set")
     return Path(given)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command left: its exit code and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """stdout, which must hold exactly one JSON object."""
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def rescli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answer]:
+    """``rescli("train", "quickstart")`` in this process, which spares the seconds of importing torch."""
+
+    def call(*arguments: object) -> Answer:
+        from rescli.cli.app import main
+
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        monkeypatch.setattr(sys, "argv", ["rescli", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        assert {number: signal.getsignal(number) for number in handlers} == handlers
+        printed = capsys.readouterr()
+        assert "Traceback" not in printed.err
+        return Answer(code, printed.out, printed.err)
+
+    return call
+
+
+@pytest.fixture
+def start_rescli() -> Callable[..., subprocess.Popen[str]]:
+    """A real process of its own: to be killed, raced or measured."""
+
+    def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
+        path = os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH")]))
+        return subprocess.Popen(
+            [sys.executable, "-m", "rescli", *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": path},
+            **options,
+        )
+
+    return start
+
+
+@pytest.fixture
+def tiny() -> list[str]:
+    """Flags of a run that takes about a second: 12 iterations of a small net on few embedded images."""
+    return [
+        *(
+            "shapes/base",
+            "--model",
+            "resnet-8",
+            "--iterations",
+            "12",
+            "--batch-size",
+            "16",
+            "--device",
+            "cpu",
+        ),
+        *("--set", "data.dataset.num_train=200", "--set", "data.dataset.num_val=50"),
+        *("--set", "data.dataset.num_test=60", "--set", "evaluation.every=5"),
+        *("--set", "checkpoint.every=4", "--set", "metrics.every=3"),
+    ]

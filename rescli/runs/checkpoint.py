@@ -120,7 +120,9 @@ class Checkpoint:
         try:
             model.load_state_dict(self.tensors, strict=True)
         except RuntimeError as error:
-            raise CheckpointError(f"the weights do not fit {self.spec.model.name}: {error}") from error
+            # torch's message names every tensor, over several lines.
+            reason = " ".join(str(error).partition(":")[2].split())
+            raise CheckpointError(f"the weights do not fit {self.spec.model.name}: {reason}") from error
         return model.eval()
 
 

@@ -28,11 +28,12 @@ class MetricsLog:
         """
         self._path = path
         try:
-            self._file = open(path, "ab")  # noqa: SIM115
-            size = os.fstat(self._file.fileno()).st_size
+            path.touch()
+            size = path.stat().st_size
             if size < keep_bytes:
                 raise CheckpointError(f"{path} is damaged: {size} bytes are left of {keep_bytes}.")
-            self._file.truncate(keep_bytes)
+            os.truncate(path, keep_bytes)
+            self._file = open(path, "ab")  # noqa: SIM115
         except OSError as error:
             raise CheckpointError(f"cannot write {path}: {error.strerror}") from error
 

@@ -36,13 +36,13 @@ def provenance() -> dict[str, Any]:
 
 def _versions() -> dict[str, str | None]:
     packages = ("torch", "numpy", "safetensors", "pydantic")
-    versions: dict[str, str | None] = {name: str(version(name)) for name in packages}  # type: ignore[no-untyped-call]
+    versions: dict[str, str | None] = {name: version(name) for name in packages}
     on_cuda = torch.cuda.is_available()
     return {
         "python": platform.python_version(),
         **versions,
         "cuda": torch.version.cuda if on_cuda else None,
-        "cudnn": str(torch.backends.cudnn.version()) if on_cuda else None,
+        "cudnn": str(torch.backends.cudnn.version()) if on_cuda else None,  # type: ignore[no-untyped-call]
     }
 
 

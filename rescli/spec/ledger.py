@@ -90,6 +90,8 @@ def _model_rows(spec: RunSpec) -> list[LedgerRow]:
     ):
         if key in model:
             rows.append(_compare(f"model.{key}", model[key], paper, note))
+    if "block" in model:
+        rows.append(_compare("model.block", model["block"]["kind"], "basic"))
     return rows
 
 

@@ -98,7 +98,7 @@ class RunSpec(Spec):
         model, image_size = given.get("model"), _image_size(given.get("data"))
         if isinstance(model, str):
             model = {"kind": model}
-        if not isinstance(model, Mapping) or not isinstance(model.get("kind"), str) or image_size is None:
+        if not isinstance(model, Mapping) or not isinstance(model.get("kind"), str):
             return given
         try:
             model_class = registry.load("models", model["kind"])
@@ -143,13 +143,20 @@ def _scaled(count: int, ratio: float) -> int:
     return max(1, round(count * ratio))
 
 
-def _image_size(data: Any) -> int | None:
-    """Side of the images of a raw ``data`` section; None where it does not validate."""
+class _DatasetAlone(Spec):
+    dataset: plugged(DatasetSpec)  # type: ignore[valid-type]
+
+
+def _image_size(data: Any) -> int:
+    """Side of the images of a raw ``data`` section.
+
+    32 where the data set does not validate: that spec is refused anyway, and the message should
+    name what is wrong with the data set, not what the model lacks for want of it.
+    """
     if isinstance(data, DataSpec):
         return int(data.dataset.image_size)
-    if not isinstance(data, Mapping):
-        return None
+    dataset = data.get("dataset") if isinstance(data, Mapping) else None
     try:
-        return int(DataSpec.model_validate(dict(data)).dataset.image_size)
+        return int(_DatasetAlone.model_validate({"dataset": dataset}).dataset.image_size)
     except ValidationError:
-        return None
+        return 32

@@ -1,0 +1,53 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from rescli.evaluation.metrics import result_from_logits, wilson_interval
+
+
+def test_figures_equal_a_slow_count():
+    generator = np.random.default_rng(0)
+    logits = generator.normal(size=(500, 10)).astype(np.float32)
+    labels = generator.integers(0, 10, 500)
+    result = result_from_logits(torch.from_numpy(logits), torch.from_numpy(labels))
+    ranks = [int((row > row[label]).sum()) for row, label in zip(logits, labels, strict=True)]
+    losses = [
+        math.log(np.exp(row.astype(float) - row[label]).sum())
+        for row, label in zip(logits, labels, strict=True)
+    ]
+    assert result.num_images == 500
+    assert result.top1_error == 100 * sum(rank >= 1 for rank in ranks) / 500
+    assert result.top5_error == 100 * sum(rank >= 5 for rank in ranks) / 500
+    assert result.loss == pytest.approx(np.mean(losses), rel=1e-9)
+
+
+def test_of_equal_logits_the_first_class_wins():
+    tied = torch.zeros(2, 3)
+    assert result_from_logits(tied, torch.tensor([0, 2])).top1_error == 50.0
+
+
+def test_top5_of_three_classes_is_always_right():
+    assert result_from_logits(torch.randn(9, 3), torch.arange(9) % 3).top5_error == 0.0
+
+
+@pytest.mark.parametrize(
+    ("error", "count"), [(8.75, 10000), (0.0, 50), (100.0, 50), (50.0, 1), (6.43, 10000)]
+)
+def test_wilson_interval_ends_where_the_normal_test_just_accepts(error, count):
+    # Second formula: the interval's ends solve |p_hat - p| = z sqrt(p (1 - p) / n), by bisection.
+    p_hat, z = error / 100, 1.959963984540054
+
+    def accepted(p):
+        return abs(p_hat - p) <= z * math.sqrt(p * (1 - p) / count) + 1e-15
+
+    def bisect(inside, outside):
+        for _ in range(200):
+            middle = (inside + outside) / 2
+            inside, outside = (middle, outside) if accepted(middle) else (inside, middle)
+        return inside
+
+    low, high = wilson_interval(error, count)
+    assert low == pytest.approx(100 * bisect(p_hat, 0.0), abs=1e-9)
+    assert high == pytest.approx(100 * bisect(p_hat, 1.0), abs=1e-9)

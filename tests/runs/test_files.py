@@ -1,0 +1,58 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from rescli.errors import CheckpointError
+from rescli.runs.files import read_json, write_atomically, write_json
+
+
+def test_a_file_is_replaced_whole_and_nothing_else_is_left(tmp_path):
+    path = tmp_path / "deep" / "file"
+    write_atomically(path, b"one")
+    write_atomically(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert os.listdir(path.parent) == ["file"]
+
+
+def test_a_disk_that_fills_up_leaves_the_old_file(tmp_path):
+    path = tmp_path / "state"
+    path.write_bytes(b"old")
+    # The kernel refuses to write past 4 KiB, as a full disk does: a real failed write, in its own process.
+    program = f"""
+import resource, signal
+from pathlib import Path
+from rescli.errors import CheckpointError
+from rescli.runs.files import write_atomically
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try:
+    write_atomically(Path({str(path)!r}), b"x" * 100_000)
+except CheckpointError as error:
+    print(error.exit_code, error, error.hint)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(
+        f"4 cannot write {path}: File too large; what was saved before is untouched."
+    )
+    assert "make room for 0.1 MB" in done.stdout
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["state"]
+
+
+def test_json_comes_back(tmp_path):
+    write_json(tmp_path / "a.json", {"a": [1, None, "ä"]})
+    assert read_json(tmp_path / "a.json") == {"a": [1, None, "ä"]}
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b""])
+def test_damaged_json_names_its_file(tmp_path, content):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"a\.json is damaged"):
+        read_json(tmp_path / "a.json")
+
+
+def test_a_missing_file_is_said_to_be_missing(tmp_path):
+    with pytest.raises(CheckpointError, match="no such file"):
+        read_json(tmp_path / "a.json")

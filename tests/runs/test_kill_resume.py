@@ -1,0 +1,88 @@
+"""Kill -9 at random moments and go on: the end must be the same, to the last bit."""
+
+import json
+import os
+import random
+import signal
+import time
+
+import pytest
+from safetensors.torch import load_file
+
+WALL_CLOCK = ("images_per_second", "train_seconds")
+ITERATIONS = 60
+
+
+def metrics_without_clock(run):
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in row.items() if key not in WALL_CLOCK} for row in rows]
+
+
+def saved_state(run):
+    pointer = json.loads((run / "state" / "latest.json").read_text())
+    return load_file(run / "state" / pointer["file"])
+
+
+def lines(path):
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def assert_same_tensors(one, other):
+    assert one.keys() == other.keys()
+    different = [name for name in one if one[name].numpy().tobytes() != other[name].numpy().tobytes()]
+    assert not different
+
+
+def kill_at_random_moments(start_rescli, run, begin, moments):
+    """Start, and kill as soon as ``metrics.jsonl`` has so many lines and a little more time has passed."""
+    resume = ["train", "--resume", run]
+    for number, (num_lines, wait) in enumerate(moments):
+        process = start_rescli(*(begin if number == 0 else resume))
+        while lines(run / "metrics.jsonl") < num_lines:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.005)
+        time.sleep(wait)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
+        process.communicate()
+    process = start_rescli(*resume)
+    _, err = process.communicate()
+    assert process.returncode == 0, err
+
+
+def check(start_rescli, tmp_path, flags):
+    flags = [*flags, "--iterations", ITERATIONS, "--device", "cpu", "--seed", 5]
+    flags += ["--set", "checkpoint.every=7", "--set", "evaluation.every=20", "--set", "metrics.every=4"]
+    whole = start_rescli("train", *flags, "--out", tmp_path / "whole")
+    _, err = whole.communicate()
+    assert whole.returncode == 0, err
+
+    dice = random.Random(os.urandom(8))  # other moments every time: none may matter
+    total = lines(tmp_path / "whole" / "metrics.jsonl")
+    moments = [(rows, dice.uniform(0, 0.3)) for rows in sorted(dice.sample(range(1, total - 4), 3))]
+    print("killed at", moments)
+    begin = ["train", *flags, "--out", tmp_path / "killed"]
+    kill_at_random_moments(start_rescli, tmp_path / "killed", begin, moments)
+
+    assert_same_tensors(saved_state(tmp_path / "whole"), saved_state(tmp_path / "killed"))
+    for name in ("last", "best"):
+        one, other = (
+            load_file(tmp_path / run / "checkpoints" / f"{name}.safetensors") for run in ("whole", "killed")
+        )
+        assert_same_tensors(one, other)
+    assert metrics_without_clock(tmp_path / "whole") == metrics_without_clock(tmp_path / "killed")
+    records = [json.loads((tmp_path / run / "record.json").read_text()) for run in ("whole", "killed")]
+    assert records[0]["results"] == records[1]["results"]
+    assert records[1]["status"] == "finished"
+    assert any(name.startswith("optimizer.") for name in saved_state(tmp_path / "killed"))
+
+
+def test_killed_three_times_a_run_on_shapes_ends_the_same(start_rescli, tmp_path):
+    sizes = ["data.dataset.num_train=700", "data.dataset.num_val=100", "data.dataset.num_test=100"]
+    settings = [part for size in sizes for part in ("--set", size)]
+    check(start_rescli, tmp_path, ["shapes/base", "--model", "resnet-8", "--batch-size", 128, *settings])
+
+
+@pytest.mark.realdata
+def test_killed_three_times_a_run_on_cifar10_ends_the_same(start_rescli, tmp_path, cifar_root):
+    check(start_rescli, tmp_path, ["cifar10/resnet-20", "--batch-size", 64, "--data-root", cifar_root])

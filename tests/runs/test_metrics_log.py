@@ -1,0 +1,42 @@
+import pytest
+
+from rescli.errors import CheckpointError
+from rescli.runs.metrics_log import MetricsLog, read_metrics
+from rescli.training.events import EvalDone, EvalResult, MetricsReady, StepDone
+
+
+def metrics(step):
+    return MetricsReady(step, 0.5, 0.1, 2.0, 80.0, 32, 100.0, 1.5)
+
+
+def test_rows_tell_what_happened_and_when(tmp_path):
+    log = MetricsLog(tmp_path / "m.jsonl", keep_bytes=0)
+    for event in (StepDone(1, 0.1), metrics(3), EvalDone(3, 0.5, EvalResult(50, 70.0, 20.0, 1.9), best=True)):
+        log(event)
+    log.close()
+    train, val = read_metrics(tmp_path / "m.jsonl")
+    assert (train["event"], train["iteration"], train["lr"], train["top1_error"]) == ("train", 3, 0.1, 80.0)
+    assert (val["event"], val["iteration"], val["top1_error"], val["best"]) == ("val", 3, 70.0, True)
+
+
+def test_rows_of_lost_iterations_are_cut_off(tmp_path):
+    log = MetricsLog(tmp_path / "m.jsonl", keep_bytes=0)
+    log(metrics(1))
+    keep = log.sync()
+    log(metrics(2))
+    log.close()
+    log = MetricsLog(tmp_path / "m.jsonl", keep_bytes=keep)
+    log(metrics(3))
+    log.close()
+    assert [row["iteration"] for row in read_metrics(tmp_path / "m.jsonl")] == [1, 3]
+
+
+def test_a_log_shorter_than_the_state_says_is_damaged(tmp_path):
+    (tmp_path / "m.jsonl").write_text("{}\n")
+    with pytest.raises(CheckpointError, match="3 bytes are left of 50"):
+        MetricsLog(tmp_path / "m.jsonl", keep_bytes=50)
+
+
+def test_a_line_cut_off_by_a_kill_is_left_out(tmp_path):
+    (tmp_path / "m.jsonl").write_text('{"iteration": 1}\n{"itera')
+    assert read_metrics(tmp_path / "m.jsonl") == [{"iteration": 1}]

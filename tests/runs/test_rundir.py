@@ -1,0 +1,86 @@
+from datetime import datetime
+
+import pytest
+
+from rescli.errors import RunDirError
+from rescli.runs.rundir import RunDir, default_run_path
+from rescli.spec.load import load_spec
+
+
+def test_the_spec_comes_back_as_it_was(tmp_path):
+    spec = load_spec("he2015/resnet-110", [("seed", 3)])
+    run_dir = RunDir.create(tmp_path / "run")
+    run_dir.write_spec(spec)
+    assert RunDir.open(tmp_path / "run").read_spec() == spec
+
+
+def test_a_directory_with_anything_in_it_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(RunDirError, match=r"is not empty: it holds thesis\.tex"):
+        RunDir.create(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] in (["thesis.tex"], [".lock", "thesis.tex"])
+
+
+def test_a_run_is_not_overwritten(tmp_path):
+    RunDir.create(tmp_path).write_spec(load_spec("quickstart"))
+    with pytest.raises(RunDirError, match="holds a run already") as caught:
+        RunDir.create(tmp_path)
+    assert f"rescli train --resume {tmp_path}" in caught.value.hint
+
+
+def test_a_file_in_the_way_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(RunDirError, match="cannot write the run directory"):
+        RunDir.create(tmp_path / "file" / "run")
+
+
+@pytest.mark.parametrize(("make", "says"), [(True, "holds no run"), (False, "does not exist")])
+def test_opening_what_is_no_run(tmp_path, make, says):
+    if make:
+        (tmp_path / "run").mkdir()
+    with pytest.raises(RunDirError, match=says):
+        RunDir.open(tmp_path / "run")
+
+
+def test_the_lock_keeps_a_second_writer_out_and_ends_with_the_block(tmp_path):
+    run_dir = RunDir.create(tmp_path)
+    with run_dir.locked(), pytest.raises(RunDirError, match=r"is in use by process \d+"):
+        RunDir(tmp_path).locked().__enter__()
+    with RunDir(tmp_path).locked():
+        pass
+
+
+def test_discard_takes_back_only_what_rescli_put_there(tmp_path):
+    mine = RunDir.create(tmp_path / "mine")
+    mine.write_spec(load_spec("quickstart"))
+    mine.discard()
+    assert not mine.path.exists()
+    shared = RunDir.create(tmp_path / "shared")
+    (shared.path / "notes.txt").touch()
+    shared.discard()
+    assert [path.name for path in shared.path.iterdir()] == ["notes.txt"]
+
+
+def test_default_names_sort_by_what_and_when_and_never_collide(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    when, spec = datetime(2026, 1, 2, 3, 4, 5), load_spec("cifar10/resnet-20")
+    first = default_run_path(spec, when)
+    assert str(first) == "runs/cifar10-resnet-20-seed0-20260102-030405"
+    first.mkdir(parents=True)
+    assert default_run_path(spec, when).name.endswith("-030405-2")
+
+
+def test_a_checkpoint_knows_its_run(tmp_path):
+    run_dir = RunDir.create(tmp_path)
+    run_dir.checkpoints.mkdir()
+    assert RunDir.of_checkpoint(run_dir.last) is None
+    run_dir.record.write_text("{}")
+    assert RunDir.of_checkpoint(run_dir.last).path == tmp_path.resolve()
+    assert RunDir.of_checkpoint(tmp_path / "alone.safetensors") is None
+
+
+def test_a_damaged_spec_is_named(tmp_path):
+    run_dir = RunDir.create(tmp_path)
+    run_dir.spec.write_text("iterations = [")
+    with pytest.raises(RunDirError, match=r"spec\.toml is damaged"):
+        run_dir.read_spec()

@@ -1,0 +1,42 @@
+import pytest
+import torch
+
+from rescli.errors import UsageError
+from rescli.training.precision import choose_device, choose_precision
+
+
+def test_auto_always_finds_a_device():
+    assert choose_device("auto").type in ("cuda", "mps", "cpu")
+
+
+@pytest.mark.parametrize("name", ["gpu", "cpu0", "", "meta", "xla"])
+def test_an_unknown_device_names_the_known_ones(name):
+    with pytest.raises(UsageError, match="known: auto, cuda, mps, cpu"):
+        choose_device(name)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+def test_a_device_that_is_not_there_says_what_is():
+    with pytest.raises(UsageError, match="there is: cpu"):
+        choose_device("cuda")
+
+
+def test_auto_precision_follows_the_hardware(monkeypatch):
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True, raising=False)
+    assert choose_precision("auto", cpu) == "bf16"
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
+    assert choose_precision("auto", cpu) == "fp32"
+    assert choose_precision("bf16", cpu) == "bf16"
+
+
+def test_auto_precision_survives_a_torch_without_the_probes(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported", raising=False)
+    monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported", raising=False)
+    assert choose_precision("auto", torch.device("cpu")) == "fp32"
+
+
+def test_fp16_needs_cuda():
+    with pytest.raises(UsageError, match="fp16 needs a CUDA device"):
+        choose_precision("fp16", torch.device("cpu"))
