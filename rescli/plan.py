@@ -38,11 +38,12 @@ class TrainPlan:
 
     def lr(self, step: int, trigger: Trigger) -> float:
         """Learning rate of the iteration that starts when ``step`` iterations are done."""
-        return self.base_lr * self.schedule.factor(step, trigger)
+        return _clean(self.base_lr * self.schedule.factor(step, trigger))
 
     def lr_changes(self) -> list[tuple[int, float]]:
         """(step, lr) from step 0 on, if nothing triggers."""
-        return [(step, self.base_lr * factor) for step, factor in self.schedule.changes(self.total_steps)]
+        changes = self.schedule.changes(self.total_steps)
+        return [(step, _clean(self.base_lr * factor)) for step, factor in changes]
 
     def reads_metrics(self, step: int) -> bool:
         return self._due(step, self.metrics_every)
@@ -76,6 +77,11 @@ class TrainPlan:
             "evaluations": self.num_evaluations,
             "saved_states": -(-self.total_steps // self.checkpoint_every),
         }
+
+
+def _clean(lr: float) -> float:
+    """Without the noise of 0.1 * 0.1: the learning rate is the number that a person would write."""
+    return float(f"{lr:.12g}")
 
 
 def make_plan(spec: RunSpec) -> TrainPlan:

@@ -58,7 +58,7 @@ def load(group: str, name: str) -> Any:
     point = candidates[0]
     try:
         return point.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         reason = " ".join(str(error).split())  # one line, whatever the plugin raised
         raise UsageError(
             f"{group.removesuffix('s')} {name!r} of {_owner(point)} cannot be loaded from "

@@ -14,6 +14,10 @@ from typing import Any
 
 import pytest
 
+# One thread: these nets are too small for more, and threads that wait for each other on a busy machine
+# make a test of a second last a minute. Tests of real runs in processes of their own give it back.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 

@@ -69,7 +69,3 @@ def main() -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         raise SystemExit(130) from None
-    except BrokenPipeError:
-        # The reader of a pipe left (rescli ... | head): nothing is wrong, and nothing can be printed.
-        sys.stderr.close()
-        raise SystemExit(0) from None

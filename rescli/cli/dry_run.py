@@ -96,7 +96,7 @@ def _ledger_table(rows: list[LedgerRow]) -> Any:
 
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("", "field", "here", "paper", "note"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, no_wrap=column in ("", "field"), overflow="fold")
     for row in rows:
         table.add_row(_MARKS[row.verdict], row.field, row.here, row.paper, f"[dim]{row.note}[/]")
     return table

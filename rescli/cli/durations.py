@@ -32,7 +32,7 @@ def parse_seconds(text: str) -> float:
 
 def format_seconds(seconds: float) -> str:
     """Two units at most: ``8.3 s``, ``12 min 5 s``, ``3 h 20 min``, ``2 d 4 h``."""
-    if seconds < 60:
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 3600:

@@ -60,38 +60,31 @@ def _print_table(results: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table()
-    for column in (
-        "checkpoint",
-        "iteration",
-        "selection",
-        "split",
-        "images",
-        "top-1 error",
-        "95 % interval",
-        "top-5 error",
-        "loss",
-    ):
+    console = Console(highlight=False)
+    first = results[0]
+    table = Table(
+        title=f"{first['dataset']} {first['split']}, {first['num_images']} images", title_justify="left"
+    )
+    for column in ("", "model", "iteration", "selection", "top-1 error", "95 % interval", "top-5", "loss"):
         table.add_column(
-            column,
-            justify="left" if column in ("checkpoint", "selection", "split") else "right",
-            overflow="fold",
+            column, justify="left" if column in ("model", "selection") else "right", no_wrap=True
         )
-    for row in results:
+    for number, row in enumerate(results, start=1):
         low, high = row["interval95"]
         table.add_row(
-            row["checkpoint"],
+            f"{number}",
+            row["model"],
             f"{row['iteration']}",
             row["selection"],
-            row["split"],
-            f"{row['num_images']}",
             f"{row['top1_error']:.2f} %",
             f"{low:.2f} to {high:.2f}",
             f"{row['top5_error']:.2f} %",
             f"{row['loss']:.4f}",
         )
-    Console(highlight=False).print(table)
-    first = results[0]
-    print(
-        f"protocol {first['protocol']}: {first['protocol_text']}; {first['precision']} on {first['device']}"
+    console.print(table)
+    for number, row in enumerate(results, start=1):
+        console.print(f"{number}  {row['checkpoint']}", soft_wrap=True, markup=False)
+    console.print(
+        f"protocol {first['protocol']}: {first['protocol_text']}; {first['precision']} on {first['device']}",
+        soft_wrap=True,
     )

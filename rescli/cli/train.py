@@ -130,7 +130,8 @@ class _Session:
                 if budget is None:
                     run_dir.write_spec(spec)
                 assembly = self._assemble(spec, budget)
-                run_dir.write_spec(assembly.spec)
+                if budget is not None:  # only now is it known how long the run will be
+                    run_dir.write_spec(assembly.spec)
             except (DataError, UsageError):
                 run_dir.discard()
                 raise

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import hashlib
+import logging
 import os
 import socket
 import sys
@@ -23,6 +24,8 @@ from pathlib import Path, PurePosixPath
 from rescli.errors import DataError
 
 __all__ = ["OfficialFiles", "default_data_root", "read_checked"]
+
+_log = logging.getLogger(__name__)
 
 _SOCKET_TIMEOUT_SECONDS = 15.0
 _ELSEWHERE = "--data-root DIR or RESCLI_DATA=DIR"
@@ -153,7 +156,7 @@ def _download(files: OfficialFiles, root: Path) -> Path:
     """Fetch the archive into ``root``; a failure leaves nothing behind."""
     from torchvision.datasets.utils import download_url  # type: ignore[import-untyped]
 
-    print(f"downloading {files.title} ({files.archive_bytes / 1e6:.0f} MB) to {root}", file=sys.stderr)
+    _log.warning("downloading %s (%.0f MB) to %s", files.title, files.archive_bytes / 1e6, root)
     # Beside its place, so that the last step is a rename and no half file ever bears the name.
     beside = next(path for path in (root, *root.parents) if path.is_dir())
     with tempfile.TemporaryDirectory(prefix=".rescli-download-", dir=beside) as temporary:

@@ -26,14 +26,13 @@ def curves_png(rows: Sequence[Mapping[str, Any]], *, title: str) -> bytes:
     val = [(row["iteration"], row["top1_error"]) for row in rows if row["event"] == "val"]
     marker = "o" if len(val) < 3 else None
     axes.plot(*_columns(train), linestyle="--", linewidth=1.2, color="#d1495b", label="train")
-    axes.plot(*_columns(val), linewidth=2.4, color="#1d4e89", marker=marker, label="val")
+    label = f"val, {val[-1][1]:.2f} % at the end" if val else "val"
+    axes.plot(*_columns(val), linewidth=2.4, color="#1d4e89", marker=marker, label=label)
     axes.set(title=title, xlabel="iterations", ylabel="error (%)", xlim=(0, None))
     axes.set_ylim(0, _upper_limit([error for _, error in train[len(train) // 20 :] + val]))
     axes.xaxis.set_major_formatter(FuncFormatter(_short_count))
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
-    if val:
-        axes.annotate(f"{val[-1][1]:.2f} %", val[-1], xytext=(-4, 8), textcoords="offset points", ha="right")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()

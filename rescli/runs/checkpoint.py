@@ -24,7 +24,7 @@ from rescli.runs.files import write_atomically
 from rescli.spec.load import spec_from_dict
 from rescli.spec.run import RunSpec
 
-__all__ = ["FORMAT_VERSION", "Checkpoint", "read_tensors"]
+__all__ = ["FORMAT_VERSION", "Checkpoint", "read_tensors", "serialise"]
 
 FORMAT_VERSION = 1
 
@@ -65,7 +65,8 @@ class Checkpoint:
             "precision": self.precision,
         }
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
-        write_atomically(path, save(tensors, {key: json.dumps(value) for key, value in metadata.items()}))
+        texts = {key: json.dumps(value) for key, value in metadata.items()}
+        write_atomically(path, serialise(tensors, texts))
 
     @classmethod
     def read(cls, path: Path) -> Checkpoint:
@@ -124,6 +125,20 @@ class Checkpoint:
             reason = " ".join(str(error).partition(":")[2].split())
             raise CheckpointError(f"the weights do not fit {self.spec.model.name}: {reason}") from error
         return model.eval()
+
+
+def serialise(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> bytes:
+    """A safetensors file; equal content gives equal bytes, so that a hash names a checkpoint.
+
+    The library writes the metadata in an order that differs from process to process: it is sorted here.
+    """
+    data = save(tensors, metadata)
+    end = 8 + int.from_bytes(data[:8], "little")  # the format: length, JSON header, tensors
+    header = json.loads(data[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps({"__metadata__": header.pop("__metadata__"), **header}, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[end:]
 
 
 def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

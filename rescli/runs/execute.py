@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from rescli.errors import DivergedError, Interrupted, UsageError
+from rescli.errors import CheckpointError, DivergedError, Interrupted, UsageError
 from rescli.plan import make_plan
 from rescli.runs.assemble import Assembly, assemble
 from rescli.runs.metrics_log import MetricsLog
@@ -68,6 +68,10 @@ def execute(
         except DivergedError as error:
             recorder.close("diverged")
             raise DivergedError(str(error), hint=f"{_last_good(run_dir)}; {error.hint}") from error
+        except CheckpointError:
+            with suppress(CheckpointError):  # the disk may be too full for the record as well
+                recorder.close("failed")
+            raise
         except torch.OutOfMemoryError as error:
             recorder.close("failed")
             raise UsageError(

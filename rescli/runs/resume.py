@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
 
 from rescli.errors import CheckpointError, RunDirError
-from rescli.runs.checkpoint import read_tensors
+from rescli.runs.checkpoint import read_tensors, serialise
 from rescli.runs.files import read_json, write_atomically, write_json
 from rescli.spec.run import RunSpec
 from rescli.training.state import TrainState
@@ -100,7 +99,7 @@ def save_state(
         "metrics_bytes": metrics_bytes,
     }
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    data = save(on_cpu, {"state": json.dumps(meta)})
+    data = serialise(on_cpu, {"state": json.dumps(meta)})
     sha256 = hashlib.sha256(data).hexdigest()
     # Named by content, so that the file which the pointer still names is never overwritten.
     path = directory / f"{state.step:08d}-{sha256[:12]}.safetensors"

@@ -156,7 +156,7 @@ def _explain_one(line: dict[str, Any]) -> str:
         guess = ".".join([*path, context["nearest"]]) if context["nearest"] else None
         text = f"{where}: unknown key; allowed here: {', '.join(context['allowed'])}."
         return f"{text} Did you mean {guess}?" if guess else text
-    where = ".".join(path) or "spec"
+    where = ".".join(path) or context.get("section", "spec")
     message = line["msg"].removeprefix("Value error, ")
     if line["type"] == "missing":
         return f"{where}: is required."

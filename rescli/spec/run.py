@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from rescli import registry
 from rescli.errors import RescliError
@@ -24,6 +25,10 @@ __all__ = [
 ]
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+
+MOST_SAVES = 64
+"""Saved states of a run whose schedule was scaled; the published schedule saves 64 too."""
 
 
 class AugmentSpec(Spec):
@@ -108,7 +113,12 @@ class RunSpec(Spec):
 
     @model_validator(mode="after")
     def _model_fits_images(self) -> Self:
-        self.model.check(image_size=self.data.dataset.image_size)
+        try:
+            self.model.check(image_size=self.data.dataset.image_size)
+        except ValueError as error:
+            # Validators of the whole spec have no path of their own: say which section is meant.
+            reason = {"reason": str(error), "section": "model"}
+            raise PydanticCustomError("model_does_not_fit", "{reason}", reason) from error
         return self
 
     @property
@@ -132,7 +142,10 @@ class RunSpec(Spec):
             "iterations": iterations,
             "schedule": self.schedule.scaled(ratio),
             "evaluation": EvaluationSpec(every=_scaled(self.evaluation.every, ratio)),
-            "checkpoint": CheckpointSpec(every=_scaled(self.checkpoint.every, ratio)),
+            # States are for safety, not part of the course: a short run need not save at every step.
+            "checkpoint": CheckpointSpec(
+                every=max(_scaled(self.checkpoint.every, ratio), iterations // MOST_SAVES)
+            ),
             "metrics": MetricsSpec(every=min(self.metrics.every, _scaled(self.evaluation.every, ratio))),
             "scaled_from": self.scaled_from or self.iterations,
         }

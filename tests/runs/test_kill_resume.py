@@ -66,10 +66,8 @@ def check(start_rescli, tmp_path, flags):
 
     assert_same_tensors(saved_state(tmp_path / "whole"), saved_state(tmp_path / "killed"))
     for name in ("last", "best"):
-        one, other = (
-            load_file(tmp_path / run / "checkpoints" / f"{name}.safetensors") for run in ("whole", "killed")
-        )
-        assert_same_tensors(one, other)
+        paths = [tmp_path / run / "checkpoints" / f"{name}.safetensors" for run in ("whole", "killed")]
+        assert paths[0].read_bytes() == paths[1].read_bytes(), name
     assert metrics_without_clock(tmp_path / "whole") == metrics_without_clock(tmp_path / "killed")
     records = [json.loads((tmp_path / run / "record.json").read_text()) for run in ("whole", "killed")]
     assert records[0]["results"] == records[1]["results"]

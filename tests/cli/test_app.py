@@ -1,0 +1,166 @@
+"""The program as a whole: help, version, and one exit code for each kind of failure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import typer
+
+from rescli import __version__, errors, registry
+from rescli.cli import app as app_module
+from rescli.cli.app import build_app
+
+
+def _leaves(command: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Every command that does something, with its words: ``rescli models show``."""
+    yield path, command
+    for name, below in getattr(command, "commands", {}).items():
+        yield from _leaves(below, f"{path} {name}")
+
+
+COMMANDS = dict(_leaves(typer.main.get_command(build_app()), "rescli"))
+
+
+def _plain(text: str) -> str:
+    """Without rich's frames and line breaks."""
+    return " ".join(re.sub(r"[│╭╮╰╯─]", " ", text).split())
+
+
+def test_every_registered_command_is_there() -> None:
+    assert {f"rescli {name}" for name in registry.names("commands")} <= COMMANDS.keys()
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_every_command_and_every_flag_has_help(path: str) -> None:
+    command = COMMANDS[path]
+    assert command.help
+    assert command.help.rstrip()[-1] in ".!?" or "\n" in command.help
+    silent = [p.name for p in command.params if not p.help]
+    assert not silent
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_help_is_printed_and_is_no_error(path: str, rescli: Callable[..., Any]) -> None:
+    for flag in ("--help", "-h"):
+        answer = rescli(*path.split()[1:], flag)
+        assert (answer.code, answer.err) == (0, "")
+        first_line = COMMANDS[path].help.splitlines()[0]
+        assert " ".join(first_line.split()) in _plain(answer.out)
+
+
+def test_version(rescli: Callable[..., Any]) -> None:
+    answer = rescli("--version")
+    assert (answer.code, answer.out, answer.err) == (0, f"rescli {__version__}\n", "")
+
+
+def test_flags_that_scripts_rely_on() -> None:
+    flags = {flag for param in COMMANDS["rescli train"].params for flag in param.opts}
+    assert flags >= {
+        *("--dataset", "--model", "--depth", "--shortcut", "--set", "--iterations", "--batch-size"),
+        *("--seed", "--budget", "--device", "--precision", "--data-root", "--out", "--resume"),
+        *("--dry-run", "--json", "--quiet"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        ("trian", ["trian", "Did you mean 'train'"]),
+        ("train quikstart", ["'quikstart'", "cifar10/resnet-20", "Did you mean 'quickstart'?"]),
+        (
+            "train quickstart --set optimiser.lr=1",
+            ["optimiser: unknown key", "allowed here", "optimizer, precision", "Did you mean optimizer?"],
+        ),
+        ("train --dataset cifar1", ["'cifar1'", "cifar10, cifar100, shapes", "Did you mean 'cifar10'?"]),
+        ("train --model resnat-20", ["'resnat-20'", "plain-20, resnet-20", "Did you mean 'resnet-20'?"]),
+        ("train --depth 57", ["57 is not 6n+2", "56 (n=9) and 62 (n=10)"]),
+        ("train quickstart --batch-size 0", ["data.batch_size", "greater than or equal to 1", "given: 0"]),
+        ("train quickstart --set optimizer.lr=abc", ["optimizer.lr", "valid number", "given: 'abc'"]),
+        ("train --model resnet-20 --depth 20", ["--model resnet-20", "--depth 20", "give one of them"]),
+    ],
+)
+def test_bad_usage_exits_2_before_any_work(
+    argv: str, says: list[str], start_rescli: Callable[..., Any], tmp_path: Any
+) -> None:
+    process = start_rescli(*argv.split(), cwd=tmp_path)
+    out, err = process.communicate()
+    assert (process.returncode, out) == (2, "")
+    for words in says:
+        assert words in _plain(err)
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []  # no run directory was begun
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        ("train", "nothing to train was named"),
+        ("train --depth abc", "'--depth'"),
+        ("train --depht 20", "No such option: --depht"),
+        ("train quickstart --budget soon --dry-run", "'soon' is not a duration; write 90s, 20m or 1h30m"),
+        ("train quickstart --precision fp8 --dry-run", "precision: Input should be 'auto', 'fp32'"),
+        ("train quickstart --set seed --dry-run", "--set 'seed' is not KEY=VALUE"),
+        ("train quickstart --shortcut D --dry-run", "model.shortcut"),
+        ("train nosuch.toml --dry-run", "no such spec file: nosuch.toml"),
+        ("train --model plain-20 --shortcut B --dry-run", "model.shortcut: unknown key"),
+        ("train --resume somewhere --dry-run", "--dry-run does not go with --resume"),
+        ("presets show quickstrat", "Did you mean 'quickstart'?"),
+    ],
+)
+def test_more_bad_usage(argv: str, says: str, rescli: Callable[..., Any]) -> None:
+    answer = rescli(*argv.split())
+    assert (answer.code, answer.out) == (2, "")
+    assert says in _plain(answer.err)
+
+
+@pytest.mark.parametrize("name", [name for name in errors.__all__ if name not in ("RescliError", "nearest")])
+def test_each_error_leaves_its_own_exit_code(
+    name: str, rescli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error_class = getattr(errors, name)
+    given = ("thing", "x", ["y"]) if name == "UnknownNameError" else ("it did not work.",)
+    error = error_class(*given, hint="rescli doctor")
+    _make_it_raise(error, monkeypatch)
+    answer = rescli("train")
+    assert answer.code == error_class.exit_code
+    assert (answer.out, answer.err) == ("", f"error: {error}\n  try: rescli doctor\n")
+
+
+def test_a_hint_that_is_no_command_is_not_announced_as_one(
+    rescli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _make_it_raise(errors.DataError("no such file.", hint="put it there"), monkeypatch)
+    assert rescli("train").err == "error: no such file.\n  put it there\n"
+
+
+def test_control_c_exits_130(rescli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    _make_it_raise(KeyboardInterrupt(), monkeypatch)
+    assert rescli("train").code == 130
+
+
+def _make_it_raise(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    def build() -> Callable[[], None]:
+        def run() -> None:
+            raise error
+
+        return run
+
+    monkeypatch.setattr(app_module, "build_app", build)
+
+
+def test_a_plugins_command_is_mounted(rescli: Callable[..., Any]) -> None:
+    def hello(name: str) -> None:
+        """Greet."""
+        print(f"hello {name}")
+
+    group = typer.Typer(help="A group.")
+    group.command("one")(hello)
+    group.command("two")(hello)
+    with registry.override("commands", "hello", hello), registry.override("commands", "grp", group):
+        assert rescli("hello", "you").out == "hello you\n"
+        assert rescli("grp", "two", "you").out == "hello you\n"
+        assert "A group." in rescli("--help").out
+    assert rescli("hello", "you").code == 2

@@ -1,0 +1,110 @@
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from rescli.data.shapes import make_shapes
+from rescli.runs.checkpoint import Checkpoint
+
+
+@pytest.fixture
+def run(rescli, tiny, tmp_path):
+    assert rescli("train", *tiny, "--out", tmp_path / "run", "-q").code == 0
+    return tmp_path / "run"
+
+
+def test_the_test_error_is_that_of_a_plain_loop_over_the_checkpoint(rescli, run):
+    path = run / "checkpoints" / "last.safetensors"
+    answer = rescli("eval", path, "--json", "--device", "cpu", "--precision", "fp32")
+    assert answer.code == 0, answer.err
+    (result,) = answer.json["results"]
+    # Second formula: one image after the other, normalised by hand.
+    checkpoint = Checkpoint.read(path)
+    images = make_shapes(seed=0, num_train=200, num_val=50, num_test=60, splits=("test",))["test"]
+    model, wrong = checkpoint.build_model(), 0
+    with torch.inference_mode():
+        for image, label in zip(images.images_NHWC, images.labels_N, strict=True):
+            x = image.permute(2, 0, 1).double() / 255 - checkpoint.normalization.mean_CHW.double()
+            wrong += int(model(x[None].float()).argmax() != label)
+    assert result["num_images"] == 60
+    assert result["top1_error"] == pytest.approx(100 * wrong / 60)
+    assert result["protocol"] == "single"
+    assert result["selection"] == "last"
+    low, high = result["interval95"]
+    assert low < result["top1_error"] < high
+
+
+def test_opening_the_test_set_is_written_into_the_run(rescli, run):
+    for name in ("last", "best"):
+        assert rescli("eval", run / "checkpoints" / f"{name}.safetensors", "--device", "cpu").code == 0
+    record = json.loads((run / "record.json").read_text())
+    assert [opening["selection"] for opening in record["test_openings"]] == ["last", "best-val"]
+    assert record["results"]["test"]["selection"] == "best-val"
+    assert record["results"]["test"]["top1_error"] == record["test_openings"][-1]["top1_error"]
+
+
+def test_the_val_figures_are_those_of_the_training_run_and_open_nothing(rescli, run):
+    answer = rescli(
+        "eval", run / "checkpoints" / "last.safetensors", "--split", "val", "--json", "--device", "cpu"
+    )
+    record = json.loads((run / "record.json").read_text())
+    assert answer.json["results"][0]["top1_error"] == record["results"]["val"]["top1_error"]
+    assert record["test_openings"] == []
+
+
+def test_several_checkpoints_give_a_table(rescli, run):
+    paths = [run / "checkpoints" / f"{name}.safetensors" for name in ("last", "best")]
+    answer = rescli("eval", *paths, "--split", "train", "--device", "cpu")
+    assert answer.code == 0, answer.err
+    assert "best-val" in answer.out
+    assert "protocol single" in answer.out
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 60, 1000])
+def test_the_batch_size_changes_no_count(rescli, run, batch_size):
+    path = run / "checkpoints" / "last.safetensors"
+    flags = ["--json", "--device", "cpu", "--precision", "fp32", "--batch-size", batch_size]
+    (result,) = rescli("eval", path, *flags).json["results"]
+    (reference,) = rescli("eval", path, *flags[:-1], 500).json["results"]
+    assert (result["top1_error"], result["num_images"]) == (reference["top1_error"], 60)
+
+
+def test_a_checkpoint_away_from_its_run_needs_nothing_else(rescli, run, tmp_path):
+    alone = tmp_path / "elsewhere.safetensors"
+    (run / "checkpoints" / "last.safetensors").rename(alone)
+    assert rescli("eval", alone, "--device", "cpu").code == 0
+
+
+def test_a_hundred_classes_on_ten_are_refused(rescli, run, tmp_path):
+    path = tmp_path / "other.safetensors"
+    checkpoint = Checkpoint.read(run / "checkpoints" / "last.safetensors")
+    tensors = {**checkpoint.tensors, "fc.weight": torch.zeros(100, 64), "fc.bias": torch.zeros(100)}
+    names = tuple(f"class {k}" for k in range(100))
+    Checkpoint(**{**vars(checkpoint), "tensors": tensors, "class_names": names}).write(path)
+    answer = rescli("eval", path, "--device", "cpu")
+    assert answer.code == 4
+    assert "knows 100 classes, the data set has 10" in answer.err
+
+
+@pytest.mark.parametrize("fault", ["missing", "truncated", "no spec"])
+def test_a_damaged_checkpoint_is_exit_4(rescli, run, fault):
+    path = run / "checkpoints" / "last.safetensors"
+    if fault == "missing":
+        path.unlink()
+    elif fault == "truncated":
+        path.write_bytes(path.read_bytes()[:-100])
+    else:
+        save_file(load_file(path), path)
+    answer = rescli("eval", path)
+    assert answer.code == 4
+    assert str(path) in answer.err
+    assert answer.out == ""
+
+
+def test_bad_flags_are_exit_2(rescli, run):
+    path = run / "checkpoints" / "last.safetensors"
+    assert rescli("eval", path, "--batch-size", 0).code == 2
+    assert rescli("eval", path, "--split", "dev").code == 2
+    assert rescli("eval", path, "--device", "tpu").code == 2
+    assert rescli("eval").code == 2

@@ -1,0 +1,61 @@
+import io
+
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from rescli.report import figures
+
+
+def rows_of(count):
+    for step in range(10, 10 * count + 10, 10):
+        yield {"event": "train", "iteration": step, "top1_error": 90 - 80 * step / (10 * count)}
+        if step % 50 == 0:
+            yield {"event": "val", "iteration": step, "top1_error": 92 - 80 * step / (10 * count)}
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figure behind the PNG."""
+    kept = []
+    monkeypatch.setattr(figures, "Figure", lambda **options: kept.append(Figure(**options)) or kept[-1])
+    return kept
+
+
+def test_training_is_dashed_and_validation_bold_against_iterations(drawn):
+    rows = list(rows_of(20))
+    png = figures.curves_png(rows, title="cifar10-resnet-20")
+    train, val = drawn[0].axes[0].get_lines()
+    assert train.get_linestyle() == "--"
+    assert val.get_linestyle() == "-"
+    assert val.get_linewidth() > 1.5 * train.get_linewidth()
+    assert list(train.get_xdata()) == [row["iteration"] for row in rows if row["event"] == "train"]
+    assert list(val.get_ydata()) == [row["top1_error"] for row in rows if row["event"] == "val"]
+    assert drawn[0].axes[0].get_xlabel() == "iterations"
+    picture = Image.open(io.BytesIO(png))
+    assert picture.size == (960, 660)
+
+
+def test_many_windows_are_averaged_not_dropped(drawn):
+    rows = list(rows_of(1280))
+    figures.curves_png(rows, title="long")
+    train = drawn[0].axes[0].get_lines()[0]
+    errors = [row["top1_error"] for row in rows if row["event"] == "train"]
+    assert len(train.get_xdata()) <= figures.MAX_POINTS
+    assert train.get_xdata()[-1] == 12800
+    group = -(-1280 // figures.MAX_POINTS)
+    assert train.get_ydata()[0] == pytest.approx(sum(errors[:group]) / group)
+
+
+def test_small_errors_are_not_blown_up(drawn):
+    rows = [
+        {"event": "val", "iteration": 1, "top1_error": 0.5},
+        {"event": "val", "iteration": 2, "top1_error": 0.4},
+    ]
+    figures.curves_png(rows, title="done")
+    assert drawn[0].axes[0].get_ylim() == (0, 20)
+
+
+def test_a_run_without_validation_images_still_has_a_curve(drawn):
+    figures.curves_png([{"event": "train", "iteration": 1, "top1_error": 90.0}], title="no val")
+    assert len(drawn[0].axes[0].get_lines()) == 2
