@@ -1,8 +1,9 @@
 """A checkpoint: one safetensors file that eval, export and people need nothing beside.
 
-Tensors: the model's state dict under its own names. Metadata, each value JSON: ``spec``,
-``normalization``, ``class_names``, ``iteration``, ``selection`` (last or best-val), ``results`` by split,
-``data`` (fingerprints), ``precision``, ``rescli_version``, ``format_version``.
+Tensors: the model's state dict under its own names. Metadata, each value JSON: ``model``, ``dataset``,
+``normalization``, ``class_names``, ``spec`` (of the run; null for weights that rescli did not train),
+``iteration``, ``selection`` (last or best-val), ``results`` by split, ``data`` (fingerprints),
+``precision``, ``rescli_version``, ``format_version``.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
@@ -21,6 +23,7 @@ from rescli import __version__
 from rescli.data.normalization import Normalization
 from rescli.errors import CheckpointError, RescliError
 from rescli.runs.files import write_atomically
+from rescli.spec.base import DatasetSpec, ModelSpec, plugged
 from rescli.spec.load import spec_from_dict
 from rescli.spec.run import RunSpec
 
@@ -28,16 +31,22 @@ __all__ = ["FORMAT_VERSION", "Checkpoint", "read_tensors", "serialise"]
 
 FORMAT_VERSION = 1
 
+_MODEL: TypeAdapter[ModelSpec] = TypeAdapter(plugged(ModelSpec))
+_DATASET: TypeAdapter[DatasetSpec] = TypeAdapter(plugged(DatasetSpec))
+
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
     """Weights with everything needed to use them.
 
-    tensors: the state dict, on the CPU. results: per split, errors in percent.
+    tensors: the state dict, on the CPU. spec: of the run that trained them; None for imported weights.
+    results: per split, errors in percent.
     """
 
     tensors: dict[str, torch.Tensor]
-    spec: RunSpec
+    model: ModelSpec
+    dataset: DatasetSpec
+    spec: RunSpec | None
     normalization: Normalization
     class_names: tuple[str, ...]
     iteration: int
@@ -55,7 +64,9 @@ class Checkpoint:
         metadata = {
             "format_version": FORMAT_VERSION,
             "rescli_version": __version__,
-            "spec": self.spec.to_dict(),
+            "model": self.model.model_dump(mode="json", exclude_none=True),
+            "dataset": self.dataset.model_dump(mode="json", exclude_none=True),
+            "spec": self.spec.to_dict() if self.spec else None,
             "normalization": self.normalization.to_json(),
             "class_names": self.class_names,
             "iteration": self.iteration,
@@ -75,9 +86,9 @@ class Checkpoint:
             weights that are not finite.
         """
         tensors, texts = read_tensors(path)
-        if "spec" not in texts or "format_version" not in texts:
+        if "model" not in texts or "format_version" not in texts:
             raise CheckpointError(
-                f"{path} holds tensors but no rescli spec, so nobody can say which network they belong to."
+                f"{path} holds tensors but no rescli model, so nobody can say which network they belong to."
             )
         try:
             metadata = {key: json.loads(texts[key]) for key in texts if key != "format"}
@@ -88,7 +99,9 @@ class Checkpoint:
                 )
             checkpoint = cls(
                 tensors=tensors,
-                spec=spec_from_dict(metadata["spec"]),
+                model=_MODEL.validate_python(metadata["model"]),
+                dataset=_DATASET.validate_python(metadata["dataset"]),
+                spec=spec_from_dict(metadata["spec"]) if metadata["spec"] else None,
                 normalization=Normalization.from_json(metadata["normalization"]),
                 class_names=tuple(metadata["class_names"]),
                 iteration=int(metadata["iteration"]),
@@ -100,8 +113,9 @@ class Checkpoint:
         except CheckpointError:
             raise
         except (KeyError, TypeError, ValueError, RescliError) as error:
+            reason = " ".join(str(error).split())
             raise CheckpointError(
-                f"{path}: its metadata is damaged: {type(error).__name__}: {error}"
+                f"{path}: its metadata is damaged: {type(error).__name__}: {reason}"
             ) from error
         for name, tensor in tensors.items():
             if tensor.is_floating_point() and not torch.isfinite(tensor).all():
@@ -114,16 +128,15 @@ class Checkpoint:
         Raises:
             CheckpointError: a tensor is missing, too many, or of another shape.
         """
-        dataset = self.spec.data.dataset
-        model: nn.Module = self.spec.model.build(
-            num_classes=len(self.class_names), image_size=dataset.image_size, seed=self.spec.seed
+        model = self.model.build(
+            num_classes=len(self.class_names), image_size=self.dataset.image_size, seed=0
         )
         try:
             model.load_state_dict(self.tensors, strict=True)
         except RuntimeError as error:
             # torch's message names every tensor, over several lines.
             reason = " ".join(str(error).partition(":")[2].split())
-            raise CheckpointError(f"the weights do not fit {self.spec.model.name}: {reason}") from error
+            raise CheckpointError(f"the weights do not fit {self.model.name}: {reason}") from error
         return model.eval()
 
 

@@ -39,7 +39,7 @@ def evaluate_checkpoint(
     chosen = choose_device(device)
     numerics = Numerics(chosen, choose_precision(precision, chosen))
     model = checkpoint.build_model().to(chosen).to(memory_format=torch.channels_last)
-    images = checkpoint.spec.data.dataset.build(data_root, (split,))[split]
+    images = checkpoint.dataset.build(data_root, (split,))[split]
     if images.class_names != checkpoint.class_names:
         raise CheckpointError(
             f"{path} knows {len(checkpoint.class_names)} classes, the data set has {images.num_classes}; "
@@ -52,8 +52,8 @@ def evaluate_checkpoint(
     row = {
         "checkpoint": str(path),
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "model": checkpoint.spec.model.name,
-        "dataset": checkpoint.spec.data.dataset.kind,
+        "model": checkpoint.model.name,
+        "dataset": checkpoint.dataset.kind,
         "iteration": checkpoint.iteration,
         "selection": checkpoint.selection,
         "split": split,

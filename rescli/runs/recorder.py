@@ -105,6 +105,8 @@ class RunRecorder:
         dataset = self._assembly.train_set
         Checkpoint(
             tensors=self._state.model.state_dict(),
+            model=self._assembly.spec.model,
+            dataset=self._assembly.spec.data.dataset,
             spec=self._assembly.spec,
             normalization=self._assembly.normalization,
             class_names=dataset.class_names,

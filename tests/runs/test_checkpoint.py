@@ -20,6 +20,8 @@ def checkpoint():
     model = spec.model.build(num_classes=10, image_size=32, seed=7)
     return Checkpoint(
         tensors=model.state_dict(),
+        model=spec.model,
+        dataset=spec.data.dataset,
         spec=spec,
         normalization=Normalization.fit(images, "per-pixel-mean"),
         class_names=tuple(f"class {k}" for k in range(10)),
@@ -38,7 +40,17 @@ def test_everything_comes_back_bit_for_bit(checkpoint, tmp_path):
         n: t.tolist() for n, t in checkpoint.tensors.items()
     }
     assert torch.equal(back.normalization.mean_CHW, checkpoint.normalization.mean_CHW)
-    for name in ("spec", "class_names", "iteration", "selection", "results", "data", "precision"):
+    for name in (
+        "model",
+        "dataset",
+        "spec",
+        "class_names",
+        "iteration",
+        "selection",
+        "results",
+        "data",
+        "precision",
+    ):
         assert getattr(back, name) == getattr(checkpoint, name), name
 
 
@@ -100,7 +112,7 @@ def test_a_missing_file(tmp_path):
 
 def test_tensors_without_a_spec_are_refused(tmp_path):
     save_file({"weight": torch.zeros(3)}, tmp_path / "a.safetensors")
-    with pytest.raises(CheckpointError, match="no rescli spec"):
+    with pytest.raises(CheckpointError, match="no rescli model"):
         Checkpoint.read(tmp_path / "a.safetensors")
 
 
@@ -114,7 +126,9 @@ def rewrite(path, **metadata):
     ("changed", "says"),
     [
         ({"spec": "{"}, "metadata is damaged"),
-        ({"spec": "{}"}, "metadata is damaged"),
+        ({"spec": '{"iterations": 5}'}, "metadata is damaged"),
+        ({"model": '{"kind": "unheard-of"}'}, "metadata is damaged.*unheard-of"),
+        ({"dataset": '{"kind": "shapes", "num_train": -1}'}, "metadata is damaged"),
         ({"iteration": '"many"'}, "metadata is damaged"),
         ({"normalization": '{"kind": "per-pixel-mean"}'}, "normali"),
         ({"format_version": "99"}, "has format 99; this rescli reads 1"),
