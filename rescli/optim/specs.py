@@ -12,7 +12,8 @@ from rescli.spec.base import OptimizerSpec, ScheduleSpec, Spec
 
 if TYPE_CHECKING:
     from torch import nn
-    from torch.optim import Optimizer
+
+    from rescli.optim.optimizer import Optimizer
 
 __all__ = ["MultiStepSpec", "SgdSpec", "WarmupSpec"]
 

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import nn
-    from torch.optim import Optimizer
 
     from rescli.data.image_set import ImageSet
     from rescli.models.layout import Layout
+    from rescli.optim.optimizer import Optimizer
     from rescli.optim.schedules import Schedule
 
 __all__ = [

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
+from rescli.optim.optimizer import Optimizer
 from rescli.optim.schedules import Trigger
 
 __all__ = ["TrainState"]
@@ -21,7 +22,7 @@ class TrainState:
     """
 
     model: nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizer: Optimizer
     ring: torch.Tensor
     step: int = 0
     window_start: int = 0

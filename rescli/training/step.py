@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from rescli.optim.optimizer import Optimizer
 from rescli.training.precision import Numerics
 
 __all__ = ["train_step"]
@@ -13,7 +14,7 @@ __all__ = ["train_step"]
 
 def train_step(
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Optimizer,
     images_NCHW: torch.Tensor,
     labels_N: torch.Tensor,
     *,
@@ -33,7 +34,7 @@ def train_step(
         gradients = [p.grad for p in model.parameters() if p.grad is not None]
         torch._foreach_mul_(gradients, 1 / numerics.loss_scale)
     optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
+    optimizer.zero_grad()
     with torch.no_grad():
         correct = (logits_NK.argmax(1) == labels_N).sum()
         return torch.stack((loss.detach(), correct.to(loss.dtype)))

@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 import tomllib
 
@@ -261,3 +263,14 @@ def test_a_few_iterations_on_cifar10(rescli, cifar_root, tmp_path):
     assert "preset cifar10/resnet-20" in answer.err
     assert answer.json["data"]["num_images"] == {"train": 45000, "val": 5000}
     assert answer.json["results"]["train"]["top1_error"] < 90
+
+
+def test_training_does_not_wait_for_a_compiler_it_never_uses(tiny, tmp_path):
+    # torch._dynamo costs as much time as torch itself; many corners of torch import it in passing.
+    program = "import sys; from rescli.cli.app import main\n"
+    program += "try: main()\nfinally: print('torch._dynamo' in sys.modules)"
+    arguments = ["train", *tiny, "--out", str(tmp_path / "run"), "-q", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "False"

@@ -111,12 +111,11 @@ def test_the_spec_hands_over_every_field(decay: str, num_groups: int) -> None:
     optimizer = spec.build(_net())
     assert len(optimizer.param_groups) == num_groups
     first = optimizer.param_groups[0]
-    assert {key: first[key] for key in ("lr", "momentum", "nesterov", "weight_decay", "dampening")} == {
+    assert {key: first[key] for key in ("lr", "momentum", "nesterov", "weight_decay")} == {
         "lr": 0.3,
         "momentum": 0.8,
         "nesterov": True,
         "weight_decay": 0.02,
-        "dampening": 0,
     }
 
 
@@ -124,3 +123,30 @@ def test_defaults_are_the_papers() -> None:
     """Section 4.2: weight decay 0.0001 and momentum 0.9; learning rate 0.1."""
     spec = SgdSpec()
     assert (spec.lr, spec.momentum, spec.nesterov, spec.weight_decay) == (0.1, 0.9, False, 1e-4)
+
+
+def test_a_run_of_updates_is_torchs_own_to_the_last_bit() -> None:
+    ours, theirs = _net(), _net()
+    one = sgd(ours, lr=LR, momentum=MOMENTUM, nesterov=False, weight_decay=DECAY)
+    other = torch.optim.SGD(theirs.parameters(), lr=LR, momentum=MOMENTUM, weight_decay=DECAY, fused=True)
+    for step, gradients in enumerate(_gradients(ours, 10)):
+        for optimizer, net in ((one, ours), (other, theirs)):
+            optimizer.param_groups[0]["lr"] = LR / (1 + step)
+            for parameter, gradient in zip(net.parameters(), gradients, strict=True):
+                parameter.grad = gradient.clone()
+            optimizer.step()
+            optimizer.zero_grad()
+    for mine, reference in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert mine.grad is None
+        assert torch.equal(mine, reference)
+        assert torch.equal(one.state[mine]["momentum_buffer"], other.state[reference]["momentum_buffer"])
+
+
+def test_a_parameter_without_gradient_rests() -> None:
+    net = _net()
+    before = [parameter.detach().clone() for parameter in net.parameters()]
+    optimizer = sgd(net, lr=LR, momentum=MOMENTUM, nesterov=False, weight_decay=DECAY)
+    net[0].weight.grad = torch.ones_like(net[0].weight)
+    optimizer.step()
+    moved = [not torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True)]
+    assert moved == [True, False, False, False, False]
