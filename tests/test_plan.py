@@ -94,7 +94,7 @@ def test_intervals_longer_than_the_run_mean_the_end() -> None:
 
 
 def test_without_validation_images_nothing_is_evaluated() -> None:
-    data = {"dataset": {"kind": "shapes", "num_train": 1000, "num_val": 0}, "batch_size": 30}
+    data = {"dataset": {"kind": "cifar10", "val_size": 0}, "batch_size": 30}
     plan = make_plan(_spec(data=data))
     assert _steps(plan, "evaluates") == []
     assert plan.num_evaluations == plan.to_dict()["evaluations"] == 0

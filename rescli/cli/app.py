@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from rescli import __version__, registry
+from rescli.cli.messages import say
 from rescli.errors import RescliError, UsageError
 
 __all__ = ["build_app", "main"]
@@ -29,7 +31,7 @@ def build_app() -> typer.Typer:
         try:
             command = registry.load("commands", name)
         except UsageError as error:
-            print(f"warning: {error}", file=sys.stderr)
+            say(f"warning: {error}")
             continue
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name)
@@ -56,16 +58,29 @@ def _root(
 
 def main() -> None:
     """Entry point of the console script."""
+    _mend_streams()
     try:
         build_app()()
     except RescliError as error:
-        print(f"error: {error}", file=sys.stderr)
-        if error.hint:
-            print(
-                f"  try: {error.hint}" if error.hint.startswith("rescli ") else f"  {error.hint}",
-                file=sys.stderr,
-            )
-        raise SystemExit(error.exit_code) from None
+        hint = "" if not error.hint else f"\n  {'try: ' * error.hint.startswith('rescli ')}{error.hint}"
+        _fail(f"error: {error}{hint}", error.exit_code)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        raise SystemExit(130) from None
+        _fail("interrupted", 130)
+    except (OSError, MemoryError, RecursionError, OverflowError) as error:
+        # What the machine refuses without any part of rescli having foreseen it.
+        _fail(f"error: {type(error).__name__}: {error}", UsageError.exit_code)
+
+
+def _mend_streams() -> None:
+    """Streams that the caller closed swallow what is written; characters a terminal lacks are escaped."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    say(message)
+    raise SystemExit(code) from None

@@ -85,11 +85,11 @@ def _preset_of(choice: Choice) -> tuple[str, list[tuple[str, Any]]]:
             "nothing to train was named.",
             hint="rescli train quickstart, or rescli train --dataset cifar10 --depth 20",
         )
-    dataset = choice.dataset or "cifar10"
+    dataset = choice.dataset if choice.dataset is not None else "cifar10"
     if dataset not in registry.names("datasets"):
         raise UnknownNameError("dataset", dataset, registry.names("datasets"))
-    kind, depth = parse_model_name(choice.model) if choice.model else ("resnet", choice.depth)
-    if depth is None and not choice.model:
+    kind, depth = parse_model_name(choice.model) if choice.model is not None else ("resnet", choice.depth)
+    if depth is None and choice.model is None:
         return f"{dataset}/base", []
     exact = f"{dataset}/{kind}-{depth}"
     if exact in preset_names():
@@ -100,9 +100,7 @@ def _preset_of(choice: Choice) -> tuple[str, list[tuple[str, Any]]]:
             f"data set {dataset!r} has no preset {base!r}; name a preset that fits it.", hint="rescli presets"
         )
     overrides: list[tuple[str, Any]] = [("model", _model_table(kind, depth))]
-    if depth is not None and depth >= WARMUP_FROM_DEPTH:
-        overrides.append(("schedule.warmup", {}))
-    return base, overrides
+    return base, overrides + _warmup_of(depth)
 
 
 def _changes_to_preset(choice: Choice) -> list[tuple[str, Any]]:
@@ -112,10 +110,18 @@ def _changes_to_preset(choice: Choice) -> list[tuple[str, Any]]:
             raise UnknownNameError("dataset", choice.dataset, registry.names("datasets"))
         changes.append(("data.dataset", {"kind": choice.dataset}))
     if choice.model is not None:
-        changes.append(("model", _model_table(*parse_model_name(choice.model))))
+        kind, depth = parse_model_name(choice.model)
+        changes += [("model", _model_table(kind, depth)), *_warmup_of(depth)]
     if choice.depth is not None:
-        changes.append(("model.depth", choice.depth))
+        changes += [("model.depth", choice.depth), *_warmup_of(choice.depth)]
     return changes
+
+
+def _warmup_of(depth: int | None) -> list[tuple[str, Any]]:
+    """Another depth brings its own warm-up: the paper's from 110 layers, none below."""
+    if depth is None:
+        return []
+    return [("schedule.warmup", {} if depth >= WARMUP_FROM_DEPTH else None)]
 
 
 def _model_table(kind: str, depth: int | None) -> dict[str, Any]:

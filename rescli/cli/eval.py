@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import sys
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+
+from rescli.cli.messages import say
+from rescli.errors import CheckpointError
 
 __all__ = ["evaluate"]
 
@@ -29,62 +32,51 @@ def evaluate(
     batch_size: Annotated[int, typer.Option(min=1, help="Images per forward pass; changes no count.")] = 500,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout.")] = False,
 ) -> None:
-    """Error of checkpoints on the test set, single view; several give a table.
+    """Measure the error of checkpoints, single view, on the test set unless --split says else.
 
     rescli eval runs/NAME/checkpoints/last.safetensors
     """
-    from rescli.cli.results import print_json
-
-    results = []
-    for path in checkpoints:
-        from rescli.runs.evaluation import evaluate_checkpoint
-
-        print(f"{path}: evaluating on {split} ...", file=sys.stderr)
-        results.append(
-            evaluate_checkpoint(
-                path,
-                split=split,
-                data_root=data_root,
-                device=device,
-                precision=precision,
-                batch_size=batch_size,
+    for path in checkpoints:  # before the seconds of importing torch
+        if not os.path.isfile(path):
+            raise CheckpointError(
+                f"no such checkpoint: {path}", hint="a run keeps them in RUN_DIR/checkpoints/"
             )
-        )
-    if json:
-        print_json({"results": results})
-    else:
-        _print_table(results)
+    from rescli.cli.results import print_json
+    from rescli.runs.evaluation import evaluate_checkpoint
+
+    results: list[dict[str, Any]] = []
+    try:
+        for path in checkpoints:
+            say(f"{path}: evaluating on {split} ...")
+            results.append(
+                evaluate_checkpoint(
+                    path,
+                    split=split,
+                    data_root=data_root,
+                    device=device,
+                    precision=precision,
+                    batch_size=batch_size,
+                )
+            )
+    finally:  # what was measured is printed, whatever came after it
+        if results:
+            print_json({"results": results}) if json else _print_table(results)
 
 
 def _print_table(results: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(highlight=False)
+    """Plain columns: nothing is cut off on a narrow terminal or in a pipe."""
     first = results[0]
-    table = Table(
-        title=f"{first['dataset']} {first['split']}, {first['num_images']} images", title_justify="left"
+    print(
+        f"{first['dataset']} {first['split']}, {first['num_images']} images, protocol {first['protocol']}\n"
     )
-    for column in ("", "model", "iteration", "selection", "top-1 error", "95 % interval", "top-5", "loss"):
-        table.add_column(
-            column, justify="left" if column in ("model", "selection") else "right", no_wrap=True
-        )
-    for number, row in enumerate(results, start=1):
+    width = max(len(row["model"]) for row in results)
+    heads = f"top-1 error  95 % interval   top-5 error  loss    {'model':{width}}"
+    print(f"{heads}  iteration  selection  checkpoint")
+    for row in results:
         low, high = row["interval95"]
-        table.add_row(
-            f"{number}",
-            row["model"],
-            f"{row['iteration']}",
-            row["selection"],
-            f"{row['top1_error']:.2f} %",
-            f"{low:.2f} to {high:.2f}",
-            f"{row['top5_error']:.2f} %",
-            f"{row['loss']:.4f}",
+        print(
+            f"{row['top1_error']:9.2f} %  {low:5.2f} to {high:5.2f}  {row['top5_error']:9.2f} %  "
+            f"{row['loss']:.4f}  {row['model']:{width}}  {row['iteration']:>9}  {row['selection']:<9}  "
+            f"{row['checkpoint']}"
         )
-    console.print(table)
-    for number, row in enumerate(results, start=1):
-        console.print(f"{number}  {row['checkpoint']}", soft_wrap=True, markup=False)
-    console.print(
-        f"protocol {first['protocol']}: {first['protocol_text']}; {first['precision']} on {first['device']}",
-        soft_wrap=True,
-    )
+    print(f"\n{first['protocol_text']}; {first['precision']} on {first['device']}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from rich.progress import (
 from rich.table import Table
 
 from rescli.cli.durations import format_seconds
+from rescli.cli.messages import drop_stderr, say
 from rescli.training.events import EvalDone, Event, FitDone, MetricsReady, StepDone, Stopped
 
 __all__ = ["training_progress"]
@@ -38,15 +38,30 @@ class _Progress(Protocol):
 def training_progress(
     *, name: str, total_steps: int, start_step: int = 0, quiet: bool = False
 ) -> Iterator[_Progress]:
-    """A sink for as long as the block lasts."""
+    """A sink for as long as the block lasts. Where stderr breaks, it falls silent: training goes on."""
+    console = Console(stderr=True)
     if quiet:
         yield lambda _event: None
-    elif sys.stderr.isatty():
-        bars = _Bars(name, total_steps, start_step)
+    elif console.is_terminal and not console.is_dumb_terminal:
+        bars = _Bars(name, total_steps, start_step, console)
         with bars.live:
-            yield bars
+            yield _Unbreakable(bars)
     else:
-        yield _Lines(total_steps)
+        yield _Unbreakable(_Lines(total_steps))
+
+
+class _Unbreakable:
+    def __init__(self, progress: _Progress) -> None:
+        self._progress: _Progress | None = progress
+
+    def __call__(self, event: Event) -> None:
+        if self._progress is None:
+            return
+        try:
+            self._progress(event)
+        except (OSError, ValueError):  # nobody reads any more: a closed pipe, a full or closed device
+            self._progress = None
+            drop_stderr()
 
 
 class _Figures:
@@ -72,7 +87,7 @@ class _Figures:
 
 
 class _Bars:
-    def __init__(self, name: str, total_steps: int, start_step: int) -> None:
+    def __init__(self, name: str, total_steps: int, start_step: int, console: Console) -> None:
         self._figures = _Figures()
         self._bar = Progress(
             TextColumn("[bold]{task.description}"),
@@ -85,7 +100,7 @@ class _Bars:
         )
         self._task = self._bar.add_task(name, total=total_steps, completed=start_step)
         self._drawn = 0.0
-        self.live = Live(self._render(), console=Console(stderr=True), refresh_per_second=8)
+        self.live = Live(self._render(), console=console, refresh_per_second=8)
 
     def __call__(self, event: Event) -> None:
         self._figures.update(event)
@@ -122,7 +137,7 @@ class _Lines:
     def __init__(self, total_steps: int) -> None:
         self._total_steps = total_steps
         self._figures = _Figures()
-        self._printed = time.monotonic() - LINE_SECONDS
+        self._printed = time.monotonic()
 
     def __call__(self, event: Event) -> None:
         self._figures.update(event)
@@ -132,14 +147,16 @@ class _Lines:
         ):
             self._printed = now
             self._print_metrics(event)
+        elif isinstance(event, StepDone) and now - self._printed >= LINE_SECONDS:
+            self._printed = now
+            say(f"iteration {event.step:>6}/{self._total_steps}")
         elif isinstance(event, EvalDone):
-            print(f"iteration {event.step:>6}  val error {self._figures.val_text()}", file=sys.stderr)
+            say(f"iteration {event.step:>6}  val error {self._figures.val_text()}")
 
     def _print_metrics(self, event: MetricsReady) -> None:
         remaining = (self._total_steps - event.step) * event.train_seconds / event.step
-        print(
+        say(
             f"iteration {event.step:>6}/{self._total_steps}  epoch {event.epoch:7.2f}  lr {event.lr:<7g} "
             f"loss {event.loss:.4f}  train error {event.top1_error:6.2f} %  "
-            f"{event.images_per_second:,.0f} img/s  ETA {format_seconds(remaining)}",
-            file=sys.stderr,
+            f"{event.images_per_second:,.0f} img/s  ETA {format_seconds(remaining)}"
         )

@@ -11,7 +11,7 @@ __all__ = ["print_json", "print_record"]
 
 
 def print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2))
+    print(json.dumps(value, indent=2, allow_nan=False))
 
 
 def print_record(record: dict[str, Any], *, as_json: bool) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rescli.cli.durations import format_seconds
-from rescli.cli.signals import stop_requested
+from rescli.cli.messages import say
+from rescli.cli.signals import StopFlag, stop_requested
 
 if TYPE_CHECKING:
     from rescli.cli.choose import Choice
@@ -90,7 +89,7 @@ def train(
             print_dry_run(used, spec, budget=budget, as_json=json)
             return
         if not quiet:
-            print(f"preset {used}", file=sys.stderr)
+            say(f"preset {used}")
         record = session.begin(spec, out, seconds)
     from rescli.cli.results import print_record
 
@@ -119,23 +118,22 @@ class _Session:
         """A new run. Everything that can be refused is refused before torch is imported."""
         from datetime import datetime
 
-        from rescli.errors import DataError, UsageError
         from rescli.plan import make_plan
         from rescli.runs.rundir import RunDir, default_run_path
 
         make_plan(spec)
-        run_dir = RunDir.create(out if out is not None else default_run_path(spec, datetime.now()))
-        with run_dir.locked(), stop_requested() as should_stop:
+        path = out if out is not None else default_run_path(spec, datetime.now())
+        with stop_requested() as stop, RunDir.create(path) as run_dir:
             try:
                 if budget is None:
                     run_dir.write_spec(spec)
                 assembly = self._assemble(spec, budget)
                 if budget is not None:  # only now is it known how long the run will be
                     run_dir.write_spec(assembly.spec)
-            except (DataError, UsageError):
+            except BaseException:
                 run_dir.discard()
                 raise
-            return self._train(run_dir, assembly, None, should_stop)
+            return self._train(run_dir, assembly, None, stop)
 
     def go_on(self, path: Path, choice: Choice) -> dict[str, Any]:
         """A run that was stopped, killed or interrupted."""
@@ -144,14 +142,16 @@ class _Session:
         run_dir = RunDir.open(path)
         spec = run_dir.read_spec()
         _refuse_other_spec(run_dir, spec, choice)
-        with run_dir.locked(), stop_requested() as should_stop:
+        with stop_requested() as stop, run_dir.locked():
             from rescli.runs.execute import prepare_resume
 
             assembly, saved = prepare_resume(run_dir, data_root=self.data_root, device=self.device)
             if not self.quiet:
                 step = saved.step if saved else 0
-                print(f"{run_dir.path}: resuming at iteration {step} of {spec.iterations}", file=sys.stderr)
-            return self._train(run_dir, assembly, saved, should_stop)
+                done = step == spec.iterations
+                what = "is finished already, at" if done else "resuming at"
+                say(f"{run_dir.path}: {what} iteration {step} of {spec.iterations}")
+            return self._train(run_dir, assembly, saved, stop)
 
     def _assemble(self, spec: RunSpec, budget: float | None) -> Assembly:
         from rescli.runs.assemble import assemble
@@ -164,26 +164,27 @@ class _Session:
 
         fitted = scale_to_budget(assembly, budget)
         if not self.quiet:
-            print(
+            say(
                 f"budget {format_seconds(budget)}: {fitted.spec.iterations} of {spec.iterations} iterations "
                 f"({1000 * fitted.step_seconds:.0f} ms each); "
                 + (
                     "not shortened"
                     if fitted.spec == spec
                     else "scaled: not comparable with published numbers"
-                ),
-                file=sys.stderr,
+                )
             )
         return replace(assembly, spec=fitted.spec)
 
     def _train(
-        self, run_dir: RunDir, assembly: Assembly, saved: SavedState | None, should_stop: Callable[[], bool]
+        self, run_dir: RunDir, assembly: Assembly, saved: SavedState | None, stop: StopFlag
     ) -> dict[str, Any]:
         from rescli.cli.progress import training_progress
-        from rescli.errors import Interrupted
         from rescli.runs.execute import execute
 
         spec = assembly.spec
+        if not self.quiet:
+            _print_differences(spec)
+            say(f"run directory: {run_dir.path}")
         try:
             with training_progress(
                 name=spec.name,
@@ -191,12 +192,18 @@ class _Session:
                 start_step=saved.step if saved else 0,
                 quiet=self.quiet,
             ) as progress:
-                record = execute(assembly, run_dir, saved=saved, sinks=[progress], should_stop=should_stop)
-        except Interrupted:
+                stop.arm()
+                record = execute(assembly, run_dir, saved=saved, sinks=[progress], should_stop=stop)
+        finally:
             _draw_curves(run_dir, spec)
-            raise
-        _draw_curves(run_dir, spec)
         return {**record, "run_dir": str(run_dir.path)}
+
+
+def _print_differences(spec: RunSpec) -> None:
+    from rescli.spec.ledger import differences, ledger
+
+    fields = [f"{row.field} ({row.here}; paper: {row.paper})" for row in differences(ledger(spec))]
+    say(f"differs from the paper in: {', '.join(fields) or 'nothing'}")
 
 
 def _refuse_other_spec(run_dir: RunDir, spec: RunSpec, choice: Choice) -> None:
@@ -204,6 +211,7 @@ def _refuse_other_spec(run_dir: RunDir, spec: RunSpec, choice: Choice) -> None:
     from rescli.cli.choose import choose_changes, choose_spec
     from rescli.errors import RunDirError
     from rescli.runs.resume import differing_keys
+    from rescli.runs.rundir import resume_command
 
     if choice.is_empty:
         return
@@ -212,15 +220,20 @@ def _refuse_other_spec(run_dir: RunDir, spec: RunSpec, choice: Choice) -> None:
     if changed:
         raise RunDirError(
             f"{run_dir.path} is a run of another spec; these keys differ: {', '.join(changed)}.",
-            hint=f"rescli train --resume {run_dir.path}   alone, or begin a new run with --out NEW_DIR",
+            hint=f"{resume_command(run_dir.path)}   alone, or begin a new run with --out NEW_DIR",
         )
 
 
 def _draw_curves(run_dir: RunDir, spec: RunSpec) -> None:
+    """A picture that cannot be drawn is a warning: how the run ended matters more."""
+    from rescli.errors import RescliError
     from rescli.report.figures import curves_png
     from rescli.runs.files import write_atomically
     from rescli.runs.metrics_log import read_metrics
 
-    rows = read_metrics(run_dir.metrics)
-    if rows:
-        write_atomically(run_dir.curves, curves_png(rows, title=spec.name))
+    try:
+        rows = read_metrics(run_dir.metrics)
+        if rows:
+            write_atomically(run_dir.curves, curves_png(rows, title=spec.name))
+    except (RescliError, OSError, ValueError) as error:
+        say(f"warning: no {run_dir.curves.name}: {error}")

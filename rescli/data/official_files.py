@@ -64,7 +64,10 @@ def read_checked(
     Raises:
         DataError: files missing, damaged or unreadable, or a download that failed.
     """
-    root = Path(data_root).expanduser() if data_root is not None else default_data_root()
+    try:
+        root = Path(data_root).expanduser() if data_root is not None else default_data_root()
+    except RuntimeError as error:
+        raise DataError(f"{data_root} cannot be found: {error}") from error
     try:
         source = _locate(files, root)
         if source is None:

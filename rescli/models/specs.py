@@ -60,6 +60,7 @@ class _StagedSpec(ModelSpec):
 
     depth: int = Field(
         gt=0,
+        le=10_000,
         description="Number of weight layers: 6n+2 in the CIFAR family, Table 1's in the ImageNet family.",
     )
     family: Literal["cifar", "imagenet"] = Field(

@@ -34,6 +34,8 @@ class Assembly:
     val_set: ImageSet | None
     normalization: Normalization
     loader: DeviceLoader
+    data_root: str | None
+    """Where the images were read, absolute; None for the usual places."""
 
     def new_state(self) -> TrainState:
         """The initial state, a pure function of the spec."""
@@ -66,10 +68,7 @@ def assemble(spec: RunSpec, *, numerics: Numerics, data_root: Path | None) -> As
         DataError: files missing or damaged.
         UsageError: the augmentation does not fit the images.
     """
-    if numerics.device.type == "cuda":
-        torch.backends.cudnn.benchmark = False  # another algorithm on another day is another result
-        torch.backends.cudnn.deterministic = True
-        torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32
+    numerics.configure_backend()
     splits = spec.data.dataset.build(data_root, ("train", "val"))
     train_set, val_set = splits["train"], splits.get("val")
     normalization = Normalization.fit(train_set.images_NHWC, spec.data.normalization)
@@ -87,10 +86,11 @@ def assemble(spec: RunSpec, *, numerics: Numerics, data_root: Path | None) -> As
     except torch.OutOfMemoryError as error:
         raise UsageError(f"the training images do not fit on {numerics.device}: {error}") from error
     return Assembly(
-        spec,
-        numerics,
-        train_set,
-        val_set if val_set is not None and len(val_set) else None,
-        normalization,
-        loader,
+        spec=spec,
+        numerics=numerics,
+        train_set=train_set,
+        val_set=val_set if val_set is not None and len(val_set) else None,
+        normalization=normalization,
+        loader=loader,
+        data_root=str(data_root.absolute()) if data_root is not None else None,
     )

@@ -8,6 +8,7 @@ Tensors: the model's state dict under its own names. Metadata, each value JSON: 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,8 @@ from typing import Any
 
 import torch
 from pydantic import TypeAdapter
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import nn
 
 from rescli import __version__
@@ -54,6 +55,8 @@ class Checkpoint:
     results: dict[str, Any]
     data: dict[str, Any]
     precision: str
+    sha256: str = ""
+    """Of the file that it was read from."""
 
     def write(self, path: Path) -> None:
         """Replace ``path`` atomically.
@@ -85,7 +88,7 @@ class Checkpoint:
         CheckpointError: missing, truncated, of another format, without rescli's metadata, or with
             weights that are not finite.
         """
-        tensors, texts = read_tensors(path)
+        tensors, texts, sha256 = read_tensors(path)
         if "model" not in texts or "format_version" not in texts:
             raise CheckpointError(
                 f"{path} holds tensors but no rescli model, so nobody can say which network they belong to."
@@ -109,6 +112,7 @@ class Checkpoint:
                 results=dict(metadata["results"]),
                 data=dict(metadata["data"]),
                 precision=str(metadata["precision"]),
+                sha256=sha256,
             )
         except CheckpointError:
             raise
@@ -146,24 +150,33 @@ def serialise(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> byt
     The library writes the metadata in an order that differs from process to process: it is sorted here.
     """
     data = save(tensors, metadata)
-    end = 8 + int.from_bytes(data[:8], "little")  # the format: length, JSON header, tensors
-    header = json.loads(data[8:end])
-    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-    text = json.dumps({"__metadata__": header.pop("__metadata__"), **header}, separators=(",", ":")).encode()
+    end, header = _header(data)
+    ordered = {"__metadata__": dict(sorted(header.pop("__metadata__").items())), **header}
+    text = json.dumps(ordered, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text + data[end:]
 
 
-def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """Tensors on the CPU and metadata of any safetensors file. Nothing in it is executed.
+def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str], str]:
+    """Tensors on the CPU, metadata and sha256 of any safetensors file, all of one reading.
+
+    Nothing in it is executed.
 
     Raises:
         CheckpointError: missing, unreadable, truncated, or not safetensors.
     """
-    if not path.is_file():
-        raise CheckpointError(f"no such checkpoint: {path}", hint="a run keeps them in RUN_DIR/checkpoints/")
     try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+        data = path.read_bytes()
+        return load(data), _header(data)[1].get("__metadata__", {}), hashlib.sha256(data).hexdigest()
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise CheckpointError(
+            f"no such checkpoint: {path}", hint="a run keeps them in RUN_DIR/checkpoints/"
+        ) from error
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(f"{path} is not a whole safetensors file: {error}") from error
+
+
+def _header(data: bytes) -> tuple[int, dict[str, Any]]:
+    """Where the tensors begin, and the JSON before them: the format is length, JSON, tensors."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    return end, json.loads(data[8:end])

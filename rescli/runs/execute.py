@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 
-from rescli.errors import CheckpointError, DivergedError, Interrupted, UsageError
+from rescli.errors import CheckpointError, DataError, DivergedError, Interrupted, UsageError
 from rescli.plan import make_plan
 from rescli.runs.assemble import Assembly, assemble
 from rescli.runs.metrics_log import MetricsLog
-from rescli.runs.recorder import RunRecorder
+from rescli.runs.recorder import RunRecorder, data_record, read_record
 from rescli.runs.resume import SavedState, load_state
-from rescli.runs.rundir import RunDir
+from rescli.runs.rundir import RunDir, resume_command
 from rescli.spec.run import RunSpec
 from rescli.training.events import Sink, Stopped
 from rescli.training.fit import fit
@@ -52,7 +52,8 @@ def execute(
     if saved is not None:
         saved.restore(state)
     engine = assembly.engine(state)
-    with closing(MetricsLog(run_dir.metrics, keep_bytes=saved.metrics_bytes if saved else 0)) as log:
+    keep = (saved.metrics_bytes, saved.metrics_sha256) if saved else (0, None)
+    with closing(MetricsLog(run_dir.metrics, keep_bytes=keep[0], keep_sha256=keep[1])) as log:
         recorder = RunRecorder(run_dir, assembly, state, plan, engine=engine.name, log=log)
         events = fit(state, engine, plan, evaluate=assembly.evaluate_val, should_stop=should_stop)
         try:
@@ -63,7 +64,7 @@ def execute(
                 if isinstance(event, Stopped):
                     raise Interrupted(
                         f"stopped after iteration {event.step} of {plan.total_steps}; the state is saved.",
-                        hint=f"rescli train --resume {run_dir.path}",
+                        hint=resume_command(run_dir.path),
                     )
         except DivergedError as error:
             recorder.close("diverged")
@@ -72,10 +73,14 @@ def execute(
             with suppress(CheckpointError):  # the disk may be too full for the record as well
                 recorder.close("failed")
             raise
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            # torch.OutOfMemoryError on a GPU; the CPU's allocator has no class of its own.
+            if "memory" not in str(error):
+                raise
             recorder.close("failed")
             raise UsageError(
-                f"{assembly.numerics.device} has no memory for batches of {spec.data.batch_size}: {error}",
+                f"{assembly.numerics.device} has no memory for batches of {spec.data.batch_size}: "
+                f"{str(error).splitlines()[0]}",
                 hint=f"--batch-size {max(1, spec.data.batch_size // 2)}",
             ) from error
     return recorder.record
@@ -89,17 +94,50 @@ def prepare_resume(
     The precision and the number of threads of the first start are kept: other sums are other bits.
 
     Raises:
-        CheckpointError: the state is damaged. RunDirError: it belongs to another spec.
+        CheckpointError: the state is damaged, or gone though one was saved.
+        RunDirError: it belongs to another spec. DataError: the images are not those of the run.
+        UsageError: the run's device is not there.
     """
     spec = run_dir.read_spec()
     saved = load_state(run_dir.state, spec)
     if saved is None:
-        numerics = numerics_for(spec, device)
-    else:
-        numerics = Numerics(choose_device(saved.device if device == "auto" else device), saved.precision)
-        if numerics.device.type == "cpu":
-            torch.set_num_threads(saved.threads)
-    return assemble(spec, numerics=numerics, data_root=data_root), saved
+        _check_nothing_was_saved(run_dir)
+        return assemble(spec, numerics=numerics_for(spec, device), data_root=data_root), None
+    numerics = Numerics(_device_to_resume_on(saved, device), saved.precision)
+    if numerics.device.type == "cpu":
+        torch.set_num_threads(saved.threads)
+    if data_root is None and saved.data_root is not None:
+        data_root = Path(saved.data_root)
+    assembly = assemble(spec, numerics=numerics, data_root=data_root)
+    if data_record(assembly) != saved.data:
+        raise DataError(
+            f"the images are not those that {run_dir.path} was trained on: their fingerprints differ.",
+            hint="give the data it began with: --data-root DIR",
+        )
+    return assembly, saved
+
+
+def _check_nothing_was_saved(run_dir: RunDir) -> None:
+    """To begin again would overwrite what the run has: only where it has nothing."""
+    step = read_record(run_dir).get("last_saved_iteration") if run_dir.record.exists() else None
+    if step is not None:
+        raise CheckpointError(
+            f"{run_dir.path} saved a state at iteration {step}, but {run_dir.state / 'latest.json'} is gone.",
+            hint="its checkpoints can still be evaluated; to train again: rescli train "
+            f"{run_dir.spec} --out NEW_DIR",
+        )
+
+
+def _device_to_resume_on(saved: SavedState, requested: str) -> torch.device:
+    if requested != "auto":
+        return choose_device(requested)
+    try:
+        return choose_device(saved.device)
+    except UsageError as error:
+        raise UsageError(
+            f"the run was on {saved.device}, which is not here.",
+            hint="--device cpu (or another) goes on there, but not bit for bit",
+        ) from error
 
 
 def numerics_for(spec: RunSpec, device: str) -> Numerics:

@@ -27,8 +27,10 @@ def write_atomically(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(beside, path)
         _fsync_directory(path.parent)
-    except OSError as error:
+    except BaseException as error:
         beside.unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         raise CheckpointError(
             f"cannot write {path}: {error.strerror or error}; what was saved before is untouched.",
             hint=f"make room for {len(data) / 1e6:.1f} MB (df -h {path.parent}), then resume the run",
@@ -36,7 +38,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    write_atomically(path, (json.dumps(value, indent=2) + "\n").encode())
+    write_atomically(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
 
 
 def read_json(path: Path) -> Any:

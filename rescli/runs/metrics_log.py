@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from dataclasses import asdict
@@ -20,20 +21,21 @@ class MetricsLog:
     ``images_per_second`` and ``train_seconds`` are wall-clock; all else is a function of the spec.
     """
 
-    def __init__(self, path: Path, *, keep_bytes: int) -> None:
+    def __init__(self, path: Path, *, keep_bytes: int = 0, keep_sha256: str | None = None) -> None:
         """Keep the first ``keep_bytes``: what follows belongs to iterations that were lost.
 
         Raises:
-            CheckpointError: the log is shorter than that, or not writable.
+            CheckpointError: the log is shorter than that, was changed, or is not writable.
         """
         self._path = path
         try:
-            path.touch()
-            size = path.stat().st_size
-            if size < keep_bytes:
-                raise CheckpointError(f"{path} is damaged: {size} bytes are left of {keep_bytes}.")
-            os.truncate(path, keep_bytes)
+            kept = path.read_bytes()[:keep_bytes] if keep_bytes else b""
+            if len(kept) < keep_bytes:
+                raise CheckpointError(f"{path} is damaged: {len(kept)} bytes are left of {keep_bytes}.")
+            if keep_sha256 is not None and hashlib.sha256(kept).hexdigest() != keep_sha256:
+                raise CheckpointError(f"{path} is damaged: its rows are not those that were written.")
             self._file = open(path, "ab")  # noqa: SIM115
+            os.truncate(path, keep_bytes)
         except OSError as error:
             raise CheckpointError(f"cannot write {path}: {error.strerror}") from error
 
@@ -46,14 +48,15 @@ class MetricsLog:
                 "val", {"step": event.step, "epoch": event.epoch, **asdict(event.result), "best": event.best}
             )
 
-    def sync(self) -> int:
-        """Bring everything to the disk; the length in bytes."""
+    def sync(self) -> tuple[int, str]:
+        """Bring everything to the disk; the length in bytes and the sha256."""
         try:
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
             raise self._cannot_write(error) from error
-        return self._file.tell()
+        data = self._path.read_bytes()
+        return len(data), hashlib.sha256(data).hexdigest()
 
     def close(self) -> None:
         try:
@@ -64,7 +67,7 @@ class MetricsLog:
     def _append(self, event: str, row: dict[str, Any]) -> None:
         row = {"event": event, "iteration": row.pop("step"), **row}
         try:
-            self._file.write((json.dumps(row) + "\n").encode())
+            self._file.write((json.dumps(row, allow_nan=False) + "\n").encode())
             self._file.flush()  # a person may be following the file
         except OSError as error:
             raise self._cannot_write(error) from error

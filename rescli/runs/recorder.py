@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from rescli.errors import CheckpointError
 from rescli.evaluation.metrics import wilson_interval
 from rescli.plan import TrainPlan
 from rescli.runs.assemble import Assembly
@@ -16,11 +17,11 @@ from rescli.runs.metrics_log import MetricsLog, read_metrics
 from rescli.runs.record import device_name, now, peak_memory_bytes, provenance
 from rescli.runs.resume import save_state
 from rescli.runs.rundir import RunDir
-from rescli.spec.ledger import differences, ledger
+from rescli.spec.ledger import ledger
 from rescli.training.events import CheckpointDue, EvalDone, Event, FitDone, MetricsReady, Stopped
 from rescli.training.state import TrainState
 
-__all__ = ["RunRecorder", "val_result"]
+__all__ = ["RunRecorder", "data_record", "read_record", "with_interval"]
 
 
 class RunRecorder:
@@ -40,7 +41,7 @@ class RunRecorder:
         self._log = log
         self._set_up = time.perf_counter()
         self._train_row, self._val_row, self._best_row = _rows_so_far(run_dir)
-        before = read_json(run_dir.record) if run_dir.record.exists() else {}
+        before = read_record(run_dir) if run_dir.record.exists() else {}
         spec, numerics = assembly.spec, assembly.numerics
         self.record: dict[str, Any] = {
             "name": spec.name,
@@ -54,16 +55,16 @@ class RunRecorder:
             "engine": engine,
             "threads": torch.get_num_threads(),
             "params": sum(parameter.numel() for parameter in state.model.parameters()),
-            "data": _data_record(assembly),
+            "data": data_record(assembly),
             "resumed_at": [*before.get("resumed_at", []), *([state.step] if state.step else [])],
-            "differs_from_paper": [row.field for row in differences(ledger(spec))],
+            "ledger": [row.to_dict() for row in ledger(spec)],
             "scaled": spec.scaled_from is not None,
             "iterations_done": state.step,
+            "last_saved_iteration": before.get("last_saved_iteration") if state.step else None,
             "train_seconds": state.train_seconds,
             "images_per_second": None,
             "peak_memory_bytes": None,
             "results": before.get("results", {}) if state.step else {},
-            "test_openings": before.get("test_openings", []),
         }
         self._write_record()
 
@@ -72,7 +73,7 @@ class RunRecorder:
             self._train_row = {"iteration": event.step, "loss": event.loss, "top1_error": event.top1_error}
         elif isinstance(event, EvalDone):
             result = event.result
-            self._val_row = {"iteration": event.step, **val_result(result.num_images, vars(result))}
+            self._val_row = {"iteration": event.step, **with_interval(result.num_images, vars(result))}
             if event.best:
                 self._best_row = self._val_row
                 self._write_checkpoint("best-val")
@@ -87,7 +88,7 @@ class RunRecorder:
         self._write_record()
 
     def _save(self) -> None:
-        metrics_bytes = self._log.sync()
+        metrics_bytes, metrics_sha256 = self._log.sync()
         self._write_checkpoint("last")
         numerics = self._assembly.numerics
         save_state(
@@ -98,7 +99,11 @@ class RunRecorder:
             device=str(numerics.device),
             threads=torch.get_num_threads(),
             metrics_bytes=metrics_bytes,
+            metrics_sha256=metrics_sha256,
+            data_root=self._assembly.data_root,
+            data=data_record(self._assembly),
         )
+        self.record["last_saved_iteration"] = self._state.step
         self._write_record()
 
     def _write_checkpoint(self, selection: str) -> None:
@@ -113,7 +118,7 @@ class RunRecorder:
             iteration=self._state.step,
             selection=selection,
             results=self._results(selection),
-            data=_data_record(self._assembly),
+            data=data_record(self._assembly),
             precision=self._assembly.numerics.precision,
         ).write(self._run_dir.best if selection == "best-val" else self._run_dir.last)
 
@@ -148,7 +153,22 @@ class RunRecorder:
         write_json(self._run_dir.record, record)
 
 
-def val_result(num_images: int, row: dict[str, Any]) -> dict[str, Any]:
+def read_record(run_dir: RunDir) -> dict[str, Any]:
+    """record.json, which must look like one.
+
+    Raises:
+        CheckpointError: missing or damaged.
+    """
+    record = read_json(run_dir.record)
+    if not isinstance(record, dict) or not isinstance(record.get("results"), dict):
+        raise CheckpointError(
+            f"{run_dir.record} is damaged: it holds no results.",
+            hint="move it away; a resumed run writes a new one",
+        )
+    return record
+
+
+def with_interval(num_images: int, row: dict[str, Any]) -> dict[str, Any]:
     """Figures of a split with the 95 % interval of the error; all errors in percent."""
     low, high = wilson_interval(row["top1_error"], num_images)
     figures = {key: row[key] for key in ("num_images", "top1_error", "top5_error", "loss")}
@@ -164,7 +184,7 @@ def _rows_so_far(
         {k: row[k] for k in ("iteration", "loss", "top1_error")} for row in rows if row["event"] == "train"
     ]
     val = [row for row in rows if row["event"] == "val"]
-    figures = [{"iteration": row["iteration"], **val_result(row["num_images"], row)} for row in val]
+    figures = [{"iteration": row["iteration"], **with_interval(row["num_images"], row)} for row in val]
     best = [figure for figure, row in zip(figures, val, strict=True) if row["best"]]
     return _newest(train), _newest(figures), _newest(best)
 
@@ -173,7 +193,8 @@ def _newest(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
     return rows[-1] if rows else None
 
 
-def _data_record(assembly: Assembly) -> dict[str, Any]:
+def data_record(assembly: Assembly) -> dict[str, Any]:
+    """Which images, as counts and fingerprints by split."""
     splits = {"train": assembly.train_set, "val": assembly.val_set}
     return {
         "dataset": assembly.spec.data.dataset.kind,

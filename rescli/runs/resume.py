@@ -23,8 +23,9 @@ __all__ = ["SavedState", "load_state", "save_state"]
 class SavedState:
     """A state as read from disk, not yet put into a model.
 
-    metrics_bytes: length of metrics.jsonl when it was saved; what is behind belongs to lost iterations.
-    precision, device, threads: what the run used, to be repeated.
+    metrics_bytes, metrics_sha256: of metrics.jsonl when it was saved; what is behind belongs to lost
+    iterations. precision, device, threads, data_root: what the run used, to be repeated. data:
+    fingerprints of the images it saw.
     """
 
     tensors: dict[str, torch.Tensor]
@@ -33,6 +34,9 @@ class SavedState:
     device: str
     threads: int
     metrics_bytes: int
+    metrics_sha256: str
+    data_root: str | None
+    data: dict[str, Any]
 
     @property
     def step(self) -> int:
@@ -59,6 +63,7 @@ class SavedState:
             state.best_val_error = self.numbers["best_val_error"]
             state.best_step = self.numbers["best_step"]
             state.train_seconds = float(self.numbers["train_seconds"])
+            state.window_seconds = float(self.numbers["window_seconds"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(f"the saved state does not fit this run: {error}") from error
 
@@ -72,6 +77,9 @@ def save_state(
     device: str,
     threads: int,
     metrics_bytes: int,
+    metrics_sha256: str,
+    data_root: str | None,
+    data: dict[str, Any],
 ) -> None:
     """Write ``STEP.safetensors``, then ``latest.json`` that names it, then remove older states.
 
@@ -88,6 +96,7 @@ def save_state(
         "best_val_error": state.best_val_error,
         "best_step": state.best_step,
         "train_seconds": state.train_seconds,
+        "window_seconds": state.window_seconds,
         "optimizer": optimizer,
     }
     meta = {
@@ -97,13 +106,16 @@ def save_state(
         "device": device,
         "threads": threads,
         "metrics_bytes": metrics_bytes,
+        "metrics_sha256": metrics_sha256,
+        "data_root": data_root,
+        "data": data,
     }
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    data = serialise(on_cpu, {"state": json.dumps(meta)})
-    sha256 = hashlib.sha256(data).hexdigest()
+    content = serialise(on_cpu, {"state": json.dumps(meta)})
+    sha256 = hashlib.sha256(content).hexdigest()
     # Named by content, so that the file which the pointer still names is never overwritten.
     path = directory / f"{state.step:08d}-{sha256[:12]}.safetensors"
-    write_atomically(path, data)
+    write_atomically(path, content)
     write_json(directory / "latest.json", {"file": path.name, "sha256": sha256})
     for old in directory.glob("*.safetensors"):
         if old != path:
@@ -134,7 +146,7 @@ def load_state(directory: Path, spec: RunSpec) -> SavedState | None:
         raise CheckpointError(
             f"the saved state {path} is damaged: its sha256 is not the recorded one.", hint=hint
         )
-    tensors, texts = read_tensors(path)
+    tensors, texts, _ = read_tensors(path)
     meta = json.loads(texts["state"])
     changed = differing_keys(meta["spec"], spec.to_dict())
     if changed:
@@ -149,6 +161,9 @@ def load_state(directory: Path, spec: RunSpec) -> SavedState | None:
         device=meta["device"],
         threads=meta["threads"],
         metrics_bytes=meta["metrics_bytes"],
+        metrics_sha256=meta["metrics_sha256"],
+        data_root=meta["data_root"],
+        data=meta["data"],
     )
 
 

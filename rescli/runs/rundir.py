@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +17,7 @@ from rescli.spec.load import spec_from_dict
 from rescli.spec.run import RunSpec
 from rescli.spec.toml import to_toml
 
-__all__ = ["RunDir", "default_run_path"]
+__all__ = ["RunDir", "default_run_path", "resume_command"]
 
 
 class RunDir:
@@ -35,33 +36,37 @@ class RunDir:
         self.last = self.checkpoints / "last.safetensors"
         self.best = self.checkpoints / "best.safetensors"
         self.state = path / "state"
+        self.test_openings = path / "test_openings.jsonl"
 
     @classmethod
-    def create(cls, path: Path) -> RunDir:
-        """A new run at ``path``, which may be an empty directory.
+    @contextmanager
+    def create(cls, path: Path) -> Iterator[RunDir]:
+        """A new run at ``path``, which may be an empty directory; locked while the block lasts.
 
         Raises:
             RunDirError: something stands there already, or it cannot be written.
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
-            found = sorted(entry.name for entry in path.iterdir() if entry.name != ".lock")
-            (path / ".lock").touch()
         except OSError as error:
             raise RunDirError(
                 f"cannot write the run directory {path}: {error.strerror or error}.",
                 hint="choose another: --out DIR",
             ) from error
-        if "spec.toml" in found:
-            raise RunDirError(
-                f"{path} holds a run already.",
-                hint=f"rescli train --resume {path}, or choose another --out DIR",
-            )
-        if found:
-            raise RunDirError(
-                f"{path} is not empty: it holds {', '.join(found[:5])}.", hint="choose another: --out DIR"
-            )
-        return cls(path)
+        run_dir = cls(path)
+        # The lock first: what is seen under it nobody else can change.
+        with run_dir.locked():
+            found = sorted(entry.name for entry in path.iterdir() if entry.name != ".lock")
+            if "spec.toml" in found:
+                raise RunDirError(
+                    f"{path} holds a run already.",
+                    hint=f"{resume_command(path)}, or choose another --out DIR",
+                )
+            if found:
+                raise RunDirError(
+                    f"{path} is not empty: it holds {', '.join(found[:5])}.", hint="choose another: --out DIR"
+                )
+            yield run_dir
 
     @classmethod
     def open(cls, path: Path) -> RunDir:
@@ -70,7 +75,7 @@ class RunDir:
         Raises:
             RunDirError: there is none.
         """
-        if not (path / "spec.toml").is_file():
+        if not os.path.isfile(path / "spec.toml"):  # pathlib raises where a path is too long
             what = "has no spec.toml, so it holds no run" if path.is_dir() else "does not exist"
             raise RunDirError(f"{path} {what}.", hint="rescli train PRESET --out DIR   begins one")
         return cls(path)
@@ -91,7 +96,7 @@ class RunDir:
 
     def write_spec(self, spec: RunSpec) -> None:
         head = (
-            f"# {spec.name}: the whole spec of this run. rescli train {self.spec} begins another like it.\n\n"
+            f"# {spec.name}: the whole spec of this run. rescli train spec.toml begins another like it.\n\n"
         )
         try:
             write_atomically(self.spec, (head + to_toml(spec.to_dict())).encode())
@@ -114,24 +119,35 @@ class RunDir:
         Raises:
             RunDirError: another process holds it.
         """
+        path = self.path / ".lock"
         try:
-            lock = open(self.path / ".lock", "a+")  # noqa: SIM115
+            lock = open(path, "a+")  # noqa: SIM115
         except OSError as error:
-            raise RunDirError(f"cannot write the run directory {self.path}: {error.strerror}.") from error
+            raise RunDirError(f"cannot write {path}: {error.strerror}.") from error
         with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+                mine = path.exists() and os.path.samestat(os.fstat(lock.fileno()), path.stat())
+            except OSError:
+                mine = False
+            if not mine:
                 lock.seek(0)
                 owner = lock.read().strip() or "another process"
                 raise RunDirError(
                     f"{self.path} is in use by {owner}.",
                     hint="wait for it, stop it, or choose another --out DIR",
-                ) from error
+                )
             lock.truncate(0)
             lock.write(f"process {os.getpid()}")
             lock.flush()
+            for leftover in self.path.rglob(".*.tmp"):  # of a process that was killed while it wrote
+                leftover.unlink(missing_ok=True)
             yield
+
+
+def resume_command(path: Path) -> str:
+    """What to type to go on, fit for a shell."""
+    return f"rescli train --resume {shlex.quote(str(path))}"
 
 
 def default_run_path(spec: RunSpec, now: datetime) -> Path:

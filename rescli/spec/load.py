@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -38,7 +39,7 @@ def find_preset(name: str) -> Path:
     """
     if name.endswith(".toml"):
         path = Path(name)
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise SpecError(f"no such spec file: {name}", hint="rescli presets   lists the shipped ones")
         return path
     known = preset_names()
@@ -66,6 +67,8 @@ def read_preset(name: str) -> dict[str, Any]:
     base_name = table.pop("base", None)
     if base_name is None:
         return table
+    if str(base_name).endswith(".toml"):
+        base_name = find_preset(name).parent / base_name
     base = _read_toml(str(base_name))
     if "base" in base:
         raise SpecError(
@@ -85,7 +88,7 @@ def parse_override(pair: str) -> tuple[str, Any]:
         raise SpecError(f"--set {pair!r} is not KEY=VALUE.", hint="for example --set optimizer.lr=0.05")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         value = text.strip()
     return key.strip(), value
 

@@ -42,7 +42,7 @@ class DataSpec(Spec):
     """Which images, how they are normalised, augmented and batched."""
 
     dataset: plugged(DatasetSpec) = Field(description="The image set and its split.")  # type: ignore[valid-type]
-    batch_size: int = Field(256, ge=1, description="Images per iteration.")
+    batch_size: int = Field(256, ge=1, le=2**20, description="Images per iteration.")
     normalization: Literal["per-pixel-mean", "per-channel"] = Field(
         "per-pixel-mean", description="What is subtracted, computed on the training part alone."
     )
@@ -67,6 +67,7 @@ class MetricsSpec(Spec):
     every: int = Field(
         50,
         ge=1,
+        le=10**6,
         description="Iterations per window of training loss and error; a warm-up's end is read off it.",
     )
 
@@ -78,7 +79,7 @@ class RunSpec(Spec):
     data: DataSpec
     optimizer: plugged(OptimizerSpec)  # type: ignore[valid-type]
     schedule: plugged(ScheduleSpec)  # type: ignore[valid-type]
-    iterations: int = Field(64000, ge=1, description="Training iterations, one batch each.")
+    iterations: int = Field(64000, ge=1, le=10**9, description="Training iterations, one batch each.")
     seed: int = Field(
         0, ge=0, lt=2**63, description="Decides initial weights, order of images, crops and flips."
     )

@@ -56,6 +56,7 @@ def fit(
     while state.step < plan.total_steps:
         if should_stop():
             _check_finite(state, plan)
+            clock.pause()
             yield CheckpointDue(state.step)
             yield Stopped(state.step)
             return
@@ -73,6 +74,8 @@ def fit(
             clock.pause()
             result = evaluate(state.model)
             clock.resume()
+            if not math.isfinite(result.loss):
+                raise _diverged(step, result.loss, state, plan)
             best = state.best_val_error is None or result.top1_error < state.best_val_error
             if best:
                 state.best_val_error, state.best_step = result.top1_error, step
@@ -93,12 +96,11 @@ class _Clock:
     def __init__(self, state: TrainState) -> None:
         self._state = state
         self._since = time.perf_counter()
-        self.window_seconds = 0.0
 
     def pause(self) -> None:
         now = time.perf_counter()
         self._state.train_seconds += now - self._since
-        self.window_seconds += now - self._since
+        self._state.window_seconds += now - self._since
         self._since = now
 
     def resume(self) -> None:
@@ -107,7 +109,7 @@ class _Clock:
     def end_window(self) -> float:
         """Seconds of training since the last window ended."""
         self.pause()
-        seconds, self.window_seconds = self.window_seconds, 0.0
+        seconds, self._state.window_seconds = self._state.window_seconds, 0.0
         return seconds
 
 
@@ -138,9 +140,12 @@ def _losses_and_correct(state: TrainState, plan: TrainPlan) -> list[list[float]]
 
 
 def _check_finite(state: TrainState, plan: TrainPlan) -> None:
-    """Nothing that is not finite may be saved or evaluated: look at the losses, then the weights."""
+    """Nothing that is not finite may be saved or evaluated: the losses, then all that a state holds."""
     _losses_and_correct(state, plan)
-    norms = torch._foreach_norm(list(state.model.parameters()), ord=float("inf"))
+    tensors = [*state.model.parameters(), *state.model.buffers()]
+    tensors += [value for values in state.optimizer.state.values() for value in values.values()]
+    floats = [t for t in tensors if isinstance(t, torch.Tensor) and t.is_floating_point() and t.numel()]
+    norms = torch._foreach_norm(floats, ord=float("inf"))
     largest = torch.stack(norms).max().item()
     if not math.isfinite(largest):
         raise _diverged(state.step, largest, state, plan)

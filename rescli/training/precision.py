@@ -22,6 +22,13 @@ class Numerics:
     device: torch.device
     precision: str
 
+    def configure_backend(self) -> None:
+        """Set torch's switches, for training and evaluation alike: the same work gives the same bits."""
+        if self.device.type == "cuda":
+            torch.backends.cudnn.benchmark = False  # another algorithm on another day is another result
+            torch.backends.cudnn.deterministic = True
+            torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32
+
     def autocast(self) -> AbstractContextManager[object]:
         """The context in which a forward pass runs."""
         if self.precision == "fp32":

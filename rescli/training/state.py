@@ -18,7 +18,8 @@ class TrainState:
     """Model and optimizer, and the few numbers beside them. All randomness follows from ``step``.
 
     step: finished iterations. ring: float32 (metrics_every, 2) on the device: loss and number of
-    correct images of each iteration since ``window_start``. train_seconds: evaluation excluded.
+    correct images of each iteration since ``window_start``. train_seconds and window_seconds (since
+    ``window_start``): evaluation excluded.
     """
 
     model: nn.Module
@@ -30,6 +31,7 @@ class TrainState:
     best_val_error: float | None = None
     best_step: int | None = None
     train_seconds: float = 0.0
+    window_seconds: float = 0.0
 
     @property
     def window_length(self) -> int:

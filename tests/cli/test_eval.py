@@ -6,6 +6,7 @@ from safetensors.torch import load_file, save_file
 
 from rescli.data.shapes import make_shapes
 from rescli.runs.checkpoint import Checkpoint
+from rescli.runs.rundir import RunDir
 
 
 @pytest.fixture
@@ -35,13 +36,47 @@ def test_the_test_error_is_that_of_a_plain_loop_over_the_checkpoint(rescli, run)
     assert low < result["top1_error"] < high
 
 
-def test_opening_the_test_set_is_written_into_the_run(rescli, run):
-    for name in ("last", "best"):
+def openings(run):
+    path = run / "test_openings.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+@pytest.mark.parametrize("order", [("last", "best"), ("best", "last")])
+def test_opening_the_test_set_is_written_into_the_run(rescli, run, order):
+    for name in order:
         assert rescli("eval", run / "checkpoints" / f"{name}.safetensors", "--device", "cpu").code == 0
-    record = json.loads((run / "record.json").read_text())
-    assert [opening["selection"] for opening in record["test_openings"]] == ["last", "best-val"]
-    assert record["results"]["test"]["selection"] == "best-val"
-    assert record["results"]["test"]["top1_error"] == record["test_openings"][-1]["top1_error"]
+    assert [opening["checkpoint"] for opening in openings(run)] == [f"{name}.safetensors" for name in order]
+    # Whatever the order: the last weights' error on top, the best ones' below it.
+    test = json.loads((run / "record.json").read_text())["results"]["test"]
+    assert test["selection"] == "last"
+    assert test["best_val"]["selection"] == "best-val"
+
+
+def test_a_run_that_is_in_use_is_evaluated_and_the_opening_is_written(rescli, run, caplog):
+    with RunDir(run).locked():
+        answer = rescli("eval", run / "checkpoints" / "last.safetensors", "--json", "--device", "cpu")
+    assert answer.code == 0
+    assert answer.json["results"][0]["num_images"] == 60
+    assert len(openings(run)) == 1
+    assert "not in the run's record" in caplog.text
+
+
+def test_what_was_measured_before_an_error_is_printed(rescli, run, tmp_path):
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"nothing")
+    answer = rescli("eval", run / "checkpoints" / "last.safetensors", broken, "--json", "--device", "cpu")
+    assert answer.code == 4
+    assert len(answer.json["results"]) == 1
+
+
+def test_other_images_than_those_of_the_run_are_refused(rescli, run, monkeypatch):
+    import rescli.data.shapes as shapes
+
+    real = shapes.make_shapes
+    monkeypatch.setattr(shapes, "make_shapes", lambda *, seed, **options: real(seed=seed + 1, **options))
+    answer = rescli("eval", run / "checkpoints" / "last.safetensors", "--split", "val", "--device", "cpu")
+    assert answer.code == 3
+    assert "fingerprints differ" in answer.err
 
 
 def test_the_val_figures_are_those_of_the_training_run_and_open_nothing(rescli, run):
@@ -50,7 +85,7 @@ def test_the_val_figures_are_those_of_the_training_run_and_open_nothing(rescli, 
     )
     record = json.loads((run / "record.json").read_text())
     assert answer.json["results"][0]["top1_error"] == record["results"]["val"]["top1_error"]
-    assert record["test_openings"] == []
+    assert openings(run) == []
 
 
 def test_several_checkpoints_give_a_table(rescli, run):

@@ -22,10 +22,10 @@ def test_rows_tell_what_happened_and_when(tmp_path):
 def test_rows_of_lost_iterations_are_cut_off(tmp_path):
     log = MetricsLog(tmp_path / "m.jsonl", keep_bytes=0)
     log(metrics(1))
-    keep = log.sync()
+    keep, sha256 = log.sync()
     log(metrics(2))
     log.close()
-    log = MetricsLog(tmp_path / "m.jsonl", keep_bytes=keep)
+    log = MetricsLog(tmp_path / "m.jsonl", keep_bytes=keep, keep_sha256=sha256)
     log(metrics(3))
     log.close()
     assert [row["iteration"] for row in read_metrics(tmp_path / "m.jsonl")] == [1, 3]
@@ -40,3 +40,23 @@ def test_a_log_shorter_than_the_state_says_is_damaged(tmp_path):
 def test_a_line_cut_off_by_a_kill_is_left_out(tmp_path):
     (tmp_path / "m.jsonl").write_text('{"iteration": 1}\n{"itera')
     assert read_metrics(tmp_path / "m.jsonl") == [{"iteration": 1}]
+
+
+def test_a_log_that_was_edited_is_damaged_and_left_alone(tmp_path):
+    path = tmp_path / "m.jsonl"
+    log = MetricsLog(path)
+    log(metrics(1))
+    keep, sha256 = log.sync()
+    log.close()
+    path.write_bytes(path.read_bytes().replace(b"80.0", b"08.0"))
+    before = path.read_bytes()
+    with pytest.raises(CheckpointError, match="its rows are not those that were written"):
+        MetricsLog(path, keep_bytes=keep, keep_sha256=sha256)
+    assert path.read_bytes() == before
+
+
+def test_a_figure_that_is_not_a_number_is_never_written(tmp_path):
+    log = MetricsLog(tmp_path / "m.jsonl")
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        log(EvalDone(3, 0.5, EvalResult(50, 70.0, 20.0, float("nan")), best=True))
+    log.close()

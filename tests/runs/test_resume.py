@@ -35,14 +35,8 @@ def advance(state, steps):
 
 
 def save(directory, state, **changes):
-    options = {
-        "spec": SPEC,
-        "precision": "fp32",
-        "device": "cpu",
-        "threads": 2,
-        "metrics_bytes": 0,
-        **changes,
-    }
+    options = {"spec": SPEC, "precision": "fp32", "device": "cpu", "threads": 2, "metrics_bytes": 0}
+    options |= {"metrics_sha256": "", "data_root": None, "data": {}, **changes}
     save_state(directory, state, **options)
 
 

@@ -1,37 +1,44 @@
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
 from rescli.errors import RunDirError
-from rescli.runs.rundir import RunDir, default_run_path
+from rescli.runs.rundir import RunDir, default_run_path, resume_command
 from rescli.spec.load import load_spec
+
+
+def begin(path):
+    with RunDir.create(path) as run_dir:
+        run_dir.write_spec(load_spec("quickstart"))
+    return run_dir
 
 
 def test_the_spec_comes_back_as_it_was(tmp_path):
     spec = load_spec("he2015/resnet-110", [("seed", 3)])
-    run_dir = RunDir.create(tmp_path / "run")
-    run_dir.write_spec(spec)
+    with RunDir.create(tmp_path / "run") as run_dir:
+        run_dir.write_spec(spec)
     assert RunDir.open(tmp_path / "run").read_spec() == spec
 
 
 def test_a_directory_with_anything_in_it_is_left_alone(tmp_path):
     (tmp_path / "thesis.tex").touch()
-    with pytest.raises(RunDirError, match=r"is not empty: it holds thesis\.tex"):
-        RunDir.create(tmp_path)
+    with pytest.raises(RunDirError, match=r"is not empty: it holds thesis\.tex"), RunDir.create(tmp_path):
+        pass
     assert [path.name for path in tmp_path.iterdir()] in (["thesis.tex"], [".lock", "thesis.tex"])
 
 
 def test_a_run_is_not_overwritten(tmp_path):
-    RunDir.create(tmp_path).write_spec(load_spec("quickstart"))
-    with pytest.raises(RunDirError, match="holds a run already") as caught:
-        RunDir.create(tmp_path)
+    begin(tmp_path)
+    with pytest.raises(RunDirError, match="holds a run already") as caught, RunDir.create(tmp_path):
+        pass
     assert f"rescli train --resume {tmp_path}" in caught.value.hint
 
 
 def test_a_file_in_the_way_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(RunDirError, match="cannot write the run directory"):
-        RunDir.create(tmp_path / "file" / "run")
+        begin(tmp_path / "file" / "run")
 
 
 @pytest.mark.parametrize(("make", "says"), [(True, "holds no run"), (False, "does not exist")])
@@ -43,21 +50,38 @@ def test_opening_what_is_no_run(tmp_path, make, says):
 
 
 def test_the_lock_keeps_a_second_writer_out_and_ends_with_the_block(tmp_path):
-    run_dir = RunDir.create(tmp_path)
-    with run_dir.locked(), pytest.raises(RunDirError, match=r"is in use by process \d+"):
-        RunDir(tmp_path).locked().__enter__()
+    with RunDir.create(tmp_path):
+        for second in (RunDir(tmp_path).locked(), RunDir.create(tmp_path)):
+            with pytest.raises(RunDirError, match=r"is in use by process \d+"), second:
+                pass
     with RunDir(tmp_path).locked():
         pass
 
 
+def test_a_run_that_began_while_another_waited_is_seen(tmp_path):
+    # Both saw an empty directory; what counts is what the second one sees once it holds the lock.
+    second = RunDir.create(tmp_path)
+    begin(tmp_path)
+    with pytest.raises(RunDirError, match="holds a run already"), second:
+        pass
+
+
+def test_what_a_killed_writer_left_is_swept_up(tmp_path):
+    begin(tmp_path)
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / ".latest.json.123.tmp").touch()
+    with RunDir(tmp_path).locked():
+        assert not list(tmp_path.rglob("*.tmp"))
+
+
 def test_discard_takes_back_only_what_rescli_put_there(tmp_path):
-    mine = RunDir.create(tmp_path / "mine")
-    mine.write_spec(load_spec("quickstart"))
-    mine.discard()
+    with RunDir.create(tmp_path / "mine") as mine:
+        mine.write_spec(load_spec("quickstart"))
+        mine.discard()
     assert not mine.path.exists()
-    shared = RunDir.create(tmp_path / "shared")
-    (shared.path / "notes.txt").touch()
-    shared.discard()
+    with RunDir.create(tmp_path / "shared") as shared:
+        (shared.path / "notes.txt").touch()
+        shared.discard()
     assert [path.name for path in shared.path.iterdir()] == ["notes.txt"]
 
 
@@ -71,7 +95,7 @@ def test_default_names_sort_by_what_and_when_and_never_collide(tmp_path, monkeyp
 
 
 def test_a_checkpoint_knows_its_run(tmp_path):
-    run_dir = RunDir.create(tmp_path)
+    run_dir = begin(tmp_path)
     run_dir.checkpoints.mkdir()
     assert RunDir.of_checkpoint(run_dir.last) is None
     run_dir.record.write_text("{}")
@@ -80,7 +104,16 @@ def test_a_checkpoint_knows_its_run(tmp_path):
 
 
 def test_a_damaged_spec_is_named(tmp_path):
-    run_dir = RunDir.create(tmp_path)
+    run_dir = begin(tmp_path)
     run_dir.spec.write_text("iterations = [")
     with pytest.raises(RunDirError, match=r"spec\.toml is damaged"):
         run_dir.read_spec()
+
+
+def test_the_command_to_go_on_is_fit_for_a_shell():
+    assert resume_command(Path("runs/a")) == "rescli train --resume runs/a"
+    assert resume_command(Path("my run's")) == "rescli train --resume 'my run'\"'\"'s'"
+
+
+def test_a_path_with_a_line_break_does_not_break_the_spec(tmp_path):
+    assert begin(tmp_path / "a\nb").read_spec() == load_spec("quickstart")

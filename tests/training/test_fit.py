@@ -197,3 +197,33 @@ def test_a_finished_state_is_left_alone():
     weights = [parameter.clone() for parameter in state.model.parameters()]
     assert list(fit(state, engine, plan, evaluate=errors_falling_then_rising(50.0))) == [FitDone(5)]
     assert all(torch.equal(a, b) for a, b in zip(weights, state.model.parameters(), strict=True))
+
+
+def test_a_validation_loss_that_is_not_finite_stops_the_run():
+    plan = plan_of(20)
+    state, engine = fresh(plan)
+    with pytest.raises(DivergedError, match="nan at iteration 10"):
+        list(fit(state, engine, plan, evaluate=lambda _: EvalResult(100, 50.0, 0.0, math.nan)))
+    assert state.best_val_error is None
+
+
+@pytest.mark.parametrize("where", ["momentum", "buffer"])
+def test_whatever_a_state_holds_must_be_finite_to_be_saved(where):
+    plan = plan_of(10, saves=5)
+    state, engine = fresh(plan)
+    state.model.append(nn.BatchNorm1d(2))
+    events = []
+
+    class Breaking:
+        name = "breaking"
+
+        def advance(self, lr):
+            engine.advance(lr)
+            if state.step == 5 and where == "momentum":
+                next(iter(state.optimizer.state.values()))["momentum_buffer"].fill_(math.inf)
+            elif state.step == 5:
+                state.model[2].running_var.fill_(math.inf)
+
+    with pytest.raises(DivergedError, match="inf at iteration 5"):
+        events.extend(fit(state, Breaking(), plan, evaluate=errors_falling_then_rising(50.0)))
+    assert not [event for event in events if isinstance(event, CheckpointDue)]
