@@ -25,6 +25,7 @@ GROUPS = {
     "datasets": "a DatasetSpec class",
     "optimizers": "an OptimizerSpec class",
     "schedules": "a ScheduleSpec class",
+    "importers": "an Importer class",
 }
 """Group (without the prefix ``rescli.``) to what its entry points name."""
 

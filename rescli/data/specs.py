@@ -51,6 +51,12 @@ class Cifar10Spec(_CifarSpec):
     def num_classes(self) -> int:
         return 10
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        from rescli.data.cifar_classes import CIFAR10_CLASSES
+
+        return CIFAR10_CLASSES
+
     def build(self, data_root: Path | None, splits: tuple[str, ...]) -> dict[str, ImageSet]:
         from rescli.data.cifar import CIFAR10, read_cifar
 
@@ -66,6 +72,12 @@ class Cifar100Spec(_CifarSpec):
     def num_classes(self) -> int:
         return 100
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        from rescli.data.cifar_classes import CIFAR100_CLASSES
+
+        return CIFAR100_CLASSES
+
     def build(self, data_root: Path | None, splits: tuple[str, ...]) -> dict[str, ImageSet]:
         from rescli.data.cifar import CIFAR100, read_cifar
 
@@ -77,9 +89,9 @@ class ShapesSpec(DatasetSpec):
 
     kind: Literal["shapes"] = "shapes"
     data_seed: int = Field(default=0, ge=0, description="seed of the drawings")
-    num_train: int = Field(default=10_000, ge=1, description="training images")
-    num_val: int = Field(default=1000, ge=0, description="validation images")
-    num_test: int = Field(default=2000, ge=0, description="test images")
+    num_train: int = Field(default=10_000, ge=1, le=10**6, description="training images")
+    num_val: int = Field(default=1000, ge=1, le=10**6, description="validation images")
+    num_test: int = Field(default=2000, ge=1, le=10**6, description="test images")
 
     @property
     def image_size(self) -> int:
@@ -88,6 +100,12 @@ class ShapesSpec(DatasetSpec):
     @property
     def num_classes(self) -> int:
         return 10
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        from rescli.data.shapes import SHAPE_CLASSES
+
+        return SHAPE_CLASSES
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -128,6 +128,11 @@ class DatasetSpec(PluggedSpec, ABC):
     def num_classes(self) -> int: ...
 
     @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """One per class in label order, known without the files; None where only those can say."""
+        return None
+
+    @property
     @abstractmethod
     def sizes(self) -> dict[str, int]:
         """Number of images in ``train``, ``val`` and ``test``."""

@@ -32,6 +32,13 @@ def test_registered_documented_and_reversible(name: str) -> None:
         assert field == "kind" or info.description
 
 
+@pytest.mark.parametrize("name", ["cifar10", "cifar100", "shapes"])
+def test_class_names_are_known_without_files(name: str) -> None:
+    spec: DatasetSpec = registry.load("datasets", name)()
+    assert spec.class_names is not None
+    assert len(set(spec.class_names)) == spec.num_classes
+
+
 @pytest.mark.parametrize("given", [{"val_size": -1}, {"val_size": 50_000}, {"split_seed": -1}, {"vall": 1}])
 def test_nonsense_is_refused(given: dict[str, int]) -> None:
     with pytest.raises(ValidationError):
@@ -58,6 +65,7 @@ def test_shapes_build_matches_the_spec(tmp_path: Path) -> None:
     sets = spec.build(tmp_path, ("train", "test"))
     assert {split: len(images) for split, images in sets.items()} == {"train": 20, "test": 10}
     assert sets["train"].images_NHWC.shape[1:] == (spec.image_size, spec.image_size, 3)
+    assert sets["train"].class_names == spec.class_names
     assert sets["train"].num_classes == spec.num_classes
 
 

@@ -1,0 +1,1 @@
+"""Weights from elsewhere into checkpoints: one file per layout that state dicts are published in."""

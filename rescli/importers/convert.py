@@ -1,0 +1,168 @@
+"""A state dict from elsewhere as a checkpoint of ours: every tensor accounted for, or none taken."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor
+
+from rescli.errors import CheckpointError, UsageError
+from rescli.importers.base import Importer
+from rescli.importers.guess import fitting_flags
+from rescli.importers.normalizations import named_normalization
+from rescli.importers.weights_file import Weights, listed
+from rescli.runs.checkpoint import Checkpoint
+from rescli.spec.base import DatasetSpec, ModelSpec
+
+__all__ = ["recognise", "to_checkpoint"]
+
+_COUNTER = "num_batches_tracked"
+
+
+def recognise(weights: Weights, importers: Mapping[str, Importer]) -> Importer:
+    """The one importer whose layout these weights are in.
+
+    Raises:
+        CheckpointError: none of them.
+        UsageError: several.
+    """
+    fitting = [name for name, importer in importers.items() if importer.recognises(weights.tensors.keys())]
+    if not fitting:
+        raise CheckpointError(
+            f"{weights.file} is in no layout that is known here ({', '.join(sorted(importers))}); its "
+            f"{len(weights.tensors)} tensors are {listed(list(weights.tensors))}.",
+            hint="rename the tensors as torchvision's ResNets name them: conv1 bn1 layer1 .. downsample fc",
+        )
+    if len(fitting) > 1:
+        raise UsageError(
+            f"{weights.file} could be in the layouts {' and '.join(sorted(fitting))}.",
+            hint=f"say which: --layout {min(fitting)}",
+        )
+    return importers[fitting[0]]
+
+
+def to_checkpoint(
+    weights: Weights,
+    importer: Importer,
+    *,
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    normalization: str | None = None,
+) -> Checkpoint:
+    """The checkpoint, in fp32, whose logits are those of the original net.
+
+    Args:
+        normalization: a key of ``NORMALIZATIONS``; None for the layout's own.
+
+    Raises:
+        CheckpointError: a tensor is missing, too many, of another shape or kind, or not finite.
+        UsageError: the layout has no such net, no normalisation has that name, or nobody knows the
+            classes of the data set without its files.
+    """
+    if nets := importer.unfit(model):
+        shortcut = f" with shortcut {model.shortcut}" if hasattr(model, "shortcut") else ""
+        raise UsageError(f"the layout {importer.kind} has {nets}, and no {model.name}{shortcut} as given.")
+    scheme = normalization or importer.normalization
+    measured = named_normalization(scheme)
+    class_names = dataset.class_names
+    if class_names is None:
+        raise UsageError(
+            f"the class names of data set {dataset.kind!r} stand in its files alone, so a checkpoint for it "
+            "cannot be made from weights."
+        )
+    expected = _expected(model, dataset, len(class_names))
+    given = _with_counters(weights.tensors, expected, importer)
+    if faults := _differences(given, expected, importer):
+        raise CheckpointError(
+            f"{weights.file} does not fit {model.name} on {dataset.kind}: {faults}.",
+            hint=fitting_flags(weights.tensors, importer, model, dataset),
+        )
+    ours = {name: given[importer.their_name(name)] for name in expected}
+    _require_numbers(ours, expected, importer, weights.file)
+    ours = {name: tensor.to(expected[name].dtype) for name, tensor in ours.items()}
+    return Checkpoint(
+        tensors=importer.arrange(ours, model),
+        model=model,
+        dataset=dataset,
+        spec=None,
+        normalization=measured,
+        class_names=class_names,
+        iteration=0,
+        selection="imported",
+        results={},
+        data={
+            "imported_from": {
+                "file": weights.file,
+                "sha256": weights.sha256,
+                "layout": importer.kind,
+                "normalization": scheme,
+            }
+        },
+        precision="fp32",
+    )
+
+
+def _expected(model: ModelSpec, dataset: DatasetSpec, num_classes: int) -> dict[str, Tensor]:
+    """Our net's state dict, for its names, shapes and types."""
+    # Our own nets are built without memory or random numbers; a plugin's build may not know how.
+    ours = model.layout(num_classes=num_classes, image_size=dataset.image_size) is not None
+    with torch.device("meta") if ours else nullcontext():
+        net = model.build(num_classes=num_classes, image_size=dataset.image_size, seed=0)
+    return dict(net.state_dict())
+
+
+def _with_counters(
+    tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], importer: Importer
+) -> dict[str, Tensor]:
+    """PyTorch before 0.4.1 did not count batches. The count matters only to a batch normalisation without
+    momentum, which none of ours is, so a missing one is filled with 0."""
+    counters = [importer.their_name(name) for name in expected if name.endswith(_COUNTER)]
+    return {**{name: torch.tensor(0) for name in counters}, **tensors}
+
+
+def _differences(given: Mapping[str, Tensor], expected: Mapping[str, Tensor], importer: Importer) -> str:
+    """Empty where there are none. In the names of the file, which the user can look up there."""
+    shapes = {importer.their_name(name): tuple(tensor.shape) for name, tensor in expected.items()}
+    missing = [name for name in shapes if name not in given]
+    extra = [name for name in given if name not in shapes]
+    misshapen = [
+        f"{name} ({_times(given[name].shape)}, expected {_times(shape)})"
+        for name, shape in shapes.items()
+        if name in given and tuple(given[name].shape) != shape
+    ]
+    return "; ".join(
+        f"{len(names)} {what}: {listed(names)}"
+        for what, names in (("missing", missing), ("extra", extra), ("misshapen", misshapen))
+        if names
+    )
+
+
+def _require_numbers(
+    ours: Mapping[str, Tensor], expected: Mapping[str, Tensor], importer: Importer, file: str
+) -> None:
+    """Floating point where the net has it, and finite."""
+    wrong_type, not_finite = [], []
+    for name, tensor in ours.items():
+        if not expected[name].is_floating_point():
+            continue
+        if not tensor.is_floating_point():
+            wrong_type.append(f"{importer.their_name(name)} ({str(tensor.dtype).removeprefix('torch.')})")
+        # As it will be stored: a float64 may be finite where its float32 is not.
+        elif not tensor.to(expected[name].dtype).isfinite().all():
+            not_finite.append(importer.their_name(name))
+    if wrong_type:
+        raise CheckpointError(
+            f"{file} holds {len(wrong_type)} tensors that are not in floating point: {listed(wrong_type)}.",
+            hint="quantized weights cannot be imported; take the original ones",
+        )
+    if not_finite:
+        raise CheckpointError(
+            f"{file} holds {len(not_finite)} tensors with numbers that are not finite: {listed(not_finite)}.",
+            hint="the training that made them diverged, or the file is damaged; take another one",
+        )
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "a single number"
