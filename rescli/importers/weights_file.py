@@ -120,8 +120,11 @@ def _read_torch(path: Path) -> tuple[object, str]:
 
 def _kind_of_bytes(path: Path) -> str:
     """What a file that cannot be read looks like from its first bytes."""
-    with open(path, "rb") as file:
-        head = file.read(64)
+    try:
+        with open(path, "rb") as file:
+            head = file.read(64)
+    except OSError as error:
+        return f"not readable ({error.strerror or error})"
     text = head.lstrip()
     if not head:
         return "empty"
