@@ -23,7 +23,7 @@ __all__ = ["evaluate_checkpoint"]
 
 _log = logging.getLogger(__name__)
 
-SINGLE_VIEW = "each image once, as it is, normalised by the training part's mean"
+SINGLE_VIEW = "each image once, as it is, normalised as in training"
 
 
 def evaluate_checkpoint(

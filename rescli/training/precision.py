@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from rescli.errors import UsageError
+from rescli.training.allocator import keep_freed_memory
 
 __all__ = ["Numerics", "choose_device", "choose_precision"]
 
@@ -28,6 +29,8 @@ class Numerics:
             torch.backends.cudnn.benchmark = False  # another algorithm on another day is another result
             torch.backends.cudnn.deterministic = True
             torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32
+        elif self.device.type == "cpu":
+            keep_freed_memory()
 
     def autocast(self) -> AbstractContextManager[object]:
         """The context in which a forward pass runs."""
