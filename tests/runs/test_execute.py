@@ -165,5 +165,6 @@ def test_seconds_of_training_survive_a_stop_in_mid_window(tmp_path):
         saved=saved,
         sinks=[lambda e: windows.append(e) if isinstance(e, MetricsReady) else None],
     )
-    # The one window spans the stop: its speed counts the seconds of both parts.
-    assert windows[0].images_per_second == pytest.approx(6 * 8 / record["train_seconds"], rel=0.02)
+    # The one window spans the stop: its speed counts the seconds before it too.
+    assert windows[0].num_images / windows[0].images_per_second > stopped["train_seconds"] - 0.001
+    assert record["train_seconds"] > stopped["train_seconds"]
