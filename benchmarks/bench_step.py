@@ -19,9 +19,9 @@ workers sleep while others are timed. What a DataLoader pays at each epoch's sta
 
 Result, 2026-11, 2 cores of an AMD EPYC (Zen 4), torch 2.15, bf16, CIFAR-10, batch 128; medians of
 each round's own ratio [quartiles]; about 2 minutes each. benchmarks/results/bench_step_cpu-* has the rest.
-  resnet-20 (11 rounds x 5 steps)  728 img/s  1.89 [1.84, 2.08] x P1  1.008 [0.99, 1.05] x bare step
+  resnet-20 (11 rounds x 5 steps)  972 img/s  2.20 [2.02, 2.35] x P1  1.006 [0.99, 1.02] x bare step
   resnet-56 (9 rounds x 3 steps)   309 img/s  1.98 [1.93, 2.16] x P1  0.993 [0.92, 1.05] x bare step
-                                   (the machine had other work in the last rounds)
+                                   (before the allocator was tuned; other work in the last rounds)
 """
 
 from __future__ import annotations
