@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["Estimate", "TrainPlan", "estimate", "make_plan"]
 
 CPU_TRAIN_GMACS_PER_CORE = {"bf16": 50.0, "fp32": 25.0}
-"""Forward multiply-adds that one core trains per second, in 1e9 / 3: measured on ResNet-20, batch 128,
-two Zen 4 cores (benchmarks/results). Wide nets reach more, other processors less: an order of magnitude."""
+"""Multiply-adds per second and core, in 1e9, a training step counted as three forward passes. ResNet-20
+at batch 128 on two Zen 4 cores gave 44 to 59 in bf16 and 23 to 27 in fp32 (benchmarks/results). Wide nets
+reach more, other processors less: an order of magnitude."""
 
 BYTES_PER_SAVED_ELEMENT = {"bf16": 2, "fp16": 2, "fp32": 4}
 
@@ -129,7 +130,6 @@ def estimate(spec: RunSpec, plan: TrainPlan) -> Estimate | None:
     precision = spec.precision if spec.precision != "auto" else ("bf16" if _cpu_has_bf16() else "fp32")
     cores = os.cpu_count() or 1
     gmacs = CPU_TRAIN_GMACS_PER_CORE.get(precision, CPU_TRAIN_GMACS_PER_CORE["fp32"]) * cores * 1e9
-    # Training costs about three forward passes; CPU_TRAIN_GMACS_PER_CORE counts all three.
     train = 3 * layout.macs * plan.total_steps * plan.batch_size / gmacs
     evaluation = layout.macs * plan.num_evaluations * plan.num_val / gmacs
     # Each convolution saves its input and its output (batch norm's input) for the backward pass.
