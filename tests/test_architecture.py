@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted((ROOT / "rescli").rglob("*.py"))
 
 LEVELS = (
-    ("rescli", "errors", "registry"),
+    ("rescli", "errors", "files", "registry"),
     (
         "spec",
         "models.naming",

@@ -227,8 +227,8 @@ def _refuse_other_spec(run_dir: RunDir, spec: RunSpec, choice: Choice) -> None:
 def _draw_curves(run_dir: RunDir, spec: RunSpec) -> None:
     """A picture that cannot be drawn is a warning: how the run ended matters more."""
     from rescli.errors import RescliError
+    from rescli.files import write_atomically
     from rescli.report.figures import curves_png
-    from rescli.runs.files import write_atomically
     from rescli.runs.metrics_log import read_metrics
 
     try:

@@ -22,6 +22,7 @@ from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 
 from rescli.errors import DataError
+from rescli.files import cache_dir
 
 __all__ = ["OfficialFiles", "default_data_root", "read_checked"]
 
@@ -49,8 +50,7 @@ def default_data_root() -> Path:
     """RESCLI_DATA, else ``rescli`` in the user's cache (XDG_CACHE_HOME, else ~/.cache)."""
     if given := os.environ.get("RESCLI_DATA"):
         return Path(given).expanduser()
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "rescli"
+    return cache_dir()
 
 
 def read_checked(

@@ -23,7 +23,7 @@ from torch import nn
 from rescli import __version__
 from rescli.data.normalization import Normalization
 from rescli.errors import CheckpointError, RescliError
-from rescli.runs.files import write_atomically
+from rescli.files import write_atomically
 from rescli.spec.base import DatasetSpec, ModelSpec, plugged
 from rescli.spec.load import spec_from_dict
 from rescli.spec.run import RunSpec

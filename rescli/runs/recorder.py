@@ -9,10 +9,10 @@ import torch
 
 from rescli.errors import CheckpointError
 from rescli.evaluation.metrics import wilson_interval
+from rescli.files import read_json, write_json
 from rescli.plan import TrainPlan
 from rescli.runs.assemble import Assembly
 from rescli.runs.checkpoint import Checkpoint
-from rescli.runs.files import read_json, write_json
 from rescli.runs.metrics_log import MetricsLog, read_metrics
 from rescli.runs.record import device_name, now, peak_memory_bytes, provenance
 from rescli.runs.resume import save_state

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from rescli.errors import CheckpointError, RunDirError
+from rescli.files import read_json, write_atomically, write_json
 from rescli.runs.checkpoint import read_tensors, serialise
-from rescli.runs.files import read_json, write_atomically, write_json
 from rescli.spec.run import RunSpec
 from rescli.training.state import TrainState
 

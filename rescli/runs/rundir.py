@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from rescli.errors import CheckpointError, RescliError, RunDirError
-from rescli.runs.files import write_atomically
+from rescli.files import write_atomically
 from rescli.spec.load import spec_from_dict
 from rescli.spec.run import RunSpec
 from rescli.spec.toml import to_toml

@@ -278,7 +278,7 @@ def test_an_unwritable_place(rescli, tiny, tmp_path):
 
 
 def test_a_disk_that_fills_up_is_exit_4_and_keeps_what_was_saved(rescli, tiny, tmp_path, monkeypatch):
-    import rescli.runs.files as files
+    import rescli.files as files
 
     real, calls = os.replace, []
 

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from rescli.errors import CheckpointError
-from rescli.runs.files import read_json, write_atomically, write_json
+from rescli.files import read_json, write_atomically, write_json
 
 
 def test_a_file_is_replaced_whole_and_nothing_else_is_left(tmp_path):
@@ -24,7 +24,7 @@ def test_a_disk_that_fills_up_leaves_the_old_file(tmp_path):
 import resource, signal
 from pathlib import Path
 from rescli.errors import CheckpointError
-from rescli.runs.files import write_atomically
+from rescli.files import write_atomically
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 try:

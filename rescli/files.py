@@ -9,7 +9,13 @@ from typing import Any
 
 from rescli.errors import CheckpointError
 
-__all__ = ["read_json", "write_atomically", "write_json"]
+__all__ = ["cache_dir", "read_json", "write_atomically", "write_json"]
+
+
+def cache_dir() -> Path:
+    """``rescli`` in the user's cache: XDG_CACHE_HOME, else ~/.cache. Nothing in it is the only copy."""
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path.home() / ".cache") / "rescli"
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -33,7 +39,8 @@ def write_atomically(path: Path, data: bytes) -> None:
             raise
         raise CheckpointError(
             f"cannot write {path}: {error.strerror or error}; what was saved before is untouched.",
-            hint=f"make room for {len(data) / 1e6:.1f} MB (df -h {path.parent}), then resume the run",
+            hint=f"make room for {len(data) / 1e6:.1f} MB (df -h {path.parent}) and try again; "
+            "a run can be resumed",
         ) from error
 
 
