@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import ValidationError
+
 from rescli import registry
-from rescli.errors import UnknownNameError, UsageError
+from rescli.errors import SpecError, UnknownNameError, UsageError
 from rescli.models.naming import parse_model_name
+from rescli.spec.base import DatasetSpec
 from rescli.spec.load import load_spec, parse_override, preset_names
 from rescli.spec.run import RunSpec
 
-__all__ = ["Choice", "choose_changes", "choose_spec"]
+__all__ = ["Choice", "choose_changes", "choose_spec", "named_dataset"]
 
 WARMUP_FROM_DEPTH = 110
 """Section 4.2: with 110 layers the paper begins at a tenth of the learning rate."""
@@ -59,6 +62,22 @@ def choose_spec(choice: Choice) -> tuple[str, RunSpec]:
 def choose_changes(preset: str, choice: Choice) -> RunSpec:
     """The spec of ``preset`` (or a .toml file) with the flags that do not name a net."""
     return load_spec(preset, _flag_overrides(choice))
+
+
+def named_dataset(name: str) -> DatasetSpec:
+    """The data set of that name with its defaults.
+
+    Raises:
+        UnknownNameError: no data set has that name. SpecError: its name alone does not say enough.
+    """
+    dataset_class: type[DatasetSpec] = registry.load("datasets", name)
+    try:
+        return dataset_class.model_validate({"kind": name})
+    except ValidationError as error:
+        fields = ", ".join(".".join(map(str, line["loc"])) for line in error.errors(include_url=False))
+        raise SpecError(
+            f"data set {name!r} is not complete by its name alone; it needs: {fields}."
+        ) from error
 
 
 def _flag_overrides(choice: Choice) -> list[tuple[str, Any]]:

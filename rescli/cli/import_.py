@@ -21,10 +21,12 @@ _AUTO = "auto"
 
 def import_weights(
     weights: Annotated[
-        Path, typer.Argument(help="A state dict: .th, .pth, .pt or .safetensors.", metavar="WEIGHTS")
+        Path, typer.Argument(help="A state dict: .th, .pth, .pyth, .pt or .safetensors.", metavar="WEIGHTS")
     ],
     model: Annotated[str, typer.Option(help="The net that they are weights of: resnet-N or plain-N.")],
-    dataset: Annotated[str, typer.Option(help="The data set that they were trained on: cifar10, cifar100.")],
+    dataset: Annotated[
+        str, typer.Option(help="The data set that they were trained on: cifar10, cifar100, imagenet.")
+    ],
     out: Annotated[
         Path, typer.Option(help="The checkpoint to write; must not exist.", metavar="FILE.safetensors")
     ],
@@ -35,19 +37,24 @@ def import_weights(
     stride_on: Annotated[
         Literal["1x1", "3x3"] | None,
         typer.Option(
-            help="Stride of bottlenecks: on the 1x1 (the paper) or the 3x3 (torchvision, timm). The names "
-            "do not show it, so bottlenecks need it said."
+            help="Stride of bottlenecks: on the 1x1 (the paper) or the 3x3 (torchvision, timm, pycls's model "
+            "zoo). The names do not show it, so bottlenecks need it said."
         ),
     ] = None,
     layout: Annotated[
-        str, typer.Option(help="Whose names the tensors have: akamaster or torchvision; auto looks at them.")
+        str,
+        typer.Option(
+            help="Whose names the tensors have: akamaster, pycls or torchvision; auto looks at them."
+        ),
     ] = _AUTO,
     normalization: Annotated[
         str,
         typer.Option(
             help="What the images were normalised with in training: imagenet, cifar10-channels (std 0.247 "
-            "0.243 0.262), cifar10-image-std (std 0.202 0.199 0.201), cifar100-channels, half (pixels in "
-            "[-1, 1]), none (pixels in [0, 1]). auto is the layout's: imagenet for both."
+            "0.243 0.262), cifar10-channels-255 (the same, rounded as fb.resnet.torch has it), "
+            "cifar10-image-std (std 0.202 0.199 0.201), cifar100-channels, half (pixels in [-1, 1]), none "
+            "(pixels in [0, 1]). auto is the layout's: cifar10-channels-255 for pycls's CIFAR nets, else "
+            "imagenet."
         ),
     ] = _AUTO,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout.")] = False,
@@ -56,9 +63,11 @@ def import_weights(
 
     rescli import resnet20.th --model resnet-20 --dataset cifar10 --out resnet20.safetensors
     """
+    from rescli.cli.choose import named_dataset
+
     _require_new(out)
     importers = _importers(layout)
-    dataset_spec = _dataset(dataset)
+    dataset_spec = named_dataset(dataset)
     spec = _model(model, dataset_spec, shortcut=shortcut, stride_on=stride_on)
 
     from rescli.cli.results import print_json
@@ -112,22 +121,6 @@ def _importers(layout: str) -> dict[str, Importer]:
     return importers
 
 
-def _dataset(name: str) -> DatasetSpec:
-    from pydantic import ValidationError
-
-    from rescli import registry
-    from rescli.errors import SpecError
-
-    dataset_class: type[DatasetSpec] = registry.load("datasets", name)
-    try:
-        return dataset_class.model_validate({"kind": name})
-    except ValidationError as error:
-        fields = ", ".join(".".join(map(str, line["loc"])) for line in error.errors(include_url=False))
-        raise SpecError(
-            f"data set {name!r} is not complete by its name alone; it needs: {fields}."
-        ) from error
-
-
 def _model(name: str, dataset: DatasetSpec, *, shortcut: str | None, stride_on: str | None) -> ModelSpec:
     from rescli.errors import UsageError
     from rescli.models.specs import model_spec
@@ -142,7 +135,7 @@ def _model(name: str, dataset: DatasetSpec, *, shortcut: str | None, stride_on: 
     if block is not None and block.kind == "bottleneck" and stride_on is None:
         raise UsageError(
             f"{spec.name} has bottlenecks, and the weights do not show where their stride is.",
-            hint="--stride-on 3x3 for torchvision's and timm's, 1x1 for the paper's",
+            hint="--stride-on 3x3 for torchvision's, timm's and pycls's model zoo, 1x1 for the paper's",
         )
     return spec
 
@@ -170,7 +163,10 @@ def _facts(checkpoint: Checkpoint, out: Path, *, assumed: bool) -> dict[str, Any
 def _print_facts(facts: dict[str, Any]) -> None:
     from rescli.importers.normalizations import NORMALIZATIONS
 
-    mean, std = (" ".join(map(str, channels)) for channels in NORMALIZATIONS[facts["normalization"]])
+    mean, std = (
+        " ".join(str(round(channel, 4)) for channel in channels)
+        for channels in NORMALIZATIONS[facts["normalization"]]
+    )
     option = f", shortcut {facts['shortcut']}" if facts["shortcut"] else ""
     print(f"{facts['model']}{option}, {facts['num_classes']} classes of {facts['dataset']}")
     print(f"params         {facts['params']:,}")

@@ -30,7 +30,9 @@ class AkamasterImporter(Importer):
     """
 
     kind = "akamaster"
-    normalization = "imagenet"
+
+    def default_normalization(self, model: ModelSpec) -> str:
+        return "imagenet"
 
     def recognises(self, names: Collection[str]) -> bool:
         # A fourth stage under these names is another family: 6n+2 layers have three.

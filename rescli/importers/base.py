@@ -22,8 +22,11 @@ class Importer(ABC):
 
     kind: ClassVar[str]
     """The name under which the class is registered."""
-    normalization: ClassVar[str]
-    """Of the images in training, unless the user says else; a key of ``NORMALIZATIONS``."""
+
+    @abstractmethod
+    def default_normalization(self, model: ModelSpec) -> str:
+        """Of the images that such nets are trained on, unless the user says else; a key of
+        ``NORMALIZATIONS``."""
 
     @abstractmethod
     def recognises(self, names: Collection[str]) -> bool:

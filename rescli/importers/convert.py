@@ -63,8 +63,11 @@ def to_checkpoint(
     """
     if nets := importer.unfit(model):
         shortcut = f" with shortcut {model.shortcut}" if hasattr(model, "shortcut") else ""
-        raise UsageError(f"the layout {importer.kind} has {nets}, and no {model.name}{shortcut} as given.")
-    scheme = normalization or importer.normalization
+        raise UsageError(
+            f"the layout {importer.kind} has {nets}, and no {model.name}{shortcut} as given.",
+            hint=fitting_flags(weights.tensors, importer, model, dataset),
+        )
+    scheme = normalization or importer.default_normalization(model)
     measured = named_normalization(scheme)
     class_names = dataset.class_names
     if class_names is None:

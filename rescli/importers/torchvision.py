@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from rescli.importers.base import Importer
+from rescli.spec.base import ModelSpec
 
 __all__ = ["TorchvisionImporter"]
 
@@ -18,7 +19,9 @@ class TorchvisionImporter(Importer):
     """
 
     kind = "torchvision"
-    normalization = "imagenet"
+
+    def default_normalization(self, model: ModelSpec) -> str:
+        return "imagenet"
 
     def recognises(self, names: Collection[str]) -> bool:
         return {"conv1.weight", "layer1.0.conv1.weight", "fc.weight"} <= set(names)

@@ -18,15 +18,16 @@ from rescli.runs.checkpoint import read_tensors
 
 __all__ = ["TORCH_SUFFIXES", "Weights", "listed", "read_weights"]
 
-TORCH_SUFFIXES = (".pt", ".pth", ".th")
+TORCH_SUFFIXES = (".pt", ".pth", ".pyth", ".th")
 
 _SAVE_TENSORS_ONLY = (
     "in the program that made it, save the tensors alone: torch.save(model.state_dict(), 'weights.pth')"
 )
 _FETCH_AGAIN = "fetch or copy the file again, and compare its size with the original's"
 
-_WRAPPERS = ("model", "model_state_dict", "net", "state_dict")
-"""Keys under which training programs keep the state dict, beside the epoch, the optimizer and so on."""
+_WRAPPERS = ("model", "model_state", "model_state_dict", "net", "state_dict")
+"""Keys under which training programs keep the state dict, beside the epoch, the optimizer and so on.
+A moving average of the weights, which some keep there too, is left where it is."""
 
 _PREFIXES = ("module.", "_orig_mod.")
 """What DistributedDataParallel and torch.compile put before every name."""
@@ -45,7 +46,7 @@ class Weights:
 
 
 def read_weights(path: Path) -> Weights:
-    """Read ``.pt``, ``.pth`` and ``.th`` (state dicts, also nested) or ``.safetensors``.
+    """Read ``.pt``, ``.pth``, ``.pyth`` and ``.th`` (state dicts, also nested) or ``.safetensors``.
 
     Raises:
         CheckpointError: missing, damaged, of another format, with anything but tensors in its state dict,

@@ -16,6 +16,7 @@ import torch
 from rescli import registry
 from rescli.data.cifar_classes import CIFAR10_CLASSES
 from rescli.data.shapes import make_shapes
+from rescli.importers.pycls import PyclsImporter
 from rescli.models.specs import model_spec
 from rescli.runs.checkpoint import Checkpoint
 
@@ -67,6 +68,38 @@ def test_weights_become_a_checkpoint(rescli: Rescli, weights: Path, flags: list[
     assert checkpoint.class_names == CIFAR10_CLASSES
     assert checkpoint.selection == "imported"
     assert checkpoint.data["imported_from"]["file"] == "net.pth"
+
+
+@pytest.fixture
+def pycls_file(tmp_path: Path) -> Path:
+    """A checkpoint with the keys that pycls writes."""
+    state = {PyclsImporter().their_name(k): v for k, v in state_of(shortcut="B").items()}
+    averaged = {name: torch.zeros_like(tensor) for name, tensor in state.items()}
+    content = {"epoch": 199, "test_err": 6.3, "ema_err": 6.2, "model_state": state, "ema_state": averaged}
+    torch.save({**content, "optimizer_state": {"state": {}}, "cfg": "BN: {}\n"}, tmp_path / "model.pyth")
+    return tmp_path / "model.pyth"
+
+
+def test_a_checkpoint_of_pycls(rescli: Rescli, pycls_file: Path, flags: list[object]) -> None:
+    answer = rescli("import", pycls_file, *flags, "--shortcut", "B")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.splitlines()[:-2] == [
+        "resnet-8, shortcut B, 10 classes of cifar10",
+        "params         78,042",
+        "layout         pycls",
+        "normalization  cifar10-channels-255: mean 0.4914 0.4824 0.4467, std 0.2471 0.2435 0.2616",
+        "               (assumed of pycls weights; --normalization names another)",
+    ]
+    checkpoint = Checkpoint.read(Path(str(flags[-1])))
+    assert all(checkpoint.tensors[name].equal(tensor) for name, tensor in state_of(shortcut="B").items())
+
+
+def test_its_shortcut_is_to_be_said(rescli: Rescli, pycls_file: Path, flags: list[object]) -> None:
+    answer = rescli("import", pycls_file, *flags)
+    assert (answer.code, answer.out) == (2, "")
+    assert "has residual nets with shortcut B, and no resnet-8 with shortcut A as given." in answer.err
+    assert "try --shortcut B" in answer.err
+    assert not Path(str(flags[-1])).exists()
 
 
 def test_json_is_one_object(rescli: Rescli, weights: Path, flags: list[object]) -> None:

@@ -11,6 +11,7 @@ from rescli.data.cifar import CIFAR10, read_cifar
 from rescli.data.normalization import Normalization
 from rescli.errors import UnknownNameError
 from rescli.importers.normalizations import NORMALIZATIONS, named_normalization
+from rescli.models.specs import model_spec
 
 
 @pytest.mark.parametrize("name", NORMALIZATIONS)
@@ -34,9 +35,10 @@ def test_an_unknown_name_is_refused_with_its_neighbour() -> None:
 
 @pytest.mark.parametrize("name", registry.names("importers"))
 def test_every_importer_bears_its_name_and_a_known_normalization(name: str) -> None:
-    importer = registry.load("importers", name)
+    importer = registry.load("importers", name)()
     assert importer.kind == name
-    assert importer.normalization in NORMALIZATIONS
+    for model in ("resnet-20", "resnet-50"):
+        assert importer.default_normalization(model_spec(model)) in NORMALIZATIONS
 
 
 def test_the_help_lists_them_all(rescli) -> None:  # type: ignore[no-untyped-def]
@@ -53,6 +55,9 @@ def test_cifar10_numbers_are_those_of_the_images(cifar_root: Path) -> None:
     assert fitted.std_C is not None
     assert [round(m, 4) for m in fitted.mean_CHW.flatten().tolist()] == list(mean)
     assert [round(s, 4) for s in fitted.std_C.tolist()] == pytest.approx(std, abs=1.1e-4)
+    in_255ths = [[255 * channel for channel in part] for part in NORMALIZATIONS["cifar10-channels-255"]]
+    assert in_255ths[0] == pytest.approx((255 * fitted.mean_CHW).flatten().tolist(), abs=0.051)
+    assert in_255ths[1] == pytest.approx((255 * fitted.std_C).tolist(), abs=0.051)
     # The average over images of each one's own deviation, with torch's n - 1.
     own = torch.cat([(chunk / 255).flatten(1, 2).std(1) for chunk in images.split(5000)]).mean(0)
     assert NORMALIZATIONS["cifar10-image-std"] == (mean, pytest.approx(own.tolist(), abs=1.1e-4))

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 import torch
@@ -11,32 +11,6 @@ from rescli.importers.convert import to_checkpoint
 from rescli.importers.torchvision import TorchvisionImporter
 from rescli.importers.weights_file import Weights
 from rescli.models.specs import model_spec
-from rescli.spec.base import DatasetSpec
-
-
-class BirdsSpec(DatasetSpec):
-    """Seven kinds of birds, for nets of the ImageNet family."""
-
-    kind: Literal["birds"] = "birds"
-
-    @property
-    def image_size(self) -> int:
-        return 224
-
-    @property
-    def num_classes(self) -> int:
-        return 7
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        return tuple("abcdefg")
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        return {}
-
-    def build(self, data_root: Any, splits: Any) -> Any:
-        raise AssertionError("an import reads no image")
 
 
 def scramble(net: torch.nn.Module) -> None:
@@ -61,10 +35,10 @@ def imported(state: dict[str, torch.Tensor], dataset: Any, name: str, **given: A
 @pytest.mark.parametrize(
     ("name", "given"), [("resnet-18", {"shortcut": "B"}), ("resnet-50", {"stride_on": "3x3"})]
 )
-def test_logits_are_those_of_torchvision(name: str, given: Any) -> None:
+def test_logits_are_those_of_torchvision(birds: Any, name: str, given: Any) -> None:
     net = getattr(torchvision.models, name.replace("-", ""))(num_classes=7).eval()
     scramble(net)
-    model = imported(net.state_dict(), BirdsSpec(), name, **given).build_model()
+    model = imported(net.state_dict(), birds, name, **given).build_model()
     x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         torch.testing.assert_close(model(x), net(x), rtol=1e-5, atol=1e-5)

@@ -30,7 +30,7 @@ def same(tensors: dict[str, torch.Tensor]) -> bool:
     return tensors.keys() == STATE.keys() and all(tensors[name].equal(STATE[name]) for name in STATE)
 
 
-@pytest.mark.parametrize("suffix", [".pt", ".pth", ".th", ".PTH"])
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".th", ".pyth", ".PTH"])
 @pytest.mark.parametrize("as_zip", [True, False], ids=["zip", "legacy"])
 def test_state_dicts_of_torch(tmp_path: Path, suffix: str, as_zip: bool) -> None:
     path = tmp_path / f"net{suffix}"
@@ -51,6 +51,12 @@ def test_safetensors(tmp_path: Path) -> None:
         {"state_dict": STATE, "epoch": 3, "best_acc1": torch.tensor(91.5), "optimizer": {"state": {}}},
         {"model": STATE},
         {"net": STATE, "acc": 91.5},
+        {
+            "model_state": STATE,
+            "ema_state": {"a": torch.zeros(1)},
+            "test_err": 6.3,
+            "cfg": "BN:\n  EPS: 1e-05\n",
+        },
         {"model": {"state_dict": STATE}},
         {f"module.{name}": tensor for name, tensor in STATE.items()},
         {f"_orig_mod.module.{name}": tensor for name, tensor in STATE.items()},
@@ -158,7 +164,9 @@ def test_missing_and_directories(tmp_path: Path) -> None:
 
 def test_other_suffixes_are_not_guessed_at(tmp_path: Path) -> None:
     (tmp_path / "net.bin").write_bytes(b"x")
-    with pytest.raises(UsageError, match=r"'\.bin'; weights are read from \.pt, \.pth, \.th, \.safetensors"):
+    with pytest.raises(
+        UsageError, match=r"'\.bin'; weights are read from \.pt, \.pth, \.pyth, \.th, \.safetensors"
+    ):
         read_weights(tmp_path / "net.bin")
 
 
