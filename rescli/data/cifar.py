@@ -108,24 +108,25 @@ def read_cifar(
     class_names = _class_names(cifar, contents.pop(cifar.meta))
     found: dict[str, ImageSet] = {}
     if names_train:
-        images, labels = _decode(cifar, names_train, contents, len(class_names))
+        images, labels, file_names = _decode(cifar, names_train, contents, len(class_names))
         train, val = train_val_split(len(labels), val_size=val_size, seed=split_seed)
         for split, indices in (("train", train), ("val", val)):
             if split in splits:
                 fingerprint = split_fingerprint((cifar.files.md5s[n] for n in cifar.train), indices)
-                found[split] = ImageSet(images[indices], labels[indices], class_names, fingerprint)
+                chosen = tuple(file_names[i] for i in indices.tolist()) if file_names else ()
+                found[split] = ImageSet(images[indices], labels[indices], class_names, fingerprint, chosen)
     if names_test:
-        images, labels = _decode(cifar, names_test, contents, len(class_names))
+        images, labels, file_names = _decode(cifar, names_test, contents, len(class_names))
         fingerprint = split_fingerprint((cifar.files.md5s[n] for n in cifar.test), torch.arange(len(labels)))
-        found["test"] = ImageSet(images, labels, class_names, fingerprint)
+        found["test"] = ImageSet(images, labels, class_names, fingerprint, tuple(file_names))
     return {split: found[split] for split in splits}
 
 
 def _decode(
     cifar: CifarFiles, names: tuple[str, ...], contents: dict[str, bytes], num_classes: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The images, uint8 (N, 32, 32, 3), and labels, int64 (N,), of the named files in turn."""
-    images, labels = [], []
+) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
+    """The images, uint8 (N, 32, 32, 3), labels, int64 (N,), and names of the named files in turn."""
+    images, labels, file_names = [], [], []
     for name in names:
         # Popped, so that the raw bytes (31 MB a file) go as soon as they are used.
         entries = _unpickle(cifar, name, contents.pop(name))
@@ -143,7 +144,9 @@ def _decode(
         # Channel by channel in the file: 1024 red values, then green, then blue, each row by row.
         images.append(torch.from_numpy(data).view(-1, 3, 32, 32).permute(0, 2, 3, 1))
         labels.append(torch.tensor(label, dtype=torch.int64))
-    return torch.cat(images).contiguous(), torch.cat(labels)
+        file_names += entries.get("filenames", [])
+    all_named = len(file_names) == sum(map(len, labels))
+    return torch.cat(images).contiguous(), torch.cat(labels), file_names if all_named else []
 
 
 def _class_names(cifar: CifarFiles, content: bytes) -> tuple[str, ...]:

@@ -17,12 +17,14 @@ class ImageSet:
     labels_N: int64 (N,), each in [0, num_classes).
     class_names: one per class, in label order.
     fingerprint: sha256 hex digest of the split: which images, in which order.
+    file_names: one per image where the set's authors gave names; else empty.
     """
 
     images_NHWC: torch.Tensor
     labels_N: torch.Tensor
     class_names: tuple[str, ...]
     fingerprint: str
+    file_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels_N)

@@ -83,6 +83,16 @@ class Normalization:
             x.div_(self.std_C.to(device))
         return x.permute(0, 3, 1, 2)
 
+    def at_size(self, height: int, width: int) -> Self:
+        """Itself where it fits images of this size; else the mean image reduced to its mean per channel.
+
+        Nets trained with a mean image are tested on other sizes too, for which there is none.
+        """
+        if self.kind == "per-channel" or tuple(self.mean_CHW.shape[1:]) == (height, width):
+            return self
+        mean_C11 = self.mean_CHW.double().mean((1, 2), keepdim=True).float()
+        return type(self)("per-channel", mean_C11, self.std_C)
+
     def check_size(self, height: int, width: int) -> None:
         """Raise ValueError where images of this size cannot be normalized by this mean image."""
         size = tuple(self.mean_CHW.shape[1:])

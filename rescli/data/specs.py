@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import os
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from rescli.errors import DataError, SpecError
 from rescli.spec.base import DatasetSpec
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from rescli.data.image_files import ImageFiles
     from rescli.data.image_set import ImageSet
 
-__all__ = ["Cifar10Spec", "Cifar100Spec", "ShapesSpec"]
+__all__ = ["Cifar10Spec", "Cifar100Spec", "ImageFolderSpec", "ImageNetSpec", "ShapesSpec"]
+
+_WNIDS = Path(__file__).with_name("imagenet_wnids.txt")
+
+_IMAGENET_PLACES = ("", "imagenet", "ILSVRC2012", "ILSVRC/Data/CLS-LOC")
+"""Where train/ and val/ lie below the data root; the last as the Kaggle archive unpacks."""
 
 _CIFAR_TRAIN_IMAGES = 50_000
 _CIFAR_TEST_IMAGES = 10_000
@@ -121,3 +129,92 @@ class ShapesSpec(DatasetSpec):
             num_test=self.num_test,
             splits=splits,
         )
+
+
+class ImageFolderSpec(DatasetSpec):
+    """Any folder of class folders: ROOT/train/CLASS/*.jpg and ROOT/val/CLASS/*.jpg, or ROOT/CLASS/*.jpg."""
+
+    kind: Literal["imagefolder"] = "imagefolder"
+
+    @property
+    def image_size(self) -> int:
+        return 224
+
+    @property
+    def any_size(self) -> bool:
+        return True
+
+    @property
+    def num_classes(self) -> int:
+        raise SpecError(
+            "the classes of an imagefolder stand in its folders; training on one is not there yet."
+        )
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        raise SpecError("the images of an imagefolder are counted by: rescli data verify imagefolder")
+
+    def splits(self, data_root: Path | None) -> tuple[str, ...]:
+        from rescli.data.folder import folder_splits
+
+        return folder_splits(_root(data_root))
+
+    def build(self, data_root: Path | None, splits: tuple[str, ...]) -> dict[str, ImageFiles]:
+        from rescli.data.folder import read_folder
+
+        return read_folder(_root(data_root), splits)
+
+
+class ImageNetSpec(DatasetSpec):
+    """ImageNet 2012 (Russakovsky et al. 2015), 1000 classes: ROOT/train/WNID/*.JPEG, ROOT/val/WNID/*.JPEG."""
+
+    kind: Literal["imagenet"] = "imagenet"
+
+    @property
+    def image_size(self) -> int:
+        return 224
+
+    @property
+    def any_size(self) -> bool:
+        return True
+
+    @property
+    def num_classes(self) -> int:
+        return 1000
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The WordNet ids in sorted order, which is the order of the classes in every published net."""
+        return _imagenet_wnids()
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        return {"train": 1_281_167, "val": 50_000}
+
+    def build(self, data_root: Path | None, splits: tuple[str, ...]) -> dict[str, ImageFiles]:
+        from rescli.data.folder import read_folder
+
+        root = _root(data_root)
+        places = [root / place for place in _IMAGENET_PLACES]
+        found = next((place for place in places if any((place / split).is_dir() for split in splits)), None)
+        if found is None:
+            raise DataError(
+                f"no ImageNet in {root}: none of {', '.join(splits)} is a folder in it.",
+                hint="it needs train/WNID/*.JPEG and val/WNID/*.JPEG; --data-root DIR names another place",
+            )
+        return read_folder(found, splits, class_names=self.class_names)
+
+
+@cache
+def _imagenet_wnids() -> tuple[str, ...]:
+    return tuple(_WNIDS.read_text(encoding="ascii").split())
+
+
+def _root(data_root: Path | None) -> Path:
+    given = data_root or os.environ.get("RESCLI_DATA")
+    if not given:
+        raise DataError("nobody said where the images are.", hint="--data-root DIR, or RESCLI_DATA=DIR")
+    try:
+        return Path(given).expanduser()
+    except RuntimeError as error:
+        raise DataError(f"{given} cannot be found: {error}") from error

@@ -70,13 +70,21 @@ class ResNet(nn.Module):
         self.fc = nn.Linear(channels, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        features = self.maxpool(self.relu(self.bn1(self.conv1(images))))
-        for name in self.stage_names:
-            features = getattr(self, name)(features)
+        features = self.features(images)
         # Averaged into the head's own precision, with no copy of the map: under bf16 the logits,
         # and so the loss, are fp32 from here on.
-        pooled = features.mean((2, 3), dtype=self.fc.weight.dtype)
-        device = features.device.type
+        return self.head(features.mean((2, 3), dtype=self.fc.weight.dtype))
+
+    def features(self, images: Tensor) -> Tensor:
+        """The last map: images (N, 3, H, W) -> (N, C, ceil(H / s), ceil(W / s)), s = 4 (CIFAR) or 32."""
+        features: Tensor = self.maxpool(self.relu(self.bn1(self.conv1(images))))
+        for name in self.stage_names:
+            features = getattr(self, name)(features)
+        return features
+
+    def head(self, pooled: Tensor) -> Tensor:
+        """Averaged features (N, C) -> logits (N, num_classes), in fp32 whatever autocast says."""
+        device = pooled.device.type
         if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
             with torch.autocast(device_type=device, enabled=False):
                 return self.fc(pooled)  # type: ignore[no-any-return]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from rescli.data.image_files import ImageFiles
     from rescli.data.image_set import ImageSet
     from rescli.models.layout import Layout
     from rescli.optim.optimizer import Optimizer
@@ -121,11 +122,17 @@ class DatasetSpec(PluggedSpec, ABC):
     @property
     @abstractmethod
     def image_size(self) -> int:
-        """Side of the square training images, in pixels."""
+        """Side of the square training images, or of their crops, in pixels."""
+
+    @property
+    def any_size(self) -> bool:
+        """Whether the images are files of any size (``build`` gives ``ImageFiles``), not all of one size."""
+        return False
 
     @property
     @abstractmethod
-    def num_classes(self) -> int: ...
+    def num_classes(self) -> int:
+        """Raises SpecError where only the files can say."""
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
@@ -135,10 +142,23 @@ class DatasetSpec(PluggedSpec, ABC):
     @property
     @abstractmethod
     def sizes(self) -> dict[str, int]:
-        """Number of images in ``train``, ``val`` and ``test``."""
+        """Number of images in each of ``train``, ``val`` and ``test``.
+
+        Raises SpecError where only the files can say.
+        """
+
+    def splits(self, data_root: Path | None) -> tuple[str, ...]:
+        """The splits that have images.
+
+        Raises:
+            DataError: only the files can say, and they are missing or damaged.
+        """
+        return tuple(split for split, size in self.sizes.items() if size)
 
     @abstractmethod
-    def build(self, data_root: Path | None, splits: tuple[str, ...]) -> dict[str, ImageSet]:
+    def build(
+        self, data_root: Path | None, splits: tuple[str, ...]
+    ) -> Mapping[str, ImageSet] | Mapping[str, ImageFiles]:
         """Read the named splits and no other. ``data_root`` None: RESCLI_DATA, else the cache.
 
         Raises:

@@ -10,7 +10,7 @@ import torch
 from rescli.errors import UsageError
 from rescli.training.allocator import keep_freed_memory
 
-__all__ = ["Numerics", "choose_device", "choose_precision"]
+__all__ = ["Numerics", "choose_device", "choose_precision", "precision_as_trained"]
 
 FP16_LOSS_SCALE = 128.0
 """Static, so that nothing waits for the host; batch norm keeps the gradients of these nets in range."""
@@ -85,6 +85,18 @@ def choose_precision(requested: str, device: torch.device) -> str:
     if requested != "auto":
         return requested
     return "bf16" if _multiplies_bf16(device) else "fp32"
+
+
+def precision_as_trained(trained: str, device: torch.device) -> str:
+    """The precision in which weights were trained where the hardware has it, else fp32.
+
+    What a net was trained in is what its figures were measured in; published weights are fp32.
+    """
+    if trained == "bf16" and _multiplies_bf16(device):
+        return trained
+    if trained == "fp16" and device.type == "cuda":
+        return trained
+    return "fp32"
 
 
 def _multiplies_bf16(device: torch.device) -> bool:

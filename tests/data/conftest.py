@@ -66,7 +66,10 @@ def fake_cifar(tmp_path: Path) -> FakeCifar:
     for name in (*CIFAR10.train, *CIFAR10.test):
         pixels = random.integers(0, 256, (IMAGES_PER_FILE, 3072), dtype=np.uint8)
         labels = [int(k) for k in random.integers(0, 10, IMAGES_PER_FILE)]
-        contents[name] = as_pickle({"batch_label": name, "labels": labels, "data": pixels})
+        file_names = [f"{name}_{k}.png" for k in range(IMAGES_PER_FILE)]
+        contents[name] = as_pickle(
+            {"batch_label": name, "labels": labels, "data": pixels, "filenames": file_names}
+        )
     contents[CIFAR10.meta] = as_pickle({"label_names": [f"class {k}" for k in range(10)]})
     files = dataclasses.replace(
         CIFAR10.files,

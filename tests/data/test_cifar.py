@@ -62,12 +62,22 @@ def test_images_labels_and_split(fake_cifar: Any) -> None:
                 for x in range(32)
             )
             assert sets[split].labels_N[place] == labels[index]
+            assert sets[split].file_names[place] == f"data_batch_{index // 4 + 1}_{index % 4}.png"
     for found in sets.values():
         assert found.images_NHWC.dtype == torch.uint8
         assert found.images_NHWC.shape[1:] == (32, 32, 3)
         assert found.images_NHWC.is_contiguous()
         assert found.labels_N.dtype == torch.int64
         assert found.class_names == tuple(f"class {k}" for k in range(10))
+
+
+def test_file_names_may_be_missing(fake_cifar: Any) -> None:
+    entries = entries_of(fake_cifar, "test_batch")
+    del entries["filenames"]
+    (test,) = read_cifar(
+        fake_cifar.rewrite("test_batch", entries), fake_cifar.root, ("test",), val_size=6, split_seed=0
+    ).values()
+    assert (len(test), test.file_names) == (4, ())
 
 
 def test_archive_gives_the_same(fake_cifar: Any, tmp_path: Path) -> None:

@@ -122,3 +122,16 @@ def test_mean_image_of_another_size(image_set: ImageSet) -> None:
     fitted = Normalization.fit(random_images(10), "per-pixel-mean")
     with pytest.raises(ValueError, match="mean image is 6x5, the images are 8x8"):
         fitted.apply(image_set.images_NHWC)
+
+
+def test_at_another_size_a_mean_image_becomes_its_channel_means() -> None:
+    mean_CHW = torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(0))
+    per_pixel = Normalization("per-pixel-mean", mean_CHW)
+    assert per_pixel.at_size(8, 8) is per_pixel
+    reduced = per_pixel.at_size(5, 9)
+    assert reduced.mean_CHW.shape == (3, 1, 1)
+    np.testing.assert_allclose(reduced.mean_CHW[:, 0, 0], mean_CHW.numpy().mean((1, 2)), rtol=1e-6)
+    pixels = torch.full((1, 5, 9, 3), 255, dtype=torch.uint8)
+    np.testing.assert_allclose(reduced.apply(pixels)[0, :, 4, 8], 1 - reduced.mean_CHW[:, 0, 0])
+    per_channel = Normalization("per-channel", torch.zeros(3, 1, 1), torch.ones(3))
+    assert per_channel.at_size(5, 9) is per_channel

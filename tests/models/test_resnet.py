@@ -161,3 +161,12 @@ def test_channels_last_gives_the_same_logits() -> None:
             _images(32).contiguous(memory_format=torch.channels_last)
         )
     torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_features_and_head_make_up_the_net() -> None:
+    images = torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    for net, stride in ((cifar_resnet(depth=8), 4), (imagenet_resnet(depth=18, width=8), 32)):
+        with torch.inference_mode():
+            features = net.eval().features(images)
+            assert features.shape[2:] == (64 // stride, 96 // stride)
+            torch.testing.assert_close(net.head(features.mean((2, 3))), net(images))

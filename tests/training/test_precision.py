@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from rescli.errors import UsageError
-from rescli.training.precision import choose_device, choose_precision
+from rescli.training.precision import choose_device, choose_precision, precision_as_trained
 
 
 def test_auto_always_finds_a_device():
@@ -40,3 +40,13 @@ def test_auto_precision_survives_a_torch_without_the_probes(monkeypatch):
 def test_fp16_needs_cuda():
     with pytest.raises(UsageError, match="fp16 needs a CUDA device"):
         choose_precision("fp16", torch.device("cpu"))
+
+
+@pytest.mark.parametrize("has_bf16", [True, False])
+def test_weights_are_judged_in_the_precision_of_their_training_where_it_is_there(monkeypatch, has_bf16):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: has_bf16, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
+    cpu = torch.device("cpu")
+    assert precision_as_trained("fp32", cpu) == "fp32"
+    assert precision_as_trained("bf16", cpu) == ("bf16" if has_bf16 else "fp32")
+    assert precision_as_trained("fp16", cpu) == "fp32"
