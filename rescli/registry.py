@@ -26,6 +26,7 @@ GROUPS = {
     "optimizers": "an OptimizerSpec class",
     "schedules": "a ScheduleSpec class",
     "importers": "an Importer class",
+    "protocols": "a Protocol object",
 }
 """Group (without the prefix ``rescli.``) to what its entry points name."""
 

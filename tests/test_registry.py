@@ -13,6 +13,7 @@ import pytest
 
 from rescli import registry
 from rescli.errors import UnknownNameError, UsageError
+from rescli.evaluation.protocols import Protocol
 from rescli.spec import base
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -190,6 +191,9 @@ def test_own_entry_points_load(group: str, name: str, value: str) -> None:
         assert issubclass(loaded, PLUGGED[group])
         assert loaded.model_fields["kind"].default == name
         assert loaded.group == group
+    elif group == "protocols":
+        assert isinstance(loaded, Protocol)
+        assert loaded.name == name
     else:
         assert callable(loaded)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 
 from rescli.data.augment import PaddedImages, crop_flip_normalize, crop_flip_parameters
@@ -11,7 +9,7 @@ from rescli.data.image_set import ImageSet
 from rescli.data.normalization import Normalization
 from rescli.data.order import SampleOrder
 
-__all__ = ["DeviceLoader", "eval_batches"]
+__all__ = ["DeviceLoader"]
 
 
 class DeviceLoader:
@@ -57,26 +55,3 @@ class DeviceLoader:
         dy, dx, flip = crop_flip_parameters(slots_B, seed=self.seed, pad=self.pad)
         images = crop_flip_normalize(self._images, indices_B, dy, dx, flip if self.flip else None)
         return images, self._labels_N.index_select(0, indices_B)
-
-
-def eval_batches(
-    image_set: ImageSet,
-    normalization: Normalization,
-    *,
-    batch_size: int,
-    device: torch.device | str,
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """The set once, in order, unaugmented: ``(images_NCHW, labels_B)``; the last batch may be smaller.
-
-    The uint8 set is uploaded whole before the first batch (31 MB for CIFAR's test set).
-
-    Raises:
-        ValueError: a batch size below 1, or a mean image of another size.
-    """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    images_NHWC = image_set.images_NHWC.to(device)
-    labels_N = image_set.labels_N.to(device)
-    for start in range(0, len(image_set), batch_size):
-        end = start + batch_size
-        yield normalization.apply(images_NHWC[start:end]), labels_N[start:end]

@@ -1,39 +1,33 @@
-"""A model over a split: every image once, in order, single view."""
+"""The validation figures of a run while it trains: each image once, as it is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-import torch
 from torch import nn
 
+from rescli.data.image_set import ImageSet
+from rescli.data.normalization import Normalization
 from rescli.evaluation.metrics import result_from_logits
+from rescli.evaluation.predict import predict_views
+from rescli.evaluation.protocols import Views
+from rescli.evaluation.views import view_batches
 from rescli.training.events import EvalResult
 from rescli.training.precision import Numerics
 
-__all__ = ["evaluate", "predict"]
-
-
-@torch.inference_mode()
-def predict(
-    model: nn.Module, batches: Iterable[tuple[torch.Tensor, torch.Tensor]], *, numerics: Numerics
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """All logits float32 (N, K) and labels (N,), on the CPU. The model's mode is left as it was."""
-    was_training = model.training
-    model.eval()
-    try:
-        logits, labels = [], []
-        for images_NCHW, labels_N in batches:
-            with numerics.autocast():
-                logits.append(model(images_NCHW).float())
-            labels.append(labels_N)
-        return torch.cat(logits).cpu(), torch.cat(labels).cpu()
-    finally:
-        model.train(was_training)
+__all__ = ["evaluate"]
 
 
 def evaluate(
-    model: nn.Module, batches: Iterable[tuple[torch.Tensor, torch.Tensor]], *, numerics: Numerics
+    model: nn.Module, images: ImageSet, normalization: Normalization, *, batch_size: int, numerics: Numerics
 ) -> EvalResult:
-    """Figures of one pass; the batch size changes no count."""
-    return result_from_logits(*predict(model, batches, numerics=numerics))
+    """Figures of one pass, single view; the batch size changes no count."""
+    views = Views()
+    batches = view_batches(images, views, normalization, batch_size=batch_size, device=numerics.device)
+    logits_NVK = predict_views(
+        model,
+        batches,
+        num_images=len(images),
+        num_views=views.count,
+        num_classes=images.num_classes,
+        numerics=numerics,
+    )
+    return result_from_logits(logits_NVK[:, 0], images.labels_N)

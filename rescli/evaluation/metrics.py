@@ -9,7 +9,9 @@ import torch.nn.functional as F
 
 from rescli.training.events import EvalResult
 
-__all__ = ["result_from_logits", "wilson_interval"]
+__all__ = ["calibration_error", "confusion_matrix", "result_from_logits", "wilson_interval"]
+
+_CALIBRATION_BINS = 15
 
 
 def result_from_logits(logits_NK: torch.Tensor, labels_N: torch.Tensor) -> EvalResult:
@@ -38,3 +40,24 @@ def wilson_interval(error_percent: float, num_images: int) -> tuple[float, float
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     return 100 * max(0.0, centre - half), 100 * min(1.0, centre + half)
+
+
+def confusion_matrix(scores_NK: torch.Tensor, labels_N: torch.Tensor) -> torch.Tensor:
+    """Counts int64 (K, K): row the true class, column the class with the highest score."""
+    num_classes = scores_NK.shape[1]
+    pairs = labels_N * num_classes + scores_NK.argmax(1)
+    return torch.bincount(pairs, minlength=num_classes**2).view(num_classes, num_classes)
+
+
+def calibration_error(log_probabilities_NK: torch.Tensor, labels_N: torch.Tensor) -> float:
+    """Expected calibration error in percent (Guo et al. 2017, section 2), 15 bins of equal width.
+
+    The mean over images of the gap, in their bin, between mean confidence and accuracy.
+    """
+    highest = log_probabilities_NK.max(1)
+    confidences = highest.values.exp().double()
+    correct = (highest.indices == labels_N).double()
+    # Bin b is (b / 15, (b + 1) / 15], as in the paper's definition.
+    bins = (confidences * _CALIBRATION_BINS).ceil().long().clamp(1, _CALIBRATION_BINS) - 1
+    gaps = torch.zeros(_CALIBRATION_BINS, dtype=torch.float64).index_add_(0, bins, confidences - correct)
+    return 100 * float(gaps.abs().sum()) / len(labels_N)

@@ -6,13 +6,17 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-__all__ = ["curves_png"]
+__all__ = ["confusion_figure", "curves_png"]
 
 MAX_POINTS = 200
 """Training windows are averaged down to this many points: the curve, not its noise, is what is read."""
+
+_MOST_COUNTED, _MOST_NAMED = 20, 100
+"""Classes of a confusion matrix up to which counts, and names, can be read."""
 
 
 def curves_png(rows: Sequence[Mapping[str, Any]], *, title: str) -> bytes:
@@ -35,6 +39,36 @@ def curves_png(rows: Sequence[Mapping[str, Any]], *, title: str) -> bytes:
     axes.legend(frameon=False)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def confusion_figure(
+    counts: Sequence[Sequence[int]], class_names: Sequence[str], *, title: str, format: str
+) -> bytes:
+    """The confusion matrix as a picture: rows the true classes, columns the predicted ones.
+
+    counts: (K, K). The colour is the share of the row's images; up to 20 classes the counts are written in.
+    format: png, svg or pdf.
+    """
+    size = len(class_names)
+    side = min(12.0, max(4.8, 0.5 * size + 2))
+    figure = Figure(figsize=(side + 0.8, side), dpi=150, layout="constrained")
+    axes = figure.add_subplot()
+    shares = [[100 * count / max(1, sum(row)) for count in row] for row in counts]
+    image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=100))
+    figure.colorbar(image, ax=axes, label="% of the true class", shrink=0.8)
+    axes.set(title=title, xlabel="predicted class", ylabel="true class")
+    if size <= _MOST_NAMED:
+        fontsize = 8 if size <= _MOST_COUNTED else 5
+        axes.set_xticks(range(size), class_names, rotation=60, ha="right", fontsize=fontsize)
+        axes.set_yticks(range(size), class_names, fontsize=fontsize)
+    if size <= _MOST_COUNTED:
+        for y, row in enumerate(counts):
+            for x, count in enumerate(row):
+                color = "white" if shares[y][x] > 50 else "black"
+                axes.text(x, y, str(count), ha="center", va="center", fontsize=7, color=color)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=format)
     return buffer.getvalue()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from rescli.data.image_set import ImageSet
-from rescli.data.loader import DeviceLoader, eval_batches
+from rescli.data.loader import DeviceLoader
 from rescli.data.normalization import Normalization
 from rescli.errors import UsageError
 from rescli.evaluation.evaluate import evaluate
@@ -55,10 +55,9 @@ class Assembly:
     def evaluate_val(self, model: torch.nn.Module) -> EvalResult:
         """Figures of the validation part, single view."""
         assert self.val_set is not None, "the plan holds no evaluation without a validation part"
-        batches = eval_batches(
-            self.val_set, self.normalization, batch_size=EVAL_BATCH_SIZE, device=self.numerics.device
+        return evaluate(
+            model, self.val_set, self.normalization, batch_size=EVAL_BATCH_SIZE, numerics=self.numerics
         )
-        return evaluate(model, batches, numerics=self.numerics)
 
 
 def assemble(spec: RunSpec, *, numerics: Numerics, data_root: Path | None) -> Assembly:
@@ -71,6 +70,8 @@ def assemble(spec: RunSpec, *, numerics: Numerics, data_root: Path | None) -> As
     numerics.configure_backend()
     splits = spec.data.dataset.build(data_root, ("train", "val"))
     train_set, val_set = splits["train"], splits.get("val")
+    if not isinstance(train_set, ImageSet) or not isinstance(val_set, ImageSet | None):
+        raise UsageError(f"training on {spec.data.dataset.kind}, image files of any size, is not there yet.")
     normalization = Normalization.fit(train_set.images_NHWC, spec.data.normalization)
     augment = spec.data.augment
     try:

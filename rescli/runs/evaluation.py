@@ -1,117 +1,205 @@
-"""A checkpoint on a split, and the note in its run that the split was opened."""
+"""Checkpoints on a split, by a protocol: from files to figures."""
 
 from __future__ import annotations
 
-import json
-import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from rescli.data.loader import eval_batches
-from rescli.errors import CheckpointError, DataError, RunDirError
-from rescli.evaluation.evaluate import evaluate
+from rescli.data.image_files import ImageFiles
+from rescli.data.image_set import ImageSet
+from rescli.errors import CheckpointError, DataError, UsageError
+from rescli.evaluation.averaging import average_views
+from rescli.evaluation.classes import Matching, class_columns
+from rescli.evaluation.logits_cache import CacheKey, LogitsCache
+from rescli.evaluation.predict import predict_views
+from rescli.evaluation.protocols import Average, Protocol, Views, choose_protocol
+from rescli.evaluation.views import ViewBatch, view_batches
 from rescli.runs.checkpoint import Checkpoint
-from rescli.runs.files import write_json
-from rescli.runs.record import device_name, now
-from rescli.runs.recorder import read_record, with_interval
-from rescli.runs.rundir import RunDir
-from rescli.training.precision import Numerics, choose_device, choose_precision
+from rescli.runs.evaluated import Evaluated, figures
+from rescli.runs.openings import log_opening, note_test_result
+from rescli.runs.record import device_name
+from rescli.spec.base import DatasetSpec
+from rescli.training.precision import Numerics, choose_device, choose_precision, precision_as_trained
 
-__all__ = ["evaluate_checkpoint"]
+__all__ = ["Evaluator"]
 
-_log = logging.getLogger(__name__)
+SMALL_BATCH, PHOTO_BATCH = 500, 64
+"""Inputs per forward pass unless the user says else: of 32x32 and of 224x224 pixels."""
 
-SINGLE_VIEW = "each image once, as it is, normalised as in training"
 
+@dataclass(eq=False)
+class Evaluator:
+    """What several checkpoints are evaluated by alike.
 
-def evaluate_checkpoint(
-    path: Path, *, split: str, data_root: Path | None, device: str, precision: str, batch_size: int
-) -> dict[str, Any]:
-    """Figures of one checkpoint, single view; errors in percent.
-
-    A checkpoint inside a run directory gets the result written into the run's record, and an opening
-    of the test set is logged there.
-
-    Raises:
-        CheckpointError: the file is damaged, or made for other classes than the data set has.
-        DataError: images missing or damaged.
+    split: None for the test part, or where a set has none for val, or for all of a flat folder.
+    protocol: None for the set's single view. dataset: another set than the checkpoint's own.
+    progress: called with (views done, views of all images).
     """
-    checkpoint = Checkpoint.read(path)
-    chosen = choose_device(device)
-    numerics = Numerics(chosen, choose_precision(precision, chosen))
-    numerics.configure_backend()
-    model = checkpoint.build_model().to(chosen).to(memory_format=torch.channels_last)
-    images = checkpoint.dataset.build(data_root, (split,))[split]
-    if images.class_names != checkpoint.class_names:
-        raise CheckpointError(
-            f"{path} knows {len(checkpoint.class_names)} classes, the data set has {images.num_classes}; "
-            "their names or order differ."
+
+    split: str | None
+    protocol: str | None
+    average: Average
+    dataset: DatasetSpec | None
+    matching: Matching
+    data_root: Path | None
+    device: str
+    precision: str
+    batch_size: int | None
+    cache: LogitsCache | None
+    progress: Callable[[int, int], None] | None = None
+    _images: dict[tuple[str, str], ImageSet | ImageFiles] = field(default_factory=dict)
+
+    def evaluate(self, path: Path) -> Evaluated:
+        """Figures of one checkpoint.
+
+        A checkpoint inside a run directory gets the single-view result written into the run's record, and
+        an opening of the run's test set is logged there.
+
+        Raises:
+            CheckpointError: the file is damaged, or made for other classes than the data set has.
+            DataError: images missing or damaged.
+            UsageError: the protocol does not fit the images or the net, or the memory does not suffice.
+        """
+        checkpoint = Checkpoint.read(path)
+        device = choose_device(self.device)
+        numerics = Numerics(device, self._precision(checkpoint, device))
+        dataset = self.dataset or checkpoint.dataset
+        own = self.dataset is None or self.dataset.kind == checkpoint.dataset.kind
+        protocol = choose_protocol(self.protocol, any_size=dataset.any_size)
+        views = protocol.views(any_size=dataset.any_size, image_size=checkpoint.dataset.image_size)
+        split = self.split or _default_split(dataset, self.data_root)
+        images = self._read(dataset, split)
+        columns = self._columns(path, checkpoint, images)
+        if len(images) == 0:
+            raise CheckpointError(f"the run of {path} set no images aside for {split}.", hint="--split test")
+        recorded = checkpoint.data.get("sha256", {}).get(split) if own else None
+        if recorded not in (None, images.fingerprint):
+            raise DataError(
+                f"the {split} images are not those of the run of {path}: their fingerprints differ."
+            )
+        if split == "test" and own:
+            log_opening(path, checkpoint, protocol.name)
+        logits_NVK, notes = self._logits(checkpoint, images, views, numerics)
+        log_probabilities_NK = average_views(logits_NVK, self.average)
+        row = {
+            "checkpoint": str(path),
+            "sha256": checkpoint.sha256,
+            "model": checkpoint.model.name,
+            "dataset": dataset.kind,
+            "iteration": checkpoint.iteration,
+            "selection": checkpoint.selection,
+            "split": split,
+            **_described(protocol, views, self.average),
+            **figures(log_probabilities_NK, images.labels_N, columns),
+            "precision": numerics.precision,
+            **notes,
+            "data_sha256": images.fingerprint,
+        }
+        if split == "test" and own and self.protocol in (None, "single", "center224"):
+            note_test_result(path, row)
+        return Evaluated(
+            row=row,
+            logits_NVK=logits_NVK,
+            log_probabilities_NK=log_probabilities_NK,
+            labels_N=images.labels_N,
+            columns=columns,
+            class_names=images.class_names,
+            file_names=images.file_names,
         )
-    if len(images) == 0:
-        raise CheckpointError(f"the run of {path} set no images aside for {split}.", hint="--split test")
-    recorded = checkpoint.data.get("sha256", {}).get(split)
-    if recorded not in (None, images.fingerprint):
-        raise DataError(f"the {split} images are not those of the run of {path}: their fingerprints differ.")
-    if split == "test":
-        _log_opening(path, checkpoint)
-    batches = eval_batches(images, checkpoint.normalization, batch_size=batch_size, device=chosen)
-    result = evaluate(model, batches, numerics=numerics)
-    row = {
-        "checkpoint": str(path),
-        "sha256": checkpoint.sha256,
-        "model": checkpoint.model.name,
-        "dataset": checkpoint.dataset.kind,
-        "iteration": checkpoint.iteration,
-        "selection": checkpoint.selection,
-        "split": split,
-        "protocol": "single",
-        "protocol_text": SINGLE_VIEW,
-        **with_interval(result.num_images, vars(result)),
-        "precision": numerics.precision,
-        "device": device_name(numerics),
-        "data_sha256": images.fingerprint,
+
+    def _precision(self, checkpoint: Checkpoint, device: torch.device) -> str:
+        if self.precision == "auto":
+            return precision_as_trained(checkpoint.precision, device)
+        return choose_precision(self.precision, device)
+
+    def _read(self, dataset: DatasetSpec, split: str) -> ImageSet | ImageFiles:
+        """Once for all checkpoints of the same set."""
+        key = (dataset.model_dump_json(), split)
+        if key not in self._images:
+            self._images[key] = dataset.build(self.data_root, (split,))[split]
+        return self._images[key]
+
+    def _columns(self, path: Path, checkpoint: Checkpoint, images: ImageSet | ImageFiles) -> list[int]:
+        try:
+            return class_columns(checkpoint.class_names, images.class_names, self.matching)
+        except CheckpointError as error:
+            raise CheckpointError(f"{path}: {error}", hint=error.hint) from error
+
+    def _logits(
+        self, checkpoint: Checkpoint, images: ImageSet | ImageFiles, views: Views, numerics: Numerics
+    ) -> tuple[torch.Tensor, dict[str, Any]]:
+        """Logits (N, V, K) from the cache or the net, and how they came about."""
+        num_classes = len(checkpoint.class_names)
+        key = CacheKey(
+            checkpoint_sha256=checkpoint.sha256,
+            data_sha256=images.fingerprint,
+            views=views.choices(),
+            precision=numerics.precision,
+            device_type=numerics.device.type,
+            torch=torch.__version__,
+        )
+        shape = (len(images), views.count, num_classes)
+        if self.cache is not None and (found := self.cache.get(key, shape)):
+            logits_NVK, notes = found
+            return logits_NVK, {**notes, "cached": True}
+        numerics.configure_backend()
+        model = checkpoint.build_model().to(numerics.device).to(memory_format=torch.channels_last)
+        batches = view_batches(
+            images,
+            views,
+            checkpoint.normalization,
+            batch_size=self.batch_size or (PHOTO_BATCH if isinstance(images, ImageFiles) else SMALL_BATCH),
+            device=numerics.device,
+        )
+        began = time.perf_counter()
+        try:
+            logits_NVK = predict_views(
+                model,
+                self._counted(batches, len(images) * views.count),
+                num_images=len(images),
+                num_views=views.count,
+                num_classes=num_classes,
+                numerics=numerics,
+                window=views.window,
+            )
+        except RuntimeError as error:
+            # torch.OutOfMemoryError on a GPU; the CPU's allocator has no class of its own.
+            if "memory" not in str(error):
+                raise
+            raise UsageError(
+                f"{numerics.device} has no memory for these batches: {str(error).splitlines()[0]}",
+                hint="a smaller --batch-size",
+            ) from error
+        notes = {"device": device_name(numerics), "inference_seconds": time.perf_counter() - began}
+        if self.cache is not None:
+            self.cache.put(key, logits_NVK, notes)
+        return logits_NVK, {**notes, "cached": False}
+
+    def _counted(self, batches: Iterator[ViewBatch], total: int) -> Iterator[ViewBatch]:
+        done = 0
+        for batch in batches:
+            yield batch
+            done += len(batch.images)
+            if self.progress is not None:
+                self.progress(done, total)
+
+
+def _default_split(dataset: DatasetSpec, data_root: Path | None) -> str:
+    there = dataset.splits(data_root)
+    return next((split for split in ("test", "val") if split in there), there[0])
+
+
+def _described(protocol: Protocol, views: Views, average: Average) -> dict[str, Any]:
+    averaged = f"; average of {average}" if views.count > 1 else ""
+    return {
+        "protocol": protocol.name,
+        "protocol_text": views.describe() + averaged,
+        "views": views.choices(),
+        "num_views": views.count,
+        "average": average if views.count > 1 else None,
     }
-    _note_in_run(path, row)
-    return row
-
-
-def _log_opening(path: Path, checkpoint: Checkpoint) -> None:
-    """One line in the run's test_openings.jsonl, before the first test image is looked at."""
-    run_dir = RunDir.of_checkpoint(path)
-    if run_dir is None:
-        return
-    row = {
-        "opened": now(),
-        "checkpoint": path.name,
-        "sha256": checkpoint.sha256,
-        "iteration": checkpoint.iteration,
-        "selection": checkpoint.selection,
-    }
-    try:
-        with open(run_dir.test_openings, "a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-    except OSError as error:
-        _log.warning("the opening of the test set is not in the run: %s", error)
-
-
-def _note_in_run(path: Path, row: dict[str, Any]) -> None:
-    """The result into record.json; that of the last weights on top, that of the best ones below it."""
-    run_dir = RunDir.of_checkpoint(path)
-    if run_dir is None or row["split"] != "test":
-        return
-    keys = ("iteration", "num_images", "top1_error", "top5_error", "loss", "interval95")
-    noted = {key: row[key] for key in (*keys, "selection", "protocol", "precision")}
-    try:
-        with run_dir.locked():
-            record = read_record(run_dir)
-            before = record["results"].get("test", {})
-            below = noted if row["selection"] == "best-val" else before.get("best_val")
-            top = noted if row["selection"] != "best-val" or before.get("selection") != "last" else before
-            top = {key: value for key, value in top.items() if key != "best_val"}
-            record["results"]["test"] = {**top, **({"best_val": below} if below else {})}
-            write_json(run_dir.record, record)
-    except (RunDirError, CheckpointError) as error:
-        # The figures are measured and are printed; a run that trains or may not be written goes without.
-        _log.warning("the result is not in the run's record: %s", error)

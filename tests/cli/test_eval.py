@@ -99,7 +99,7 @@ def test_several_checkpoints_give_a_table(rescli, run):
 @pytest.mark.parametrize("batch_size", [1, 7, 60, 1000])
 def test_the_batch_size_changes_no_count(rescli, run, batch_size):
     path = run / "checkpoints" / "last.safetensors"
-    flags = ["--json", "--device", "cpu", "--precision", "fp32", "--batch-size", batch_size]
+    flags = ["--no-cache", "--json", "--device", "cpu", "--precision", "fp32", "--batch-size", batch_size]
     (result,) = rescli("eval", path, *flags).json["results"]
     (reference,) = rescli("eval", path, *flags[:-1], 500).json["results"]
     assert (result["top1_error"], result["num_images"]) == (reference["top1_error"], 60)

@@ -8,7 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from rescli.data.augment import crop_flip_parameters
 from rescli.data.image_set import ImageSet
-from rescli.data.loader import DeviceLoader, eval_batches
+from rescli.data.loader import DeviceLoader
 from rescli.data.normalization import Normalization
 from rescli.data.order import batch_indices
 
@@ -90,23 +90,6 @@ def test_no_operation_reads_back_to_the_host(image_set: ImageSet) -> None:
     assert recorder.names
     for name in ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal"):
         assert not any(name in called for called in recorder.names)
-
-
-@pytest.mark.parametrize("batch_size", [1, 7, 20, 100])
-def test_eval_batches_cover_the_set_in_order(image_set: ImageSet, batch_size: int) -> None:
-    normalization = Normalization.fit(image_set.images_NHWC, "per-channel")
-    batches = list(eval_batches(image_set, normalization, batch_size=batch_size, device="cpu"))
-    sizes = [len(labels) for _, labels in batches]
-    assert sizes[:-1] == [batch_size] * (len(sizes) - 1)
-    assert torch.cat([labels for _, labels in batches]).equal(image_set.labels_N)
-    together = torch.cat([images for images, _ in batches])
-    assert together.equal(normalization.apply(image_set.images_NHWC))
-
-
-def test_eval_batches_refuse_batch_size_zero(image_set: ImageSet) -> None:
-    normalization = Normalization.fit(image_set.images_NHWC, "per-channel")
-    with pytest.raises(ValueError, match="got 0"):
-        next(eval_batches(image_set, normalization, batch_size=0, device="cpu"))
 
 
 @pytest.mark.gpu

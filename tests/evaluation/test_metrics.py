@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from rescli.evaluation.metrics import result_from_logits, wilson_interval
+from rescli.evaluation.metrics import (
+    calibration_error,
+    confusion_matrix,
+    result_from_logits,
+    wilson_interval,
+)
 
 
 def test_figures_equal_a_slow_count():
@@ -51,3 +56,34 @@ def test_wilson_interval_ends_where_the_normal_test_just_accepts(error, count):
     low, high = wilson_interval(error, count)
     assert low == pytest.approx(100 * bisect(p_hat, 0.0), abs=1e-9)
     assert high == pytest.approx(100 * bisect(p_hat, 1.0), abs=1e-9)
+
+
+def test_the_confusion_matrix_is_a_count_of_pairs():
+    generator = np.random.default_rng(0)
+    scores, labels = generator.normal(size=(300, 4)), generator.integers(0, 4, 300)
+    expected = np.zeros((4, 4), dtype=int)
+    for row, label in zip(scores, labels, strict=True):
+        expected[label, row.argmax()] += 1
+    counts = confusion_matrix(torch.from_numpy(scores), torch.from_numpy(labels))
+    assert np.array_equal(counts.numpy(), expected)
+
+
+def test_the_calibration_error_equals_a_slow_sum_over_bins():
+    generator = np.random.default_rng(0)
+    logits = torch.from_numpy(3 * generator.normal(size=(400, 5)))
+    labels = torch.from_numpy(generator.integers(0, 5, 400))
+    log_probabilities = logits.log_softmax(1)
+    confidences = log_probabilities.exp().max(1).values.numpy()
+    correct = (logits.argmax(1) == labels).numpy()
+    total = 0.0
+    for b in range(15):
+        inside = (confidences > b / 15) & (confidences <= (b + 1) / 15)
+        if inside.any():
+            total += inside.sum() / 400 * abs(confidences[inside].mean() - correct[inside].mean())
+    assert calibration_error(log_probabilities, labels) == pytest.approx(100 * total, rel=1e-9)
+
+
+def test_certain_and_right_is_calibrated_and_certain_and_wrong_is_not():
+    certain = torch.tensor([[0.0, -1000.0]]).expand(8, 2)
+    assert calibration_error(certain, torch.zeros(8, dtype=torch.int64)) == 0
+    assert calibration_error(certain, torch.ones(8, dtype=torch.int64)) == 100

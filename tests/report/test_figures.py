@@ -59,3 +59,23 @@ def test_small_errors_are_not_blown_up(drawn):
 def test_a_run_without_validation_images_still_has_a_curve(drawn):
     figures.curves_png([{"event": "train", "iteration": 1, "top1_error": 90.0}], title="no val")
     assert len(drawn[0].axes[0].get_lines()) == 2
+
+
+def test_the_confusion_matrix_names_its_classes_and_writes_its_counts(drawn):
+    data = figures.confusion_figure([[8, 2], [0, 0]], ["cat", "dog"], title="t", format="png")
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.format == "PNG"
+    axes = drawn[0].axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["cat", "dog"]
+    assert [text.get_text() for text in axes.texts] == ["8", "2", "0", "0"]
+    # Shares of the true class; a class without images is no division by zero.
+    assert axes.images[0].get_array().tolist() == [[80, 20], [0, 0]]
+
+
+def test_of_many_classes_neither_names_nor_counts_are_written(drawn):
+    size = 150
+    counts = [[int(i == j) for j in range(size)] for i in range(size)]
+    figures.confusion_figure(counts, [str(k) for k in range(size)], title="t", format="svg")
+    axes = drawn[0].axes[0]
+    assert not list(axes.texts)
+    assert "149" not in [label.get_text() for label in axes.get_yticklabels()]

@@ -1,0 +1,56 @@
+"""The classes of a set among those that a net knows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+from rescli.errors import CheckpointError, UsageError
+
+__all__ = ["Matching", "class_columns"]
+
+Matching = Literal["same", "wnids", "names"]
+"""How a set's classes belong to a net's: they are the same; or they are some of them, found by their
+WordNet ids or by their names."""
+
+_WNID = re.compile(r"n\d{8}")
+
+
+def class_columns(net: Sequence[str], images: Sequence[str], matching: Matching) -> list[int]:
+    """The net's output for each class of the images.
+
+    Raises:
+        CheckpointError: the net does not know the classes of the images, or in another order.
+        UsageError: the names are no WordNet ids, or the set's classes are the net's and more was said.
+    """
+    net, images = list(net), list(images)
+    if matching == "same":
+        if net == images:
+            return list(range(len(net)))
+        some = set(images) < set(net)
+        how = "wnids" if all(_WNID.fullmatch(name) for name in images) else "names"
+        raise CheckpointError(
+            f"the checkpoint knows {len(net)} classes, the data set has {len(images)}"
+            + (", some of those" if some else "; their names or order differ")
+            + f": {_listed(net)} against {_listed(images)}.",
+            hint=f"--classes {how} scores them as a part of the net's classes" if some else None,
+        )
+    if matching == "wnids":
+        for what, names in (("checkpoint's classes", net), ("data set's classes", images)):
+            if other := [name for name in names if not _WNID.fullmatch(name)]:
+                raise UsageError(
+                    f"the {what} are not WordNet ids (n01440764): {_listed(other)}.",
+                    hint="--classes names finds them by their names",
+                )
+    place = {name: column for column, name in enumerate(net)}
+    if unknown := [name for name in images if name not in place]:
+        raise CheckpointError(
+            f"the checkpoint does not know {len(unknown)} of the data set's {len(images)} classes: "
+            f"{_listed(unknown)}."
+        )
+    return [place[name] for name in images]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

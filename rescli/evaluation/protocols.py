@@ -1,0 +1,196 @@
+"""Test protocols: named, frozen, with every choice explicit. No torch.
+
+The paper tests CIFAR on the image as it is (section 4.2), compares ImageNet nets by ten crops (section 4.1)
+and reports its best results fully convolutionally at five scales (section 3.4).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from rescli import registry
+from rescli.errors import UsageError
+
+__all__ = [
+    "AVERAGES",
+    "CENTER224",
+    "FLIP",
+    "MULTI_SCALE",
+    "SINGLE",
+    "TEN_CROP",
+    "Average",
+    "Protocol",
+    "Views",
+    "choose_protocol",
+]
+
+Average = Literal["probabilities", "logits"]
+
+AVERAGES: tuple[Average, ...] = ("probabilities", "logits")
+"""What is averaged over the views of an image: softmax probabilities, as the paper, or logits."""
+
+
+@dataclass(frozen=True)
+class Views:
+    """How one image becomes the inputs of the net: all choices, none implied.
+
+    shorter_sides: the image is resized so that its shorter side has so many pixels, once for each; the
+        longer side is ``int(side * longer / shorter)``. Bilinear, antialiased (Pillow's). Empty: the image
+        keeps its size.
+    pad: zeros around the normalised image, in pixels: what rescli's training pads with.
+    crop: side of the square crops; None where the net sees the whole image.
+    positions: ``whole`` the image without cropping; ``center``; ``five`` the corners and the centre;
+        ``dense`` the whole image through the net made fully convolutional.
+    flip: the mirror image too, cropped alike: where the margin is odd, its centre is one pixel off the
+        centre's mirror image, as in torchvision.
+    window: of ``dense``: side of the average pooling in the last map. It slides with stride 1 over the map,
+        the classifier is applied at each place, and the class map is averaged over its places, as logits.
+    """
+
+    shorter_sides: tuple[int, ...] = ()
+    pad: int = 0
+    crop: int | None = None
+    positions: Literal["whole", "center", "five", "dense"] = "whole"
+    flip: bool = False
+    window: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where the choices contradict each other."""
+        if (self.crop is None) != (self.positions in ("whole", "dense")):
+            raise ValueError(f"positions {self.positions!r} and crop {self.crop} contradict each other")
+        if (self.window is None) != (self.positions != "dense"):
+            raise ValueError(f"positions {self.positions!r} and window {self.window} contradict each other")
+        if self.crop is not None and self.shorter_sides and self.crop > min(self.shorter_sides):
+            raise ValueError(
+                f"a crop of {self.crop} does not fit into a shorter side of {min(self.shorter_sides)}"
+            )
+        if self.pad and self.shorter_sides:
+            raise ValueError("an image is either resized or padded")
+
+    @property
+    def places(self) -> int:
+        """Inputs for each scale and orientation."""
+        return 5 if self.positions == "five" else 1
+
+    @property
+    def count(self) -> int:
+        """Inputs, and so logits, of one image."""
+        return max(1, len(self.shorter_sides)) * self.places * (2 if self.flip else 1)
+
+    def choices(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        return {**asdict(self), "shorter_sides": list(self.shorter_sides), "interpolation": "bilinear-pil"}
+
+    def describe(self) -> str:
+        """One line for people: ``shorter side 256, five 224x224 crops (...) and their mirror images``."""
+        parts = []
+        if self.shorter_sides:
+            sides = " ".join(map(str, self.shorter_sides))
+            plural = "s" if len(self.shorter_sides) > 1 else ""
+            parts.append(f"shorter side{plural} {sides} (bilinear, antialiased)")
+        if self.pad:
+            parts.append(f"normalised, padded by {self.pad} zeros")
+        parts.append(self._describe_positions())
+        text = ", ".join(parts) + (", and the mirror images" if self.flip else "")
+        return f"{text}: {self.count} view{'s' if self.count > 1 else ''}"
+
+    def _describe_positions(self) -> str:
+        size = f"{self.crop}x{self.crop} " if self.crop else ""
+        if self.positions == "whole":
+            return "the image as it is"
+        if self.positions == "center":
+            return f"the {size}crop at the centre"
+        if self.positions == "five":
+            return f"{size}crops at the four corners and the centre"
+        return (
+            f"fully convolutional: {self.window}x{self.window} average and classifier at every place of the "
+            "last map, class map averaged"
+        )
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A named way to test. Group ``rescli.protocols``; registered as the object itself.
+
+    small: its views on sets whose images all have the size that the net was trained on, as CIFAR.
+    photos: its views on sets of photographs of any size, for nets trained on 224x224 crops.
+    Either is None where the protocol has no such form.
+    """
+
+    name: str
+    summary: str
+    small: Views | None
+    photos: Views | None
+
+    def views(self, *, any_size: bool, image_size: int) -> Views:
+        """The views on a set of images.
+
+        Args:
+            any_size: whether the images are photographs of any size.
+            image_size: side of the net's training images, in pixels.
+
+        Raises:
+            UsageError: the protocol has no form for such images.
+        """
+        views = self.photos if any_size else self.small
+        if views is None:
+            images = "photographs of any size" if any_size else f"{image_size}x{image_size} images"
+            raise UsageError(
+                f"protocol {self.name!r} is not for {images}.",
+                hint=f"--protocol {CENTER224.name if any_size else SINGLE.name}",
+            )
+        native = min(views.shorter_sides) if views.positions == "dense" else views.crop
+        if native not in (None, image_size):
+            raise UsageError(
+                f"protocol {self.name!r} is for nets trained on {native}x{native} images; this one was "
+                f"trained on {image_size}x{image_size}.",
+                hint=f"--protocol {SINGLE.name}" if not any_size else None,
+            )
+        return views
+
+
+SINGLE = Protocol(
+    "single", "each image once, as it is (section 4.2; CIFAR)", small=Views(positions="whole"), photos=None
+)
+CENTER224 = Protocol(
+    "center224",
+    "the 224x224 centre of the image with shorter side 256",
+    small=None,
+    photos=Views(shorter_sides=(256,), crop=224, positions="center"),
+)
+FLIP = Protocol(
+    "flip",
+    "the single view and its mirror image",
+    small=Views(positions="whole", flip=True),
+    photos=Views(shorter_sides=(256,), crop=224, positions="center", flip=True),
+)
+TEN_CROP = Protocol(
+    "ten-crop",
+    "corners, centre, and their mirror images (section 4.1; 32x32 images padded by 4)",
+    small=Views(pad=4, crop=32, positions="five", flip=True),
+    photos=Views(shorter_sides=(256,), crop=224, positions="five", flip=True),
+)
+MULTI_SCALE = Protocol(
+    "multi-scale",
+    "fully convolutional at several scales (section 3.4; on 32x32 images rescli's own choice of scales)",
+    small=Views(shorter_sides=(32, 36, 40), positions="dense", flip=True, window=8),
+    photos=Views(shorter_sides=(224, 256, 384, 480, 640), positions="dense", flip=True, window=7),
+)
+
+
+def choose_protocol(name: str | None, *, any_size: bool) -> Protocol:
+    """The registered protocol of that name; None for the set's single view.
+
+    Raises:
+        UnknownNameError: no protocol has that name.
+        UsageError: a plugin registered something else under it.
+    """
+    if name is None:
+        return CENTER224 if any_size else SINGLE
+    protocol = registry.load("protocols", name)
+    if not isinstance(protocol, Protocol):
+        raise UsageError(
+            f"what is registered as protocol {name!r} is a {type(protocol).__name__}, not a Protocol."
+        )
+    return protocol

@@ -1,0 +1,91 @@
+import os
+from dataclasses import replace
+
+import pytest
+import torch
+
+from rescli.evaluation.logits_cache import CacheKey, LogitsCache
+
+KEY = CacheKey(
+    checkpoint_sha256="a",
+    data_sha256="b",
+    views={"pad": 4},
+    precision="fp32",
+    device_type="cpu",
+    torch="2.15",
+)
+LOGITS = torch.randn(4, 2, 3)
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return LogitsCache(tmp_path / "logits")
+
+
+def test_what_was_kept_comes_back_bit_for_bit(cache):
+    assert cache.get(KEY, (4, 2, 3)) is None
+    cache.put(KEY, LOGITS, {"device": "cpu"})
+    logits, notes = cache.get(KEY, (4, 2, 3))
+    assert torch.equal(logits, LOGITS)
+    assert notes == {"device": "cpu"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"checkpoint_sha256": "c"},
+        {"data_sha256": "c"},
+        {"views": {"pad": 0}},
+        {"precision": "bf16"},
+        {"device_type": "cuda"},
+        {"torch": "2.16"},
+        {"format": 99},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_each_part_of_the_key_matters(cache, change):
+    cache.put(KEY, LOGITS, {})
+    assert cache.get(replace(KEY, **change), (4, 2, 3)) is None
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "other shape", "no notes"])
+def test_a_damaged_entry_counts_as_none_and_is_replaced(cache, damage):
+    cache.put(KEY, LOGITS, {})
+    (path,) = cache.directory.iterdir()
+    if damage == "truncated":
+        path.write_bytes(path.read_bytes()[:-5])
+    elif damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "no notes":
+        from safetensors.torch import save_file
+
+        save_file({"logits": LOGITS}, path)
+    shape = (5, 2, 3) if damage == "other shape" else (4, 2, 3)
+    assert cache.get(KEY, shape) is None
+    cache.put(KEY, LOGITS, {})
+    assert cache.get(KEY, (4, 2, 3)) is not None
+
+
+def test_the_entry_longest_unused_goes_first(cache):
+    keys = [replace(KEY, checkpoint_sha256=str(k)) for k in range(4)]
+    for age, key in enumerate(keys[:3]):
+        cache.put(key, LOGITS, {})
+        (path,) = cache.directory.glob(f"{key.digest}*")
+        os.utime(path, (age, age))
+    size = path.stat().st_size
+    assert cache.get(keys[0], (4, 2, 3)) is not None  # used just now
+    LogitsCache(cache.directory, max_bytes=3 * size).put(keys[3], LOGITS, {})
+    kept = [key.checkpoint_sha256 for key in keys if cache.get(key, (4, 2, 3)) is not None]
+    assert kept == ["0", "2", "3"]
+
+
+def test_what_is_larger_than_the_whole_cache_is_not_kept_and_drops_nothing(cache):
+    cache.put(KEY, LOGITS, {})
+    LogitsCache(cache.directory, max_bytes=200).put(replace(KEY, torch="x"), torch.zeros(99, 9, 9), {})
+    assert cache.get(KEY, (4, 2, 3)) is not None
+
+
+def test_a_place_that_cannot_be_written_is_a_warning(tmp_path, caplog):
+    (tmp_path / "file").write_text("in the way")
+    LogitsCache(tmp_path / "file" / "logits").put(KEY, LOGITS, {})
+    assert "not kept for the next time" in caplog.text
