@@ -10,7 +10,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-__all__ = ["confusion_figure", "curves_png"]
+__all__ = ["confusion_figure", "curves_png", "responses_figure"]
 
 MAX_POINTS = 200
 """Training windows are averaged down to this many points: the curve, not its noise, is what is read."""
@@ -67,6 +67,28 @@ def confusion_figure(
             for x, count in enumerate(row):
                 color = "white" if shares[y][x] > 50 else "black"
                 axes.text(x, y, str(count), ha="center", va="center", fontsize=7, color=color)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=format)
+    return buffer.getvalue()
+
+
+def responses_figure(lines: Sequence[tuple[str, Sequence[float]]], *, format: str) -> bytes:
+    """Figure 7: standard deviations of layer responses, in the order of the layers above, sorted below.
+
+    lines: (name of the net, one standard deviation a layer). format: png, svg or pdf.
+    """
+    figure = Figure(figsize=(7.2, 5.4), dpi=150, layout="constrained")
+    above, below = figure.subplots(2, 1)
+    for name, stds in lines:
+        layers = range(1, len(stds) + 1)
+        style = {"linestyle": "--" if name.startswith("plain") else "-", "linewidth": 1.4}
+        above.plot(layers, stds, marker=".", markersize=4, label=name, **style)
+        below.plot(layers, sorted(stds, reverse=True), marker=".", markersize=4, label=name, **style)
+    above.set(xlabel="layer, in the order of the net", ylabel="std", ylim=(0, None))
+    below.set(xlabel="layer, sorted by its std", ylabel="std", ylim=(0, None))
+    for axes in (above, below):
+        axes.grid(alpha=0.25)
+        axes.legend(frameon=False)
     buffer = io.BytesIO()
     figure.savefig(buffer, format=format)
     return buffer.getvalue()

@@ -1,0 +1,131 @@
+"""``rescli analyze``: a closer look at trained nets."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from rescli.cli.messages import say
+from rescli.errors import CheckpointError, UsageError
+
+__all__ = ["app"]
+
+app = typer.Typer(help="A closer look at trained nets.", no_args_is_help=True)
+
+_FIGURE_SUFFIXES = (".pdf", ".png", ".svg")
+
+
+@app.callback()
+def analyze() -> None:
+    """A closer look at trained nets."""
+
+
+@app.command("responses")
+def responses(
+    checkpoints: Annotated[
+        list[Path], typer.Argument(help="Checkpoint files (.safetensors).", metavar="CKPT...")
+    ],
+    figure: Annotated[
+        Path | None, typer.Option(help="Draw Figure 7: .png, .svg or .pdf.", metavar="FILE")
+    ] = None,
+    split: Annotated[
+        Literal["train", "val", "test"] | None,
+        typer.Option(help="Images to look at; unset: val, or train where none were set aside."),
+    ] = None,
+    data_root: Annotated[
+        Path | None,
+        typer.Option(help="Where the data lies; else RESCLI_DATA, else the cache.", metavar="DIR"),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    batch_size: Annotated[int, typer.Option(min=1, help="Images per forward pass.")] = 250,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout.")] = False,
+) -> None:
+    """Standard deviation of each 3x3 layer's output after BN, before the nonlinearity, as Figure 7. In fp32.
+
+    rescli analyze responses plain-56.safetensors resnet-56.safetensors --figure fig7.png
+    """
+    for path in checkpoints:
+        if not os.path.isfile(path):
+            raise CheckpointError(
+                f"no such checkpoint: {path}", hint="a run keeps them in RUN_DIR/checkpoints/"
+            )
+    if figure is not None and figure.suffix.lower() not in _FIGURE_SUFFIXES:
+        raise UsageError(f"--figure {figure}: a picture ends in one of {', '.join(_FIGURE_SUFFIXES)}.")
+    if figure is not None and not figure.absolute().parent.is_dir():
+        raise UsageError(f"no such folder: {figure.parent}", hint=f"mkdir -p {figure.parent}")
+
+    from rescli.cli.results import print_json
+    from rescli.files import write_atomically
+    from rescli.report.figures import responses_figure
+
+    rows = []
+    for path in checkpoints:
+        say(f"{path}: measuring ...")
+        rows.append(_measure(path, split, data_root, device, batch_size))
+    if json:
+        print_json({"results": rows})
+    else:
+        _print(rows)
+    if figure is not None:
+        lines = [(row["model"], [layer["std"] for layer in row["layers"]]) for row in rows]
+        write_atomically(figure, responses_figure(lines, format=figure.suffix.lower().removeprefix(".")))
+        say(f"figure: {figure}")
+
+
+def _measure(
+    path: Path, split: str | None, data_root: Path | None, device: str, batch_size: int
+) -> dict[str, Any]:
+    import torch
+
+    from rescli.analysis.responses import layer_responses
+    from rescli.evaluation.protocols import choose_protocol
+    from rescli.evaluation.views import view_batches
+    from rescli.runs.checkpoint import Checkpoint
+    from rescli.runs.openings import log_opening
+    from rescli.training.precision import Numerics, choose_device
+
+    checkpoint = Checkpoint.read(path)
+    dataset = checkpoint.dataset
+    there = dataset.splits(data_root)
+    chosen = split or next(name for name in ("val", "train", *there) if name in there)
+    images = dataset.build(data_root, (chosen,))[chosen]
+    if len(images) == 0:
+        raise UsageError(f"{dataset.kind} has no images in {chosen}.", hint="--split train")
+    if chosen == "test":
+        log_opening(path, checkpoint, "responses")
+    numerics = Numerics(choose_device(device), "fp32")
+    numerics.configure_backend()
+    model = checkpoint.build_model().to(numerics.device).to(memory_format=torch.channels_last)
+    views = choose_protocol(None, any_size=dataset.any_size).views(
+        any_size=dataset.any_size, image_size=dataset.image_size
+    )
+    batches = view_batches(
+        images, views, checkpoint.normalization, batch_size=batch_size, device=numerics.device
+    )
+    layers = layer_responses(model, batches, numerics=numerics)
+    return {
+        "checkpoint": str(path),
+        "sha256": checkpoint.sha256,
+        "model": checkpoint.model.name,
+        "dataset": dataset.kind,
+        "split": chosen,
+        "num_images": len(images),
+        "layers": [{"layer": layer.layer, "std": layer.std} for layer in layers],
+        "mean_std": sum(layer.std for layer in layers) / len(layers),
+    }
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        where = f"{row['num_images']} images of {row['dataset']} {row['split']}"
+        print(f"{row['model']}: {len(row['layers'])} 3x3 layers, {where}; mean std {row['mean_std']:.4f}\n")
+        width = max(5, *(len(layer["layer"]) for layer in row["layers"]))
+        highest = max(layer["std"] for layer in row["layers"]) or 1.0
+        print(f"{'layer':{width}}     std")
+        for layer in row["layers"]:
+            bar = "#" * round(40 * layer["std"] / highest)
+            print(f"{layer['layer']:{width}}  {layer['std']:6.4f}  {bar}")
+        print()
