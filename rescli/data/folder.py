@@ -105,9 +105,8 @@ def other_files(files: ImageFiles) -> Iterator[str]:
     """
     try:
         for class_name in files.class_names:
-            for name, is_image in _walk(files.root / class_name, prefix=class_name):
-                if not is_image:
-                    yield name
+            below = _walk(files.root / class_name, prefix=class_name)
+            yield from sorted(name for name, is_image in below if not is_image)
     except OSError as error:
         raise _unreadable(files.root, error) from error
 
@@ -121,7 +120,7 @@ def _read_split(root: Path, split: str, classes: tuple[str, ...]) -> ImageFiles:
         labels += [label] * len(in_class)
     if not names:
         raise DataError(
-            f"{place} has {len(classes)} class folders and no image in them.",
+            f"{place} has no image in its class folders ({len(classes)}).",
             hint=f"images end in {' '.join(SUFFIXES)}",
         )
     return ImageFiles(

@@ -74,7 +74,7 @@ def test_flags_that_scripts_rely_on() -> None:
             "train quickstart --set optimiser.lr=1",
             ["optimiser: unknown key", "allowed here", "optimizer, precision", "Did you mean optimizer?"],
         ),
-        ("train --dataset cifar1", ["'cifar1'", "cifar10, cifar100, shapes", "Did you mean 'cifar10'?"]),
+        ("train --dataset cifar1", ["'cifar1'", "cifar10, cifar100, imagefolder", "Did you mean 'cifar10'?"]),
         ("train --model resnat-20", ["'resnat-20'", "plain-20, resnet-20", "Did you mean 'resnet-20'?"]),
         ("train --depth 57", ["57 is not 6n+2", "56 (n=9) and 62 (n=10)"]),
         ("train quickstart --batch-size 0", ["data.batch_size", "greater than or equal to 1", "given: 0"]),
