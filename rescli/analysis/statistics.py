@@ -36,7 +36,8 @@ class PairedResult:
 
     only_first_wrong, only_second_wrong: images that one net gets wrong and the other right.
     interval95: of the difference, by the paired bootstrap over images (percentiles).
-    p_mcnemar: two-sided, exact. detectable: smallest difference found with 80 % power.
+    p_mcnemar: two-sided, exact.
+    detectable: smallest difference found with 80 % power; None where there is none.
     """
 
     num_images: int
@@ -45,7 +46,7 @@ class PairedResult:
     difference: float
     interval95: tuple[float, float]
     p_mcnemar: float
-    detectable: float
+    detectable: float | None
 
 
 @dataclass(frozen=True)
@@ -111,11 +112,11 @@ def mcnemar_exact(only_first: int, only_second: int) -> float:
     return min(1.0, 2 * total / (1 << tosses))
 
 
-def detectable_on_images(num_images: int, disagreements: int) -> float:
+def detectable_on_images(num_images: int, disagreements: int) -> float | None:
     """Smallest difference in percent that McNemar's test finds with 80 % power on so many images, where the
-    nets disagree as often as these do (Connor 1987); infinite without disagreement."""
+    nets disagree as often as these do (Connor 1987); None where not even the largest would be found."""
     if disagreements == 0:
-        return math.inf
+        return None
     rate = disagreements / num_images
     z_level, z_power = stats.norm.ppf(0.975), stats.norm.ppf(POWER)
     low, high = 0.0, rate
@@ -123,7 +124,7 @@ def detectable_on_images(num_images: int, disagreements: int) -> float:
         difference = (low + high) / 2
         needed = ((z_level * math.sqrt(rate) + z_power * math.sqrt(rate - difference**2)) / difference) ** 2
         low, high = (difference, high) if needed > num_images else (low, difference)
-    return 100 * high if high < rate * (1 - 1e-9) else math.inf
+    return 100 * high if high < rate * (1 - 1e-9) else None
 
 
 def compare_seeds(first: Sequence[float], second: Sequence[float]) -> SeedsResult:

@@ -12,7 +12,7 @@ from rescli.plan import make_plan
 from rescli.runs.assemble import Assembly
 from rescli.spec.run import RunSpec
 
-__all__ = ["BudgetedSpec", "scale_to_budget"]
+__all__ = ["SAFETY", "BudgetedSpec", "measure_costs", "scale_to_budget"]
 
 WARMUP_STEPS = 3
 TIMED_STEPS = 8
@@ -34,29 +34,12 @@ class BudgetedSpec:
 def scale_to_budget(assembly: Assembly, budget_seconds: float) -> BudgetedSpec:
     """Shorten the whole course in proportion until it fits; a course that fits already stays as it is.
 
-    The steps that are timed train a net that is thrown away.
-
     Raises:
         UsageError: not even one iteration fits.
     """
     spec = assembly.spec
     plan = make_plan(spec)
-    state = assembly.new_state()
-    engine = assembly.engine(state)
-    # Rows of the ring are reused: nobody reads them here.
-    for count in range(WARMUP_STEPS + TIMED_STEPS):
-        if count == WARMUP_STEPS:
-            _wait(assembly)
-            start = time.perf_counter()
-        state.window_start = state.step
-        engine.advance(plan.lr(state.step, state.trigger))
-    _wait(assembly)
-    step_seconds = (time.perf_counter() - start) / TIMED_STEPS
-    eval_seconds = 0.0
-    if assembly.val_set is not None:
-        start = time.perf_counter()
-        assembly.evaluate_val(state.model)
-        eval_seconds = time.perf_counter() - start
+    step_seconds, eval_seconds = measure_costs(assembly)
     evaluations = plan.num_evaluations
     if evaluations and evaluations * eval_seconds > EVAL_SHARE * budget_seconds:
         evaluations = max(1, int(EVAL_SHARE * budget_seconds / eval_seconds))
@@ -75,6 +58,28 @@ def scale_to_budget(assembly: Assembly, budget_seconds: float) -> BudgetedSpec:
             update={"evaluation": scaled.evaluation.model_copy(update={"every": every})}
         )
     return BudgetedSpec(scaled, step_seconds, eval_seconds)
+
+
+def measure_costs(assembly: Assembly) -> tuple[float, float]:
+    """Seconds of an iteration and of an evaluation, by a few of the one and one of the other (0 without a
+    validation part). The net that they train is thrown away."""
+    plan = make_plan(assembly.spec)
+    state = assembly.new_state()
+    engine = assembly.engine(state)
+    # Rows of the ring are reused: nobody reads them here.
+    for count in range(WARMUP_STEPS + TIMED_STEPS):
+        if count == WARMUP_STEPS:
+            _wait(assembly)
+            start = time.perf_counter()
+        state.window_start = state.step
+        engine.advance(plan.lr(state.step, state.trigger))
+    _wait(assembly)
+    step_seconds = (time.perf_counter() - start) / TIMED_STEPS
+    if assembly.val_set is None:
+        return step_seconds, 0.0
+    start = time.perf_counter()
+    assembly.evaluate_val(state.model)
+    return step_seconds, time.perf_counter() - start
 
 
 def _wait(assembly: Assembly) -> None:

@@ -1,0 +1,62 @@
+"""What ``rescli compare`` was given: checkpoints, run directories, presets and model names, mixed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rescli.cli.choose import Choice, choose_spec
+from rescli.errors import CheckpointError, RunDirError, UnknownNameError, UsageError
+from rescli.models.naming import parse_model_name
+from rescli.spec.load import preset_names
+from rescli.spec.run import RunSpec
+
+__all__ = ["Operand", "read_operand"]
+
+
+@dataclass(frozen=True)
+class Operand:
+    """One of the things to compare: a checkpoint that is there, or the spec of a run to be trained."""
+
+    label: str
+    checkpoint: Path | None = None
+    spec: RunSpec | None = None
+
+
+def read_operand(given: str, choice: Choice) -> Operand:
+    """What ``given`` names: an existing file or folder first, then a preset, then a model.
+
+    Args:
+        choice: the flags that change what is to be trained; its preset and model are not looked at.
+
+    Raises:
+        CheckpointError, RunDirError: a path that holds no checkpoint or no finished run.
+        UnknownNameError: nothing has that name. UsageError, SpecError: as ``choose_spec``.
+    """
+    path = Path(given)
+    if path.is_dir():
+        return Operand(path.name, checkpoint=_of_run(path))
+    if path.is_file() and path.suffix != ".toml":
+        return Operand(path.stem, checkpoint=path)
+    if path.suffix == ".safetensors":
+        raise CheckpointError(f"no such checkpoint: {given}")
+    if given in preset_names() or path.is_file():
+        spec = choose_spec(replace(choice, preset=given, dataset=None))[1]
+        return Operand(given if given in preset_names() else path.stem, spec=spec)
+    try:
+        parse_model_name(given)
+    except UnknownNameError as error:
+        raise UsageError(
+            f"{given!r} is no checkpoint, run directory, preset or model. {error}", hint="rescli presets"
+        ) from error
+    return Operand(given, spec=choose_spec(replace(choice, model=given, preset=None))[1])
+
+
+def _of_run(path: Path) -> Path:
+    last = path / "checkpoints" / "last.safetensors"
+    if not last.is_file():
+        raise RunDirError(
+            f"{path} holds no checkpoints/last.safetensors, so no run that could be compared.",
+            hint=f"rescli train --resume {path}   where it was stopped before the first one",
+        )
+    return last
