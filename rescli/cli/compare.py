@@ -230,7 +230,6 @@ def _compare(
     from rescli.analysis.verdict import verdict
     from rescli.cli.eval_output import eval_progress
     from rescli.evaluation.logits_cache import LogitsCache
-    from rescli.files import cache_dir
     from rescli.runs.comparison import Contender, compare_contenders
     from rescli.runs.evaluation import Evaluator
     from rescli.runs.rundir import RunDir
@@ -257,7 +256,7 @@ def _compare(
             device=device,
             precision="auto",
             batch_size=None,
-            cache=LogitsCache(cache_dir() / "logits"),
+            cache=LogitsCache.of_user(),
         )
 
     test, train = evaluator("test"), evaluator("train")

@@ -117,7 +117,6 @@ def evaluate(
     from rescli.cli.eval_output import eval_progress, print_results
     from rescli.evaluation.logits_cache import LogitsCache
     from rescli.evaluation.protocols import choose_protocol
-    from rescli.files import cache_dir
     from rescli.runs.evaluation import Evaluator
 
     if name is not None:
@@ -132,23 +131,21 @@ def evaluate(
         device=device,
         precision=precision,
         batch_size=batch_size,
-        cache=LogitsCache(cache_dir() / "logits") if use_cache else None,
+        cache=LogitsCache.of_user() if use_cache else None,
+        together=ensemble or save_logits is not None,
     )
     results: list[Evaluated] = []
     try:
         with eval_progress() as evaluator.progress:
             _evaluate_all(evaluator, checkpoints, results, ensemble=ensemble)
+        # Files before words: stdout may be a pipe that nobody reads to its end.
+        if save_logits is not None:
+            _save(save_logits, results)
+        if figure is not None:
+            _draw(figure, results[-1])
     finally:  # what was measured is printed, whatever came after it
         if results:
             print_results(results, as_json=json, by_class=per_class)
-    if save_logits is not None:
-        from rescli.runs.saved_logits import write_logits
-
-        write_logits(save_logits, [result for result in results if result.logits_NVK is not None])
-        say(f"logits: {save_logits}")
-    if figure is not None:
-        _draw(figure, results[-1])
-        say(f"figure: {figure}")
 
 
 def _evaluate_all(
@@ -189,8 +186,20 @@ def _require_places(figure: Path | None, save_logits: Path | None) -> None:
                 hint="name another file, or remove it",
             )
     for path in (figure, save_logits):
-        if path is not None and not path.absolute().parent.is_dir():
+        if path is None:
+            continue
+        folder = path.absolute().parent
+        if not folder.is_dir():
             raise UsageError(f"no such folder: {path.parent}", hint=f"mkdir -p {path.parent}")
+        if path.is_dir() or not os.access(folder, os.W_OK):
+            raise UsageError(f"{path} cannot be written: it is a folder, or lies in one that is read-only.")
+
+
+def _save(path: Path, results: list[Evaluated]) -> None:
+    from rescli.runs.saved_logits import write_logits
+
+    write_logits(path, [result for result in results if result.logits_NVK is not None])
+    say(f"logits: {path}")
 
 
 def _draw(path: Path, result: Evaluated) -> None:
@@ -209,3 +218,4 @@ def _draw(path: Path, result: Evaluated) -> None:
         format=path.suffix.lower().removeprefix("."),
     )
     write_atomically(path, picture)
+    say(f"figure: {path}")

@@ -57,7 +57,11 @@ def print_results(results: list[Evaluated], *, as_json: bool, by_class: bool) ->
         print("\n" * (number > 0) + f"{dataset} {split}, {rows[0]['num_images']} images")
         print(f"protocol {rows[0]['protocol']}: {text}\n")
         _print_rows(rows)
-        print(f"\n{_joined(rows, 'precision')} on {_joined(rows, 'device')}")
+        kept = "; logits kept from before (--no-cache computes them again)"
+        print(
+            f"\n{_joined(rows, 'precision')} on {_joined(rows, 'device')}"
+            + kept * any(row.get("cached") for row in rows)
+        )
     if by_class:
         for result in results:
             _print_classes(result)

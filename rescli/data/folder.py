@@ -154,7 +154,10 @@ def _walk(folder: Path, *, prefix: str) -> Iterator[tuple[str, bool]]:
             if entry.is_dir(follow_symlinks=False):
                 yield from _walk(Path(entry.path), prefix=name)
             else:
-                yield name, entry.name.lower().endswith(SUFFIXES)
+                # A pipe or a socket by an image's name would be read for ever; a link that leads nowhere is
+                # reported when it is read.
+                readable = entry.is_file() or entry.is_symlink()
+                yield name, readable and entry.name.lower().endswith(SUFFIXES)
 
 
 def _fingerprint(place: Path, names: list[str], labels: list[int]) -> str:

@@ -43,6 +43,11 @@ def class_columns(net: Sequence[str], images: Sequence[str], matching: Matching)
                     f"the {what} are not WordNet ids (n01440764): {_listed(other)}.",
                     hint="--classes names finds them by their names",
                 )
+    for what, names in (("checkpoint", net), ("data set", images)):
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise UsageError(
+                f"the {what} has several classes of one name, so it does not say which: {_listed(twice)}."
+            )
     place = {name: column for column, name in enumerate(net)}
     if unknown := [name for name in images if name not in place]:
         raise CheckpointError(

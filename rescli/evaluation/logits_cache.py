@@ -6,24 +6,33 @@ import hashlib
 import json
 import logging
 import os
+import sys
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import PIL
 import torch
+from PIL import features
 from safetensors import safe_open
 from safetensors.torch import save
+from torch import nn
 
+from rescli import __version__
 from rescli.errors import CheckpointError
-from rescli.files import write_atomically
+from rescli.files import cache_dir, write_atomically
 
-__all__ = ["CacheKey", "LogitsCache"]
+__all__ = ["CacheKey", "LogitsCache", "code_sha256", "versions"]
 
 _log = logging.getLogger(__name__)
 
 FORMAT = 1
 """Raised when logits of the same key would come out differently: what was stored before is not found then."""
+
+_DAY = 86_400.0
 
 MAX_BYTES = 4 * 2**30
 """All entries together; ten views of ImageNet's 50,000 validation images are 2 GB."""
@@ -34,7 +43,8 @@ class CacheKey:
     """What logits depend on. Two computations with one key may differ in rounding alone.
 
     views: every choice of the protocol about the inputs; not the average, which comes after the logits.
-    torch: its version; another one may round differently, and so may another kind of device.
+    versions: of what computes; another one may round differently, and so may another kind of device.
+    code_sha256: of the net's own source, which whoever writes a net changes under the same checkpoint.
     """
 
     checkpoint_sha256: str
@@ -42,7 +52,8 @@ class CacheKey:
     views: Mapping[str, Any]
     precision: str
     device_type: str
-    torch: str
+    versions: Mapping[str, str]
+    code_sha256: str
     format: int = FORMAT
 
     @property
@@ -60,6 +71,15 @@ class LogitsCache:
         self.directory = directory
         self.max_bytes = max_bytes
 
+    @classmethod
+    def of_user(cls) -> LogitsCache | None:
+        """In the user's cache; None, with a warning, where there is no home directory."""
+        try:
+            return cls(cache_dir() / "logits")
+        except RuntimeError as error:
+            _log.warning("no logits are kept: %s", error)
+            return None
+
     def get(self, key: CacheKey, shape: tuple[int, int, int]) -> tuple[torch.Tensor, dict[str, Any]] | None:
         """(logits float32 (N, V, K), what was noted with them), or None."""
         path = self._path(key)
@@ -67,16 +87,20 @@ class LogitsCache:
             with safe_open(path, framework="pt") as file:
                 logits_NVK = file.get_tensor("logits")
                 notes = json.loads((file.metadata() or {})["notes"])
-            os.utime(path)  # the entries longest unused go first
+            whole = notes.pop("logits_sha256") == _sha256(logits_NVK)
         # Whatever is wrong with an entry, the answer is to compute it again.
         except Exception:
             return None
-        fits = logits_NVK.shape == shape and logits_NVK.dtype == torch.float32 and isinstance(notes, dict)
-        return (logits_NVK, notes) if fits else None
+        with suppress(OSError):  # the entries longest unused go first; another user's cannot be touched
+            os.utime(path)
+        fits = logits_NVK.shape == shape and logits_NVK.dtype == torch.float32
+        return (logits_NVK, notes) if whole and fits else None
 
     def put(self, key: CacheKey, logits_NVK: torch.Tensor, notes: Mapping[str, Any]) -> None:
         """Keep them, and drop the entries longest unused where all together are too large."""
-        data = save({"logits": logits_NVK.contiguous()}, {"notes": json.dumps(notes)})
+        logits_NVK = logits_NVK.contiguous()
+        noted = json.dumps({**notes, "logits_sha256": _sha256(logits_NVK)})
+        data = save({"logits": logits_NVK}, {"notes": noted})
         if len(data) > self.max_bytes:
             _log.info(
                 "logits of %.1f GB are not kept: the cache holds %.1f GB",
@@ -97,14 +121,44 @@ class LogitsCache:
         if not self.directory.is_dir():
             return
         entries = []
-        for path in self.directory.glob("*.safetensors"):
+        for path in self.directory.iterdir():
             try:
-                entries.append((path.stat().st_mtime, path.stat().st_size, path))
+                found = path.stat()
             except FileNotFoundError:  # another process drops entries too
                 continue
+            if path.suffix == ".safetensors":
+                entries.append((found.st_mtime, found.st_size, path))
+            elif path.suffix == ".tmp" and time.time() - found.st_mtime > _DAY:
+                path.unlink(missing_ok=True)  # a process that was killed while it wrote
         total = size + sum(entry_size for _, entry_size, _ in entries)
         for _, entry_size, path in sorted(entries):
             if total <= self.max_bytes:
                 break
             path.unlink(missing_ok=True)
             total -= entry_size
+
+
+def versions(*, decoding: bool) -> dict[str, str]:
+    """Of everything that computes logits; with what decodes and resizes images where that happens."""
+    found = {"rescli": __version__, "torch": torch.__version__}
+    if decoding:
+        jpeg = features.version_feature("libjpeg_turbo") if features.check("libjpeg_turbo") else "other"
+        found |= {"pillow": PIL.__version__, "libjpeg_turbo": str(jpeg)}
+    return found
+
+
+def code_sha256(model: nn.Module) -> str:
+    """sha256 of the source files of the model's modules, torch's own aside. Of a module without a file, a
+    notebook's say, the name alone."""
+    sources = set()
+    for module_name in {type(part).__module__ for part in model.modules()}:
+        if module_name.split(".")[0] == "torch":
+            continue
+        file = getattr(sys.modules.get(module_name), "__file__", None)
+        content = Path(file).read_bytes() if file and os.path.isfile(file) else module_name.encode()
+        sources.add(hashlib.sha256(content).hexdigest())
+    return hashlib.sha256("".join(sorted(sources)).encode()).hexdigest()
+
+
+def _sha256(logits: torch.Tensor) -> str:
+    return hashlib.sha256(logits.contiguous().numpy().data).hexdigest()

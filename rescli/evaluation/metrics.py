@@ -17,13 +17,14 @@ _CALIBRATION_BINS = 15
 def result_from_logits(logits_NK: torch.Tensor, labels_N: torch.Tensor) -> EvalResult:
     """Errors in percent and mean cross-entropy; counts are exact, sums are float64.
 
-    logits_NK: (N, K) with N > 0. Of equal logits the class with the lower index wins top-1, as in argmax.
+    logits_NK: (N, K) with N > 0. Of equal logits the class with the lower index comes first, as in argmax.
     """
     num_images, num_classes = logits_NK.shape
     labels_N1 = labels_N[:, None]
-    top5 = logits_NK.topk(min(5, num_classes), dim=1).indices
-    top1_correct = int((logits_NK.argmax(1) == labels_N).sum())
-    top5_correct = int((top5 == labels_N1).any(1).sum())
+    own_N1 = logits_NK.gather(1, labels_N1)
+    before = (logits_NK == own_N1) & (torch.arange(num_classes) < labels_N1)
+    rank_N = ((logits_NK > own_N1) | before).sum(1)
+    top1_correct, top5_correct = int((rank_N < 1).sum()), int((rank_N < 5).sum())
     losses = F.cross_entropy(logits_NK.double(), labels_N, reduction="sum")
     return EvalResult(
         num_images=num_images,

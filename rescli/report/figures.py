@@ -57,7 +57,8 @@ def confusion_figure(
     shares = [[100 * count / max(1, sum(row)) for count in row] for row in counts]
     image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=100))
     figure.colorbar(image, ax=axes, label="% of the true class", shrink=0.8)
-    axes.set(title=title, xlabel="predicted class", ylabel="true class")
+    axes.set(title=_plain(title), xlabel="predicted class", ylabel="true class")
+    class_names = [_plain(name) for name in class_names]
     if size <= _MOST_NAMED:
         fontsize = 8 if size <= _MOST_COUNTED else 5
         axes.set_xticks(range(size), class_names, rotation=60, ha="right", fontsize=fontsize)
@@ -92,6 +93,11 @@ def responses_figure(lines: Sequence[tuple[str, Sequence[float]]], *, format: st
     buffer = io.BytesIO()
     figure.savefig(buffer, format=format)
     return buffer.getvalue()
+
+
+def _plain(text: str) -> str:
+    """Names of folders and files as text: no mathematics, and nothing that cannot be drawn."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("$", r"\$")
 
 
 def _columns(points: Sequence[tuple[int, float]]) -> tuple[list[int], list[float]]:

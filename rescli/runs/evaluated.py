@@ -14,7 +14,7 @@ from rescli.evaluation.metrics import calibration_error, confusion_matrix, resul
 from rescli.evaluation.protocols import Average
 from rescli.runs.recorder import with_interval
 
-__all__ = ["Evaluated", "ensemble", "figures", "per_class"]
+__all__ = ["Evaluated", "ensemble", "figures", "per_class", "require_alike"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +24,7 @@ class Evaluated:
     row: what ``rescli eval --json`` prints; errors in percent.
     logits_NVK: None for an ensemble. log_probabilities_NK: of the views together.
     columns: the net's output for each class of the set; labels_N are in the set's order.
+    class_names: of the set. net_classes: of all outputs.
     """
 
     row: dict[str, Any]
@@ -32,7 +33,13 @@ class Evaluated:
     labels_N: torch.Tensor
     columns: list[int]
     class_names: tuple[str, ...]
+    net_classes: tuple[str, ...]
     file_names: tuple[str, ...]
+
+    @property
+    def identity(self) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+        """What results must share to be put together: the images, their classes, and the net's outputs."""
+        return self.row["data_sha256"], self.class_names, self.net_classes
 
     @property
     def among_set(self) -> torch.Tensor:
@@ -46,17 +53,17 @@ def ensemble(members: Sequence[Evaluated], average: Average) -> Evaluated:
     """The average of several results on the same images.
 
     Raises:
-        UsageError: fewer than two, or of different images or classes.
+        UsageError: fewer than two, the same net twice, or of different images or classes.
     """
     if len(members) < 2:
         raise UsageError("an ensemble needs two checkpoints or more.")
     first = members[0]
-    for other in members[1:]:
-        if (other.row["data_sha256"], other.columns) != (first.row["data_sha256"], first.columns):
-            raise UsageError(
-                f"{first.row['checkpoint']} and {other.row['checkpoint']} were evaluated on different "
-                "images or classes, so their outputs cannot be averaged."
-            )
+    nets: dict[str, str] = {}
+    for member in members:
+        require_alike(first.identity, member.identity, first.row["checkpoint"], member.row["checkpoint"])
+        if twin := nets.get(member.row["sha256"]):
+            raise UsageError(f"{twin} and {member.row['checkpoint']} are the same net: no ensemble.")
+        nets[member.row["sha256"]] = member.row["checkpoint"]
     together = average_models([member.log_probabilities_NK for member in members], average)
     row = {
         "checkpoint": [member.row["checkpoint"] for member in members],
@@ -79,8 +86,23 @@ def ensemble(members: Sequence[Evaluated], average: Average) -> Evaluated:
         labels_N=first.labels_N,
         columns=first.columns,
         class_names=first.class_names,
+        net_classes=first.net_classes,
         file_names=first.file_names,
     )
+
+
+def require_alike(
+    first: tuple[str, tuple[str, ...], tuple[str, ...]],
+    other: tuple[str, tuple[str, ...], tuple[str, ...]],
+    first_name: str,
+    other_name: str,
+) -> None:
+    """Raise UsageError where two results, by their ``identity``, cannot be put together."""
+    for part, what in enumerate(("images", "classes of the images, or in another order", "outputs")):
+        if first[part] != other[part]:
+            raise UsageError(
+                f"{first_name} and {other_name} cannot be put together: they are of different {what}."
+            )
 
 
 def figures(log_probabilities_NK: torch.Tensor, labels_N: torch.Tensor, columns: list[int]) -> dict[str, Any]:

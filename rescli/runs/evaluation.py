@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,18 +16,20 @@ from rescli.data.image_set import ImageSet
 from rescli.errors import CheckpointError, DataError, UsageError
 from rescli.evaluation.averaging import average_views
 from rescli.evaluation.classes import Matching, class_columns
-from rescli.evaluation.logits_cache import CacheKey, LogitsCache
+from rescli.evaluation.logits_cache import CacheKey, LogitsCache, code_sha256, versions
 from rescli.evaluation.predict import predict_views
 from rescli.evaluation.protocols import Average, Protocol, Views, choose_protocol
 from rescli.evaluation.views import ViewBatch, view_batches
 from rescli.runs.checkpoint import Checkpoint
-from rescli.runs.evaluated import Evaluated, figures
+from rescli.runs.evaluated import Evaluated, figures, require_alike
 from rescli.runs.openings import log_opening, note_test_result
 from rescli.runs.record import device_name
 from rescli.spec.base import DatasetSpec
 from rescli.training.precision import Numerics, choose_device, choose_precision, precision_as_trained
 
 __all__ = ["Evaluator"]
+
+_log = logging.getLogger(__name__)
 
 SMALL_BATCH, PHOTO_BATCH = 500, 64
 """Inputs per forward pass unless the user says else: of 32x32 and of 224x224 pixels."""
@@ -39,6 +42,8 @@ class Evaluator:
     split: None for the test part, or where a set has none for val, or for all of a flat folder.
     protocol: None for the set's single view. dataset: another set than the checkpoint's own.
     progress: called with (views done, views of all images).
+    together: whether the results are to be put together, in an ensemble or a file: checkpoints of other
+        images or classes than the first one's are refused before any inference.
     """
 
     split: str | None
@@ -52,7 +57,9 @@ class Evaluator:
     batch_size: int | None
     cache: LogitsCache | None
     progress: Callable[[int, int], None] | None = None
+    together: bool = False
     _images: dict[tuple[str, str], ImageSet | ImageFiles] = field(default_factory=dict)
+    _first: tuple[str, tuple[str, tuple[str, ...], tuple[str, ...]]] | None = None
 
     def evaluate(self, path: Path) -> Evaluated:
         """Figures of one checkpoint.
@@ -69,7 +76,7 @@ class Evaluator:
         device = choose_device(self.device)
         numerics = Numerics(device, self._precision(checkpoint, device))
         dataset = self.dataset or checkpoint.dataset
-        own = self.dataset is None or self.dataset.kind == checkpoint.dataset.kind
+        own = self.dataset is None or self.dataset == checkpoint.dataset
         protocol = choose_protocol(self.protocol, any_size=dataset.any_size)
         views = protocol.views(any_size=dataset.any_size, image_size=checkpoint.dataset.image_size)
         split = self.split or _default_split(dataset, self.data_root)
@@ -82,6 +89,12 @@ class Evaluator:
             raise DataError(
                 f"the {split} images are not those of the run of {path}: their fingerprints differ."
             )
+        if self.together:
+            identity = images.fingerprint, images.class_names, checkpoint.class_names
+            self._first = self._first or (str(path), identity)
+            require_alike(self._first[1], identity, self._first[0], str(path))
+        if checkpoint.selection == "imported" and own and split != "test":
+            _log.warning("%s was imported: it may have been trained on the %s images.", path, split)
         if split == "test" and own:
             log_opening(path, checkpoint, protocol.name)
         logits_NVK, notes = self._logits(checkpoint, images, views, numerics)
@@ -109,6 +122,7 @@ class Evaluator:
             labels_N=images.labels_N,
             columns=columns,
             class_names=images.class_names,
+            net_classes=checkpoint.class_names,
             file_names=images.file_names,
         )
 
@@ -135,20 +149,22 @@ class Evaluator:
     ) -> tuple[torch.Tensor, dict[str, Any]]:
         """Logits (N, V, K) from the cache or the net, and how they came about."""
         num_classes = len(checkpoint.class_names)
+        net = checkpoint.build_model()
         key = CacheKey(
             checkpoint_sha256=checkpoint.sha256,
             data_sha256=images.fingerprint,
             views=views.choices(),
             precision=numerics.precision,
             device_type=numerics.device.type,
-            torch=torch.__version__,
+            versions=versions(decoding=isinstance(images, ImageFiles) or bool(views.shorter_sides)),
+            code_sha256=code_sha256(net),
         )
         shape = (len(images), views.count, num_classes)
         if self.cache is not None and (found := self.cache.get(key, shape)):
             logits_NVK, notes = found
             return logits_NVK, {**notes, "cached": True}
         numerics.configure_backend()
-        model = checkpoint.build_model().to(numerics.device).to(memory_format=torch.channels_last)
+        model = net.to(numerics.device).to(memory_format=torch.channels_last)
         batches = view_batches(
             images,
             views,
@@ -168,13 +184,19 @@ class Evaluator:
                 window=views.window,
             )
         except RuntimeError as error:
-            # torch.OutOfMemoryError on a GPU; the CPU's allocator has no class of its own.
-            if "memory" not in str(error):
+            # The CPU's allocator has no class of its own for this.
+            if not isinstance(error, torch.OutOfMemoryError) and "DefaultCPUAllocator" not in str(error):
                 raise
             raise UsageError(
                 f"{numerics.device} has no memory for these batches: {str(error).splitlines()[0]}",
                 hint="a smaller --batch-size",
             ) from error
+        broken = int((~logits_NVK.isfinite()).any(2).any(1).sum())
+        if broken:
+            raise CheckpointError(
+                f"{broken} of {len(images)} images give logits that are not finite in {numerics.precision}.",
+                hint="--precision fp32" if numerics.precision != "fp32" else "the weights are of no use",
+            )
         notes = {"device": device_name(numerics), "inference_seconds": time.perf_counter() - began}
         if self.cache is not None:
             self.cache.put(key, logits_NVK, notes)

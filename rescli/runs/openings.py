@@ -49,7 +49,7 @@ def note_test_result(path: Path, row: dict[str, Any]) -> None:
     try:
         with run_dir.locked():
             record = read_record(run_dir)
-            before = record["results"].get("test", {})
+            before = record["results"].get("test") or {}
             below = noted if row["selection"] == "best-val" else before.get("best_val")
             top = noted if row["selection"] != "best-val" or before.get("selection") != "last" else before
             top = {key: value for key, value in top.items() if key != "best_val"}

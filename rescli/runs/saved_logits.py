@@ -10,7 +10,7 @@ import torch
 
 from rescli.files import write_atomically
 from rescli.runs.checkpoint import serialise
-from rescli.runs.evaluated import Evaluated
+from rescli.runs.evaluated import Evaluated, require_alike
 
 __all__ = ["write_logits"]
 
@@ -24,9 +24,12 @@ def write_logits(path: Path, results: Sequence[Evaluated]) -> None:
     ``class_names`` of the labels, ``label_columns`` (the output of each class), ``file_names``.
 
     Raises:
+        UsageError: they are of different images or classes.
         CheckpointError: it cannot be written; nothing is left at ``path``.
     """
     first = results[0]
+    for other in results[1:]:
+        require_alike(first.identity, other.identity, first.row["checkpoint"], other.row["checkpoint"])
     tensors = {"labels": torch.tensor(first.columns)[first.labels_N]}
     for number, result in enumerate(results):
         assert result.logits_NVK is not None

@@ -2,6 +2,7 @@
 
 import json
 
+import matplotlib
 import numpy as np
 import pytest
 import torch
@@ -173,11 +174,14 @@ def test_the_classes_add_up(rescli, small, tmp_path):
     assert all(entry["class"] in text for entry in classes)
 
 
-def test_a_figure_of_several_results_is_refused_and_of_their_average_is_drawn(rescli, small, tmp_path):
+def test_a_figure_of_several_results_is_refused_and_of_their_average_is_drawn(
+    rescli, small, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(matplotlib.rcParams, "svg.fonttype", "none")
     figure = tmp_path / "confusion.svg"
     assert rescli("eval", *small, "--figure", figure, "--device", "cpu").code == 2
     assert rescli("eval", *small, "--figure", figure, "--ensemble", "--device", "cpu").code == 0
-    assert "ensemble of 2" in figure.read_text() or "<svg" in figure.read_text()
+    assert "ensemble of 2 on shapes test" in figure.read_text()
 
 
 def test_saved_logits_give_the_printed_error(rescli, small, tmp_path):
@@ -351,18 +355,90 @@ def test_a_set_with_some_of_the_classes_is_scored_by_their_names(rescli, small, 
     assert row["subset"]["top1_error"] == error(logits[:, 2:4], part.labels_N)
 
 
-def test_an_ensemble_of_nets_with_other_classes_is_refused(rescli, small, shapes, tmp_path):
-    other = write_checkpoint(
-        tmp_path / "other.safetensors",
-        model=model_spec("resnet-8", image_size=32),
-        dataset=ShapesSpec(**{**SMALL, "num_test": 50}),
-        class_names=shapes.class_names,
-        normalization=Normalization.fit(shapes.images_NHWC, "per-channel"),
-    )
-    answer = rescli("eval", small[0], other, "--ensemble", "--device", "cpu")
+@pytest.mark.parametrize("flag", ["--ensemble", "--save-logits=together.safetensors"])
+@pytest.mark.parametrize("other", ["images", "outputs"])
+def test_results_of_other_images_or_outputs_are_not_put_together(
+    rescli, thousand, small, shapes, photo_folder, tmp_path, monkeypatch, flag, other
+):
+    monkeypatch.chdir(tmp_path)
+    if other == "images":
+        second = write_checkpoint(
+            tmp_path / "other.safetensors",
+            model=model_spec("resnet-8", image_size=32),
+            dataset=ShapesSpec(**{**SMALL, "num_test": 50}),
+            class_names=shapes.class_names,
+            normalization=Normalization.fit(shapes.images_NHWC, "per-channel"),
+        )
+        given = (small[0], second)
+    else:
+        names = list(ImageNetSpec().class_names)
+        names[5], names[6] = names[6], names[5]
+        second = tmp_path / "other.safetensors"
+        Checkpoint(**{**vars(Checkpoint.read(thousand)), "class_names": tuple(names)}).write(second)
+        where = ("--dataset", "imagefolder", "--data-root", photo_folder, "--classes", "wnids")
+        given = (thousand, second, *where)
+    answer = rescli("eval", *given, flag, "--device", "cpu")
     assert answer.code == 2
-    assert "different images" in answer.err
-    assert answer.out.count("top-1 error") >= 1  # what was measured is printed
+    assert f"different {other}" in answer.err
+    assert answer.out.count("top-1 error") == 1  # what was measured is printed
+    assert not (tmp_path / "together.safetensors").exists()
+
+
+def test_the_same_net_twice_is_no_ensemble(rescli, small, tmp_path):
+    copy = tmp_path / "copy.safetensors"
+    copy.write_bytes(small[0].read_bytes())
+    answer = rescli("eval", small[0], copy, "--ensemble", "--device", "cpu")
+    assert answer.code == 2
+    assert "the same net" in answer.err
+
+
+@pytest.mark.parametrize("flags", [("--json",), ()])
+def test_logits_that_are_not_finite_are_no_result(rescli, small, tmp_path, flags):
+    checkpoint = Checkpoint.read(small[0])
+    huge = torch.full_like(checkpoint.tensors["fc.weight"], 3e38)
+    path = tmp_path / "huge.safetensors"
+    Checkpoint(**{**vars(checkpoint), "tensors": {**checkpoint.tensors, "fc.weight": huge}}).write(path)
+    for _ in range(2):  # nor are they kept
+        answer = rescli("eval", path, *flags, "--device", "cpu")
+        assert answer.code == 4
+        assert "logits that are not finite in fp32" in answer.err
+        assert answer.out == ""
+
+
+def test_files_are_written_though_nobody_reads_stdout(start_rescli, small, tmp_path):
+    logits, figure = tmp_path / "logits.safetensors", tmp_path / "figure.png"
+    process = start_rescli(
+        "eval", small[0], "--per-class", "--save-logits", logits, "--figure", figure, "--device", "cpu"
+    )
+    process.stdout.close()
+    process.wait(timeout=60)
+    process.stderr.close()
+    assert logits.is_file()
+    assert figure.is_file()
+
+
+def test_another_set_of_the_same_kind_is_not_the_runs_own(rescli, tiny, tmp_path):
+    assert rescli("train", *tiny, "--out", tmp_path / "run", "-q").code == 0
+    path = tmp_path / "run" / "checkpoints" / "last.safetensors"
+    answer = rescli("eval", path, "--dataset", "shapes", "--device", "cpu", "--json")
+    assert answer.json["results"][0]["num_images"] == 2000
+    assert "test" not in json.loads((tmp_path / "run" / "record.json").read_text())["results"]
+    assert not (tmp_path / "run" / "test_openings.jsonl").exists()
+
+
+def test_a_record_without_a_test_result_takes_one(rescli, tiny, tmp_path):
+    assert rescli("train", *tiny, "--out", tmp_path / "run", "-q").code == 0
+    record = tmp_path / "run" / "record.json"
+    content = json.loads(record.read_text())
+    content["results"]["test"] = None
+    record.write_text(json.dumps(content))
+    assert rescli("eval", tmp_path / "run" / "checkpoints" / "last.safetensors", "--device", "cpu").code == 0
+    assert json.loads(record.read_text())["results"]["test"]["num_images"] == 60
+
+
+def test_imported_weights_on_training_images_are_a_warning(rescli, small, caplog):
+    assert rescli("eval", small[0], "--split", "val", "--device", "cpu").code == 0
+    assert "may have been trained on the val images" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -243,3 +243,12 @@ def test_names_that_are_no_unicode(tmp_path: Path) -> None:
     images = read_all(root)
     assert images.file_names == ("cat/1.jpg", "cat/\udcff.jpg")
     assert len(images.fingerprint) == 64
+
+
+def test_a_pipe_by_an_images_name_is_no_image(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    Image.new("RGB", (4, 4)).save(tmp_path / "a" / "x.jpg")
+    os.mkfifo(tmp_path / "a" / "y.jpg")
+    (files,) = read_folder(tmp_path, ("all",)).values()
+    assert files.file_names == ("a/x.jpg",)
+    assert list(other_files(files)) == ["a/y.jpg"]

@@ -39,3 +39,9 @@ def test_classes_that_the_net_does_not_know_are_named():
 def test_names_are_no_wordnet_ids(net, images):
     with pytest.raises(UsageError, match="are not WordNet ids"):
         class_columns(net, images, "wnids")
+
+
+@pytest.mark.parametrize(("net", "images"), [(("crane", "b", "crane"), ("crane",)), (("a", "b"), ("a", "a"))])
+def test_several_classes_of_one_name_are_refused(net, images):
+    with pytest.raises(UsageError, match="several classes of one name"):
+        class_columns(net, images, "names")

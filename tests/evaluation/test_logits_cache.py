@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from rescli.evaluation.logits_cache import CacheKey, LogitsCache
+from rescli.evaluation.logits_cache import CacheKey, LogitsCache, code_sha256, versions
 
 KEY = CacheKey(
     checkpoint_sha256="a",
@@ -12,7 +12,8 @@ KEY = CacheKey(
     views={"pad": 4},
     precision="fp32",
     device_type="cpu",
-    torch="2.15",
+    versions={"torch": "2.15"},
+    code_sha256="d",
 )
 LOGITS = torch.randn(4, 2, 3)
 
@@ -38,7 +39,8 @@ def test_what_was_kept_comes_back_bit_for_bit(cache):
         {"views": {"pad": 0}},
         {"precision": "bf16"},
         {"device_type": "cuda"},
-        {"torch": "2.16"},
+        {"versions": {"torch": "2.16"}},
+        {"code_sha256": "e"},
         {"format": 99},
     ],
     ids=lambda change: next(iter(change)),
@@ -48,7 +50,7 @@ def test_each_part_of_the_key_matters(cache, change):
     assert cache.get(replace(KEY, **change), (4, 2, 3)) is None
 
 
-@pytest.mark.parametrize("damage", ["truncated", "empty", "other shape", "no notes"])
+@pytest.mark.parametrize("damage", ["truncated", "empty", "other shape", "no notes", "flipped bit"])
 def test_a_damaged_entry_counts_as_none_and_is_replaced(cache, damage):
     cache.put(KEY, LOGITS, {})
     (path,) = cache.directory.iterdir()
@@ -56,6 +58,10 @@ def test_a_damaged_entry_counts_as_none_and_is_replaced(cache, damage):
         path.write_bytes(path.read_bytes()[:-5])
     elif damage == "empty":
         path.write_bytes(b"")
+    elif damage == "flipped bit":
+        data = bytearray(path.read_bytes())
+        data[-1] ^= 128  # the sign of the last logit
+        path.write_bytes(data)
     elif damage == "no notes":
         from safetensors.torch import save_file
 
@@ -81,8 +87,56 @@ def test_the_entry_longest_unused_goes_first(cache):
 
 def test_what_is_larger_than_the_whole_cache_is_not_kept_and_drops_nothing(cache):
     cache.put(KEY, LOGITS, {})
-    LogitsCache(cache.directory, max_bytes=200).put(replace(KEY, torch="x"), torch.zeros(99, 9, 9), {})
+    LogitsCache(cache.directory, max_bytes=200).put(replace(KEY, code_sha256="x"), torch.zeros(99, 9, 9), {})
     assert cache.get(KEY, (4, 2, 3)) is not None
+
+
+def test_an_entry_that_cannot_be_touched_is_used(cache, monkeypatch):
+    cache.put(KEY, LOGITS, {})
+
+    def refuse(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "utime", refuse)
+    assert cache.get(KEY, (4, 2, 3)) is not None
+
+
+def test_what_a_killed_process_left_goes_after_a_day(cache):
+    cache.put(KEY, LOGITS, {})
+    old, new = cache.directory / ".a.safetensors.1.tmp", cache.directory / ".b.safetensors.2.tmp"
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    cache.put(replace(KEY, code_sha256="x"), LOGITS, {})
+    assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_without_a_home_there_is_no_cache_and_a_warning(monkeypatch, caplog):
+    def homeless():
+        raise RuntimeError("Could not determine home directory")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr("pathlib.Path.home", homeless)
+    assert LogitsCache.of_user() is None
+    assert "no logits are kept" in caplog.text
+
+
+def test_the_code_is_that_of_the_nets_modules(tmp_path, monkeypatch):
+    source = "from torch import nn\nclass Net(nn.Module):\n    pass\n"
+    (tmp_path / "a_net_of_mine.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    import importlib
+
+    module = importlib.import_module("a_net_of_mine")
+    before = code_sha256(module.Net())
+    assert code_sha256(module.Net()) == before
+    (tmp_path / "a_net_of_mine.py").write_text(source + "# another\n")
+    assert code_sha256(module.Net()) != before
+
+
+def test_versions_name_the_decoder_where_something_is_decoded():
+    assert set(versions(decoding=False)) == {"rescli", "torch"}
+    assert set(versions(decoding=True)) == {"rescli", "torch", "pillow", "libjpeg_turbo"}
 
 
 def test_a_place_that_cannot_be_written_is_a_warning(tmp_path, caplog):

@@ -33,6 +33,15 @@ def test_of_equal_logits_the_first_class_wins():
     assert result_from_logits(tied, torch.tensor([0, 2])).top1_error == 50.0
 
 
+def test_ties_are_ranked_by_one_rule_so_top5_is_never_the_worse():
+    tied = torch.zeros(100, 100)
+    result = result_from_logits(tied, torch.arange(100))
+    assert (result.top1_error, result.top5_error) == (99.0, 95.0)
+    coarse = torch.randn(500, 50, generator=torch.Generator().manual_seed(0)).round()
+    result = result_from_logits(coarse, coarse.argmax(1))
+    assert (result.top1_error, result.top5_error) == (0.0, 0.0)
+
+
 def test_top5_of_three_classes_is_always_right():
     assert result_from_logits(torch.randn(9, 3), torch.arange(9) % 3).top5_error == 0.0
 

@@ -79,3 +79,10 @@ def test_of_many_classes_neither_names_nor_counts_are_written(drawn):
     axes = drawn[0].axes[0]
     assert not list(axes.texts)
     assert "149" not in [label.get_text() for label in axes.get_yticklabels()]
+
+
+def test_names_of_folders_are_drawn_as_they_are():
+    names = ["$a_{$", "caf\udce9", "n01440764"]
+    counts = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
+    for format in ("png", "svg", "pdf"):
+        assert figures.confusion_figure(counts, names, title="$x", format=format)

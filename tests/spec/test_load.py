@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rescli import registry
 from rescli.errors import SpecError, UnknownNameError, UsageError
 from rescli.spec.load import find_preset, load_spec, parse_override, preset_names, read_preset, spec_from_dict
 
@@ -60,7 +61,7 @@ def test_a_preset_name_is_no_path(name: str) -> None:
 
 def test_unknown_dataset_and_model_name_what_there_is() -> None:
     said = _refusal("quickstart", "data.dataset=cifar1")
-    assert "data.dataset: unknown dataset 'cifar1'; known: cifar10, cifar100, shapes." in said
+    assert "data.dataset: unknown dataset 'cifar1'; known: " + ", ".join(registry.names("datasets")) in said
     assert "Did you mean 'cifar10'?" in said
     said = _refusal("quickstart", "model.kind=resnt")
     assert "model: unknown model 'resnt'; known: plain, resnet. Did you mean 'resnet'?" in said
