@@ -75,8 +75,8 @@ def test_net_and_batch_size_are_those_of_the_name(name: str) -> None:
     folder, net = name.split("/")
     spec = load_spec(name)
     assert spec.model.name == net
-    assert spec.data.dataset.kind == "cifar10"
-    assert spec.data.batch_size == {"cifar10": 256, "he2015": 128}[folder]
+    assert spec.data.dataset.kind == ("shapes" if folder == "shapes" else "cifar10")
+    assert spec.data.batch_size == {"cifar10": 256, "he2015": 128, "shapes": 32}[folder]
 
 
 def test_bases_have_the_batch_size_of_their_folder() -> None:
