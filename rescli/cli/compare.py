@@ -214,7 +214,7 @@ def _train(
             device=device,
             progress=progress,
             should_stop=stop,
-            before_training=stop.arm,
+            preparing=stop.interrupting,
         )
 
 

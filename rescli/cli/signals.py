@@ -17,27 +17,46 @@ DOUBLE_TAP_SECONDS = 2.0
 
 
 class StopFlag:
-    """Asked before every iteration. Until ``arm`` a signal ends the command: nothing is to be saved."""
+    """Asked before every iteration. A signal sets it and no more, except within ``interrupting``."""
 
     def __init__(self) -> None:
-        self._armed = False
-        self._first: float | None = None
+        self._interrupting = False
+        self._first: int | None = None
+        self._when = 0.0
 
     def __call__(self) -> bool:
         return self._first is not None
 
-    def arm(self) -> None:
-        """From now on there is a state worth saving."""
-        self._armed = True
+    @contextmanager
+    def interrupting(self) -> Iterator[None]:
+        """While a run is prepared, there is nothing to save: within the block, a signal ends it at once.
+
+        One that came before the block ends it at its beginning, so what the caller made until then is
+        taken back in one place: around the block.
+
+        Raises:
+            Interrupted: a signal came.
+        """
+        self._interrupting = True
+        try:
+            self._raise_if_signalled()
+            yield
+        finally:
+            self._interrupting = False
 
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
         # Nothing is printed here: a handler may run in the middle of another print.
-        if not self._armed:
-            raise Interrupted(f"{signal.Signals(number).name} before the first iteration; nothing was begun.")
         if self._first is None:
-            self._first = time.monotonic()
-        elif number == signal.SIGINT and time.monotonic() - self._first > DOUBLE_TAP_SECONDS:
+            self._first, self._when = number, time.monotonic()
+        elif number == signal.SIGINT and time.monotonic() - self._when > DOUBLE_TAP_SECONDS:
             raise KeyboardInterrupt
+        if self._interrupting:
+            self._raise_if_signalled()
+
+    def _raise_if_signalled(self) -> None:
+        if self._first is not None:
+            name = signal.Signals(self._first).name
+            raise Interrupted(f"{name} before the first iteration; nothing was begun.")
 
 
 @contextmanager

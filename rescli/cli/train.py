@@ -125,11 +125,12 @@ class _Session:
         path = out if out is not None else default_run_path(spec, datetime.now())
         with stop_requested() as stop, RunDir.create(path) as run_dir:
             try:
-                if budget is None:
-                    run_dir.write_spec(spec)
-                assembly = self._assemble(spec, budget)
-                if budget is not None:  # only now is it known how long the run will be
-                    run_dir.write_spec(assembly.spec)
+                with stop.interrupting():
+                    if budget is None:
+                        run_dir.write_spec(spec)
+                    assembly = self._assemble(spec, budget)
+                    if budget is not None:  # only now is it known how long the run will be
+                        run_dir.write_spec(assembly.spec)
             except BaseException:
                 run_dir.discard()
                 raise
@@ -143,9 +144,10 @@ class _Session:
         spec = run_dir.read_spec()
         _refuse_other_spec(run_dir, spec, choice)
         with stop_requested() as stop, run_dir.locked():
-            from rescli.runs.execute import prepare_resume
+            with stop.interrupting():
+                from rescli.runs.execute import prepare_resume
 
-            assembly, saved = prepare_resume(run_dir, data_root=self.data_root, device=self.device)
+                assembly, saved = prepare_resume(run_dir, data_root=self.data_root, device=self.device)
             if not self.quiet:
                 step = saved.step if saved else 0
                 done = step == spec.iterations
@@ -192,7 +194,6 @@ class _Session:
                 start_step=saved.step if saved else 0,
                 quiet=self.quiet,
             ) as progress:
-                stop.arm()
                 record = execute(assembly, run_dir, saved=saved, sinks=[progress], should_stop=stop)
         finally:
             _draw_curves(run_dir, spec)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -64,11 +64,12 @@ def train_missing(
     device: str,
     progress: Progress,
     should_stop: Callable[[], bool],
-    before_training: Callable[[], None],
+    preparing: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> None:
     """Train or resume what is not finished, one after the other; what is finished is not touched.
 
-    before_training: called when there is first something that a stop would have to save.
+    preparing: a block around the preparation of each run, which may be left by an exception at any point:
+        nothing of the run is to be saved yet.
 
     Raises:
         Interrupted: ``should_stop`` said so; the state of the run is saved.
@@ -78,25 +79,27 @@ def train_missing(
         status = run.status
         if status == "finished":
             continue
-        if status == "begun":
-            run_dir = RunDir.open(run.path)
-            with run_dir.locked():
-                assembly, saved = prepare_resume(run_dir, data_root=data_root, device=device)
-                begin = saved.step if saved else 0
-                with progress(run.spec, begin) as sink:
-                    before_training()
-                    execute(assembly, run_dir, saved=saved, sinks=[sink], should_stop=should_stop)
-            continue
-        with RunDir.create(run.path) as run_dir:
+        with _begun(run) if status == "begun" else RunDir.create(run.path) as run_dir:
             try:
-                run_dir.write_spec(run.spec)
-                assembly = _assembled(run.spec, data_root, device)
+                with preparing():
+                    if status == "begun":
+                        assembly, saved = prepare_resume(run_dir, data_root=data_root, device=device)
+                    else:
+                        run_dir.write_spec(run.spec)
+                        assembly, saved = _assembled(run.spec, data_root, device), None
             except BaseException:
-                run_dir.discard()
+                if status == "missing":
+                    run_dir.discard()
                 raise
-            with progress(run.spec, 0) as sink:
-                before_training()
-                execute(assembly, run_dir, sinks=[sink], should_stop=should_stop)
+            with progress(run.spec, saved.step if saved else 0) as sink:
+                execute(assembly, run_dir, saved=saved, sinks=[sink], should_stop=should_stop)
+
+
+@contextmanager
+def _begun(run: CampaignRun) -> Iterator[RunDir]:
+    run_dir = RunDir.open(run.path)
+    with run_dir.locked():
+        yield run_dir
 
 
 def scale_together(

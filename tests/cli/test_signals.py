@@ -1,0 +1,81 @@
+"""A signal may come at any moment; two moments are hard to hit from outside, so they are made here."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from rescli.cli.signals import stop_requested
+from rescli.errors import Interrupted
+from rescli.runs.campaign import CampaignRun, train_missing
+from rescli.runs.rundir import RunDir
+from rescli.spec.load import load_spec
+
+
+@pytest.fixture
+def signal_when_locked(monkeypatch):
+    """SIGTERM to this process when a run directory was locked and nothing else was done yet."""
+    locked = RunDir.locked
+
+    def locked_and_hit(self):
+        block = locked(self)
+
+        class Hit:
+            def __enter__(self):
+                block.__enter__()
+                signal.raise_signal(signal.SIGTERM)
+
+            def __exit__(self, *exception):
+                return block.__exit__(*exception)
+
+        return Hit()
+
+    monkeypatch.setattr(RunDir, "locked", locked_and_hit)
+
+
+@pytest.mark.usefixtures("signal_when_locked")
+def test_train_leaves_nothing_when_hit_while_it_makes_the_directory(rescli, tmp_path):
+    answer = rescli("train", "shapes/base", "--iterations", "1", "--out", tmp_path / "run", "-q")
+    assert answer.code == 130
+    assert "before the first iteration; nothing was begun" in answer.err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.usefixtures("signal_when_locked")
+def test_a_campaign_leaves_nothing_either(tmp_path):
+    run = CampaignRun.below(tmp_path, load_spec("shapes/base"))
+    with stop_requested() as stop, pytest.raises(Interrupted):
+        train_missing(
+            [run],
+            data_root=None,
+            device="cpu",
+            progress=lambda *_: pytest.fail("training began"),
+            should_stop=stop,
+            preparing=stop.interrupting,
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_outside_the_block_a_signal_only_sets_the_flag():
+    with stop_requested() as stop:
+        assert not stop()
+        signal.raise_signal(signal.SIGTERM)
+        assert stop()
+
+
+def test_within_the_block_it_ends_it():
+    def prepare(stop):
+        with stop.interrupting():
+            signal.raise_signal(signal.SIGHUP)
+            pytest.fail("not reached")
+
+    with stop_requested() as stop, pytest.raises(Interrupted, match="SIGHUP"):
+        prepare(stop)
+
+
+def test_a_flag_set_before_the_block_ends_it_at_its_beginning():
+    with stop_requested() as stop:
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(Interrupted, match="SIGTERM"), stop.interrupting():
+            pytest.fail("not reached")
