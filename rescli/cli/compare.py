@@ -13,13 +13,10 @@ from rescli.cli.messages import say
 from rescli.errors import UsageError
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from rescli.analysis.published import PublishedTable
     from rescli.cli.operands import Operand
     from rescli.runs.campaign import CampaignRun
     from rescli.spec.run import RunSpec
-    from rescli.training.events import Sink
 
 __all__ = ["compare"]
 
@@ -73,6 +70,7 @@ def compare(
 
     rescli compare plain-20 resnet-20 --seeds 5 --to paper:table6
     """
+    from rescli.cli.campaigns import print_plan, scale_within_budget, train_campaign
     from rescli.cli.choose import Choice
     from rescli.cli.durations import parse_seconds
     from rescli.cli.operands import read_operand
@@ -94,10 +92,16 @@ def compare(
     out = out or Path("comparisons") / _name(read, seeds, budget)
     wanted = _specs(read, seeds)
     if wanted and seconds is not None:
-        wanted = _within_budget(wanted, seconds, out, data_root, device, quiet=quiet)
+        specs = [spec for group in wanted.values() for spec in group]
+        scaled = iter(scale_within_budget(specs, seconds, out, data_root, device, quiet=quiet))
+        wanted = {label: [next(scaled) for _ in group] for label, group in wanted.items()}
     planned = _planned(wanted, runs)
-    if planned:
-        _train(planned, data_root=data_root, device=device, quiet=quiet)
+    # Seed by seed, so that an interrupted comparison has every contender as often as another.
+    queue = [group[seed] for seed in range(seeds if planned else 0) for group in planned.values()]
+    if queue:
+        if not quiet:
+            print_plan(queue)
+        train_campaign(queue, data_root=data_root, device=device, quiet=quiet)
     result = _compare(read, planned, table, data_root=data_root, device=device, quiet=quiet)
     _write(out, result)
     from rescli.cli.compare_output import print_comparison
@@ -139,83 +143,12 @@ def _specs(read: Sequence[Operand], seeds: int) -> dict[str, list[RunSpec]]:
     }
 
 
-def _within_budget(
-    wanted: dict[str, list[RunSpec]],
-    seconds: float,
-    out: Path,
-    data_root: Path | None,
-    device: str,
-    *,
-    quiet: bool,
-) -> dict[str, list[RunSpec]]:
-    """All schedules shortened by one ratio: measured once, then read from ``out``, so that a comparison that
-    was interrupted goes on with the same specs."""
-    from rescli.cli.durations import format_seconds
-    from rescli.files import read_json, write_json
-    from rescli.runs.campaign import scale_together
-
-    note = out / "budget.json"
-    specs = [spec for group in wanted.values() for spec in group]
-    key = [spec.fingerprint() for spec in specs]
-    before = read_json(note) if note.is_file() else None
-    if before is not None and before.get("specs") == key and before.get("budget_seconds") == seconds:
-        ratio = float(before["ratio"])
-    else:
-        ratio = scale_together(specs, seconds, data_root=data_root, device=device)
-        write_json(note, {"budget_seconds": seconds, "ratio": ratio, "specs": key})
-    scaled = {
-        label: [spec if ratio == 1 else spec.scaled(max(1, int(ratio * spec.iterations))) for spec in group]
-        for label, group in wanted.items()
-    }
-    if not quiet:
-        say(
-            f"budget {format_seconds(seconds)} for {len(specs)} runs: schedules times {ratio:.4f}; "
-            + ("not shortened" if ratio == 1 else "scaled: not comparable with published numbers")
-        )
-    return scaled
-
-
 def _planned(wanted: dict[str, list[RunSpec]], runs: Path) -> dict[str, list[CampaignRun]]:
     if not wanted:
         return {}
     from rescli.runs.campaign import CampaignRun
 
     return {label: [CampaignRun.below(runs, spec) for spec in group] for label, group in wanted.items()}
-
-
-def _train(
-    planned: dict[str, list[CampaignRun]], *, data_root: Path | None, device: str, quiet: bool
-) -> None:
-    from rescli.cli.durations import format_seconds
-    from rescli.cli.progress import training_progress
-    from rescli.cli.signals import stop_requested
-    from rescli.plan import estimate, make_plan
-    from rescli.runs.campaign import train_missing
-
-    # Seed by seed, so that an interrupted comparison has every contender as often as another.
-    queue = [group[seed] for seed in range(len(next(iter(planned.values())))) for group in planned.values()]
-    if not quiet:
-        for run in queue:
-            forecast = estimate(run.spec, make_plan(run.spec))
-            cost = ""
-            if forecast is not None and run.status != "finished":
-                cost = f", about {format_seconds(forecast.cpu_train_seconds)} on this CPU"
-            say(f"{run.status:<8}  {run.path}  {run.spec.iterations} iterations{cost}")
-
-    def progress(spec: RunSpec, begin: int) -> AbstractContextManager[Sink]:
-        if not quiet:
-            say(f"{spec.name}: from iteration {begin} of {spec.iterations}")
-        return training_progress(name=spec.name, total_steps=spec.iterations, start_step=begin, quiet=quiet)
-
-    with stop_requested() as stop:
-        train_missing(
-            queue,
-            data_root=data_root,
-            device=device,
-            progress=progress,
-            should_stop=stop,
-            preparing=stop.interrupting,
-        )
 
 
 def _compare(

@@ -23,7 +23,7 @@ from rescli.cli.durations import format_seconds
 from rescli.cli.messages import drop_stderr, say
 from rescli.training.events import EvalDone, Event, FitDone, MetricsReady, StepDone, Stopped
 
-__all__ = ["training_progress"]
+__all__ = ["REDRAW_SECONDS", "Figures", "Unbreakable", "training_progress"]
 
 REDRAW_SECONDS = 0.1
 """A step can take half a millisecond; drawing more often than this would be what it waits for."""
@@ -45,12 +45,14 @@ def training_progress(
     elif console.is_terminal and not console.is_dumb_terminal:
         bars = _Bars(name, total_steps, start_step, console)
         with bars.live:
-            yield _Unbreakable(bars)
+            yield Unbreakable(bars)
     else:
-        yield _Unbreakable(_Lines(total_steps))
+        yield Unbreakable(_Lines(total_steps))
 
 
-class _Unbreakable:
+class Unbreakable:
+    """A sink that falls silent where its output breaks: nobody reading is no reason to stop training."""
+
     def __init__(self, progress: _Progress) -> None:
         self._progress: _Progress | None = progress
 
@@ -64,7 +66,7 @@ class _Unbreakable:
             drop_stderr()
 
 
-class _Figures:
+class Figures:
     """The newest value of everything that is shown."""
 
     def __init__(self) -> None:
@@ -88,7 +90,7 @@ class _Figures:
 
 class _Bars:
     def __init__(self, name: str, total_steps: int, start_step: int, console: Console) -> None:
-        self._figures = _Figures()
+        self._figures = Figures()
         self._bar = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(bar_width=None),
@@ -136,7 +138,7 @@ class _Bars:
 class _Lines:
     def __init__(self, total_steps: int) -> None:
         self._total_steps = total_steps
-        self._figures = _Figures()
+        self._figures = Figures()
         self._printed = time.monotonic()
 
     def __call__(self, event: Event) -> None:

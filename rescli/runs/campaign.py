@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from rescli.errors import CheckpointError, RunDirError
+from rescli.errors import CheckpointError, DivergedError, RescliError, RunDirError, UsageError
 from rescli.plan import make_plan
 from rescli.runs.assemble import Assembly, assemble
 from rescli.runs.budget import SAFETY, measure_costs
@@ -65,11 +65,14 @@ def train_missing(
     progress: Progress,
     should_stop: Callable[[], bool],
     preparing: Callable[[], AbstractContextManager[None]] = nullcontext,
+    on_failure: Callable[[CampaignRun, RescliError], None] | None = None,
 ) -> None:
     """Train or resume what is not finished, one after the other; what is finished is not touched.
 
     preparing: a block around the preparation of each run, which may be left by an exception at any point:
         nothing of the run is to be saved yet.
+    on_failure: told of a run that diverged or that the device has no memory for, and the next one begins;
+        unset, the error is raised.
 
     Raises:
         Interrupted: ``should_stop`` said so; the state of the run is saved.
@@ -79,20 +82,37 @@ def train_missing(
         status = run.status
         if status == "finished":
             continue
-        with _begun(run) if status == "begun" else RunDir.create(run.path) as run_dir:
-            try:
-                with preparing():
-                    if status == "begun":
-                        assembly, saved = prepare_resume(run_dir, data_root=data_root, device=device)
-                    else:
-                        run_dir.write_spec(run.spec)
-                        assembly, saved = _assembled(run.spec, data_root, device), None
-            except BaseException:
-                if status == "missing":
-                    run_dir.discard()
+        try:
+            _train(run, status, data_root, device, progress, should_stop, preparing)
+        except (DivergedError, UsageError) as error:
+            if on_failure is None:
                 raise
-            with progress(run.spec, saved.step if saved else 0) as sink:
-                execute(assembly, run_dir, saved=saved, sinks=[sink], should_stop=should_stop)
+            on_failure(run, error)
+
+
+def _train(
+    run: CampaignRun,
+    status: str,
+    data_root: Path | None,
+    device: str,
+    progress: Progress,
+    should_stop: Callable[[], bool],
+    preparing: Callable[[], AbstractContextManager[None]],
+) -> None:
+    with _begun(run) if status == "begun" else RunDir.create(run.path) as run_dir:
+        try:
+            with preparing():
+                if status == "begun":
+                    assembly, saved = prepare_resume(run_dir, data_root=data_root, device=device)
+                else:
+                    run_dir.write_spec(run.spec)
+                    assembly, saved = _assembled(run.spec, data_root, device), None
+        except BaseException:
+            if status == "missing":
+                run_dir.discard()
+            raise
+        with progress(run.spec, saved.step if saved else 0) as sink:
+            execute(assembly, run_dir, saved=saved, sinks=[sink], should_stop=should_stop)
 
 
 @contextmanager
