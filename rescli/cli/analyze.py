@@ -60,11 +60,12 @@ def responses(
     from rescli.cli.results import print_json
     from rescli.files import write_atomically
     from rescli.report.figures import responses_figure
+    from rescli.runs.responses import measure_responses
 
     rows = []
     for path in checkpoints:
         say(f"{path}: measuring ...")
-        rows.append(_measure(path, split, data_root, device, batch_size))
+        rows.append(measure_responses(path, split, data_root, device, batch_size))
     if json:
         print_json({"results": rows})
     else:
@@ -73,49 +74,6 @@ def responses(
         lines = [(row["model"], [layer["std"] for layer in row["layers"]]) for row in rows]
         write_atomically(figure, responses_figure(lines, format=figure.suffix.lower().removeprefix(".")))
         say(f"figure: {figure}")
-
-
-def _measure(
-    path: Path, split: str | None, data_root: Path | None, device: str, batch_size: int
-) -> dict[str, Any]:
-    import torch
-
-    from rescli.analysis.responses import layer_responses
-    from rescli.evaluation.protocols import choose_protocol
-    from rescli.evaluation.views import view_batches
-    from rescli.runs.checkpoint import Checkpoint
-    from rescli.runs.openings import log_opening
-    from rescli.training.precision import Numerics, choose_device
-
-    checkpoint = Checkpoint.read(path)
-    dataset = checkpoint.dataset
-    there = dataset.splits(data_root)
-    chosen = split or next(name for name in ("val", "train", *there) if name in there)
-    images = dataset.build(data_root, (chosen,))[chosen]
-    if len(images) == 0:
-        raise UsageError(f"{dataset.kind} has no images in {chosen}.", hint="--split train")
-    if chosen == "test":
-        log_opening(path, checkpoint, "responses")
-    numerics = Numerics(choose_device(device), "fp32")
-    numerics.configure_backend()
-    model = checkpoint.build_model().to(numerics.device).to(memory_format=torch.channels_last)
-    views = choose_protocol(None, any_size=dataset.any_size).views(
-        any_size=dataset.any_size, image_size=dataset.image_size
-    )
-    batches = view_batches(
-        images, views, checkpoint.normalization, batch_size=batch_size, device=numerics.device
-    )
-    layers = layer_responses(model, batches, numerics=numerics)
-    return {
-        "checkpoint": str(path),
-        "sha256": checkpoint.sha256,
-        "model": checkpoint.model.name,
-        "dataset": dataset.kind,
-        "split": chosen,
-        "num_images": len(images),
-        "layers": [{"layer": layer.layer, "std": layer.std} for layer in layers],
-        "mean_std": sum(layer.std for layer in layers) / len(layers),
-    }
 
 
 def _print(rows: list[dict[str, Any]]) -> None:

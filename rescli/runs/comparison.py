@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rescli.analysis.published import PublishedTable
+from rescli.analysis.agreement import agreement
+from rescli.analysis.published import PublishedRow, PublishedTable
 from rescli.analysis.statistics import compare_predictions, compare_seeds
 from rescli.errors import CheckpointError
-from rescli.evaluation.metrics import wilson_interval
 from rescli.runs.checkpoint import Checkpoint
 from rescli.runs.evaluated import Evaluated
 from rescli.runs.evaluation import Evaluator
@@ -96,7 +96,7 @@ def _measure(
     row["published"] = None
     if published is not None and published.dataset == dataset.kind:
         found = published.row(checkpoint.model.name, shortcut)
-        row["published"] = _against(found.top1_error, found.mean, row, published) if found else None
+        row["published"] = _against(found, row, published) if found else None
     return _Measured(contender, row, wrong)
 
 
@@ -180,34 +180,21 @@ def _mean(values: list[float | None]) -> float | None:
     return float(np.mean(there)) if there else None
 
 
-def _against(
-    error: float | None, mean: float | None, row: dict[str, Any], table: PublishedTable
-) -> dict[str, Any] | None:
-    """The published error beside ours; agreement where its value lies in our 95 % interval.
-
-    The interval is that of one net's error on so many test images (Wilson), or, if that is wider, of the mean
-    over seeds.
-    """
-    value = mean if mean is not None else error
-    if value is None:
+def _against(found: PublishedRow, row: dict[str, Any], table: PublishedTable) -> dict[str, Any] | None:
+    """The published error beside ours; see ``agreement``."""
+    agrees = agreement(found, [run["test_error"] for run in row["runs"]], row["runs"][0]["num_test"])
+    if agrees is None:
         return None
-    measured = row["test_error"]
-    low, high = wilson_interval(measured["mean"], row["runs"][0]["num_test"])
-    if measured["std"] is not None:
-        half = 1.96 * measured["std"]
-        low, high = min(low, measured["mean"] - half), max(high, measured["mean"] + half)
+    verdict = agrees.verdict
     if row["scaled"]:
         verdict = "scaled: not comparable with published numbers"
     elif row["protocol"] != table.protocol:
         verdict = f"not comparable: published by {table.protocol}, measured by {row['protocol']}"
-    elif low <= value <= high:
-        verdict = "agrees"
-    else:
-        verdict = "better than published" if value > high else "worse than published"
     return {
-        "top1_error": error,
-        "mean": mean,
+        "top1_error": found.top1_error,
+        "mean": found.mean,
         "source": table.source,
-        "interval95": [low, high],
+        "interval95": list(agrees.interval95),
+        "interval": agrees.how,
         "verdict": verdict,
     }
