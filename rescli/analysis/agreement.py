@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
-from scipy import stats
+from scipy import stats  # type: ignore[import-untyped]
 
 from rescli.analysis.published import PublishedRow
 from rescli.evaluation.metrics import wilson_interval
