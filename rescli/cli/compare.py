@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rescli.cli.messages import say
-from rescli.errors import UsageError
+from rescli.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from rescli.analysis.published import PublishedTable
@@ -103,7 +103,9 @@ def compare(
             print_plan(queue)
         train_campaign(queue, data_root=data_root, device=device, quiet=quiet)
     result = _compare(read, planned, table, data_root=data_root, device=device, quiet=quiet)
-    _write(out, result)
+    from rescli.cli.compare_files import write_comparison
+
+    write_comparison(out, result)
     from rescli.cli.compare_output import print_comparison
 
     print_comparison({**result, "out": str(out)}, as_json=json)
@@ -165,6 +167,7 @@ def _compare(
     from rescli.evaluation.logits_cache import LogitsCache
     from rescli.runs.comparison import Contender, compare_contenders
     from rescli.runs.evaluation import Evaluator
+    from rescli.runs.record import provenance
     from rescli.runs.rundir import RunDir
 
     contenders = []
@@ -199,26 +202,17 @@ def _compare(
         result = compare_contenders(contenders, test=test, train=train, published=table)
     for pair in result["pairs"]:
         pair["verdict"] = verdict(pair)
-    return result
+    for one in result["contenders"]:
+        one["responses"] = _responses(one, data_root, device)
+    return {**result, **provenance()}
 
 
-def _write(out: Path, result: dict[str, Any]) -> None:
-    """compare.json, and curves.png and curves.svg where there are curves."""
-    from rescli.files import write_atomically, write_json
-    from rescli.report.comparison_figures import curves_figure
-    from rescli.runs.metrics_log import read_metrics
-    from rescli.runs.rundir import RunDir
+def _responses(one: dict[str, Any], data_root: Path | None, device: str) -> dict[str, Any] | None:
+    """Of the first seed; None, with a line that says why, where the net or the set has none to show."""
+    from rescli.runs.responses import measure_responses
 
-    write_json(out / "compare.json", result)
-    lines = []
-    for contender in result["contenders"]:
-        logs = []
-        for run in contender["runs"]:
-            run_dir = RunDir.of_checkpoint(Path(run["checkpoint"]))
-            if run_dir is not None and run_dir.metrics.is_file():
-                logs.append(read_metrics(run_dir.metrics))
-        if logs:
-            lines.append((contender["label"], contender["model"], logs))
-    if lines:
-        for suffix in ("png", "svg"):
-            write_atomically(out / f"curves.{suffix}", curves_figure(lines, format=suffix))
+    try:
+        return measure_responses(Path(one["runs"][0]["checkpoint"]), None, data_root, device, 250)
+    except (UsageError, DataError) as error:
+        say(f"{one['label']}: no layer responses: {error}")
+        return None
