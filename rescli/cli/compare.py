@@ -105,10 +105,10 @@ def compare(
     result = _compare(read, planned, table, data_root=data_root, device=device, quiet=quiet)
     from rescli.cli.compare_files import write_comparison
 
-    write_comparison(out, result)
+    logs = write_comparison(out, result)
     from rescli.cli.compare_output import print_comparison
 
-    print_comparison({**result, "out": str(out)}, as_json=json)
+    print_comparison({**result, "out": str(out)}, logs, as_json=json)
 
 
 def _published(to: str | None) -> PublishedTable | None:

@@ -6,11 +6,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["write_comparison"]
+__all__ = ["Logs", "write_comparison"]
+
+Logs = dict[str, list[Sequence[Mapping[str, Any]]]]
 
 
-def write_comparison(out: Path, result: dict[str, Any]) -> None:
-    """compare.json, report.html; curves and responses as PNG and SVG where there are any."""
+def write_comparison(out: Path, result: dict[str, Any]) -> Logs:
+    """compare.json, report.html; curves and responses as PNG and SVG where there are any.
+
+    Returns:
+        Per label the metrics of each seed.
+    """
     from rescli.files import write_atomically, write_json
     from rescli.report.comparison_figures import curves_figure
     from rescli.report.figures import responses_figure
@@ -32,6 +38,7 @@ def write_comparison(out: Path, result: dict[str, Any]) -> None:
         if stds:
             write_atomically(out / f"responses.{suffix}", responses_figure(stds, format=suffix))
     write_atomically(out / "report.html", comparison_page(result, logs).encode())
+    return logs
 
 
 def _logs(contender: Mapping[str, Any]) -> list[Sequence[Mapping[str, Any]]]:

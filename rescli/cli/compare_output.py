@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from rescli.cli.compare_files import Logs
 from rescli.cli.durations import format_seconds
 from rescli.cli.results import print_json
+from rescli.report.sparklines import sparkline
 
 __all__ = ["print_comparison"]
 
 
-def print_comparison(result: dict[str, Any], *, as_json: bool) -> None:
-    """Columns, then the verdicts in words; or exactly one JSON object."""
+def print_comparison(result: dict[str, Any], logs: Logs, *, as_json: bool) -> None:
+    """Columns, curves as sparklines, the verdicts in words; or exactly one JSON object."""
     if as_json:
         print_json(result)
         return
@@ -44,11 +46,31 @@ def print_comparison(result: dict[str, Any], *, as_json: bool) -> None:
     for one in contenders:
         if one["published"]:
             print(f"{one['label']}: {one['published']['verdict']} ({one['published']['source']})")
+    _print_sparklines(logs)
     for pair in result["pairs"]:
         print(f"\n{pair['first']} and {pair['second']}")
         for sentence in pair["verdict"]:
             print(f"  {sentence}")
     print(f"\nwritten to {result['out']}")
+
+
+def _print_sparklines(logs: Logs) -> None:
+    """Error of the first seed over its iterations, all on one scale."""
+    curves = [
+        (label, event, [row["top1_error"] for row in seeds[0] if row["event"] == event])
+        for label, seeds in logs.items()
+        if seeds
+        for event in ("train", "val")
+    ]
+    curves = [curve for curve in curves if curve[2]]
+    if not curves:
+        return
+    highest = max(max(values) for _, _, values in curves)
+    width = max(len(label) for label, _, _ in curves)
+    print("\nError while training")
+    for label, event, values in curves:
+        line = sparkline(values, highest=highest)
+        print(f"{label:{width}}  {event:5}  {values[0]:6.2f}  {line:32}  {values[-1]:6.2f}")
 
 
 def _cells(one: dict[str, Any], *, published: bool) -> list[str]:

@@ -61,6 +61,10 @@ def test_what_is_missing_is_trained_and_the_statistics_are_scipys(rescli, flags,
     with Image.open(out / "curves.png") as picture:
         assert picture.format == "PNG"
     assert "<svg" in (out / "curves.svg").read_text()
+    assert len(plain["responses"]["layers"]) == 7
+    with Image.open(out / "responses.png") as picture:
+        assert picture.format == "PNG"
+    assert "plain-8 vs resnet-8" in (out / "report.html").read_text()
 
 
 def test_the_plain_net_and_its_twin_start_from_the_same_tensors(rescli, flags, tmp_path):
@@ -175,3 +179,17 @@ def test_bad_input_begins_nothing(rescli, flags, tmp_path, given, code, reason):
     assert reason in answer.err
     assert answer.out == ""
     assert not (tmp_path / "runs").exists()
+
+
+def test_curves_are_printed_as_sparklines(rescli, flags):
+    answer = rescli("compare", "plain-8", "resnet-8", *flags)
+    assert answer.code == 0, answer.err
+    lines = [line.split() for line in answer.out.splitlines() if line.startswith(("plain-8  ", "resnet-8  "))]
+    drawn = [line for line in lines if line[1] in ("train", "val")]
+    assert [line[:2] for line in drawn] == [
+        ["plain-8", "train"],
+        ["plain-8", "val"],
+        ["resnet-8", "train"],
+        ["resnet-8", "val"],
+    ]
+    assert all(set(line[3]) <= set("▁▂▃▄▅▆▇█") for line in drawn)
