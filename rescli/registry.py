@@ -25,6 +25,7 @@ GROUPS = {
     "datasets": "a DatasetSpec class",
     "optimizers": "an OptimizerSpec class",
     "schedules": "a ScheduleSpec class",
+    "exporters": "an Exporter class",
     "importers": "an Importer class",
     "protocols": "a Protocol object",
 }

@@ -110,3 +110,83 @@ def tiny() -> list[str]:
         *("--set", "data.dataset.num_test=60", "--set", "evaluation.every=5"),
         *("--set", "checkpoint.every=4", "--set", "metrics.every=3"),
     ]
+
+
+@pytest.fixture(scope="session")
+def checkpoint_of() -> Callable[..., Any]:
+    """``checkpoint_of("resnet-8", dataset=..., shortcut="B")``: untrained, on the embedded shapes.
+
+    Its batch normalisation has statistics that matter, so that each image has logits of its own.
+    """
+    import torch
+
+    from rescli.data.normalization import Normalization
+    from rescli.data.specs import ShapesSpec
+    from rescli.models.specs import model_spec
+    from rescli.runs.checkpoint import Checkpoint
+
+    def make(
+        name: str, *, dataset: Any = None, normalization: str = "per-pixel-mean", **given: Any
+    ) -> Checkpoint:
+        dataset = dataset or ShapesSpec(num_train=400, num_val=60)
+        names, size = dataset.class_names, dataset.image_size
+        spec = model_spec(name, image_size=size, **given)
+        net = spec.build(num_classes=len(names), image_size=size, seed=0)
+        generator = torch.Generator().manual_seed(1)
+        for module in net.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.running_mean.normal_(0, 0.2, generator=generator)
+                module.running_var.uniform_(0.5, 2, generator=generator)
+                module.weight.data.uniform_(0.5, 1.2, generator=generator)
+                module.bias.data.normal_(0, 0.2, generator=generator)
+        mean = torch.rand(3, size, size, generator=generator)
+        val = {"top1_error": 12.5, "loss": 0.4, "num_images": 60, "interval95": [6.0, 23.0]}
+        return Checkpoint(
+            tensors=dict(net.state_dict()),
+            model=spec,
+            dataset=dataset,
+            spec=None,
+            normalization=Normalization("per-pixel-mean", mean)
+            if normalization == "per-pixel-mean"
+            else Normalization(
+                "per-channel", mean.mean((1, 2), keepdim=True), torch.tensor([0.2, 0.25, 0.3])
+            ),
+            class_names=names,
+            iteration=7,
+            selection="last",
+            results={"val": {**val, "protocol": "single", "selection": "last"}},
+            data={},
+            precision="fp32",
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_checkpoint(
+    checkpoint_of: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Path]:
+    """``make_checkpoint("resnet-8", shortcut="B")`` -> its file, made once."""
+    made: dict[str, Path] = {}
+
+    def make(name: str, **given: Any) -> Path:
+        key = f"{name} {given}"
+        if key not in made:
+            made[key] = tmp_path_factory.mktemp("checkpoints") / "net.safetensors"
+            checkpoint_of(name, **given).write(made[key])
+        return made[key]
+
+    return make
+
+
+@pytest.fixture
+def net8(make_checkpoint: Callable[..., Path]) -> Path:
+    return make_checkpoint("resnet-8")
+
+
+@pytest.fixture
+def imagenet18(make_checkpoint: Callable[..., Path]) -> Path:
+    """torchvision's and timm's ResNet-18, with ImageNet's classes."""
+    from rescli.data.specs import ImageNetSpec
+
+    return make_checkpoint("resnet-18", dataset=ImageNetSpec(), normalization="per-channel", shortcut="B")

@@ -24,6 +24,7 @@ from rescli import __version__
 from rescli.data.normalization import Normalization
 from rescli.errors import CheckpointError, RescliError
 from rescli.files import write_atomically
+from rescli.runs.checkpoint_header import parse_header
 from rescli.spec.base import DatasetSpec, ModelSpec, plugged
 from rescli.spec.load import spec_from_dict
 from rescli.spec.run import RunSpec
@@ -150,7 +151,7 @@ def serialise(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> byt
     The library writes the metadata in an order that differs from process to process: it is sorted here.
     """
     data = save(tensors, metadata)
-    end, header = _header(data)
+    end, header = parse_header(data)
     ordered = {"__metadata__": dict(sorted(header.pop("__metadata__").items())), **header}
     text = json.dumps(ordered, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
@@ -167,16 +168,10 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str], s
     """
     try:
         data = path.read_bytes()
-        return load(data), _header(data)[1].get("__metadata__", {}), hashlib.sha256(data).hexdigest()
+        return load(data), parse_header(data)[1].get("__metadata__", {}), hashlib.sha256(data).hexdigest()
     except (FileNotFoundError, IsADirectoryError) as error:
         raise CheckpointError(
             f"no such checkpoint: {path}", hint="a run keeps them in RUN_DIR/checkpoints/"
         ) from error
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(f"{path} is not a whole safetensors file: {error}") from error
-
-
-def _header(data: bytes) -> tuple[int, dict[str, Any]]:
-    """Where the tensors begin, and the JSON before them: the format is length, JSON, tensors."""
-    end = 8 + int.from_bytes(data[:8], "little")
-    return end, json.loads(data[8:end])

@@ -1,0 +1,44 @@
+"""What ``rescli export`` prints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["print_export"]
+
+
+def print_export(facts: dict[str, Any]) -> None:
+    """The files, what goes in and comes out, and what the check saw."""
+    check, taken = facts["check"], facts["input"]
+    details = [f"{key} {_text(value)}" for key, value in facts["facts"].items()]
+    batch_norm = ["batch normalisation folded"] if facts["batch_norm"] == "folded" else []
+    quantization = [f"{facts['quantization']} quantization"] if facts["quantization"] else []
+    print(
+        ", ".join([facts["model"], facts["format"], facts["precision"], *quantization, *batch_norm, *details])
+    )
+    print(f"input   {taken['name']} {taken['dtype']} ({', '.join(map(str, taken['shape']))}), {taken['is']}")
+    print(f"output  logits float32 (batch, {len(facts['class_names'])})")
+    images = f"{check['num_images']} {check['split']} images of {check['dataset']}"
+    stand_in = " (a stand-in)" if check["is_stand_in"] else ""
+    if facts["checkpoint"]["selection"] == "imported" and not stand_in and check["split"] != "test":
+        stand_in = " (the imported net may have been trained on them)"
+    print(f"\nchecked with {check['runtime']}, in a process without rescli")
+    print(f"  {images}{stand_in}, batches of {' '.join(map(str, check['batch_sizes']))}")
+    print(
+        f"  largest difference of a logit  {check['largest_difference']:.2e} "
+        f"(largest logit {check['largest_logit']:.3g}, allowed {check['allowed_difference']:.2e})"
+    )
+    print(f"  top-1 agreement                {check['top1_agreement']:.2f} %")
+    if check["top1_error"] is not None:
+        print(
+            f"  top-1 error                    {check['top1_error']:.2f} % "
+            f"(the checkpoint {check['checkpoint_top1_error']:.2f} %)"
+        )
+    print()
+    for file in facts["files"]:
+        print(file)
+    print(f"{facts['bytes'] / 1e6:.2f} MB")
+
+
+def _text(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,146 @@
+"""``rescli show``: what a checkpoint says of itself. No torch is imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rescli.runs.checkpoint_header import CheckpointHeader
+    from rescli.spec.run import RunSpec
+
+__all__ = ["show"]
+
+
+def show(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint (.safetensors).", metavar="CKPT")],
+    tensors: Annotated[bool, typer.Option("--tensors", help="Also every tensor with its shape.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout.")] = False,
+) -> None:
+    """Show a checkpoint's network, results, origin, recipe, differences from the paper, and tensors."""
+    from rescli.runs.checkpoint_header import CheckpointHeader
+
+    header = CheckpointHeader.read(checkpoint)
+    facts = _facts(header)
+    if json:
+        from rescli.cli.results import print_json
+
+        print_json(facts)
+        return
+    _print_facts(str(checkpoint), facts, all_tensors=tensors)
+
+
+def _facts(header: CheckpointHeader) -> dict[str, Any]:
+    from rescli.errors import RescliError
+    from rescli.spec.ledger import ledger
+    from rescli.spec.load import spec_from_dict
+
+    rows, problem = None, None
+    if header.metadata.get("spec"):
+        try:
+            spec: RunSpec = spec_from_dict(header.metadata["spec"])
+            rows = [row.to_dict() for row in ledger(spec)]
+        except RescliError as error:  # of another version, or of a plugin that is not installed
+            problem = str(error)
+    counted = [tensor for tensor in header.tensors if not tensor.name.endswith(_STATISTICS)]
+    return {
+        **header.metadata,
+        "ledger": rows,
+        "ledger_problem": problem,
+        "sha256": header.sha256,
+        "bytes": header.file_bytes,
+        "params": sum(tensor.elements for tensor in counted),
+        "tensors": [
+            {"name": tensor.name, "dtype": tensor.dtype, "shape": list(tensor.shape)}
+            for tensor in header.tensors
+        ],
+    }
+
+
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+"""Of batch normalisation: stored and not trained."""
+
+
+def _print_facts(path: str, facts: dict[str, Any], *, all_tensors: bool) -> None:
+    model = facts["model"]
+    name = "-".join(str(model[key]) for key in ("kind", "depth") if key in model)
+    classes = facts.get("class_names", [])
+    print(f"{path}\n")
+    _print_lines(
+        {
+            "model": f"{name}, {facts['params']:,} parameters",
+            "options": _listed({key: value for key, value in model.items() if key not in ("kind", "depth")}),
+            "data set": _listed(facts.get("dataset", {})),
+            "classes": f"{len(classes)}: {', '.join(classes[:10])}{', ...' if len(classes) > 10 else ''}",
+            "normalization": _normalization(facts.get("normalization", {})),
+            "weights": f"iteration {facts.get('iteration')}, {facts.get('selection')}, "
+            f"trained in {facts.get('precision')}",
+            **_origin(facts.get("data", {})),
+            "written by": f"rescli {facts.get('rescli_version')}, format {facts.get('format_version')}",
+            "sha256": facts["sha256"],
+        }
+    )
+    _print_results(facts.get("results", {}))
+    if facts.get("spec"):
+        from rescli.spec.toml import to_toml
+
+        print(f"\nspec\n\n{_indented(to_toml(facts['spec']))}")
+    _print_ledger(facts)
+    print(f"\ntensors: {len(facts['tensors'])} in {facts['bytes'] / 1e6:.2f} MB")
+    for tensor in facts["tensors"] if all_tensors else ():
+        print(f"  {tensor['name']:50} {tensor['dtype']:4} {'x'.join(map(str, tensor['shape']))}")
+
+
+def _print_lines(lines: dict[str, str]) -> None:
+    for label, text in lines.items():
+        print(f"{label:14} {text}")
+
+
+def _listed(values: dict[str, Any]) -> str:
+    def text(value: Any) -> str:
+        return str(value["kind"]) if isinstance(value, dict) and "kind" in value else str(value)
+
+    return ", ".join(f"{key} {text(value)}" for key, value in values.items()) or "none"
+
+
+def _normalization(stored: dict[str, Any]) -> str:
+    means = " ".join(str(round(mean, 4)) for mean in stored.get("mean_per_channel", []))
+    return f"{stored.get('kind')}, mean {means}"
+
+
+def _origin(data: dict[str, Any]) -> dict[str, str]:
+    if source := data.get("imported_from"):
+        return {"imported from": f"{source['file']} ({source['layout']}), sha256 {source['sha256']}"}
+    return {f"{split} images": f"sha256 {sha256}" for split, sha256 in data.get("sha256", {}).items()}
+
+
+def _print_results(results: dict[str, Any]) -> None:
+    print("\nresults")
+    if not results:
+        print("  none in the checkpoint; rescli eval measures them")
+    for split, row in results.items():
+        images = f", {row['num_images']} images" if "num_images" in row else ""
+        interval = row.get("interval95")
+        between = f" ({interval[0]:.2f} to {interval[1]:.2f})" if interval else ""
+        print(
+            f"  {split:5} top-1 error {row['top1_error']:6.2f} %{between}, loss {row['loss']:.4f}{images}, "
+            f"{row['protocol']}, {row['selection']}"
+        )
+
+
+def _print_ledger(facts: dict[str, Any]) -> None:
+    if facts["ledger"] is None:
+        reason = facts["ledger_problem"] or "trained elsewhere: nobody here knows how"
+        print(f"\nledger: none; {reason}")
+        return
+    other = [row for row in facts["ledger"] if row["verdict"] in ("differs", "beyond")]
+    print(f"\nledger: {len(other)} of {len(facts['ledger'])} choices are not the paper's")
+    width = max((len(row["field"]) for row in other), default=0)
+    for row in other:
+        print(f"  {row['field']:{width}}  here {row['here']}, the paper {row['paper']}")
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}".rstrip() for line in text.strip().splitlines())

@@ -1,0 +1,112 @@
+"""From a checkpoint to a file that was checked before it got its name."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from rescli.errors import CheckpointError, UsageError
+from rescli.exporters.base import Exporter, Options, Subject
+from rescli.exporters.check import check_export
+from rescli.exporters.sample import Sample
+from rescli.spec.base import ModelSpec
+
+__all__ = ["export", "require_fit"]
+
+
+def require_fit(exporter: Exporter, model: ModelSpec, options: Options) -> None:
+    """Refuse what cannot come to anything, before any work.
+
+    Raises:
+        UsageError: the format lacks the precision, the preprocessing, or the network; or a package is absent.
+    """
+    if reason := exporter.unfit(model, options):
+        raise UsageError(f"--format {exporter.kind}: {reason}")
+    if options.precision not in exporter.precisions:
+        raise UsageError(
+            f"--format {exporter.kind} has {', '.join(exporter.precisions)}, not {options.precision}.",
+            hint="--format onnx for int8" if options.precision == "int8" else None,
+        )
+    if options.with_preprocessing and not exporter.is_graph:
+        raise UsageError(
+            f"--format {exporter.kind} holds weights and no computation, so no preprocessing either.",
+            hint="--format onnx, or torch-export",
+        )
+    absent = [name for name in exporter.needed(model) if importlib.util.find_spec(name) is None]
+    if absent:
+        extra = f"'rescli[{exporter.extra}]'" if exporter.extra else " ".join(absent)
+        raise UsageError(
+            f"--format {exporter.kind} needs {', '.join(absent)} to write and to check the file.",
+            hint=f"pip install {extra}",
+        )
+
+
+def export(exporter: Exporter, subject: Subject, out: Path, sample: Sample) -> dict[str, Any]:
+    """Write, check, and only then give ``out`` its name.
+
+    Returns:
+        ``{"files", "bytes", "facts", "check"}``.
+
+    Raises:
+        VerificationError: the check failed; nothing is left.
+        CheckpointError: the disk is full or not writable; nothing is left.
+        UsageError: something stands at ``out`` or beside, or the network cannot be written so.
+    """
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent))
+    except OSError as error:
+        raise _unwritable(out, error) from error
+    try:
+        facts = exporter.write(subject, staging / out.name)
+        report = check_export(exporter, subject, staging / out.name, sample)
+        size = sum(file.stat().st_size for file in staging.rglob("*") if file.is_file())
+        files = _give_names(staging, out)
+    except OSError as error:
+        raise _unwritable(out, error) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return {"files": [str(file) for file in files], "bytes": size, "facts": facts, "check": report}
+
+
+def _give_names(staging: Path, out: Path) -> list[Path]:
+    """Rename out of the staging folder, ``out`` itself last: where it stands, all of it stands."""
+    others = sorted(entry for entry in staging.iterdir() if entry.name != out.name)
+    made = [staging / out.name, *others]
+    for entry in made:
+        if os.path.lexists(out.parent / entry.name):
+            raise UsageError(
+                f"{out.parent / entry.name} exists and is not overwritten.", hint="name another place: --out"
+            )
+        for file in (entry, *entry.rglob("*")):
+            _fsync(file)
+    named: list[Path] = []
+    try:
+        for entry in reversed(made):
+            entry.rename(out.parent / entry.name)
+            named.append(out.parent / entry.name)
+        _fsync(out.parent)
+    except OSError:
+        for path in named:
+            path.unlink(missing_ok=True)
+        raise
+    return named[::-1]
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unwritable(out: Path, error: OSError) -> CheckpointError:
+    return CheckpointError(
+        f"cannot write {out}: {error.strerror or error}; nothing was left there.",
+        hint=f"another place (--out), or room on the disk: df -h {out.parent}",
+    )

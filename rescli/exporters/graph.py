@@ -1,0 +1,91 @@
+"""The network as it is exported: what goes in, what comes out, in which precision."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rescli.errors import UsageError
+from rescli.evaluation.protocols import choose_protocol
+from rescli.exporters.base import Subject
+from rescli.exporters.fold import fold_batch_norm
+from rescli.exporters.preprocessing import MAX_SIDE, preprocessing
+
+__all__ = ["INPUT", "OUTPUT", "ExportedNetwork", "capture", "network_of"]
+
+INPUT, OUTPUT = "images", "logits"
+
+_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "int8": torch.float32}
+"""Of convolutions and batch normalisation. int8 is made of fp32 by the quantizer of the runtime."""
+
+
+class ExportedNetwork(nn.Module):
+    """images -> logits float32 (N, num_classes). Images are normalised float32 (N, 3, H, W), or uint8
+    (N, H, W, 3) where ``preprocess`` is given."""
+
+    def __init__(self, net: nn.Module, *, preprocess: nn.Module | None, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.preprocess = preprocess
+        self.net = net
+        self.dtype = dtype
+
+    def forward(self, images: Tensor) -> Tensor:
+        inputs = images if self.preprocess is None else self.preprocess(images)
+        logits: Tensor = self.net(inputs.to(self.dtype))
+        return logits.float()
+
+
+def network_of(subject: Subject) -> ExportedNetwork:
+    """In evaluation mode on the CPU. Convolutions and batch normalisation in the precision asked for, the
+    classifier in fp32, as in training."""
+    checkpoint, options = subject.checkpoint, subject.options
+    net = checkpoint.build_model()
+    size = checkpoint.dataset.image_size
+    if options.fold_bn:
+        fold_batch_norm(net, torch.zeros(1, 3, size, size))
+    dtype = _DTYPES[options.precision]
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d | nn.BatchNorm2d):
+            module.to(dtype)
+    preprocess = None
+    if options.with_preprocessing:
+        any_size = checkpoint.dataset.any_size
+        views = choose_protocol(None, any_size=any_size).views(any_size=any_size, image_size=size)
+        shorter_side = views.shorter_sides[0] if views.shorter_sides else None
+        preprocess = preprocessing(checkpoint.normalization, shorter_side=shorter_side, crop=views.crop)
+    return ExportedNetwork(net, preprocess=preprocess, dtype=dtype).eval()
+
+
+def capture(subject: Subject) -> torch.export.ExportedProgram:
+    """``network_of`` as a graph whose batch dimension, and for photographs height and width, are free.
+
+    Raises:
+        UsageError: the network cannot be captured.
+    """
+    size = subject.checkpoint.dataset.image_size
+    free: dict[int, Any] = {0: torch.export.Dim("batch")}
+    if not subject.options.with_preprocessing:
+        example = torch.zeros(2, 3, size, size)
+    elif subject.checkpoint.dataset.any_size:
+        # Neither square nor of the final size: nothing is to be taken for a constant by accident.
+        example = torch.zeros(2, size + 75, size + 176, 3, dtype=torch.uint8)
+        free[1] = torch.export.Dim("height", min=2, max=MAX_SIDE)
+        free[2] = torch.export.Dim("width", min=2, max=MAX_SIDE)
+    else:
+        example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            network = network_of(subject)
+            network(example)  # a network that cannot run at all gives its own reason here
+            return torch.export.export(network, (example,), dynamic_shapes={INPUT: free})
+    except (RuntimeError, TypeError, ValueError) as error:
+        logging.getLogger(__name__).debug("capture failed", exc_info=error)
+        reason = " ".join(str(error).split())[:300]
+        raise UsageError(
+            f"{subject.checkpoint.model.name} cannot be captured as a graph: {type(error).__name__}: {reason}"
+        ) from error
