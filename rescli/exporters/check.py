@@ -39,12 +39,12 @@ class Tolerance:
 
 TOLERANCES: Mapping[str, Tolerance] = {
     "fp32": Tolerance(logits=5e-5),
-    "fp16": Tolerance(logits=1e-2),
+    "fp16": Tolerance(logits=2e-2),
     "bf16": Tolerance(logits=1e-1),
     "int8": Tolerance(logits=2e-1, agreement=90.0),
 }
 """By precision; the checkpoint's logits are computed in fp32. Some ten times what sound exports of 20 to 152
-layers were seen to differ by; int8 less than that, for there the class is what counts."""
+layers were seen to differ by, twice that of an untrained one; of int8 the class is what counts."""
 
 
 def check_export(exporter: Exporter, subject: Subject, path: Path, sample: Sample) -> dict[str, Any]:
