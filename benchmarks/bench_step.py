@@ -105,6 +105,7 @@ class IdiomaticLoop:
 
     def __init__(self, assembly: Assembly, *, workers: int) -> None:
         dataset, batch_size = assembly.spec.data.dataset, assembly.spec.data.batch_size
+        assert isinstance(assembly.train_set, ImageSet)
         normalization = Normalization.fit(assembly.train_set.images_NHWC, "per-channel")
         assert normalization.std_C is not None
         chain = (

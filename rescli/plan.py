@@ -134,7 +134,9 @@ def estimate(spec: RunSpec, plan: TrainPlan) -> Estimate | None:
     evaluation = layout.macs * plan.num_evaluations * plan.num_val / gmacs
     # Each convolution saves its input and its output (batch norm's input) for the backward pass.
     activations = 2 * layout.activations * plan.batch_size * BYTES_PER_SAVED_ELEMENT[precision]
-    images = (plan.num_train + plan.num_val) * 3 * (dataset.image_size + 2 * spec.data.augment.pad) ** 2
+    # Photographs are read as they are needed.
+    held = 0 if dataset.any_size else plan.num_train + plan.num_val
+    images = held * 3 * (dataset.image_size + 2 * spec.data.augment.pad) ** 2
     return Estimate(
         params=layout.params,
         macs=layout.macs,

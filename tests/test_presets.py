@@ -17,8 +17,6 @@ CIFAR_NETS = {
     *(f"plain-{depth}" for depth in (20, 32, 44, 56, 110)),
 }
 """The nets of figure 6 and table 6."""
-TRAINABLE = [name for name in registry.names("datasets") if not registry.load("datasets", name)().any_size]
-"""Sets of images of any size are read for evaluation alone, so far."""
 
 
 def test_names_are_sorted_and_whole() -> None:
@@ -29,7 +27,7 @@ def test_names_are_sorted_and_whole() -> None:
         assert own == {*CIFAR_NETS, "base"}
 
 
-@pytest.mark.parametrize("dataset", TRAINABLE)
+@pytest.mark.parametrize("dataset", registry.names("datasets"))
 def test_every_dataset_has_a_base(dataset: str) -> None:
     assert load_spec(f"{dataset}/base").data.dataset.kind == dataset
 
@@ -37,10 +35,18 @@ def test_every_dataset_has_a_base(dataset: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_validates_and_plans(name: str) -> None:
     spec = load_spec(name)
+    if spec.data.dataset.kind == "imagefolder":  # as after a look at the folder
+        folder = spec.data.dataset.model_copy(
+            update={"num_train": 900, "num_val": 100, "classes": ("a", "b")}
+        )
+        spec = spec.model_copy(update={"data": spec.data.model_copy(update={"dataset": folder})})
     plan = make_plan(spec)
     assert plan.total_steps == spec.iterations
-    assert all(step < spec.iterations for step in spec.schedule.milestones)  # type: ignore[attr-defined]
-    assert len(plan.lr_changes()) == 3
+    if spec.schedule.kind == "plateau":
+        assert len(plan.lr_changes()) == len(plan.schedule.describe_triggers()) == 1
+    else:
+        assert all(step < spec.iterations for step in spec.schedule.milestones)  # type: ignore[attr-defined]
+        assert len(plan.lr_changes()) == 3
     assert plan.num_evaluations > 1
 
 
@@ -74,9 +80,12 @@ def test_base_is_one_level_at_most(name: str) -> None:
 def test_net_and_batch_size_are_those_of_the_name(name: str) -> None:
     folder, net = name.split("/")
     spec = load_spec(name)
-    assert spec.model.name == net
-    assert spec.data.dataset.kind == ("shapes" if folder == "shapes" else "cifar10")
-    assert spec.data.batch_size == {"cifar10": 256, "he2015": 128, "shapes": 32}[folder]
+    if net != "finetune":  # the net of a checkpoint
+        assert net in (spec.model.name, f"{spec.model.name}-{spec.to_dict()['model'].get('shortcut')}")
+    own = {"shapes": "shapes", "imagenet": "imagenet", "imagefolder": "imagefolder"}
+    assert spec.data.dataset.kind == own.get(folder, "cifar10")
+    sizes = {"cifar10": 256, "he2015": 128, "shapes": 32, "imagenet": 256, "imagefolder": 64}
+    assert spec.data.batch_size == sizes[folder]
 
 
 def test_bases_have_the_batch_size_of_their_folder() -> None:
@@ -88,7 +97,9 @@ def test_bases_have_the_batch_size_of_their_folder() -> None:
 def test_warm_up_from_110_layers(name: str) -> None:
     """Section 4.2: 0.01 until the training error is below 80 %, then 0.1."""
     spec = load_spec(name).to_dict()
-    if spec["model"]["depth"] >= 110:
+    if spec["schedule"]["kind"] == "plateau":
+        assert spec["model"]["family"] == "imagenet"
+    elif spec["model"]["depth"] >= 110:
         assert spec["schedule"]["warmup"] == {"factor": 0.1, "until_train_error": 80.0}
     else:
         assert "warmup" not in spec["schedule"]

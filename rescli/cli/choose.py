@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,7 +12,7 @@ from rescli import registry
 from rescli.errors import SpecError, UnknownNameError, UsageError
 from rescli.models.naming import parse_model_name
 from rescli.spec.base import DatasetSpec
-from rescli.spec.load import load_spec, parse_override, preset_names
+from rescli.spec.load import load_spec, parse_override, preset_names, read_preset
 from rescli.spec.run import RunSpec
 
 __all__ = ["Choice", "choose_changes", "choose_spec", "named_dataset"]
@@ -34,6 +35,7 @@ class Choice:
     seed: int | None = None
     precision: str | None = None
     overrides: list[str] = field(default_factory=list)
+    start_from: Path | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -56,6 +58,8 @@ def choose_spec(choice: Choice) -> tuple[str, RunSpec]:
         SpecError: a key or value that cannot work.
     """
     preset, overrides = _preset_of(choice)
+    if choice.start_from is not None and choice.model is None and choice.depth is None:
+        overrides = [*overrides, ("model", _model_of(choice.start_from))]
     return preset, load_spec(preset, [*overrides, *_flag_overrides(choice)])
 
 
@@ -89,7 +93,27 @@ def _flag_overrides(choice: Choice) -> list[tuple[str, Any]]:
         ("precision", choice.precision),
     )
     given: list[tuple[str, Any]] = [(key, value) for key, value in flags if value is not None]
+    if choice.start_from is not None:
+        given.append(("start_from", _start(choice.start_from)))
     return given + [parse_override(pair) for pair in choice.overrides]
+
+
+def _model_of(path: Path) -> dict[str, Any]:
+    """The whole model section of a checkpoint: a net that begins with its weights is that net."""
+    from rescli.runs.checkpoint_header import MODEL_KEY, CheckpointHeader
+
+    return dict(CheckpointHeader.read(path).metadata[MODEL_KEY])
+
+
+def _start(path: Path) -> dict[str, str]:
+    """The spec's section for a checkpoint to begin with.
+
+    Raises:
+        CheckpointError: no such checkpoint, or damaged.
+    """
+    from rescli.runs.checkpoint_header import CheckpointHeader
+
+    return {"checkpoint": str(path.absolute()), "sha256": CheckpointHeader.read(path).sha256}
 
 
 def _preset_of(choice: Choice) -> tuple[str, list[tuple[str, Any]]]:
@@ -119,7 +143,7 @@ def _preset_of(choice: Choice) -> tuple[str, list[tuple[str, Any]]]:
             f"data set {dataset!r} has no preset {base!r}; name a preset that fits it.", hint="rescli presets"
         )
     overrides: list[tuple[str, Any]] = [("model", _model_table(kind, depth))]
-    return base, overrides + _warmup_of(depth)
+    return base, overrides + _warmup_of(depth, base)
 
 
 def _changes_to_preset(choice: Choice) -> list[tuple[str, Any]]:
@@ -130,15 +154,18 @@ def _changes_to_preset(choice: Choice) -> list[tuple[str, Any]]:
         changes.append(("data.dataset", {"kind": choice.dataset}))
     if choice.model is not None:
         kind, depth = parse_model_name(choice.model)
-        changes += [("model", _model_table(kind, depth)), *_warmup_of(depth)]
+        changes += [("model", _model_table(kind, depth)), *_warmup_of(depth, str(choice.preset))]
     if choice.depth is not None:
-        changes += [("model.depth", choice.depth), *_warmup_of(choice.depth)]
+        changes += [("model.depth", choice.depth), *_warmup_of(choice.depth, str(choice.preset))]
     return changes
 
 
-def _warmup_of(depth: int | None) -> list[tuple[str, Any]]:
-    """Another depth brings its own warm-up: the paper's from 110 layers, none below."""
-    if depth is None:
+def _warmup_of(depth: int | None, preset: str) -> list[tuple[str, Any]]:
+    """Another depth brings its own warm-up: the paper's from 110 layers, none below.
+
+    Of the CIFAR study, whose schedule has milestones; that of ImageNet has none.
+    """
+    if depth is None or read_preset(preset).get("schedule", {}).get("kind") != "multistep":
         return []
     return [("schedule.warmup", {} if depth >= WARMUP_FROM_DEPTH else None)]
 

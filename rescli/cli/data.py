@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rescli.cli.data_pack import pack
 from rescli.cli.messages import say
 from rescli.errors import DataError, SpecError, UnknownNameError, UsageError
 
@@ -21,7 +22,8 @@ __all__ = ["app"]
 
 _SPLITS = ("train", "val", "test", "all")
 
-app = typer.Typer(help="List the data sets, or verify one.", add_completion=False)
+app = typer.Typer(help="List the data sets, verify one, or pack photographs.", add_completion=False)
+app.command()(pack)
 
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout.")]
 

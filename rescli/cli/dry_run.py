@@ -45,7 +45,8 @@ def print_dry_run(preset: str, spec: RunSpec, *, budget: str | None, as_json: bo
     console.print(to_toml(spec.to_dict()), markup=False, soft_wrap=True)
     console.print("[bold]plan[/]\n")
     console.print(_plan_table(plan, forecast, budget))
-    console.print("\n[bold]ledger[/]: this spec against the paper (arXiv:1512.03385, section 4.2)\n")
+    section = "sections 3.4, 4.1" if spec.data.dataset.any_size else "section 4.2"
+    console.print(f"\n[bold]ledger[/]: this spec against the paper (arXiv:1512.03385, {section})\n")
     console.print(_ledger_table(rows))
 
 

@@ -54,6 +54,19 @@ def train(
         Path | None,
         typer.Option(help="Where the data lies; else RESCLI_DATA, else the cache.", metavar="DIR"),
     ] = None,
+    from_: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", help="Begin with its weights; another head where classes differ.", metavar="CKPT"
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=0, help="Processes that decode photographs. Unset: what suits the device."),
+    ] = None,
+    skip_damaged: Annotated[
+        bool, typer.Option("--skip-damaged", help="Go on without photographs that cannot be decoded.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Run directory; new or empty.", metavar="RUN_DIR")] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Go on where this run was stopped.", metavar="RUN_DIR")
@@ -74,15 +87,26 @@ def train(
     from rescli.cli.durations import parse_seconds
 
     choice = Choice(
-        preset, dataset, model, depth, shortcut, iterations, batch_size, seed, precision, set_ or []
+        preset=preset,
+        dataset=dataset,
+        model=model,
+        depth=depth,
+        shortcut=shortcut,
+        iterations=iterations,
+        batch_size=batch_size,
+        seed=seed,
+        precision=precision,
+        overrides=[*(set_ or []), *(["data.skip_damaged=true"] if skip_damaged else [])],
+        start_from=from_,
     )
     seconds = parse_seconds(budget) if budget is not None else None
-    session = _Session(data_root=data_root, device=device, quiet=quiet)
+    session = _Session(data_root=data_root, device=device, quiet=quiet, workers=workers)
     if resume is not None:
         _refuse_with_resume(out=out, budget=budget, dry_run=dry_run)
         record = session.go_on(resume, choice)
     else:
         used, spec = choose_spec(choice)
+        spec = spec.resolved(data_root)
         if dry_run:
             from rescli.cli.dry_run import print_dry_run
 
@@ -113,6 +137,7 @@ class _Session:
     data_root: Path | None
     device: str
     quiet: bool
+    workers: int | None = None
 
     def begin(self, spec: RunSpec, out: Path | None, budget: float | None) -> dict[str, Any]:
         """A new run. Everything that can be refused is refused before torch is imported."""
@@ -147,7 +172,9 @@ class _Session:
             with stop.interrupting():
                 from rescli.runs.execute import prepare_resume
 
-                assembly, saved = prepare_resume(run_dir, data_root=self.data_root, device=self.device)
+                assembly, saved = prepare_resume(
+                    run_dir, data_root=self.data_root, device=self.device, workers=self.workers
+                )
             if not self.quiet:
                 step = saved.step if saved else 0
                 done = step == spec.iterations
@@ -159,7 +186,8 @@ class _Session:
         from rescli.runs.assemble import assemble
         from rescli.runs.execute import numerics_for
 
-        assembly = assemble(spec, numerics=numerics_for(spec, self.device), data_root=self.data_root)
+        numerics = numerics_for(spec, self.device)
+        assembly = assemble(spec, numerics=numerics, data_root=self.data_root, workers=self.workers)
         if budget is None:
             return assembly
         from rescli.runs.budget import scale_to_budget
@@ -197,7 +225,22 @@ class _Session:
                 record = execute(assembly, run_dir, saved=saved, sinks=[progress], should_stop=stop)
         finally:
             _draw_curves(run_dir, spec)
+        if not self.quiet:
+            _say_what_data_cost(record)
         return {**record, "run_dir": str(run_dir.path)}
+
+
+def _say_what_data_cost(record: dict[str, Any]) -> None:
+    """Where photographs were read: how long training waited for them, and which were left out."""
+    waited, trained = record.get("waited_for_data_seconds"), record["train_seconds"]
+    if waited is None or trained <= 0:
+        return
+    share = min(1.0, waited / trained)
+    advice = "; more --workers may help" if share > 0.1 else ""
+    say(f"training waited for images {100 * share:.0f} % of the time{advice}")
+    if record["skipped_images"]:
+        names = record["skipped_images"]
+        say(f"skipped {len(names)} damaged images: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}")
 
 
 def _print_differences(spec: RunSpec) -> None:

@@ -2,6 +2,7 @@
 
 ROOT/train/CLASS/*.jpg, ROOT/val/CLASS/*.jpg, ROOT/test/CLASS/*.jpg     any of the three
 ROOT/CLASS/*.jpg                                                       one split, ``all``
+ROOT/packed.json                                                       any of them, by ``rescli data pack``
 
 Images may lie in folders below their class's. Names that begin with a dot are left out, and so are links to
 folders below a class's.
@@ -18,9 +19,10 @@ import torch
 
 from rescli.data.ahead import map_ahead
 from rescli.data.image_files import ImageFiles
+from rescli.data.packed import is_packed, packed_counts, read_packed
 from rescli.errors import DataError
 
-__all__ = ["ALL", "SUFFIXES", "folder_splits", "other_files", "read_folder"]
+__all__ = ["ALL", "SUFFIXES", "count_folder", "folder_splits", "other_files", "read_folder"]
 
 ALL = "all"
 """The one split of a folder without ``train``, ``val`` and ``test``."""
@@ -40,6 +42,8 @@ def folder_splits(root: Path) -> tuple[str, ...]:
     Raises:
         DataError: no such folder, no class folders in it, or in one of train and val only.
     """
+    if is_packed(root):
+        return tuple(packed_counts(root)[1])
     try:
         if not root.is_dir():
             what = "not a folder" if root.exists() else "no such folder"
@@ -80,7 +84,9 @@ def read_folder(
         DataError: no such folder or split, a split without images, or other classes than ``class_names``.
     """
     there = folder_splits(root)
-    found = {}
+    found: dict[str, ImageFiles] = {}
+    if is_packed(root):
+        return _of_pack(root, tuple(splits), class_names)
     try:
         classes = sorted({name for split in there for name in _subfolders(_place(root, split))})
         if class_names is not None and tuple(classes) != class_names:
@@ -95,6 +101,28 @@ def read_folder(
     except OSError as error:
         raise _unreadable(root, error) from error
     return found
+
+
+def count_folder(root: Path) -> tuple[tuple[str, ...], dict[str, int]]:
+    """The classes, and how many images each split has; nothing is opened.
+
+    Raises:
+        DataError: no such folder, or no class folders in it.
+    """
+    if is_packed(root):
+        return packed_counts(root)
+    there = folder_splits(root)
+    try:
+        classes = sorted({name for split in there for name in _subfolders(_place(root, split))})
+        counts = {
+            split: sum(
+                is_image for name in classes for _, is_image in _walk(_place(root, split) / name, prefix=name)
+            )
+            for split in there
+        }
+    except OSError as error:
+        raise _unreadable(root, error) from error
+    return tuple(classes), counts
 
 
 def other_files(files: ImageFiles) -> Iterator[str]:
@@ -130,6 +158,15 @@ def _read_split(root: Path, split: str, classes: tuple[str, ...]) -> ImageFiles:
         class_names=classes,
         fingerprint=_fingerprint(place, names, labels),
     )
+
+
+def _of_pack(root: Path, splits: tuple[str, ...], expected: tuple[str, ...] | None) -> dict[str, ImageFiles]:
+    classes, counts = packed_counts(root)
+    if expected not in (None, classes):
+        raise DataError(_other_classes(root, list(classes), expected or ()))
+    if absent := [split for split in splits if split not in counts]:
+        raise DataError(f"{root} has no split {absent[0]!r}; it has {', '.join(counts)}.")
+    return {split: read_packed(root, split, classes) for split in splits}
 
 
 def _place(root: Path, split: str) -> Path:

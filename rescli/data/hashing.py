@@ -27,6 +27,10 @@ class Stream(IntEnum):
     """The crop and flip of a training image."""
     SPLIT = 3
     """Which training images are held out for validation."""
+    PHOTO = 4
+    """The scale, crop and flip of a training photograph."""
+    COLOR = 5
+    """Its colour shift."""
 
 
 _GAMMA = 0x9E3779B97F4A7C15

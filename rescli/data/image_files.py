@@ -6,17 +6,18 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, Self, TypeVar
 
 import torch
 from PIL import Image
 
 from rescli.data.ahead import map_ahead
+from rescli.data.split import split_fingerprint
 from rescli.errors import DataError
 
-__all__ = ["ImageFiles", "map_images", "open_rgb"]
+__all__ = ["ImageFiles", "decode_rgb", "map_images", "open_rgb"]
 
 T = TypeVar("T")
 
@@ -52,6 +53,23 @@ class ImageFiles:
     def num_classes(self) -> int:
         return len(self.class_names)
 
+    def content(self, index: int) -> bytes:
+        """The file as it stands.
+
+        Raises:
+            OSError: it is missing or unreadable.
+        """
+        return (self.root / self.file_names[index]).read_bytes()
+
+    def subset(self, indices_N: torch.Tensor) -> Self:
+        """Some of the images, with a fingerprint of their own."""
+        return replace(
+            self,
+            file_names=tuple(self.file_names[index] for index in indices_N.tolist()),
+            labels_N=self.labels_N[indices_N],
+            fingerprint=split_fingerprint([self.fingerprint], indices_N),
+        )
+
     def image(self, index: int) -> Image.Image:
         """The decoded image, RGB.
 
@@ -66,7 +84,8 @@ class ImageFiles:
         Raises:
             DataError: the file is missing, or its beginning is no image's.
         """
-        with _opened(self.root / self.file_names[index]) as image:
+        path = self.root / self.file_names[index]
+        with _opened(path, str(path)) as image:
             return image.mode
 
 
@@ -79,24 +98,29 @@ def open_rgb(path: Path) -> Image.Image:
     Raises:
         DataError: the file is missing, damaged, or has pixels that are not levels of 8 bits.
     """
-    with _opened(path) as image:
+    return decode_rgb(path, str(path))
+
+
+def decode_rgb(source: Path | BinaryIO, name: str) -> Image.Image:
+    """As ``open_rgb``, of a file or of bytes that errors call ``name``."""
+    with _opened(source, name) as image:
         if image.mode not in _EIGHT_BIT_MODES:
             raise DataError(
-                f"{path} has pixels of mode {image.mode!r}; images need 8 bits per channel.",
+                f"{name} has pixels of mode {image.mode!r}; images need 8 bits per channel.",
                 hint="convert it, for example to PNG with 8 bits per channel",
             )
         return image.convert("RGB")
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(source: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
     """The file as Pillow sees it, not yet decoded; what goes wrong in the block is a DataError."""
     # Of damaged EXIF tags and the like: no pixel depends on them. For the whole process and for good:
     # warnings.catch_warnings in several threads would leave everybody's warnings switched off.
     if _NOT_OF_PILLOW not in warnings.filters:
         warnings.filterwarnings("ignore", module=_PILLOW)
     try:
-        with Image.open(path) as image:
+        with Image.open(source) as image:
             yield image
     # Pillow's decoders raise SyntaxError, struct.error, ValueError and more on damaged files.
     except (DataError, MemoryError):
@@ -104,7 +128,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
-            f"{path} cannot be decoded: {reason}", hint="replace or remove the file; then try again"
+            f"{name} cannot be decoded: {reason}", hint="replace or remove the file; then try again"
         ) from error
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, Self, cast
 
@@ -43,8 +44,17 @@ class Normalization:
     def fit(cls, images_NHWC: torch.Tensor, kind: Kind) -> Self:
         """Measure uint8 images (N, H, W, C), the training part and nothing else.
 
-        Sums are exact integers and each statistic is rounded once, so the order of the images does
-        not matter.
+        Raises:
+            As ``fit_parts``.
+        """
+        return cls.fit_parts([images_NHWC], kind)
+
+    @classmethod
+    def fit_parts(cls, parts: Iterable[torch.Tensor], kind: Kind) -> Self:
+        """Measure the images of all parts together, each uint8 (N, H, W, C).
+
+        Sums are exact integers and each statistic is rounded once, so neither the order of the images nor
+        how they are parted matters.
 
         Raises:
             DataError: no images, or (``per-channel``) a channel that is constant.
@@ -52,15 +62,15 @@ class Normalization:
         """
         if kind not in _KINDS:
             raise ValueError(f"unknown normalization {kind!r}; known: {', '.join(_KINDS)}")
-        if len(images_NHWC) == 0:
+        num_images, sum_HWC, square_HWC = _sums(parts, squares=kind == "per-channel")
+        if num_images == 0:
             raise DataError("cannot normalize by the statistics of a training set without images.")
         if kind == "per-pixel-mean":
-            sum_HWC = _chunked_sum(images_NHWC)
-            mean_HWC = sum_HWC.double() / (255 * len(images_NHWC))
+            mean_HWC = sum_HWC.double() / (255 * num_images)
             return cls(kind, mean_HWC.permute(2, 0, 1).to(torch.float32).contiguous())
-        sums = [int(s) for s in _chunked_sum(images_NHWC).sum((0, 1))]
-        square_sums = [int(s) for s in _chunked_sum(images_NHWC, squared=True).sum((0, 1))]
-        count = images_NHWC[..., 0].numel()
+        sums = [int(s) for s in sum_HWC.sum((0, 1))]
+        square_sums = [int(s) for s in square_HWC.sum((0, 1))]
+        count = num_images * sum_HWC[..., 0].numel()
         mean = torch.tensor([s / (255 * count) for s in sums], dtype=torch.float64)
         # Python's integers: count * sum(x^2) - sum(x)^2 is exact where float64 would cancel.
         stds = [math.sqrt(count * q - s * s) / (255 * count) for s, q in zip(sums, square_sums, strict=True)]
@@ -152,15 +162,18 @@ def full_scale(device: torch.device) -> torch.Tensor:
     return torch.full((1,), 255.0, device=device)
 
 
-def _chunked_sum(images_NHWC: torch.Tensor, *, squared: bool = False) -> torch.Tensor:
-    """Exact sum over N, int64 (H, W, C)."""
-    total = torch.zeros(images_NHWC.shape[1:], dtype=torch.int64)
-    for start in range(0, len(images_NHWC), _CHUNK):
-        chunk = images_NHWC[start : start + _CHUNK]
-        # int32 holds 2048 * 255**2 and sums twice as fast as int64.
-        values = chunk.cpu().to(torch.int32)
-        total += (values * values if squared else values).sum(0, dtype=torch.int32)
-    return total
+def _sums(parts: Iterable[torch.Tensor], *, squares: bool) -> tuple[int, torch.Tensor, torch.Tensor]:
+    """How many images, and their exact sum and sum of squares over N, int64 (H, W, C) each."""
+    num_images, total, total_squares = 0, torch.zeros(()).long(), torch.zeros(()).long()
+    for part in parts:
+        for start in range(0, len(part), _CHUNK):
+            # int32 holds 2048 * 255**2 and sums twice as fast as int64.
+            values = part[start : start + _CHUNK].cpu().to(torch.int32)
+            num_images += len(values)
+            total = total + values.sum(0, dtype=torch.int32)
+            if squares:
+                total_squares = total_squares + (values * values).sum(0, dtype=torch.int32)
+    return num_images, total, total_squares
 
 
 def _encode(values: torch.Tensor) -> str:

@@ -132,9 +132,25 @@ class ShapesSpec(DatasetSpec):
 
 
 class ImageFolderSpec(DatasetSpec):
-    """Any folder of class folders: ROOT/train/CLASS/*.jpg and ROOT/val/CLASS/*.jpg, or ROOT/CLASS/*.jpg."""
+    """Any folder of class folders: ROOT/train/CLASS/*.jpg and ROOT/val/CLASS/*.jpg, or ROOT/CLASS/*.jpg.
+
+    Where a folder has no val, some of its training images are held out. What the folder holds is filled in by
+    ``resolved`` before a training, so that the spec says it all.
+    """
 
     kind: Literal["imagefolder"] = "imagefolder"
+    val_size: int | None = Field(
+        default=None, ge=0, description="images held out where the folder has no val; unset: a tenth"
+    )
+    split_seed: int = Field(default=0, ge=0, description="seed of the choice of the held-out images")
+    classes: tuple[str, ...] | None = Field(
+        default=None, description="names of the class folders, sorted; filled in from the folder"
+    )
+    num_train: int | None = Field(default=None, ge=0, description="training images; filled in")
+    num_val: int | None = Field(default=None, ge=0, description="validation images; filled in")
+    held_out: bool | None = Field(
+        default=None, description="whether the validation images are held out of the others; filled in"
+    )
 
     @property
     def image_size(self) -> int:
@@ -146,23 +162,70 @@ class ImageFolderSpec(DatasetSpec):
 
     @property
     def num_classes(self) -> int:
-        raise SpecError(
-            "the classes of an imagefolder stand in its folders; training on one is not there yet."
-        )
+        if self.classes is None:
+            raise SpecError("the classes of an imagefolder stand in its folders.", hint="--data-root DIR")
+        return len(self.classes)
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        return self.classes
 
     @property
     def sizes(self) -> dict[str, int]:
-        raise SpecError("the images of an imagefolder are counted by: rescli data verify imagefolder")
+        if self.num_train is None or self.num_val is None:
+            raise SpecError("the images of an imagefolder are counted by: rescli data verify imagefolder")
+        return {"train": self.num_train, "val": self.num_val, "test": 0}
+
+    def resolved(self, data_root: Path | None) -> ImageFolderSpec:
+        from rescli.data.folder import ALL, count_folder
+
+        classes, counts = count_folder(_root(data_root))
+        if "train" not in counts and ALL not in counts:
+            raise DataError(f"{_root(data_root)} has no training images: {', '.join(counts)} only.")
+        held_out = "val" not in counts
+        whole = counts.get("train", counts.get(ALL, 0))
+        val = (self.val_size if self.val_size is not None else whole // 10) if held_out else counts["val"]
+        if held_out and val >= whole:
+            raise SpecError(f"data.dataset.val_size: {val} of {whole} images leave none to train on.")
+        filled = {
+            "classes": classes,
+            "num_train": whole - val if held_out else whole,
+            "num_val": val,
+            "held_out": held_out,
+        }
+        return self.model_copy(update=filled)
 
     def splits(self, data_root: Path | None) -> tuple[str, ...]:
         from rescli.data.folder import folder_splits
 
-        return folder_splits(_root(data_root))
+        there = folder_splits(_root(data_root))
+        if not self.held_out:
+            return there
+        return ("train", *(("val",) if self.num_val else ()), *(("test",) if "test" in there else ()))
 
     def build(self, data_root: Path | None, splits: tuple[str, ...]) -> dict[str, ImageFiles]:
-        from rescli.data.folder import read_folder
+        from rescli.data.folder import ALL, folder_splits, read_folder
 
-        return read_folder(_root(data_root), splits)
+        root = _root(data_root)
+        if not self.held_out:
+            there = folder_splits(root)
+            wanted = tuple(split for split in splits if split in there) if self.classes else splits
+            return read_folder(root, wanted, class_names=self.classes)
+        from rescli.data.split import train_val_split
+
+        whole_name = "train" if "train" in folder_splits(root) else ALL
+        whole = read_folder(root, (whole_name,), class_names=self.classes)[whole_name]
+        if len(whole) != (self.num_train or 0) + (self.num_val or 0):
+            raise DataError(
+                f"{root} has {len(whole)} images where {(self.num_train or 0) + (self.num_val or 0)} were "
+                "counted when the run began."
+            )
+        train, val = train_val_split(len(whole), val_size=self.num_val or 0, seed=self.split_seed)
+        parts = {"train": train, "val": val}
+        found = {split: whole.subset(parts[split]) for split in splits if split in parts}
+        if "test" in splits:
+            found |= read_folder(root, ("test",), class_names=self.classes)
+        return found
 
 
 class ImageNetSpec(DatasetSpec):
@@ -196,13 +259,19 @@ class ImageNetSpec(DatasetSpec):
 
         root = _root(data_root)
         places = [root / place for place in _IMAGENET_PLACES]
-        found = next((place for place in places if any((place / split).is_dir() for split in splits)), None)
+        found = next((place for place in places if _holds(place, splits)), None)
         if found is None:
             raise DataError(
                 f"no ImageNet in {root}: none of {', '.join(splits)} is a folder in it.",
                 hint="it needs train/WNID/*.JPEG and val/WNID/*.JPEG; --data-root DIR names another place",
             )
         return read_folder(found, splits, class_names=self.class_names)
+
+
+def _holds(place: Path, splits: tuple[str, ...]) -> bool:
+    from rescli.data.packed import is_packed
+
+    return is_packed(place) or any((place / split).is_dir() for split in splits)
 
 
 @cache

@@ -171,7 +171,7 @@ def _check_files(
     def look(index: int) -> tuple[int, str, int, int] | DataError:
         try:
             image = files.image(index)
-            content = (files.root / files.file_names[index]).read_bytes()
+            content = files.content(index)
             return hash64(content), files.stored_mode(index), image.width, image.height
         except DataError as error:
             return error

@@ -1,9 +1,10 @@
-"""The validation figures of a run while it trains: each image once, as it is."""
+"""The validation figures of a run while it trains: each image once, by the single view of its set."""
 
 from __future__ import annotations
 
 from torch import nn
 
+from rescli.data.image_files import ImageFiles
 from rescli.data.image_set import ImageSet
 from rescli.data.normalization import Normalization
 from rescli.evaluation.metrics import result_from_logits
@@ -13,14 +14,22 @@ from rescli.evaluation.views import view_batches
 from rescli.training.events import EvalResult
 from rescli.training.precision import Numerics
 
-__all__ = ["evaluate"]
+__all__ = ["WHOLE", "evaluate"]
+
+WHOLE = Views()
+"""The image as it is."""
 
 
 def evaluate(
-    model: nn.Module, images: ImageSet, normalization: Normalization, *, batch_size: int, numerics: Numerics
+    model: nn.Module,
+    images: ImageSet | ImageFiles,
+    normalization: Normalization,
+    *,
+    batch_size: int,
+    numerics: Numerics,
+    views: Views = WHOLE,
 ) -> EvalResult:
-    """Figures of one pass, single view; the batch size changes no count."""
-    views = Views()
+    """Figures of one pass, one view an image; the batch size changes no count."""
     batches = view_batches(images, views, normalization, batch_size=batch_size, device=numerics.device)
     logits_NVK = predict_views(
         model,

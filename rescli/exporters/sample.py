@@ -166,9 +166,12 @@ def _spread(images: ImageSet | ImageFiles, count: int) -> ImageSet | ImageFiles:
     if len(images) <= count:
         return images
     chosen = torch.arange(count) * len(images) // count
-    labels_N = images.labels_N[chosen]
+    if isinstance(images, ImageFiles):
+        return images.subset(chosen)
     names = tuple(images.file_names[index] for index in chosen.tolist()) if images.file_names else ()
-    if isinstance(images, ImageSet):
-        pixels = images.images_NHWC[chosen]
-        return replace(images, images_NHWC=pixels, labels_N=labels_N, file_names=names)
-    return replace(images, labels_N=labels_N, file_names=names)
+    return replace(
+        images,
+        images_NHWC=images.images_NHWC[chosen],
+        labels_N=images.labels_N[chosen],
+        file_names=names,
+    )

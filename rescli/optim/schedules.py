@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["MultiStep", "Observation", "Schedule", "Trigger", "Warmup"]
+__all__ = ["MultiStep", "Observation", "Plateau", "Schedule", "Trigger", "Warmup"]
 
 Trigger = Mapping[str, int | float]
 """JSON-able state of a schedule's triggers; empty at the start of a run."""
@@ -82,4 +82,37 @@ class MultiStep:
         return [
             f"until the training error falls below {self.warmup.until_train_error:g} %, "
             f"the learning rate is {self.warmup.factor:g} of these"
+        ]
+
+
+@dataclass(frozen=True)
+class Plateau:
+    """Multiply by ``gamma`` when the validation error has not fallen for ``patience`` evaluations.
+
+    Section 3.4, which gives no number. The count begins anew after each drop; the lowest error so far stays
+    the one to beat.
+    """
+
+    patience: int
+    gamma: float
+
+    def factor(self, step: int, trigger: Trigger) -> float:
+        return float(self.gamma ** int(trigger.get("drops", 0)))
+
+    def observe(self, trigger: Trigger, observation: Observation) -> Trigger:
+        if observation.val_error is None:
+            return trigger
+        if "lowest" not in trigger or observation.val_error < trigger["lowest"]:
+            return {**trigger, "lowest": observation.val_error, "waited": 0}
+        waited = int(trigger["waited"]) + 1
+        if waited < self.patience:
+            return {**trigger, "waited": waited}
+        return {**trigger, "waited": 0, "drops": int(trigger.get("drops", 0)) + 1}
+
+    def changes(self, total_steps: int) -> list[tuple[int, float]]:
+        return [(0, 1.0)]
+
+    def describe_triggers(self) -> list[str]:
+        return [
+            f"times {self.gamma:g} when the validation error has not fallen for {self.patience} evaluations"
         ]

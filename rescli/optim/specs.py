@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, field_validator
 
-from rescli.optim.schedules import MultiStep, Warmup
+from rescli.optim.schedules import MultiStep, Plateau, Warmup
 from rescli.spec.base import OptimizerSpec, ScheduleSpec, Spec
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rescli.optim.optimizer import Optimizer
 
-__all__ = ["MultiStepSpec", "SgdSpec", "WarmupSpec"]
+__all__ = ["MultiStepSpec", "PlateauSpec", "SgdSpec", "WarmupSpec"]
 
 
 class SgdSpec(OptimizerSpec):
@@ -82,3 +82,16 @@ class MultiStepSpec(ScheduleSpec):
             return MultiStep(self.milestones, self.gamma)
         warmup = Warmup(self.warmup.factor, self.warmup.until_train_error)
         return MultiStep(self.milestones, self.gamma, warmup)
+
+
+class PlateauSpec(ScheduleSpec):
+    """Divide the learning rate when the validation error plateaus (section 3.4)."""
+
+    kind: Literal["plateau"] = "plateau"
+    patience: int = Field(
+        5, ge=1, description="Evaluations without a lower validation error before the rate is multiplied."
+    )
+    gamma: float = Field(0.1, gt=0, lt=1, description="What it is multiplied by.")
+
+    def build(self) -> Plateau:
+        return Plateau(self.patience, self.gamma)

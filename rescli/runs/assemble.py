@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
+import os
+import typing
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from rescli.data.image_files import ImageFiles
 from rescli.data.image_set import ImageSet
 from rescli.data.loader import DeviceLoader
 from rescli.data.normalization import Normalization
-from rescli.errors import UsageError
+from rescli.data.photo_loader import PhotoLoader
+from rescli.errors import CheckpointError, UsageError
 from rescli.evaluation.evaluate import evaluate
-from rescli.spec.run import RunSpec
+from rescli.evaluation.photo_mean import measure_photos
+from rescli.evaluation.protocols import Protocol, choose_protocol
+from rescli.runs.checkpoint import Checkpoint
+from rescli.runs.start import begin_with
+from rescli.spec.run import RunSpec, StartSpec
 from rescli.training.engines.eager import EagerEngine
 from rescli.training.events import EvalResult
 from rescli.training.precision import Numerics
 from rescli.training.state import TrainState
 
-__all__ = ["EVAL_BATCH_SIZE", "Assembly", "assemble"]
+__all__ = ["EVAL_BATCH_SIZE", "PHOTO_EVAL_BATCH_SIZE", "Assembly", "Loader", "assemble", "default_workers"]
 
 EVAL_BATCH_SIZE = 500
 """Divides 5,000 and 10,000: large enough for any device, small enough for 1202 layers on a CPU."""
+
+
+PHOTO_EVAL_BATCH_SIZE = 64
+
+
+class Loader(typing.Protocol):
+    """Augmented training batches."""
+
+    batch_size: int
+    num_images: int
+
+    def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """(images float32 NCHW, labels) on the device: a pure function of the step."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,19 +51,26 @@ class Assembly:
 
     spec: RunSpec
     numerics: Numerics
-    train_set: ImageSet
-    val_set: ImageSet | None
+    train_set: ImageSet | ImageFiles
+    val_set: ImageSet | ImageFiles | None
     normalization: Normalization
-    loader: DeviceLoader
+    loader: Loader
     data_root: str | None
     """Where the images were read, absolute; None for the usual places."""
+    start: Checkpoint | None = None
+    """Whose weights the run begins with."""
 
     def new_state(self) -> TrainState:
-        """The initial state, a pure function of the spec."""
-        dataset, device = self.spec.data.dataset, self.numerics.device
-        model = self.spec.model.build(
-            num_classes=dataset.num_classes, image_size=dataset.image_size, seed=self.spec.seed
-        ).to(device=device, memory_format=torch.channels_last)
+        """The initial state, a pure function of the spec.
+
+        Raises:
+            CheckpointError: the weights to begin with fit the network nowhere.
+        """
+        device = self.numerics.device
+        model = _build(self.spec)
+        if self.start is not None:
+            begin_with(model, self.start)
+        model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return TrainState(
             model=model.train(),
             optimizer=self.spec.optimizer.build(model),
@@ -53,32 +81,95 @@ class Assembly:
         return EagerEngine(state, self.loader.batch, self.numerics)
 
     def evaluate_val(self, model: torch.nn.Module) -> EvalResult:
-        """Figures of the validation part, single view."""
+        """Figures of the validation part, by its single view."""
         assert self.val_set is not None, "the plan holds no evaluation without a validation part"
+        dataset = self.spec.data.dataset
         return evaluate(
-            model, self.val_set, self.normalization, batch_size=EVAL_BATCH_SIZE, numerics=self.numerics
+            model,
+            self.val_set,
+            self.normalization,
+            batch_size=PHOTO_EVAL_BATCH_SIZE if dataset.any_size else EVAL_BATCH_SIZE,
+            numerics=self.numerics,
+            views=self.protocol.views(any_size=dataset.any_size, image_size=dataset.image_size),
         )
 
+    @property
+    def protocol(self) -> Protocol:
+        """What validation figures are measured by."""
+        return choose_protocol(None, any_size=self.spec.data.dataset.any_size)
 
-def assemble(spec: RunSpec, *, numerics: Numerics, data_root: Path | None) -> Assembly:
+
+def assemble(
+    spec: RunSpec, *, numerics: Numerics, data_root: Path | None, workers: int | None = None
+) -> Assembly:
     """Read the training and validation parts; the test part stays sealed.
+
+    workers: processes that decode photographs; None for as many as suit the device.
 
     Raises:
         DataError: files missing or damaged.
-        UsageError: the augmentation does not fit the images.
+        UsageError: the training images do not fit on the device.
+        CheckpointError: the weights to begin with are missing, or other ones.
     """
     numerics.configure_backend()
-    splits = spec.data.dataset.build(data_root, ("train", "val"))
+    dataset = spec.data.dataset
+    parts = ("train", "val") if dataset.sizes["val"] else ("train",)
+    splits = dataset.build(data_root, parts)
     train_set, val_set = splits["train"], splits.get("val")
-    if not isinstance(train_set, ImageSet) or not isinstance(val_set, ImageSet | None):
-        raise UsageError(f"training on {spec.data.dataset.kind}, image files of any size, is not there yet.")
-    normalization = Normalization.fit(train_set.images_NHWC, spec.data.normalization)
-    augment = spec.data.augment
-    try:
-        loader = DeviceLoader(
+    start = None
+    if spec.start_from is not None:
+        start = _start(spec.start_from)
+        normalization = start.normalization
+        # Refused here rather than once the run has begun.
+        begin_with(_build(spec), start)
+    else:
+        normalization = _measure(train_set, spec)
+    return Assembly(
+        spec=spec,
+        numerics=numerics,
+        train_set=train_set,
+        val_set=val_set if val_set is not None and len(val_set) else None,
+        normalization=normalization,
+        loader=_loader(train_set, normalization, spec, numerics, workers),
+        data_root=str(data_root.absolute()) if data_root is not None else None,
+        start=start,
+    )
+
+
+def _measure(train_set: ImageSet | ImageFiles, spec: RunSpec) -> Normalization:
+    if isinstance(train_set, ImageSet):
+        return Normalization.fit(train_set.images_NHWC, spec.data.normalization)
+    return measure_photos(train_set, spec.data.normalization, size=spec.data.dataset.image_size)
+
+
+def _loader(
+    train_set: ImageSet | ImageFiles,
+    normalization: Normalization,
+    spec: RunSpec,
+    numerics: Numerics,
+    workers: int | None,
+) -> Loader:
+    augment, data = spec.data.augment, spec.data
+    if isinstance(train_set, ImageFiles):
+        assert augment.shorter_side is not None, "the spec was validated"
+        return PhotoLoader(
             train_set,
             normalization,
-            batch_size=spec.data.batch_size,
+            batch_size=data.batch_size,
+            seed=spec.seed,
+            device=numerics.device,
+            size=data.dataset.image_size,
+            shorter_side=augment.shorter_side,
+            flip=augment.flip,
+            color=augment.color or 0.0,
+            skip_damaged=bool(data.skip_damaged),
+            workers=default_workers(numerics.device) if workers is None else workers,
+        )
+    try:
+        return DeviceLoader(
+            train_set,
+            normalization,
+            batch_size=data.batch_size,
             seed=spec.seed,
             device=numerics.device,
             pad=augment.pad,
@@ -86,12 +177,26 @@ def assemble(spec: RunSpec, *, numerics: Numerics, data_root: Path | None) -> As
         )
     except torch.OutOfMemoryError as error:
         raise UsageError(f"the training images do not fit on {numerics.device}: {error}") from error
-    return Assembly(
-        spec=spec,
-        numerics=numerics,
-        train_set=train_set,
-        val_set=val_set if val_set is not None and len(val_set) else None,
-        normalization=normalization,
-        loader=loader,
-        data_root=str(data_root.absolute()) if data_root is not None else None,
+
+
+def default_workers(device: torch.device) -> int:
+    """On a GPU, all cores but one, 16 at most; on the CPU, where training needs the cores itself, one."""
+    return max(1, min(16, (os.cpu_count() or 1) - 1)) if device.type == "cuda" else 1
+
+
+def _build(spec: RunSpec) -> torch.nn.Module:
+    dataset = spec.data.dataset
+    model: torch.nn.Module = spec.model.build(
+        num_classes=dataset.num_classes, image_size=dataset.image_size, seed=spec.seed
     )
+    return model
+
+
+def _start(start: StartSpec) -> Checkpoint:
+    checkpoint = Checkpoint.read(Path(start.checkpoint))
+    if checkpoint.sha256 != start.sha256:
+        raise CheckpointError(
+            f"{start.checkpoint} is not the file that the run began with: its sha256 differs.",
+            hint="put that file back, or begin a new run",
+        )
+    return checkpoint

@@ -87,7 +87,7 @@ def execute(
 
 
 def prepare_resume(
-    run_dir: RunDir, *, data_root: Path | None, device: str
+    run_dir: RunDir, *, data_root: Path | None, device: str, workers: int | None = None
 ) -> tuple[Assembly, SavedState | None]:
     """The parts of a run that was stopped, and its newest state; None where none was saved yet.
 
@@ -102,13 +102,14 @@ def prepare_resume(
     saved = load_state(run_dir.state, spec)
     if saved is None:
         _check_nothing_was_saved(run_dir)
-        return assemble(spec, numerics=numerics_for(spec, device), data_root=data_root), None
+        numerics = numerics_for(spec, device)
+        return assemble(spec, numerics=numerics, data_root=data_root, workers=workers), None
     numerics = Numerics(_device_to_resume_on(saved, device), saved.precision)
     if numerics.device.type == "cpu":
         torch.set_num_threads(saved.threads)
     if data_root is None and saved.data_root is not None:
         data_root = Path(saved.data_root)
-    assembly = assemble(spec, numerics=numerics, data_root=data_root)
+    assembly = assemble(spec, numerics=numerics, data_root=data_root, workers=workers)
     if data_record(assembly) != saved.data:
         raise DataError(
             f"the images are not those that {run_dir.path} was trained on: their fingerprints differ.",

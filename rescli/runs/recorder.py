@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from rescli.data.photo_loader import PhotoLoader
 from rescli.errors import CheckpointError
 from rescli.evaluation.metrics import wilson_interval
 from rescli.files import read_json, write_json
@@ -132,7 +133,7 @@ class RunRecorder:
             }
         row = self._best_row if selection == "best-val" else self._val_row
         if row:
-            results["val"] = {**row, "selection": selection, "protocol": "single"}
+            results["val"] = {**row, "selection": selection, "protocol": self._assembly.protocol.name}
         return results
 
     def _write_record(self) -> None:
@@ -150,6 +151,10 @@ class RunRecorder:
         if state.train_seconds > 0:
             record["images_per_second"] = round(state.step * self._plan.batch_size / state.train_seconds, 1)
         record["peak_memory_bytes"] = peak_memory_bytes(self._assembly.numerics)
+        loader = self._assembly.loader
+        if isinstance(loader, PhotoLoader):
+            record["waited_for_data_seconds"] = round(loader.waited_seconds, 3)
+            record["skipped_images"] = sorted({*record.get("skipped_images", []), *loader.damaged})
         write_json(self._run_dir.record, record)
 
 

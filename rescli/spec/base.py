@@ -147,6 +147,14 @@ class DatasetSpec(PluggedSpec, ABC):
         Raises SpecError where only the files can say.
         """
 
+    def resolved(self, data_root: Path | None) -> Self:
+        """Itself with what only the files can say filled in, before a training on them.
+
+        Raises:
+            DataError: files missing.
+        """
+        return self
+
     def splits(self, data_root: Path | None) -> tuple[str, ...]:
         """The splits that have images.
 

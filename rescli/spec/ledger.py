@@ -5,32 +5,16 @@ Source: arXiv:1512.03385v1, section 4.2 (CIFAR-10) unless a row says otherwise.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
+from rescli.spec.imagenet_ledger import imagenet_rows
+from rescli.spec.ledger_row import LedgerRow, Verdict, compare
 from rescli.spec.run import RunSpec
 
 __all__ = ["LedgerRow", "Verdict", "differences", "ledger"]
 
-Verdict = Literal["same", "differs", "not stated", "beyond"]
-"""``not stated``: the paper leaves it open. ``beyond``: the paper has no such experiment."""
-
 PAPER_RESNETS = (20, 32, 44, 56, 110, 1202)
 PAPER_PLAIN = (20, 32, 44, 56, 110)
-
-
-@dataclass(frozen=True)
-class LedgerRow:
-    """One choice: what this spec says, what the paper says, and whether they agree."""
-
-    field: str
-    here: str
-    paper: str
-    verdict: Verdict
-    note: str = ""
-
-    def to_dict(self) -> dict[str, str]:
-        return asdict(self)
 
 
 def differences(rows: list[LedgerRow]) -> list[LedgerRow]:
@@ -39,12 +23,10 @@ def differences(rows: list[LedgerRow]) -> list[LedgerRow]:
 
 
 def ledger(spec: RunSpec) -> list[LedgerRow]:
-    """Every choice of the CIFAR-10 study, in the paper's order: data, model, recipe, testing."""
+    """Every choice of the CIFAR-10 study, or of photographs of the ImageNet study, in the paper's order."""
+    if spec.data.dataset.any_size:
+        return [*imagenet_rows(spec), *_other_rows(spec)]
     return [*_data_rows(spec), *_model_rows(spec), *_recipe_rows(spec), *_other_rows(spec)]
-
-
-def _compare(field: str, here: Any, paper: Any, note: str = "") -> LedgerRow:
-    return LedgerRow(field, _text(here), _text(paper), "same" if here == paper else "differs", note)
 
 
 def _data_rows(spec: RunSpec) -> list[LedgerRow]:
@@ -56,16 +38,14 @@ def _data_rows(spec: RunSpec) -> list[LedgerRow]:
     if dataset.kind == "cifar10":
         split = f"{sizes['train']} / {sizes['val']}"
         if sizes["val"]:
-            rows.append(
-                _compare("train / val images", split, "45000 / 5000", "the val images are not stated")
-            )
+            rows.append(compare("train / val images", split, "45000 / 5000", "the val images are not stated"))
         else:
             note = "the text also says: trained on the training set, evaluated on the test set"
             rows.append(LedgerRow("train / val images", split, "45000 / 5000", "not stated", note))
     rows += [
-        _compare("data.normalization", spec.data.normalization, "per-pixel-mean"),
-        _compare("data.augment.pad", augment.pad, 4),
-        _compare("data.augment.flip", augment.flip, True),
+        compare("data.normalization", spec.data.normalization, "per-pixel-mean"),
+        compare("data.augment.pad", augment.pad, 4),
+        compare("data.augment.flip", augment.flip, True),
     ]
     return rows
 
@@ -89,16 +69,16 @@ def _model_rows(spec: RunSpec) -> list[LedgerRow]:
         ("init_fan", "in", "reference [13], forward case"),
     ):
         if key in model:
-            rows.append(_compare(f"model.{key}", model[key], paper, note))
+            rows.append(compare(f"model.{key}", model[key], paper, note))
     if "block" in model:
-        rows.append(_compare("model.block", model["block"]["kind"], "basic"))
+        rows.append(compare("model.block", model["block"]["kind"], "basic"))
     return rows
 
 
 def _recipe_rows(spec: RunSpec) -> list[LedgerRow]:
     optimizer, schedule = spec.optimizer.model_dump(), spec.schedule.model_dump()
     rows = [
-        _compare("data.batch_size", spec.data.batch_size, 128),
+        compare("data.batch_size", spec.data.batch_size, 128),
         LedgerRow(
             "batch norm over",
             f"{spec.data.batch_size} images",
@@ -106,22 +86,22 @@ def _recipe_rows(spec: RunSpec) -> list[LedgerRow]:
             "same" if spec.data.batch_size == 64 else "differs",
             "128 on two GPUs; each normalises its own half",
         ),
-        _compare("iterations", spec.iterations, 64000, _scaled_note(spec)),
-        _compare("optimizer.kind", optimizer["kind"], "sgd"),
+        compare("iterations", spec.iterations, 64000, _scaled_note(spec)),
+        compare("optimizer.kind", optimizer["kind"], "sgd"),
     ]
     for key, paper in (("lr", 0.1), ("momentum", 0.9), ("nesterov", False), ("weight_decay", 1e-4)):
         if key in optimizer:
-            rows.append(_compare(f"optimizer.{key}", optimizer[key], paper))
+            rows.append(compare(f"optimizer.{key}", optimizer[key], paper))
     if "decay" in optimizer:
         rows.append(LedgerRow("optimizer.decay", optimizer["decay"], "-", "not stated"))
     if optimizer["kind"] == "sgd":
         note = "Caffe: v = m v + lr g; the two differ for a few iterations after each change of lr"
         rows.append(LedgerRow("momentum's form", "v = m v + g", "-", "not stated", note))
     if schedule["kind"] == "multistep":
-        rows.append(_compare("schedule.milestones", tuple(schedule["milestones"]), (32000, 48000)))
-        rows.append(_compare("schedule.gamma", schedule["gamma"], 0.1))
+        rows.append(compare("schedule.milestones", tuple(schedule["milestones"]), (32000, 48000)))
+        rows.append(compare("schedule.gamma", schedule["gamma"], 0.1))
     else:
-        rows.append(_compare("schedule.kind", schedule["kind"], "multistep"))
+        rows.append(compare("schedule.kind", schedule["kind"], "multistep"))
     rows.append(_warmup_row(spec, schedule.get("warmup")))
     return rows
 
@@ -133,15 +113,19 @@ def _warmup_row(spec: RunSpec, warmup: dict[str, Any] | None) -> LedgerRow:
     )
     paper = "0.1 lr until 80 % train error" if depth >= 110 else "none"
     note = f"read every {spec.metrics.every} iterations" if warmup else ""
-    return _compare("schedule.warmup", here, paper, note)
+    return compare("schedule.warmup", here, paper, note)
 
 
 def _other_rows(spec: RunSpec) -> list[LedgerRow]:
     fp32 = spec.precision == "fp32"
+    view = LedgerRow("test view", "single 32x32 view", "single 32x32 view", "same")
+    if spec.data.dataset.any_size:
+        paper = "ten crops; five scales for the best results"
+        view = LedgerRow("val view", "center224", paper, "differs", "rescli eval --ten-crop, --multi-scale")
     note = "bf16 convolutions; parameters, statistics, logits and loss in fp32" if not fp32 else ""
     return [
         LedgerRow("precision", spec.precision, "fp32", "same" if fp32 else "differs", note),
-        LedgerRow("test view", "single 32x32 view", "single 32x32 view", "same"),
+        view,
         LedgerRow("checkpoint", "last, and best on val", "-", "not stated", "every number says which"),
     ]
 
@@ -150,7 +134,3 @@ def _scaled_note(spec: RunSpec) -> str:
     return (
         f"scaled from {spec.scaled_from}: not comparable with published numbers" if spec.scaled_from else ""
     )
-
-
-def _text(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

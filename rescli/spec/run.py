@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
@@ -22,6 +23,7 @@ __all__ = [
     "MetricsSpec",
     "Precision",
     "RunSpec",
+    "StartSpec",
 ]
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -32,10 +34,21 @@ MOST_SAVES = 64
 
 
 class AugmentSpec(Spec):
-    """Training augmentation of 32x32 images (section 4.2)."""
+    """Training augmentation: of images of one size (section 4.2), or of photographs (section 3.4)."""
 
-    pad: int = Field(4, ge=0, le=32, description="Zero pixels added on each side before the random crop.")
+    pad: int = Field(
+        4,
+        ge=0,
+        le=32,
+        description="Zero pixels added on each side before the random crop; not of photographs.",
+    )
     flip: bool = Field(True, description="Crop the image or, with probability 1/2, its mirror image.")
+    shorter_side: tuple[int, int] | None = Field(
+        None, description="Photographs: smallest and largest shorter side to resize to, 256 and 480."
+    )
+    color: float | None = Field(
+        None, ge=0, le=1, description="Photographs: AlexNet's colour shift, 0.1 its standard deviation."
+    )
 
 
 class DataSpec(Spec):
@@ -47,6 +60,16 @@ class DataSpec(Spec):
         "per-pixel-mean", description="What is subtracted, computed on the training part alone."
     )
     augment: AugmentSpec = Field(AugmentSpec(), description="Random crops and flips of the training images.")
+    skip_damaged: bool | None = Field(
+        None, description="Photographs: a damaged one is replaced by the next; unset: it stops the run."
+    )
+
+
+class StartSpec(Spec):
+    """Weights to begin with: all that fit by name and shape; a head of other classes begins anew."""
+
+    checkpoint: str = Field(description="The file; its normalisation is taken over too.")
+    sha256: str = Field(description="Of the file: another one under that name is refused.")
 
 
 class EvaluationSpec(Spec):
@@ -89,6 +112,7 @@ class RunSpec(Spec):
     evaluation: EvaluationSpec = EvaluationSpec()
     checkpoint: CheckpointSpec = CheckpointSpec()
     metrics: MetricsSpec = MetricsSpec()
+    start_from: StartSpec | None = Field(None, description="Weights to begin with; unset: drawn by the seed.")
     scaled_from: int | None = Field(
         None,
         ge=1,
@@ -121,6 +145,37 @@ class RunSpec(Spec):
             reason = {"reason": str(error), "section": "model"}
             raise PydanticCustomError("model_does_not_fit", "{reason}", reason) from error
         return self
+
+    @model_validator(mode="after")
+    def _augmentation_fits_images(self) -> Self:
+        dataset, augment = self.data.dataset, self.data.augment
+        reason = None
+        if dataset.any_size and augment.shorter_side is None:
+            reason = "shorter_side is needed for photographs; the paper's is [256, 480]"
+        elif dataset.any_size and augment.pad:
+            reason = "photographs are resized, not padded: pad = 0"
+        elif augment.shorter_side is not None and augment.shorter_side[0] > augment.shorter_side[1]:
+            reason = "shorter_side is [smallest, largest]"
+        elif augment.shorter_side is not None and augment.shorter_side[0] < dataset.image_size:
+            reason = f"a shorter side below {dataset.image_size} holds no crop of that size"
+        elif not dataset.any_size and (augment.shorter_side or augment.color):
+            reason = f"shorter_side and color are for photographs; {dataset.kind} has images of one size"
+        if reason:
+            raise PydanticCustomError(
+                "augmentation_does_not_fit", "{reason}", {"reason": reason, "section": "data.augment"}
+            )
+        return self
+
+    def resolved(self, data_root: Path | None) -> Self:
+        """With what only the image files can say: classes and counts of a folder.
+
+        Raises:
+            DataError: files missing.
+        """
+        dataset = self.data.dataset.resolved(data_root)
+        if dataset == self.data.dataset:
+            return self
+        return self.model_copy(update={"data": self.data.model_copy(update={"dataset": dataset})})
 
     @property
     def name(self) -> str:

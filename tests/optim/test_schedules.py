@@ -7,7 +7,7 @@ from types import MappingProxyType
 import pytest
 from pydantic import ValidationError
 
-from rescli.optim.schedules import MultiStep, Observation, Trigger, Warmup
+from rescli.optim.schedules import MultiStep, Observation, Plateau, Trigger, Warmup
 from rescli.optim.specs import MultiStepSpec, WarmupSpec
 
 PAPER = MultiStep((32000, 48000), 0.1)
@@ -138,3 +138,21 @@ def test_scaled(ratio: float, milestones: tuple[int, ...]) -> None:
     assert spec.scaled(ratio).milestones == milestones
     assert spec.scaled(ratio).warmup == spec.warmup
     assert spec.milestones == (32000, 48000)
+
+
+def test_plateau_drops_after_so_many_evaluations_without_a_lower_error() -> None:
+    schedule = Plateau(patience=2, gamma=0.1)
+    trigger: Trigger = {}
+    factors = []
+    for step, error in enumerate([50.0, 40.0, 41.0, 40.0, 39.0, 39.5, 39.0, 45.0, 45.0], start=1):
+        trigger = schedule.observe(trigger, Observation(step, val_error=error))
+        trigger = schedule.observe(trigger, Observation(step, train_error=1.0))  # says nothing
+        factors.append(schedule.factor(step, trigger))
+    assert factors == pytest.approx([1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.001])
+    assert trigger["lowest"] == 39.0
+
+
+def test_plateau_without_a_validation_part_never_drops() -> None:
+    schedule = Plateau(patience=1, gamma=0.1)
+    assert schedule.observe({}, Observation(7, train_error=50.0)) == {}
+    assert schedule.changes(600_000) == [(0, 1.0)]
