@@ -1,11 +1,11 @@
-"""Loading photographs on one core: ours, from files and packed, beside a plain DataLoader; one process, in turns.
+"""Loading photographs on one core: ours, from files and packed, beside a plain DataLoader, in turns.
 
     python benchmarks/bench_photos.py DIR_OF_CLASS_FOLDERS --json benchmarks/results/photos.json
 
 Contenders, all of one batch of 64 at 224x224, normalised float32 in the end, in one process and one thread:
 
-- plain: torchvision's transforms in PIL with the paper's augmentation (shorter side in [256, 480], crop, flip,
-  tensor, colour shift, normalise) under a DataLoader with num_workers=0, as a reference script has it;
+- plain: torchvision's transforms in PIL with the paper's augmentation (shorter side in [256, 480], crop,
+  flip, tensor, colour shift, normalise) under a DataLoader with num_workers=0, as reference scripts have it;
 - files: rescli's loader on the same files;
 - packed 480, packed 256: rescli's loader on what ``rescli data pack --short-side`` made of them.
 """
@@ -26,9 +26,9 @@ from typing import Any
 
 import torch
 import torchvision  # type: ignore[import-untyped]
+import torchvision.transforms as transforms  # type: ignore[import-untyped]
+import torchvision.transforms.functional as functional  # type: ignore[import-untyped]
 from torch.utils.data import DataLoader
-from torchvision import transforms
-from torchvision.transforms import functional
 
 from rescli.data.folder import ALL, read_folder
 from rescli.data.image_files import ImageFiles

@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from rescli import __version__, registry
+from rescli.cli.launch import end, report_outcome
 from rescli.cli.messages import say
 from rescli.errors import RescliError, UsageError
 
@@ -62,6 +63,9 @@ def main() -> None:
     try:
         build_app()()
     except RescliError as error:
+        if report_outcome(error):
+            say(f"error: {error}" + (f"\n  {error.hint}" if error.hint else ""))
+            end(0)
         hint = "" if not error.hint else f"\n  {'try: ' * error.hint.startswith('rescli ')}{error.hint}"
         _fail(f"error: {error}{hint}", error.exit_code)
     except KeyboardInterrupt:
@@ -83,4 +87,4 @@ def _mend_streams() -> None:
 
 def _fail(message: str, code: int) -> NoReturn:
     say(message)
-    raise SystemExit(code) from None
+    end(code)

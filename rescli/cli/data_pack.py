@@ -26,8 +26,8 @@ def pack(
         int,
         typer.Option(
             min=32,
-            help="Larger images are reduced to this shorter side. 480 keeps what the paper's augmentation can "
-            "show; 256 loads fastest and trains on less detail.",
+            help="Larger images are reduced to this shorter side. 480 keeps what the paper's augmentation "
+            "can show; 256 loads fastest and trains on less detail.",
         ),
     ] = 480,
     quality: Annotated[int, typer.Option(min=1, max=100, help="Of JPEG, where an image is reduced.")] = 90,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
+
+from rescli.data.split import split_fingerprint
 
 __all__ = ["ImageSet"]
 
@@ -25,6 +28,18 @@ class ImageSet:
     class_names: tuple[str, ...]
     fingerprint: str
     file_names: tuple[str, ...] = ()
+
+    def subset(self, indices_N: torch.Tensor) -> Self:
+        """Some of the images, with a fingerprint of their own."""
+        return replace(
+            self,
+            images_NHWC=self.images_NHWC[indices_N],
+            labels_N=self.labels_N[indices_N],
+            fingerprint=split_fingerprint([self.fingerprint], indices_N),
+            file_names=tuple(self.file_names[index] for index in indices_N.tolist())
+            if self.file_names
+            else (),
+        )
 
     def __len__(self) -> int:
         return len(self.labels_N)

@@ -29,8 +29,16 @@ class DeviceLoader:
         device: torch.device | str,
         pad: int,
         flip: bool,
+        share: slice = slice(None),
     ) -> None:
-        """Raises ValueError where the set is empty or of another size than the mean image."""
+        """
+        Args:
+            share: the places of each batch that this process computes; all of them unless several train.
+
+        Raises:
+            ValueError: the set is empty or of another size than the mean image.
+        """
+        self._share = share
         self.batch_size = batch_size
         self.num_images = len(image_set)
         self.seed = seed
@@ -48,7 +56,8 @@ class DeviceLoader:
         Raises:
             ValueError: the step is negative.
         """
-        return self.gather(*self.order.batch(step))
+        indices_B, slots_B = self.order.batch(step)
+        return self.gather(indices_B[self._share], slots_B[self._share])
 
     def gather(self, indices_B: torch.Tensor, slots_B: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The batch of given images and slots (int64 on the device); fit for a CUDA graph."""

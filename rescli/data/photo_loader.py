@@ -76,9 +76,11 @@ class PhotoLoader:
         color: float,
         skip_damaged: bool,
         workers: int,
+        share: slice = slice(None),
     ) -> None:
         """
         Args:
+            share: the places of each batch that this process computes; all of them unless several train.
             size: side of the crops. workers: processes that decode; 0 decodes in this one.
             skip_damaged: take the next image that is whole instead of raising.
         """
@@ -97,6 +99,7 @@ class PhotoLoader:
             flip=flip,
             color=color,
             skip_damaged=skip_damaged,
+            share=share,
         )
         self._ahead: Iterator[_Batch] | None = None
         self._next_step = -1
@@ -163,13 +166,15 @@ class _Batches(Dataset[_Batch]):
         flip: bool,
         color: float,
         skip_damaged: bool,
+        share: slice,
     ) -> None:
+        self._share = share
         self._files, self._order, self._size = files, order, size
         self._shorter_side, self._flip, self._color = shorter_side, flip, color
         self._skip_damaged = skip_damaged
 
     def __getitem__(self, step: int) -> _Batch:
-        indices_B, slots_B = self._order.batch(step)
+        indices_B, slots_B = (part[self._share] for part in self._order.batch(step))
         draws = draw_photos(
             slots_B,
             seed=self._order.seed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from rescli.data.image_files import ImageFiles
@@ -13,6 +14,7 @@ from rescli.evaluation.protocols import Views
 from rescli.evaluation.views import view_batches
 from rescli.training.events import EvalResult
 from rescli.training.precision import Numerics
+from rescli.training.ranks import ALONE, Ranks
 
 __all__ = ["WHOLE", "evaluate"]
 
@@ -28,8 +30,13 @@ def evaluate(
     batch_size: int,
     numerics: Numerics,
     views: Views = WHOLE,
+    ranks: Ranks = ALONE,
 ) -> EvalResult:
-    """Figures of one pass, one view an image; the batch size changes no count."""
+    """Figures of one pass, one view an image; neither batch size nor number of ranks changes a count."""
+    ranks.same_buffers(model)
+    count, labels_N = len(images), images.labels_N
+    if ranks.size > 1:
+        images = images.subset(torch.arange(ranks.rank, count, ranks.size))
     batches = view_batches(images, views, normalization, batch_size=batch_size, device=numerics.device)
     logits_NVK = predict_views(
         model,
@@ -39,4 +46,4 @@ def evaluate(
         num_classes=images.num_classes,
         numerics=numerics,
     )
-    return result_from_logits(logits_NVK[:, 0], images.labels_N)
+    return result_from_logits(ranks.together(logits_NVK[:, 0], count), labels_N)

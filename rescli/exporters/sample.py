@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -166,12 +166,4 @@ def _spread(images: ImageSet | ImageFiles, count: int) -> ImageSet | ImageFiles:
     if len(images) <= count:
         return images
     chosen = torch.arange(count) * len(images) // count
-    if isinstance(images, ImageFiles):
-        return images.subset(chosen)
-    names = tuple(images.file_names[index] for index in chosen.tolist()) if images.file_names else ()
-    return replace(
-        images,
-        images_NHWC=images.images_NHWC[chosen],
-        labels_N=images.labels_N[chosen],
-        file_names=names,
-    )
+    return images.subset(chosen)

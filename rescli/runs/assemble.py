@@ -24,6 +24,7 @@ from rescli.spec.run import RunSpec, StartSpec
 from rescli.training.engines.eager import EagerEngine
 from rescli.training.events import EvalResult
 from rescli.training.precision import Numerics
+from rescli.training.ranks import ALONE, Ranks, join_ranks
 from rescli.training.state import TrainState
 
 __all__ = ["EVAL_BATCH_SIZE", "PHOTO_EVAL_BATCH_SIZE", "Assembly", "Loader", "assemble", "default_workers"]
@@ -57,6 +58,8 @@ class Assembly:
     loader: Loader
     data_root: str | None
     """Where the images were read, absolute; None for the usual places."""
+    ranks: Ranks = ALONE
+    """The processes that train it together."""
     start: Checkpoint | None = None
     """Whose weights the run begins with."""
 
@@ -78,7 +81,7 @@ class Assembly:
         )
 
     def engine(self, state: TrainState) -> EagerEngine:
-        return EagerEngine(state, self.loader.batch, self.numerics)
+        return EagerEngine(state, self.loader.batch, self.numerics, self.ranks)
 
     def evaluate_val(self, model: torch.nn.Module) -> EvalResult:
         """Figures of the validation part, by its single view."""
@@ -91,6 +94,7 @@ class Assembly:
             batch_size=PHOTO_EVAL_BATCH_SIZE if dataset.any_size else EVAL_BATCH_SIZE,
             numerics=self.numerics,
             views=self.protocol.views(any_size=dataset.any_size, image_size=dataset.image_size),
+            ranks=self.ranks,
         )
 
     @property
@@ -112,6 +116,8 @@ def assemble(
         CheckpointError: the weights to begin with are missing, or other ones.
     """
     numerics.configure_backend()
+    ranks = join_ranks(numerics.device)
+    share = ranks.share(spec.data.batch_size)
     dataset = spec.data.dataset
     parts = ("train", "val") if dataset.sizes["val"] else ("train",)
     splits = dataset.build(data_root, parts)
@@ -130,8 +136,9 @@ def assemble(
         train_set=train_set,
         val_set=val_set if val_set is not None and len(val_set) else None,
         normalization=normalization,
-        loader=_loader(train_set, normalization, spec, numerics, workers),
+        loader=_loader(train_set, normalization, spec, numerics, workers, share),
         data_root=str(data_root.absolute()) if data_root is not None else None,
+        ranks=ranks,
         start=start,
     )
 
@@ -148,6 +155,7 @@ def _loader(
     spec: RunSpec,
     numerics: Numerics,
     workers: int | None,
+    share: slice,
 ) -> Loader:
     augment, data = spec.data.augment, spec.data
     if isinstance(train_set, ImageFiles):
@@ -164,6 +172,7 @@ def _loader(
             color=augment.color or 0.0,
             skip_damaged=bool(data.skip_damaged),
             workers=default_workers(numerics.device) if workers is None else workers,
+            share=share,
         )
     try:
         return DeviceLoader(
@@ -174,6 +183,7 @@ def _loader(
             device=numerics.device,
             pad=augment.pad,
             flip=augment.flip,
+            share=share,
         )
     except torch.OutOfMemoryError as error:
         raise UsageError(f"the training images do not fit on {numerics.device}: {error}") from error

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from rescli.errors import CheckpointError, DataError, DivergedError, Interrupted, UsageError
+from rescli.errors import CheckpointError, DataError, DivergedError, Interrupted, RescliError, UsageError
 from rescli.plan import make_plan
 from rescli.runs.assemble import Assembly, assemble
 from rescli.runs.metrics_log import MetricsLog
@@ -20,19 +20,22 @@ from rescli.spec.run import RunSpec
 from rescli.training.events import Sink, Stopped
 from rescli.training.fit import fit
 from rescli.training.precision import Numerics, choose_device, choose_precision
+from rescli.training.ranks import Ranks, rank_device
 
 __all__ = ["execute", "numerics_for", "prepare_resume"]
 
 
 def execute(
     assembly: Assembly,
-    run_dir: RunDir,
+    run_dir: RunDir | None,
     *,
     sinks: Sequence[Sink] = (),
     should_stop: Callable[[], bool] = lambda: False,
     saved: SavedState | None = None,
 ) -> dict[str, Any]:
     """Train to the end of the plan; the caller holds the lock of ``run_dir``.
+
+    run_dir: None for a rank that writes nothing; its record is empty.
 
     sinks: called with every event, after it is on disk. should_stop: asked before every iteration.
     saved: where to go on from; None begins at iteration 0.
@@ -52,6 +55,13 @@ def execute(
     if saved is not None:
         saved.restore(state)
     engine = assembly.engine(state)
+    ranks = assembly.ranks
+    should_stop = _agreed(should_stop, ranks)
+    if run_dir is None:
+        for event in fit(state, engine, plan, evaluate=assembly.evaluate_val, should_stop=should_stop):
+            if isinstance(event, Stopped):
+                raise Interrupted(f"stopped after iteration {event.step} of {plan.total_steps}.")
+        return {}
     keep = (saved.metrics_bytes, saved.metrics_sha256) if saved else (0, None)
     with closing(MetricsLog(run_dir.metrics, keep_bytes=keep[0], keep_sha256=keep[1])) as log:
         recorder = RunRecorder(run_dir, assembly, state, plan, engine=engine.name, log=log)
@@ -74,6 +84,9 @@ def execute(
                 recorder.close("failed")
             raise
         except RuntimeError as error:
+            if ranks.size > 1 and "memory" not in str(error):
+                reason = str(error).splitlines()[0]
+                raise RescliError(f"one of the {ranks.size} processes was lost: {reason}") from error
             # torch.OutOfMemoryError on a GPU; the CPU's allocator has no class of its own.
             if "memory" not in str(error):
                 raise
@@ -84,6 +97,11 @@ def execute(
                 hint=f"--batch-size {max(1, spec.data.batch_size // 2)}",
             ) from error
     return recorder.record
+
+
+def _agreed(should_stop: Callable[[], bool], ranks: Ranks) -> Callable[[], bool]:
+    """All ranks stop before the same iteration, whichever was told to."""
+    return should_stop if ranks.size == 1 else lambda: ranks.any(should_stop())
 
 
 def prepare_resume(
@@ -131,9 +149,10 @@ def _check_nothing_was_saved(run_dir: RunDir) -> None:
 
 def _device_to_resume_on(saved: SavedState, requested: str) -> torch.device:
     if requested != "auto":
-        return choose_device(requested)
+        return choose_device(rank_device(requested))
     try:
-        return choose_device(saved.device)
+        # A rank's own number is the launcher's to say.
+        return choose_device(rank_device(saved.device.partition(":")[0]))
     except UsageError as error:
         raise UsageError(
             f"the run was on {saved.device}, which is not here.",
@@ -143,7 +162,7 @@ def _device_to_resume_on(saved: SavedState, requested: str) -> torch.device:
 
 def numerics_for(spec: RunSpec, device: str) -> Numerics:
     """The device by name, and the precision that the spec asks for there."""
-    chosen = choose_device(device)
+    chosen = choose_device(rank_device(device))
     return Numerics(chosen, choose_precision(spec.precision, chosen))
 
 

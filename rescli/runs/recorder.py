@@ -55,6 +55,7 @@ class RunRecorder:
             "precision": numerics.precision,
             "engine": engine,
             "threads": torch.get_num_threads(),
+            "ranks": assembly.ranks.size,
             "params": sum(parameter.numel() for parameter in state.model.parameters()),
             "data": data_record(assembly),
             "resumed_at": [*before.get("resumed_at", []), *([state.step] if state.step else [])],

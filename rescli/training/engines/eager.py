@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 
 from rescli.training.precision import Numerics
+from rescli.training.ranks import ALONE, Ranks
 from rescli.training.state import TrainState
 from rescli.training.step import train_step
 
@@ -23,9 +24,12 @@ class EagerEngine:
         state: TrainState,
         batch: Callable[[int], tuple[torch.Tensor, torch.Tensor]],
         numerics: Numerics,
+        ranks: Ranks = ALONE,
     ) -> None:
-        """batch: step -> (images float32 NCHW, labels), on the device, a pure function."""
+        """batch: step -> (images float32 NCHW, labels), on the device, a pure function; of this rank."""
         self._state = state
+        self._model = ranks.wrap(state.model)
+        self._ranks = ranks
         self._batch = batch
         self._numerics = numerics
 
@@ -35,7 +39,6 @@ class EagerEngine:
         images_NCHW, labels_N = self._batch(state.step)
         for group in state.optimizer.param_groups:
             group["lr"] = lr
-        state.ring[state.window_length] = train_step(
-            state.model, state.optimizer, images_NCHW, labels_N, numerics=self._numerics
-        )
+        figures = train_step(self._model, state.optimizer, images_NCHW, labels_N, numerics=self._numerics)
+        state.ring[state.window_length] = self._ranks.total(figures)
         state.step += 1

@@ -1,0 +1,130 @@
+"""Several processes that train one network: who they are, and what they must agree on.
+
+Started by torch's own launcher (``torchrun``, or ``rescli train --nproc``), which says in the environment who
+is who. Every rank holds the whole state and computes its share of each batch; rank 0 alone writes.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.distributed.distributed_c10d import PrefixStore, rendezvous
+
+from rescli.errors import RescliError, UsageError
+
+__all__ = ["ALONE", "Ranks", "join_ranks", "leave_ranks", "rank_device"]
+
+
+@dataclass(frozen=True, eq=False)
+class Ranks:
+    """rank: from 0; size: how many there are."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        return self.rank == 0
+
+    def share(self, batch_size: int) -> slice:
+        """This rank's places in a batch.
+
+        Raises:
+            UsageError: the batch cannot be shared evenly.
+        """
+        if batch_size % self.size:
+            raise UsageError(
+                f"a batch of {batch_size} cannot be shared evenly by {self.size} processes.",
+                hint=f"--batch-size {max(1, batch_size // self.size) * self.size}",
+            )
+        own = batch_size // self.size
+        return slice(self.rank * own, (self.rank + 1) * own)
+
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is set on any rank; all learn the same."""
+        if self.size == 1:
+            return flag
+        told = torch.tensor(int(flag))
+        dist.all_reduce(told, dist.ReduceOp.MAX)
+        return bool(told)
+
+    def total(self, figures: torch.Tensor) -> torch.Tensor:
+        """The mean loss and the sum of correct images over all ranks: float32 (2,), in place."""
+        if self.size > 1:
+            figures[0] /= self.size
+            dist.all_reduce(figures)
+        return figures
+
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """The model with gradients averaged over the ranks; its statistics are those of rank 0."""
+        if self.size == 1:
+            return model
+        device = next(model.parameters()).device
+        return nn.parallel.DistributedDataParallel(
+            model, device_ids=[device.index] if device.type == "cuda" else None
+        )
+
+    def same_buffers(self, model: nn.Module) -> None:
+        """Batch statistics of rank 0 on every rank, as an evaluation needs them."""
+        if self.size > 1:
+            for buffer in model.buffers():
+                dist.broadcast(buffer, 0)
+
+    def together(self, part: torch.Tensor, count: int) -> torch.Tensor:
+        """Rows of all ranks, where each has those of every ``size``-th image: (count, ...), on every rank."""
+        if self.size == 1:
+            return part
+        parts: list[torch.Tensor | None] = [None] * self.size
+        dist.all_gather_object(parts, part)
+        whole = part.new_empty((count, *part.shape[1:]))
+        for rank, rows in enumerate(parts):
+            assert rows is not None
+            whole[rank :: self.size] = rows
+        return whole
+
+
+ALONE = Ranks()
+
+
+def join_ranks(device: torch.device) -> Ranks:
+    """Who this process is, by what the launcher put into the environment; waits for the others.
+
+    Raises:
+        RescliError: they cannot be reached.
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        return ALONE
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    try:
+        if not dist.is_initialized():
+            store, rank, size = next(rendezvous("env://"))
+            # Begun anew, nobody must find an address of the attempt before.
+            store = PrefixStore(f"rescli-{attempt}", store)
+            # Flags and evaluated logits lie on the CPU, gradients on the device: one group serves both.
+            backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+            dist.init_process_group(backend, store=store, rank=rank, world_size=size)
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise RescliError(f"the {size} processes cannot reach each other: {reason}") from error
+    return Ranks(dist.get_rank(), size)
+
+
+def leave_ranks() -> None:
+    """Wait until all have come to their end: what one of them serves, the others may still need."""
+    if dist.is_initialized():
+        dist.barrier()
+
+
+def rank_device(requested: str) -> str:
+    """``cuda:K`` of the K-th process of a machine, where CUDA is asked for and none by number."""
+    local = os.environ.get("LOCAL_RANK")
+    if local is None or int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return requested
+    if requested == "cuda" or (requested == "auto" and torch.cuda.is_available()):
+        return f"cuda:{local}"
+    return requested

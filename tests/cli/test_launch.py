@@ -1,0 +1,107 @@
+"""``rescli train --nproc 2``: real processes, one of them killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Start = Callable[..., subprocess.Popen[str]]
+Rescli = Callable[..., Any]
+
+
+def flags(out: Path, iterations: int) -> list[object]:
+    return [
+        *("train", "shapes/base", "--model", "resnet-8", "--iterations", iterations, "--batch-size", 16),
+        *("--device", "cpu", "--precision", "fp32", "--set", "data.dataset.num_train=200"),
+        *("--set", "data.dataset.num_val=51", "--set", "evaluation.every=50", "--set", "checkpoint.every=10"),
+        *("--set", "metrics.every=5", "--nproc", 2, "--out", out),
+    ]
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    until = time.monotonic() + 90
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def ranks_below(process: subprocess.Popen[str]) -> Iterator[int]:
+    """The training processes: children of the launcher, which is a child of ours."""
+    for launcher in _children(process.pid):
+        yield from _children(launcher)
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_two_processes_train_one_network(start_rescli: Start, tmp_path: Path) -> None:
+    process = start_rescli(*flags(tmp_path / "run", 20), "--json")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    record = json.loads(out)  # printed once
+    assert record["ranks"] == 2
+    assert record["iterations_done"] == 20
+    assert record["results"]["val"]["num_images"] == 51  # odd: each is counted once
+    assert err.count("run directory") == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc to find the processes")
+def test_a_killed_process_is_made_good(start_rescli: Start, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = start_rescli(*flags(run, 400))
+    wait_for(run / "state" / "latest.json", process)
+    victim = sorted(ranks_below(process))[-1]
+    os.kill(victim, signal.SIGKILL)
+    _, err = process.communicate(timeout=180)
+    assert process.returncode == 0, err
+    record = json.loads((run / "record.json").read_text())
+    assert (record["status"], record["iterations_done"]) == ("finished", 400)
+    assert len(record["resumed_at"]) == 1
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [row["iteration"] for row in rows if row["event"] == "train"] == list(range(5, 401, 5))
+
+
+def test_an_interrupted_one_is_resumed(start_rescli: Start, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = start_rescli(*flags(run, 3000), start_new_session=True)
+    wait_for(run / "state" / "latest.json", process)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    record = json.loads((run / "record.json").read_text())
+    assert record["status"] == "interrupted"
+    assert record["iterations_done"] < 3000
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (["--batch-size", 17], "cannot be shared evenly by 2"),
+        (["--budget", "1m"], "with --nproc, give --iterations"),
+        (["--nproc", 0], "--nproc"),
+    ],
+)
+def test_what_cannot_work_is_exit_2_and_leaves_nothing(
+    start_rescli: Start, tmp_path: Path, change: list[object], says: str
+) -> None:
+    process = start_rescli(*flags(tmp_path / "run", 20), *change)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (2, ""), err
+    assert says in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "run").exists()
