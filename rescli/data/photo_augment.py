@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from rescli.data.hashing import Stream, hash64, uniform_below
-from rescli.data.normalization import Normalization, full_scale
+from rescli.data.normalization import Normalization
 
 __all__ = ["PhotoDraws", "crop_pixels", "draw_photos", "finish_photos"]
 
@@ -84,21 +84,33 @@ def crop_pixels(image: Image.Image, *, side: int, top: int, left: int, size: int
 
 
 def finish_photos(
-    pixels_BSSC: torch.Tensor, flip_B: torch.Tensor, shift_BC: torch.Tensor, normalization: Normalization
+    pixels_BSSC: torch.Tensor, flipped: torch.Tensor, shift_BC: torch.Tensor, normalization: Normalization
 ) -> torch.Tensor:
-    """Flip, shift colours and normalise on the device of the pixels; nothing is read back.
+    """Flip, shift colours and normalise on the device of the pixels, which it overwrites.
+
+    ``(pixel / 255 + shift - mean) / std``, as one product and one sum, to a rounding of float32.
+
+    Args:
+        flipped: int64, which of the images are mirrored.
 
     Returns:
         float32 (B, 3, S, S), channels-last.
     """
-    device = pixels_BSSC.device
-    normalization.check_size(*pixels_BSSC.shape[1:3])
-    pixels = torch.where(flip_B[:, None, None, None], pixels_BSSC.flip(2), pixels_BSSC)
-    x = pixels.to(torch.float32).div_(full_scale(device)).add_(shift_BC[:, None, None, :])
-    x.sub_(normalization.mean_CHW.permute(1, 2, 0).to(device))
-    if normalization.std_C is not None:
-        x.div_(normalization.std_C.to(device))
-    return x.permute(0, 3, 1, 2)
+    device, (batch, height, width, _) = pixels_BSSC.device, pixels_BSSC.shape
+    normalization.check_size(height, width)
+    pixels_BSSC.index_copy_(0, flipped, pixels_BSSC.index_select(0, flipped).flip(2))
+    std_C = torch.ones(3) if normalization.std_C is None else normalization.std_C
+    mean_CHW = normalization.mean_CHW
+    shift = shift_BC / std_C.to(device)
+    # Rows of width * 3 numbers: a last dimension of three would be walked number by number.
+    x = pixels_BSSC.view(batch, height, width * 3).to(torch.float32)
+    x.mul_((1 / (255 * std_C)).repeat(width).to(device))
+    if mean_CHW.shape[1:] == (1, 1):
+        shift = shift - (mean_CHW.flatten() / std_C).to(device)
+    else:
+        x.sub_((mean_CHW.permute(1, 2, 0) / std_C).reshape(height, width * 3).to(device))
+    x.add_(shift.repeat(1, width)[:, None, :])
+    return x.view(batch, height, width, 3).permute(0, 3, 1, 2)
 
 
 def _color_shift(slots_B: torch.Tensor, seed: int, color: float) -> torch.Tensor:

@@ -39,7 +39,7 @@ class _Batch:
 
     pixels: torch.Tensor
     labels: torch.Tensor
-    flip: torch.Tensor
+    flipped: torch.Tensor
     shift: torch.Tensor
     damaged: tuple[str, ...] = ()
     failure: str | None = None
@@ -50,7 +50,7 @@ class _Batch:
             self,
             pixels=self.pixels.pin_memory(),
             labels=self.labels.pin_memory(),
-            flip=self.flip.pin_memory(),
+            flipped=self.flipped.pin_memory(),
             shift=self.shift.pin_memory(),
         )
 
@@ -124,11 +124,11 @@ class PhotoLoader:
             raise DataError(
                 made.failure, hint="rescli data verify names all of them; --skip-damaged goes on without them"
             )
-        pixels, labels, flip, shift = (
+        pixels, labels, flipped, shift = (
             tensor.to(self._device, non_blocking=True)
-            for tensor in (made.pixels, made.labels, made.flip, made.shift)
+            for tensor in (made.pixels, made.labels, made.flipped, made.shift)
         )
-        return finish_photos(pixels, flip, shift, self._normalization), labels
+        return finish_photos(pixels, flipped, shift, self._normalization), labels
 
     def close(self) -> None:
         """End the workers; the next ``batch`` begins others."""
@@ -199,7 +199,7 @@ class _Batches(Dataset[_Batch]):
         return _Batch(
             torch.from_numpy(pixels),
             torch.from_numpy(labels),
-            draws.flip_B,
+            draws.flip_B.nonzero().flatten(),
             draws.shift_BC,
             tuple(damaged),
             failure,

@@ -113,7 +113,7 @@ def test_the_device_flips_shifts_and_normalises(kind: str) -> None:
     pixels = torch.randint(0, 256, (3, 8, 8, 3), dtype=torch.uint8, generator=generator)
     normalization = Normalization.fit(pixels, kind)  # type: ignore[arg-type]
     flip, shift = torch.tensor([True, False, True]), torch.randn(3, 3, generator=generator)
-    made = finish_photos(pixels, flip, shift, normalization)
+    made = finish_photos(pixels.clone(), flip.nonzero().flatten(), shift, normalization)
     assert made.is_contiguous(memory_format=torch.channels_last)
     for place in range(3):
         image = pixels[place].flip(1) if flip[place] else pixels[place]

@@ -73,7 +73,8 @@ def test_a_batch_is_what_its_step_says(files: ImageFiles) -> None:
             for b in range(4)
         ]
     )
-    assert images.equal(finish_photos(torch.from_numpy(pixels), draws.flip_B, draws.shift_BC, CHANNELS))
+    flipped = draws.flip_B.nonzero().flatten()
+    assert images.equal(finish_photos(torch.from_numpy(pixels), flipped, draws.shift_BC, CHANNELS))
     assert labels.equal(files.labels_N[indices])
 
 
