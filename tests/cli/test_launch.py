@@ -63,17 +63,17 @@ def test_two_processes_train_one_network(start_rescli: Start, tmp_path: Path) ->
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc to find the processes")
 def test_a_killed_process_is_made_good(start_rescli: Start, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    process = start_rescli(*flags(run, 400))
+    process = start_rescli(*flags(run, 200))
     wait_for(run / "state" / "latest.json", process)
     victim = sorted(ranks_below(process))[-1]
     os.kill(victim, signal.SIGKILL)
     _, err = process.communicate(timeout=180)
     assert process.returncode == 0, err
     record = json.loads((run / "record.json").read_text())
-    assert (record["status"], record["iterations_done"]) == ("finished", 400)
+    assert (record["status"], record["iterations_done"]) == ("finished", 200)
     assert len(record["resumed_at"]) == 1
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert [row["iteration"] for row in rows if row["event"] == "train"] == list(range(5, 401, 5))
+    assert [row["iteration"] for row in rows if row["event"] == "train"] == list(range(5, 201, 5))
 
 
 def test_an_interrupted_one_is_resumed(start_rescli: Start, tmp_path: Path) -> None:

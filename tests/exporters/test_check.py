@@ -49,7 +49,7 @@ def refused(rescli: Rescli, tmp_path: Path) -> Callable[..., str]:
     def export(checkpoint: Path, format: str, name: str, *more: object) -> str:
         folder = tmp_path / "made"
         answer = rescli(
-            "export", checkpoint, "--format", format, "--out", folder / name, "--check-images", 20, *more
+            "export", checkpoint, "--format", format, "--out", folder / name, "--check-images", 10, *more
         )
         assert (answer.code, answer.out) == (6, ""), answer.err
         assert list(folder.iterdir()) == []
