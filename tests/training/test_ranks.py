@@ -20,10 +20,11 @@ from rescli.training.ranks import ALONE, Ranks
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 
 SCRIPT = """
+import os
 import sys
 import torch
 import torch.nn.functional as F
-from rescli.training.ranks import join_ranks
+from rescli.training.ranks import join_ranks, leave_ranks
 sys.path.insert(0, sys.argv[1])
 from net_and_batch import frozen_net, batch
 
@@ -42,6 +43,8 @@ ranks.same_buffers(net)
 if ranks.is_first:
     found = {"grads": [p.grad for p in net.parameters()], "figures": figures, "rows": rows}
     torch.save({**found, "stopped": stopped}, sys.argv[2])
+leave_ranks()
+os._exit(0)  # as `rescli train` ends: tearing down a connection to a rank that is gone may abort
 """
 
 
