@@ -170,9 +170,10 @@ def _sums(parts: Iterable[torch.Tensor], *, squares: bool) -> tuple[int, torch.T
             # int32 holds 2048 * 255**2 and sums twice as fast as int64.
             values = part[start : start + _CHUNK].cpu().to(torch.int32)
             num_images += len(values)
-            total = total + values.sum(0, dtype=torch.int32)
+            # Widened before adding: a 0-dim int64 and an int32 of more dimensions stay int32.
+            total = total + values.sum(0, dtype=torch.int32).long()
             if squares:
-                total_squares = total_squares + (values * values).sum(0, dtype=torch.int32)
+                total_squares = total_squares + (values * values).sum(0, dtype=torch.int32).long()
     return num_images, total, total_squares
 
 

@@ -36,6 +36,16 @@ def test_per_channel_is_numpys() -> None:
     np.testing.assert_allclose(fitted.std_C.numpy(), scaled.std((0, 1, 2)), rtol=1e-7)
 
 
+def test_many_bright_images_do_not_overflow() -> None:
+    """Sums of more than 2**31: 40,000 images of 254 and 255 have squares of 2.6e9 at each pixel."""
+    images = torch.full((40_000, 1, 2, 3), 255, dtype=torch.uint8)
+    images[:, :, 1] = 254
+    fitted = Normalization.fit(images, "per-channel")
+    assert fitted.std_C is not None
+    torch.testing.assert_close(fitted.mean_CHW.flatten(), torch.full((3,), 254.5 / 255))
+    torch.testing.assert_close(fitted.std_C, torch.full((3,), 0.5 / 255))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_order_of_images_does_not_matter(kind: Kind) -> None:
     images = random_images(3000)
