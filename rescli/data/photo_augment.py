@@ -20,7 +20,7 @@ from PIL import Image
 from rescli.data.hashing import Stream, hash64, uniform_below
 from rescli.data.normalization import Normalization
 
-__all__ = ["PhotoDraws", "crop_pixels", "draw_photos", "finish_photos"]
+__all__ = ["PhotoDraws", "PhotoFinish", "crop_pixels", "draw_photos"]
 
 _FRACTION_BITS = 24
 
@@ -83,34 +83,49 @@ def crop_pixels(image: Image.Image, *, side: int, top: int, left: int, size: int
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box=box))
 
 
-def finish_photos(
-    pixels_BSSC: torch.Tensor, flipped: torch.Tensor, shift_BC: torch.Tensor, normalization: Normalization
-) -> torch.Tensor:
-    """Flip, shift colours and normalise on the device of the pixels, which it overwrites.
+class PhotoFinish:
+    """Flip, shift colours and normalise, on the device; what is the same for every batch is put there once.
 
     ``(pixel / 255 + shift - mean) / std``, as one product and one sum, to a rounding of float32.
-
-    Args:
-        flipped: int64, which of the images are mirrored.
-
-    Returns:
-        float32 (B, 3, S, S), channels-last.
     """
-    device, (batch, height, width, _) = pixels_BSSC.device, pixels_BSSC.shape
-    normalization.check_size(height, width)
-    pixels_BSSC.index_copy_(0, flipped, pixels_BSSC.index_select(0, flipped).flip(2))
-    std_C = torch.ones(3) if normalization.std_C is None else normalization.std_C
-    mean_CHW = normalization.mean_CHW
-    shift = shift_BC / std_C.to(device)
-    # Rows of width * 3 numbers: a last dimension of three would be walked number by number.
-    x = pixels_BSSC.view(batch, height, width * 3).to(torch.float32)
-    x.mul_((1 / (255 * std_C)).repeat(width).to(device))
-    if mean_CHW.shape[1:] == (1, 1):
-        shift = shift - (mean_CHW.flatten() / std_C).to(device)
-    else:
-        x.sub_((mean_CHW.permute(1, 2, 0) / std_C).reshape(height, width * 3).to(device))
-    x.add_(shift.repeat(1, width)[:, None, :])
-    return x.view(batch, height, width, 3).permute(0, 3, 1, 2)
+
+    def __init__(
+        self, normalization: Normalization, *, height: int, width: int, device: torch.device | str
+    ) -> None:
+        """Raises:
+        ValueError: a mean image of another size than the images.
+        """
+        normalization.check_size(height, width)
+        std_C = torch.ones(3) if normalization.std_C is None else normalization.std_C
+        # Rows of width * 3 numbers: a last dimension of three would be walked number by number.
+        mean_CHW = normalization.mean_CHW / std_C[:, None, None]
+        self._mean_C = self._mean_HR = None
+        if mean_CHW.shape[1:] == (1, 1):
+            self._mean_C = mean_CHW.flatten().to(device)
+        else:
+            self._mean_HR = mean_CHW.permute(1, 2, 0).reshape(height, width * 3).to(device)
+        self._std_C = std_C.to(device)
+        self._scale_R = (1 / (255 * std_C)).repeat(width).to(device)
+
+    def __call__(
+        self, pixels_BSSC: torch.Tensor, flipped: torch.Tensor, shift_BC: torch.Tensor
+    ) -> torch.Tensor:
+        """float32 (B, 3, S, S), channels-last, of uint8 pixels, which it overwrites.
+
+        Args:
+            flipped: int64, which of the images are mirrored.
+        """
+        batch, height, width, _ = pixels_BSSC.shape
+        pixels_BSSC.index_copy_(0, flipped, pixels_BSSC.index_select(0, flipped).flip(2))
+        shift_BC = shift_BC / self._std_C
+        x = pixels_BSSC.view(batch, height, width * 3).to(torch.float32)
+        x.mul_(self._scale_R)
+        if self._mean_C is not None:
+            shift_BC = shift_BC - self._mean_C
+        if self._mean_HR is not None:
+            x.sub_(self._mean_HR)
+        x.add_(shift_BC.repeat(1, width)[:, None, :])
+        return x.view(batch, height, width, 3).permute(0, 3, 1, 2)
 
 
 def _color_shift(slots_B: torch.Tensor, seed: int, color: float) -> torch.Tensor:

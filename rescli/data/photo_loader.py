@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from rescli.data.image_files import ImageFiles
 from rescli.data.normalization import Normalization
 from rescli.data.order import SampleOrder
-from rescli.data.photo_augment import crop_pixels, draw_photos, finish_photos
+from rescli.data.photo_augment import PhotoFinish, crop_pixels, draw_photos
 from rescli.errors import DataError
 
 __all__ = ["PhotoLoader"]
@@ -89,7 +89,7 @@ class PhotoLoader:
         self.waited_seconds = 0.0
         self.damaged: set[str] = set()
         self._device = torch.device(device)
-        self._normalization = normalization
+        self._finish = PhotoFinish(normalization, height=size, width=size, device=self._device)
         self._workers = workers
         self._batches = _Batches(
             files,
@@ -128,7 +128,7 @@ class PhotoLoader:
             tensor.to(self._device, non_blocking=True)
             for tensor in (made.pixels, made.labels, made.flipped, made.shift)
         )
-        return finish_photos(pixels, flipped, shift, self._normalization), labels
+        return self._finish(pixels, flipped, shift), labels
 
     def close(self) -> None:
         """End the workers; the next ``batch`` begins others."""

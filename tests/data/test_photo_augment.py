@@ -11,7 +11,7 @@ from PIL import Image
 
 from rescli.data.image_files import open_rgb
 from rescli.data.normalization import Normalization
-from rescli.data.photo_augment import crop_pixels, draw_photos, finish_photos
+from rescli.data.photo_augment import PhotoFinish, crop_pixels, draw_photos
 
 FRACTION = 1 << 24
 PAPER = {"shorter_side": (256, 480), "flip": True, "color": 0.1}
@@ -113,7 +113,8 @@ def test_the_device_flips_shifts_and_normalises(kind: str) -> None:
     pixels = torch.randint(0, 256, (3, 8, 8, 3), dtype=torch.uint8, generator=generator)
     normalization = Normalization.fit(pixels, kind)  # type: ignore[arg-type]
     flip, shift = torch.tensor([True, False, True]), torch.randn(3, 3, generator=generator)
-    made = finish_photos(pixels.clone(), flip.nonzero().flatten(), shift, normalization)
+    finish = PhotoFinish(normalization, height=8, width=8, device="cpu")
+    made = finish(pixels.clone(), flip.nonzero().flatten(), shift)
     assert made.is_contiguous(memory_format=torch.channels_last)
     for place in range(3):
         image = pixels[place].flip(1) if flip[place] else pixels[place]

@@ -13,7 +13,7 @@ from rescli.data.folder import read_folder
 from rescli.data.image_files import ImageFiles
 from rescli.data.normalization import Normalization
 from rescli.data.order import SampleOrder
-from rescli.data.photo_augment import crop_pixels, draw_photos, finish_photos
+from rescli.data.photo_augment import PhotoFinish, crop_pixels, draw_photos
 from rescli.data.photo_loader import PhotoLoader
 from rescli.errors import DataError
 
@@ -74,7 +74,8 @@ def test_a_batch_is_what_its_step_says(files: ImageFiles) -> None:
         ]
     )
     flipped = draws.flip_B.nonzero().flatten()
-    assert images.equal(finish_photos(torch.from_numpy(pixels), flipped, draws.shift_BC, CHANNELS))
+    finish = PhotoFinish(CHANNELS, height=32, width=32, device="cpu")
+    assert images.equal(finish(torch.from_numpy(pixels), flipped, draws.shift_BC))
     assert labels.equal(files.labels_N[indices])
 
 
