@@ -51,13 +51,17 @@ class DeviceLoader:
     def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """``(images_NCHW, labels_B)`` of the step: float32 in channels-last, and int64.
 
-        On CUDA the host only queues work; it uploads the sample order once per epoch.
+        On CUDA the host only queues work.
 
         Raises:
             ValueError: the step is negative.
         """
         indices_B, slots_B = self.order.batch(step)
         return self.gather(indices_B[self._share], slots_B[self._share])
+
+    def indices(self, step: int, steps: int) -> torch.Tensor:
+        """The images of ``steps`` steps from ``step`` on: int64 (steps * batch_size,) on the device."""
+        return self.order.span(step, steps)
 
     def gather(self, indices_B: torch.Tensor, slots_B: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The batch of given images and slots (int64 on the device); fit for a CUDA graph."""

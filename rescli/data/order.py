@@ -14,12 +14,14 @@ from rescli.data.hashing import Stream, hash64
 __all__ = ["SampleOrder", "batch_indices", "epoch_order"]
 
 
-def epoch_order(num_images: int, *, seed: int, epoch: int) -> torch.Tensor:
-    """A permutation of 0 .. num_images - 1, int64 (num_images,): a pure function of its arguments.
+def epoch_order(
+    num_images: int, *, seed: int, epoch: int, device: torch.device | str = "cpu"
+) -> torch.Tensor:
+    """A permutation of 0 .. num_images - 1, int64 (num_images,): the same on every device.
 
     Image i is sorted by a hash of (seed, epoch, i). ``num_images`` is at most 2**32.
     """
-    hashes = hash64(seed, Stream.ORDER, torch.arange(num_images) + (epoch << 32))
+    hashes = hash64(seed, Stream.ORDER, torch.arange(num_images, device=device) + (epoch << 32))
     # Stable, so that even equal hashes give one order everywhere.
     return torch.argsort(hashes, stable=True)
 
@@ -34,7 +36,7 @@ def batch_indices(
 class SampleOrder:
     """Which images each step sees. Keeps the permutations of the epochs in use, on ``device``.
 
-    Steps may be asked in any order; going forward costs one permutation and one upload per epoch.
+    Steps may be asked in any order; going forward costs one permutation per epoch, made on the device.
     ``batch_size`` may exceed ``num_images``: the batch then spans several epochs.
     """
 
@@ -55,10 +57,19 @@ class SampleOrder:
         Raises:
             ValueError: the step is negative.
         """
+        first = step * self.batch_size
+        return self.span(step, 1), torch.arange(first, first + self.batch_size, device=self.device)
+
+    def span(self, step: int, steps: int) -> torch.Tensor:
+        """The images of ``steps`` steps from ``step`` on, one after the other: int64 on the device.
+
+        Raises:
+            ValueError: the step is negative.
+        """
         if step < 0:
             raise ValueError(f"steps count from 0, got {step}")
         first = step * self.batch_size
-        end = first + self.batch_size
+        end = first + steps * self.batch_size
         parts = []
         slot = first
         while slot < end:
@@ -67,16 +78,14 @@ class SampleOrder:
             parts.append(self._order(epoch)[start : start + length])
             slot += length
         self._forget_all_but(first // self.num_images, (end - 1) // self.num_images)
-        indices = parts[0] if len(parts) == 1 else torch.cat(parts)
-        return indices, torch.arange(first, end, device=self.device)
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def _order(self, epoch: int) -> torch.Tensor:
         if epoch not in self._orders:
-            order = epoch_order(self.num_images, seed=self.seed, epoch=epoch)
-            if self.device.type == "cuda":
-                # Only a copy from pinned memory lets the host run on.
-                order = order.pin_memory()
-            self._orders[epoch] = order.to(self.device, non_blocking=True)
+            # Sorted where it is used, so that the host runs on; Metal sorts no 64-bit integers.
+            sorts = self.device if self.device.type in ("cpu", "cuda") else "cpu"
+            order = epoch_order(self.num_images, seed=self.seed, epoch=epoch, device=sorts)
+            self._orders[epoch] = order.to(self.device)
         return self._orders[epoch]
 
     def _forget_all_but(self, first_epoch: int, last_epoch: int) -> None:

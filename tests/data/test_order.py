@@ -46,6 +46,13 @@ def test_batches_cut_the_endless_sequence_of_epochs(batch_size: int) -> None:
         assert indices.equal(endless[slots])
 
 
+def test_a_span_is_its_steps_one_after_the_other() -> None:
+    order = SampleOrder(10, batch_size=4, seed=1)
+    for step, steps in ((0, 1), (3, 9), (1, 40)):
+        expected = [order.batch(step + offset)[0] for offset in range(steps)]
+        assert order.span(step, steps).equal(torch.cat(expected))
+
+
 def test_steps_in_any_order() -> None:
     order = SampleOrder(10, batch_size=4, seed=1)
     for step in (9, 0, 1000, 3, 9, 2):
