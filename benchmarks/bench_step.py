@@ -164,7 +164,7 @@ def bare_step(assembly: Assembly) -> Contender:
 def whole_loop(assembly: Assembly) -> Contender:
     state = assembly.new_state()
     plan = make_plan(assembly.spec)
-    events = fit(state, assembly.engine(state), plan, evaluate=assembly.evaluate_val)
+    events = fit(state, assembly.choose_engine(state).engine, plan, evaluate=assembly.evaluate_val)
 
     def run(steps: int) -> int:
         done = (event for event in events if isinstance(event, StepDone))

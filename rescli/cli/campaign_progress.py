@@ -106,7 +106,8 @@ class _View:
         if isinstance(event, StepDone | FitDone | Stopped | MetricsReady):
             row.step = event.step
         now = time.monotonic()
-        if now - self._drawn >= REDRAW_SECONDS or not isinstance(event, StepDone):
+        # Drawing happens between two steps: on a GPU fifty of them take less time than one picture.
+        if now - self._drawn >= REDRAW_SECONDS or not isinstance(event, StepDone | MetricsReady):
             self._drawn = now
             self._draw()
 

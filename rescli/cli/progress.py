@@ -21,7 +21,7 @@ from rich.table import Table
 
 from rescli.cli.durations import format_seconds
 from rescli.cli.messages import drop_stderr, say
-from rescli.training.events import EvalDone, Event, FitDone, MetricsReady, StepDone, Stopped
+from rescli.training.events import EngineChosen, EvalDone, Event, FitDone, MetricsReady, StepDone, Stopped
 
 __all__ = ["REDRAW_SECONDS", "Figures", "Unbreakable", "training_progress"]
 
@@ -111,7 +111,9 @@ class _Bars:
             if now - self._drawn < REDRAW_SECONDS:
                 return
             self._drawn = now
-        if isinstance(event, StepDone | FitDone | Stopped):
+        if isinstance(event, EngineChosen):
+            self.live.console.print(_engine(event), markup=False, highlight=False, soft_wrap=True)
+        elif isinstance(event, StepDone | FitDone | Stopped):
             self._bar.update(self._task, completed=event.step)
         else:
             self.live.update(self._render())
@@ -152,6 +154,8 @@ class _Lines:
         elif isinstance(event, StepDone) and now - self._printed >= LINE_SECONDS:
             self._printed = now
             say(f"iteration {event.step:>6}/{self._total_steps}")
+        elif isinstance(event, EngineChosen):
+            say(_engine(event))
         elif isinstance(event, EvalDone):
             say(f"iteration {event.step:>6}  val error {self._figures.val_text()}")
 
@@ -162,3 +166,7 @@ class _Lines:
             f"loss {event.loss:.4f}  train error {event.top1_error:6.2f} %  "
             f"{event.images_per_second:,.0f} img/s  ETA {format_seconds(remaining)}"
         )
+
+
+def _engine(event: EngineChosen) -> str:
+    return f"engine {event.engine}" + (f": {event.why_slower}" if event.why_slower else "")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rescli.cli.durations import format_seconds
 from rescli.cli.messages import say
 from rescli.cli.signals import StopFlag, stop_requested
+from rescli.errors import UsageError
 
 if TYPE_CHECKING:
     from rescli.cli.choose import Choice
@@ -28,6 +29,7 @@ class Session:
     data_root: Path | None
     device: str
     quiet: bool
+    engine: str | None = None
     workers: int | None = None
     first: bool = True
     """Whether this process writes the run; others of a launcher only train."""
@@ -54,7 +56,12 @@ class Session:
             except BaseException:
                 run_dir.discard()
                 raise
-            return self._train(run_dir, assembly, None, stop)
+            try:
+                return self._train(run_dir, assembly, None, stop)
+            except UsageError:  # an engine that does not work here, or too little memory for the first step
+                if not run_dir.record.exists():
+                    run_dir.discard()
+                raise
 
     def go_on(self, path: Path, choice: Choice) -> dict[str, Any]:
         """A run that was stopped, killed or interrupted."""
@@ -66,7 +73,13 @@ class Session:
             from rescli.runs.execute import prepare_resume as prepare
 
             return self._follow(
-                lambda: prepare(run_dir, data_root=self.data_root, device=self.device, workers=self.workers)
+                lambda: prepare(
+                    run_dir,
+                    data_root=self.data_root,
+                    device=self.device,
+                    workers=self.workers,
+                    engine=self.engine,
+                )
             )
         _refuse_other_spec(run_dir, spec, choice)
         with stop_requested() as stop, run_dir.locked():
@@ -74,7 +87,11 @@ class Session:
                 from rescli.runs.execute import prepare_resume
 
                 assembly, saved = prepare_resume(
-                    run_dir, data_root=self.data_root, device=self.device, workers=self.workers
+                    run_dir,
+                    data_root=self.data_root,
+                    device=self.device,
+                    workers=self.workers,
+                    engine=self.engine,
                 )
             if not self.quiet:
                 step = saved.step if saved else 0
@@ -97,7 +114,13 @@ class Session:
         from rescli.runs.execute import numerics_for
 
         numerics = numerics_for(spec, self.device)
-        assembly = assemble(spec, numerics=numerics, data_root=self.data_root, workers=self.workers)
+        assembly = assemble(
+            spec,
+            numerics=numerics,
+            data_root=self.data_root,
+            workers=self.workers,
+            engine=self.engine or "auto",
+        )
         if budget is None:
             return assembly
         from rescli.runs.budget import scale_to_budget
@@ -200,6 +223,8 @@ def _draw_curves(run_dir: RunDir, spec: RunSpec) -> None:
     from rescli.report.figures import curves_png
     from rescli.runs.metrics_log import read_metrics
 
+    if not run_dir.metrics.exists():  # it did not come to training
+        return
     try:
         rows = read_metrics(run_dir.metrics)
         if rows:

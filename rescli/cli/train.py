@@ -47,6 +47,13 @@ def train(
     precision: Annotated[
         str | None, typer.Option(help="auto, fp32, bf16 or fp16, of the convolutions.")
     ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            help="auto, eager, graph (CUDA) or compile. Unset: auto, or as the run began.",
+            metavar="NAME",
+        ),
+    ] = None,
     data_root: Annotated[
         Path | None,
         typer.Option(help="Where the data lies; else RESCLI_DATA, else the cache.", metavar="DIR"),
@@ -106,7 +113,12 @@ def train(
     seconds = parse_seconds(budget) if budget is not None else None
     first = int(os.environ.get("RANK", "0")) == 0
     session = Session(
-        data_root=data_root, device=device, quiet=quiet or not first, workers=workers, first=first
+        data_root=data_root,
+        device=device,
+        engine=engine,
+        quiet=quiet or not first,
+        workers=workers,
+        first=first,
     )
     if nproc is not None and launched():
         raise UsageError("--nproc does not go with torchrun, which says how many processes there are.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
@@ -31,8 +33,12 @@ def evaluate(
     numerics: Numerics,
     views: Views = WHOLE,
     ranks: Ranks = ALONE,
+    forward: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> EvalResult:
-    """Figures of one pass, one view an image; neither batch size nor number of ranks changes a count."""
+    """Figures of one pass, one view an image; neither batch size nor number of ranks changes a count.
+
+    forward: as of ``predict_views``.
+    """
     ranks.same_buffers(model)
     count, labels_N = len(images), images.labels_N
     if ranks.size > 1:
@@ -45,5 +51,6 @@ def evaluate(
         num_views=views.count,
         num_classes=images.num_classes,
         numerics=numerics,
+        forward=forward,
     )
     return result_from_logits(ranks.together(logits_NVK[:, 0], count), labels_N)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -26,10 +26,12 @@ def predict_views(
     num_classes: int,
     numerics: Numerics,
     window: int | None = None,
+    forward: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> torch.Tensor:
     """Logits float32 (N, V, K) on the CPU, each view of each image once. The model's mode is left as it was.
 
     Args:
+        forward: what gives the model's logits in place of a call of it; they are read before the next one.
         window: None for a plain forward pass; else that of ``dense_logits``.
 
     Raises:
@@ -43,11 +45,12 @@ def predict_views(
     on_cuda = numerics.device.type == "cuda"
     # View by view, so that a batch is one piece of memory and nobody waits for its copy from the device.
     logits_VNK = torch.empty((num_views, num_images, num_classes), pin_memory=on_cuda)
+    forward = forward or model
     with _evaluating(model):
         for batch in batches:
             with numerics.autocast():
                 if window is None:
-                    logits_BK = model(batch.inputs).float()
+                    logits_BK = forward(batch.inputs).float()
                 else:
                     logits_BK = dense_logits(model, batch.inputs, window=window)
             if isinstance(batch.images, range):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from rescli.evaluation.protocols import Protocol, choose_protocol
 from rescli.runs.checkpoint import Checkpoint
 from rescli.runs.start import begin_with
 from rescli.spec.run import RunSpec, StartSpec
-from rescli.training.engines.eager import EagerEngine
+from rescli.training.engines.choose import Chosen, choose_engine
 from rescli.training.events import EvalResult
 from rescli.training.precision import Numerics
 from rescli.training.ranks import ALONE, Ranks, join_ranks
@@ -62,6 +63,8 @@ class Assembly:
     """The processes that train it together."""
     start: Checkpoint | None = None
     """Whose weights the run begins with."""
+    engine: str = "auto"
+    """Which engine is to train it, of ``rescli.training.engines.choose``."""
 
     def new_state(self) -> TrainState:
         """The initial state, a pure function of the spec.
@@ -80,11 +83,19 @@ class Assembly:
             ring=torch.zeros(self.spec.metrics.every, 2, device=device),
         )
 
-    def engine(self, state: TrainState) -> EagerEngine:
-        return EagerEngine(state, self.loader.batch, self.numerics, self.ranks)
+    def choose_engine(self, state: TrainState) -> Chosen:
+        """Raises:
+        UsageError: the engine asked for does not work here.
+        """
+        return choose_engine(self.engine, state, self.loader, self.numerics, self.ranks)
 
-    def evaluate_val(self, model: torch.nn.Module) -> EvalResult:
-        """Figures of the validation part, by its single view."""
+    def evaluate_val(
+        self, model: torch.nn.Module, *, forward: Callable[[torch.Tensor], torch.Tensor] | None = None
+    ) -> EvalResult:
+        """Figures of the validation part, by its single view.
+
+        forward: what gives the model's logits, faster than a call of it; None for a call.
+        """
         assert self.val_set is not None, "the plan holds no evaluation without a validation part"
         dataset = self.spec.data.dataset
         return evaluate(
@@ -95,6 +106,7 @@ class Assembly:
             numerics=self.numerics,
             views=self.protocol.views(any_size=dataset.any_size, image_size=dataset.image_size),
             ranks=self.ranks,
+            forward=forward,
         )
 
     @property
@@ -104,11 +116,16 @@ class Assembly:
 
 
 def assemble(
-    spec: RunSpec, *, numerics: Numerics, data_root: Path | None, workers: int | None = None
+    spec: RunSpec,
+    *,
+    numerics: Numerics,
+    data_root: Path | None,
+    workers: int | None = None,
+    engine: str = "auto",
 ) -> Assembly:
     """Read the training and validation parts; the test part stays sealed.
 
-    workers: processes that decode photographs; None for as many as suit the device.
+    workers: processes that decode photographs; None for as many as suit the device. engine: see Assembly.
 
     Raises:
         DataError: files missing or damaged.
@@ -140,6 +157,7 @@ def assemble(
         data_root=str(data_root.absolute()) if data_root is not None else None,
         ranks=ranks,
         start=start,
+        engine=engine,
     )
 
 

@@ -65,7 +65,7 @@ def measure_costs(assembly: Assembly) -> tuple[float, float]:
     validation part). The net that they train is thrown away."""
     plan = make_plan(assembly.spec)
     state = assembly.new_state()
-    engine = assembly.engine(state)
+    engine = assembly.choose_engine(state).engine
     # Rows of the ring are reused: nobody reads them here.
     for count in range(WARMUP_STEPS + TIMED_STEPS):
         if count == WARMUP_STEPS:
@@ -78,7 +78,7 @@ def measure_costs(assembly: Assembly) -> tuple[float, float]:
     if assembly.val_set is None:
         return step_seconds, 0.0
     start = time.perf_counter()
-    assembly.evaluate_val(state.model)
+    assembly.evaluate_val(state.model, forward=engine.forward)
     return step_seconds, time.perf_counter() - start
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from rescli.runs.recorder import RunRecorder, data_record, read_record
 from rescli.runs.resume import SavedState, load_state
 from rescli.runs.rundir import RunDir, resume_command
 from rescli.spec.run import RunSpec
-from rescli.training.events import Sink, Stopped
+from rescli.training.events import EngineChosen, Sink, Stopped
 from rescli.training.fit import fit
 from rescli.training.precision import Numerics, choose_device, choose_precision
 from rescli.training.ranks import Ranks, rank_device
@@ -49,54 +50,70 @@ def execute(
         CheckpointError: the disk is full or not writable.
         UsageError: the device has not enough memory.
     """
-    spec = assembly.spec
-    plan = make_plan(spec)
-    state = assembly.new_state()
-    if saved is not None:
-        saved.restore(state)
-    engine = assembly.engine(state)
-    ranks = assembly.ranks
-    should_stop = _agreed(should_stop, ranks)
+    plan = make_plan(assembly.spec)
+    with _explaining(assembly):
+        state = assembly.new_state()
+        if saved is not None:
+            saved.restore(state)
+        chosen = assembly.choose_engine(state)
+    engine = chosen.engine
+    events = fit(
+        state,
+        engine,
+        plan,
+        evaluate=lambda model: assembly.evaluate_val(model, forward=engine.forward),
+        should_stop=_agreed(should_stop, assembly.ranks),
+    )
     if run_dir is None:
-        for event in fit(state, engine, plan, evaluate=assembly.evaluate_val, should_stop=should_stop):
+        for event in events:
             if isinstance(event, Stopped):
                 raise Interrupted(f"stopped after iteration {event.step} of {plan.total_steps}.")
         return {}
     keep = (saved.metrics_bytes, saved.metrics_sha256) if saved else (0, None)
-    with closing(MetricsLog(run_dir.metrics, keep_bytes=keep[0], keep_sha256=keep[1])) as log:
-        recorder = RunRecorder(run_dir, assembly, state, plan, engine=engine.name, log=log)
-        events = fit(state, engine, plan, evaluate=assembly.evaluate_val, should_stop=should_stop)
+    with (
+        closing(MetricsLog(run_dir.metrics, keep_bytes=keep[0], keep_sha256=keep[1])) as log,
+        RunRecorder(run_dir, assembly, state, plan, chosen=chosen, log=log) as recorder,
+    ):
+        all_sinks: list[Sink] = [log, recorder, *sinks]
+        begun = EngineChosen(state.step, engine.name, chosen.why_slower)
         try:
-            all_sinks: list[Sink] = [log, recorder, *sinks]
-            for event in events:
-                for sink in all_sinks:
-                    sink(event)
-                if isinstance(event, Stopped):
-                    raise Interrupted(
-                        f"stopped after iteration {event.step} of {plan.total_steps}; the state is saved.",
-                        hint=resume_command(run_dir.path),
-                    )
+            with _explaining(assembly):
+                for event in itertools.chain([begun], events):
+                    for sink in all_sinks:
+                        sink(event)
+                    if isinstance(event, Stopped):
+                        raise Interrupted(
+                            f"stopped after iteration {event.step} of {plan.total_steps}; "
+                            "the state is saved.",
+                            hint=resume_command(run_dir.path),
+                        )
         except DivergedError as error:
             recorder.close("diverged")
             raise DivergedError(str(error), hint=f"{_last_good(run_dir)}; {error.hint}") from error
-        except CheckpointError:
+        except (CheckpointError, DataError, UsageError):
             with suppress(CheckpointError):  # the disk may be too full for the record as well
                 recorder.close("failed")
             raise
-        except RuntimeError as error:
-            if ranks.size > 1 and "memory" not in str(error):
-                reason = str(error).splitlines()[0]
-                raise RescliError(f"one of the {ranks.size} processes was lost: {reason}") from error
-            # torch.OutOfMemoryError on a GPU; the CPU's allocator has no class of its own.
-            if "memory" not in str(error):
-                raise
-            recorder.close("failed")
-            raise UsageError(
-                f"{assembly.numerics.device} has no memory for batches of {spec.data.batch_size}: "
-                f"{str(error).splitlines()[0]}",
-                hint=f"--batch-size {max(1, spec.data.batch_size // 2)}",
-            ) from error
     return recorder.record
+
+
+@contextmanager
+def _explaining(assembly: Assembly) -> Iterator[None]:
+    """What torch raises where memory ends or another process is lost, in words."""
+    batch_size, ranks = assembly.spec.data.batch_size, assembly.ranks
+    try:
+        yield
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        # torch.OutOfMemoryError on a GPU; the CPU's allocator has no class of its own.
+        if "memory" in str(error):
+            raise UsageError(
+                f"{assembly.numerics.device} has no memory for batches of {batch_size}: {reason}",
+                hint=f"--batch-size {max(1, batch_size // 2)}",
+            ) from error
+        if ranks.size > 1:
+            raise RescliError(f"one of the {ranks.size} processes was lost: {reason}") from error
+        raise
 
 
 def _agreed(should_stop: Callable[[], bool], ranks: Ranks) -> Callable[[], bool]:
@@ -105,11 +122,17 @@ def _agreed(should_stop: Callable[[], bool], ranks: Ranks) -> Callable[[], bool]
 
 
 def prepare_resume(
-    run_dir: RunDir, *, data_root: Path | None, device: str, workers: int | None = None
+    run_dir: RunDir,
+    *,
+    data_root: Path | None,
+    device: str,
+    workers: int | None = None,
+    engine: str | None = None,
 ) -> tuple[Assembly, SavedState | None]:
     """The parts of a run that was stopped, and its newest state; None where none was saved yet.
 
-    The precision and the number of threads of the first start are kept: other sums are other bits.
+    The precision, the engine and the number of threads of the first start are kept: other sums are other
+    bits. ``engine`` names another one.
 
     Raises:
         CheckpointError: the state is damaged, or gone though one was saved.
@@ -121,13 +144,19 @@ def prepare_resume(
     if saved is None:
         _check_nothing_was_saved(run_dir)
         numerics = numerics_for(spec, device)
-        return assemble(spec, numerics=numerics, data_root=data_root, workers=workers), None
+        fresh = assemble(
+            spec, numerics=numerics, data_root=data_root, workers=workers, engine=engine or "auto"
+        )
+        return fresh, None
     numerics = Numerics(_device_to_resume_on(saved, device), saved.precision)
     if numerics.device.type == "cpu":
         torch.set_num_threads(saved.threads)
     if data_root is None and saved.data_root is not None:
         data_root = Path(saved.data_root)
-    assembly = assemble(spec, numerics=numerics, data_root=data_root, workers=workers)
+    if engine is None:
+        same_kind = numerics.device.type == torch.device(saved.device).type
+        engine = saved.engine if same_kind else "auto"
+    assembly = assemble(spec, numerics=numerics, data_root=data_root, workers=workers, engine=engine)
     if data_record(assembly) != saved.data:
         raise DataError(
             f"the images are not those that {run_dir.path} was trained on: their fingerprints differ.",

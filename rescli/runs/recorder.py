@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from typing import Any
+from typing import Any, Self
 
 import torch
 
@@ -13,12 +12,14 @@ from rescli.evaluation.metrics import wilson_interval
 from rescli.files import read_json, write_json
 from rescli.plan import TrainPlan
 from rescli.runs.assemble import Assembly
+from rescli.runs.background import BackgroundWriter, HostCopies
 from rescli.runs.checkpoint import Checkpoint
 from rescli.runs.metrics_log import MetricsLog, read_metrics
 from rescli.runs.record import device_name, now, peak_memory_bytes, provenance
-from rescli.runs.resume import save_state
+from rescli.runs.resume import SavedState, describe_state, save_state
 from rescli.runs.rundir import RunDir
 from rescli.spec.ledger import ledger
+from rescli.training.engines.choose import Chosen
 from rescli.training.events import CheckpointDue, EvalDone, Event, FitDone, MetricsReady, Stopped
 from rescli.training.state import TrainState
 
@@ -26,7 +27,10 @@ __all__ = ["RunRecorder", "data_record", "read_record", "with_interval"]
 
 
 class RunRecorder:
-    """Writes what must survive, in this order: log, checkpoint, state, its pointer, record."""
+    """Writes what must survive, in this order: log, checkpoint, state, its pointer, record.
+
+    All but the log is written by a thread; ``close`` waits for it. A context manager.
+    """
 
     def __init__(
         self,
@@ -35,12 +39,12 @@ class RunRecorder:
         state: TrainState,
         plan: TrainPlan,
         *,
-        engine: str,
+        chosen: Chosen,
         log: MetricsLog,
     ) -> None:
         self._run_dir, self._assembly, self._state, self._plan = run_dir, assembly, state, plan
         self._log = log
-        self._set_up = time.perf_counter()
+        self._writer = BackgroundWriter()
         self._train_row, self._val_row, self._best_row = _rows_so_far(run_dir)
         before = read_record(run_dir) if run_dir.record.exists() else {}
         spec, numerics = assembly.spec, assembly.numerics
@@ -53,7 +57,8 @@ class RunRecorder:
             **provenance(),
             "device": device_name(numerics),
             "precision": numerics.precision,
-            "engine": engine,
+            "engine": chosen.engine.name,
+            "engine_reason": chosen.why_slower,
             "threads": torch.get_num_threads(),
             "ranks": assembly.ranks.size,
             "params": sum(parameter.numel() for parameter in state.model.parameters()),
@@ -78,51 +83,86 @@ class RunRecorder:
             self._val_row = {"iteration": event.step, **with_interval(result.num_images, vars(result))}
             if event.best:
                 self._best_row = self._val_row
-                self._write_checkpoint("best-val")
+                self._save_best()
         elif isinstance(event, CheckpointDue):
             self._save()
         elif isinstance(event, FitDone | Stopped):
             self.close("finished" if isinstance(event, FitDone) else "interrupted")
 
     def close(self, status: str) -> None:
-        """Write the record a last time, saying how the run ended."""
+        """Wait for what is being written, then write the record a last time, saying how the run ended."""
         self.record["status"] = status
-        self._write_record()
+        try:
+            self._writer.wait()
+        finally:
+            self._write_record()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """However the run ended, what is queued gets written."""
+        self._writer.close()
 
     def _save(self) -> None:
         metrics_bytes, metrics_sha256 = self._log.sync()
-        self._write_checkpoint("last")
-        numerics = self._assembly.numerics
-        save_state(
-            self._run_dir.state,
-            self._state,
-            spec=self._assembly.spec,
+        tensors, numbers = describe_state(self._state)
+        held = HostCopies.of(tensors)
+        numerics, spec, directory = self._assembly.numerics, self._assembly.spec, self._run_dir
+        model = {
+            name.removeprefix("model."): tensor
+            for name, tensor in held.tensors.items()
+            if name.startswith("model.")
+        }
+        last = self._checkpoint("last", model)
+        saved = SavedState(
+            tensors=held.tensors,
+            numbers=numbers,
             precision=numerics.precision,
             device=str(numerics.device),
+            engine=self.record["engine"],
             threads=torch.get_num_threads(),
             metrics_bytes=metrics_bytes,
             metrics_sha256=metrics_sha256,
             data_root=self._assembly.data_root,
             data=data_record(self._assembly),
         )
-        self.record["last_saved_iteration"] = self._state.step
-        self._write_record()
+        self._update_record()
+        record = {**self.record, "last_saved_iteration": saved.step}
 
-    def _write_checkpoint(self, selection: str) -> None:
-        dataset = self._assembly.train_set
-        Checkpoint(
-            tensors=self._state.model.state_dict(),
+        def write() -> None:
+            held.wait()
+            last.write(directory.last)
+            save_state(directory.state, saved, spec)
+            write_json(directory.record, record)
+            self.record["last_saved_iteration"] = saved.step
+
+        self._writer.submit(write)
+
+    def _save_best(self) -> None:
+        held = HostCopies.of(self._state.model.state_dict())
+        best, path = self._checkpoint("best-val", held.tensors), self._run_dir.best
+
+        def write() -> None:
+            held.wait()
+            best.write(path)
+
+        self._writer.submit(write)
+
+    def _checkpoint(self, selection: str, tensors: dict[str, torch.Tensor]) -> Checkpoint:
+        return Checkpoint(
+            tensors=tensors,
             model=self._assembly.spec.model,
             dataset=self._assembly.spec.data.dataset,
             spec=self._assembly.spec,
             normalization=self._assembly.normalization,
-            class_names=dataset.class_names,
+            class_names=self._assembly.train_set.class_names,
             iteration=self._state.step,
             selection=selection,
             results=self._results(selection),
             data=data_record(self._assembly),
             precision=self._assembly.numerics.precision,
-        ).write(self._run_dir.best if selection == "best-val" else self._run_dir.last)
+        )
 
     def _results(self, selection: str) -> dict[str, Any]:
         results: dict[str, Any] = {}
@@ -138,6 +178,10 @@ class RunRecorder:
         return results
 
     def _write_record(self) -> None:
+        self._update_record()
+        write_json(self._run_dir.record, self.record)
+
+    def _update_record(self) -> None:
         state, record = self._state, self.record
         results = self._results("last")
         if "val" in results and self._best_row:
@@ -156,7 +200,6 @@ class RunRecorder:
         if isinstance(loader, PhotoLoader):
             record["waited_for_data_seconds"] = round(loader.waited_seconds, 3)
             record["skipped_images"] = sorted({*record.get("skipped_images", []), *loader.damaged})
-        write_json(self._run_dir.record, record)
 
 
 def read_record(run_dir: RunDir) -> dict[str, Any]:

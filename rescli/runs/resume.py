@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,15 @@ from rescli.runs.checkpoint import read_tensors, serialise
 from rescli.spec.run import RunSpec
 from rescli.training.state import TrainState
 
-__all__ = ["SavedState", "load_state", "save_state"]
+__all__ = ["SavedState", "describe_state", "load_state", "save_state"]
 
 
 @dataclass(frozen=True, eq=False)
 class SavedState:
-    """A state as read from disk, not yet put into a model.
+    """A state on its way to the disk or back, in no model.
 
     metrics_bytes, metrics_sha256: of metrics.jsonl when it was saved; what is behind belongs to lost
-    iterations. precision, device, threads, data_root: what the run used, to be repeated. data:
+    iterations. precision, device, engine, threads, data_root: what the run used, to be repeated. data:
     fingerprints of the images it saw.
     """
 
@@ -32,6 +32,7 @@ class SavedState:
     numbers: dict[str, Any]
     precision: str
     device: str
+    engine: str
     threads: int
     metrics_bytes: int
     metrics_sha256: str
@@ -68,24 +69,12 @@ class SavedState:
             raise CheckpointError(f"the saved state does not fit this run: {error}") from error
 
 
-def save_state(
-    directory: Path,
-    state: TrainState,
-    *,
-    spec: RunSpec,
-    precision: str,
-    device: str,
-    threads: int,
-    metrics_bytes: int,
-    metrics_sha256: str,
-    data_root: str | None,
-    data: dict[str, Any],
-) -> None:
-    """Write ``STEP.safetensors``, then ``latest.json`` that names it, then remove older states.
+_META = tuple(field.name for field in fields(SavedState) if field.name != "tensors")
 
-    Raises:
-        CheckpointError: the disk is full or not writable; the state before this one still counts.
-    """
+
+def describe_state(state: TrainState) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """All that ``SavedState.restore`` puts back: tensors by name (the model's begin with ``model.``), and the
+    numbers beside them."""
     tensors, optimizer = _optimizer_to_plain(state)
     tensors |= {f"model.{name}": tensor for name, tensor in state.model.state_dict().items()}
     tensors["ring"] = state.ring
@@ -99,22 +88,23 @@ def save_state(
         "window_seconds": state.window_seconds,
         "optimizer": optimizer,
     }
-    meta = {
-        "numbers": numbers,
-        "spec": spec.to_dict(),
-        "precision": precision,
-        "device": device,
-        "threads": threads,
-        "metrics_bytes": metrics_bytes,
-        "metrics_sha256": metrics_sha256,
-        "data_root": data_root,
-        "data": data,
-    }
-    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    content = serialise(on_cpu, {"state": json.dumps(meta)})
+    return tensors, numbers
+
+
+def save_state(directory: Path, saved: SavedState, spec: RunSpec) -> None:
+    """Write ``STEP.safetensors``, then ``latest.json`` that names it, then remove older states.
+
+    Args:
+        saved: its tensors contiguous on the CPU.
+
+    Raises:
+        CheckpointError: the disk is full or not writable; the state before this one still counts.
+    """
+    meta = {name: getattr(saved, name) for name in _META}
+    content = serialise(saved.tensors, {"state": json.dumps({"spec": spec.to_dict(), **meta})})
     sha256 = hashlib.sha256(content).hexdigest()
     # Named by content, so that the file which the pointer still names is never overwritten.
-    path = directory / f"{state.step:08d}-{sha256[:12]}.safetensors"
+    path = directory / f"{saved.step:08d}-{sha256[:12]}.safetensors"
     write_atomically(path, content)
     write_json(directory / "latest.json", {"file": path.name, "sha256": sha256})
     for old in directory.glob("*.safetensors"):
@@ -154,17 +144,8 @@ def load_state(directory: Path, spec: RunSpec) -> SavedState | None:
             f"the state in {directory} belongs to a run of another spec; these differ: {', '.join(changed)}.",
             hint="put spec.toml back as it was, or begin a new run with --out NEW_DIR",
         )
-    return SavedState(
-        tensors=tensors,
-        numbers=meta["numbers"],
-        precision=meta["precision"],
-        device=meta["device"],
-        threads=meta["threads"],
-        metrics_bytes=meta["metrics_bytes"],
-        metrics_sha256=meta["metrics_sha256"],
-        data_root=meta["data_root"],
-        data=meta["data"],
-    )
+    # There was but one engine before states named it.
+    return SavedState(tensors=tensors, **{"engine": "eager"} | {k: meta[k] for k in _META if k in meta})
 
 
 def differing_keys(one: dict[str, Any], other: dict[str, Any], *, prefix: str = "") -> list[str]:

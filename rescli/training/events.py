@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 __all__ = [
     "CheckpointDue",
+    "EngineChosen",
     "EvalDone",
     "EvalResult",
     "Event",
@@ -26,6 +27,18 @@ class EvalResult:
     top1_error: float
     top5_error: float
     loss: float
+
+
+@dataclass(frozen=True)
+class EngineChosen:
+    """What advances the run, told before the first step.
+
+    step: where the run stands. why_slower: what kept ``auto`` from a faster one; None where nothing did.
+    """
+
+    step: int
+    engine: str
+    why_slower: str | None
 
 
 @dataclass(frozen=True)
@@ -85,6 +98,6 @@ class FitDone:
     step: int
 
 
-Event = StepDone | MetricsReady | EvalDone | CheckpointDue | Stopped | FitDone
+Event = EngineChosen | StepDone | MetricsReady | EvalDone | CheckpointDue | Stopped | FitDone
 
 Sink = Callable[[Event], None]

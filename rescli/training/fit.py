@@ -35,6 +35,9 @@ class Engine(Protocol):
 
     def advance(self, lr: float) -> None: ...
 
+    def forward(self, images_NCHW: torch.Tensor, /) -> torch.Tensor:
+        """Logits of the network as it is now, in evaluation mode and without gradients."""
+
 
 def fit(
     state: TrainState,

@@ -7,7 +7,8 @@ import torch
 
 from rescli.errors import CheckpointError, RunDirError
 from rescli.optim.sgd import sgd
-from rescli.runs.resume import differing_keys, load_state, save_state
+from rescli.runs.background import HostCopies
+from rescli.runs.resume import SavedState, describe_state, differing_keys, load_state, save_state
 from rescli.spec.load import load_spec
 from rescli.training.precision import Numerics
 from rescli.training.state import TrainState
@@ -34,10 +35,11 @@ def advance(state, steps):
         state.step += 1
 
 
-def save(directory, state, **changes):
-    options = {"spec": SPEC, "precision": "fp32", "device": "cpu", "threads": 2, "metrics_bytes": 0}
+def save(directory, state, spec=SPEC, **changes):
+    tensors, numbers = describe_state(state)
+    options = {"precision": "fp32", "device": "cpu", "engine": "eager", "threads": 2, "metrics_bytes": 0}
     options |= {"metrics_sha256": "", "data_root": None, "data": {}, **changes}
-    save_state(directory, state, **options)
+    save_state(directory, SavedState(HostCopies.of(tensors).tensors, numbers, **options), spec)
 
 
 def everything(state):

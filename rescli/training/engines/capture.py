@@ -1,0 +1,147 @@
+"""Whether a training step can be recorded once and replayed, and what it takes to leave no trace of trying.
+
+A recorded step repeats the same operations at the same addresses: numbers that Python held while it was
+recorded are frozen into it, and nothing in it may wait for the host.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from rescli.training.state import TrainState
+
+__all__ = ["CudaRecorder", "NotCapturable", "Operations", "Recorder", "Snapshot"]
+
+_TORCH = Path(torch.__file__).parent
+_WAITING = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
+
+
+class NotCapturable(Exception):
+    """The step cannot be recorded; the message names the operation and where it stands."""
+
+
+class Recorder(Protocol):
+    """What records work of the device and plays it again."""
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Where work runs that warms up for a recording."""
+
+    def record(self, work: Callable[[], None]) -> Callable[[], None]:
+        """Run ``work`` once without its effects; what is returned repeats it, with them."""
+
+
+class CudaRecorder:
+    """One ``torch.cuda.CUDAGraph`` for each recording."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        # Warm-up and recording on the same stream: autograd remembers on which one a gradient is added.
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        self._stream.wait_stream(torch.cuda.current_stream(self._device))
+        with torch.cuda.stream(self._stream):
+            yield
+        torch.cuda.current_stream(self._device).wait_stream(self._stream)
+
+    def record(self, work: Callable[[], None]) -> Callable[[], None]:
+        graph = torch.cuda.CUDAGraph()
+        # Other threads write checkpoints and pin images meanwhile: only this one must not wait.
+        with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
+            work()
+        return graph.replay
+
+
+class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Lists the operations of a block and refuses those whose result the host would have to wait for.
+
+    Raises:
+        NotCapturable: from within the block, at the first such operation.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.names: list[str] = []
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        name = str(func)
+        self.names.append(name)
+        if _WAITING & set(func.tags) and not _by_numbers(func, args):
+            raise NotCapturable(f"{name} makes the host wait for a value ({_where()})")
+        out = func(*args, **(kwargs or {}))
+        if isinstance(out, torch.Tensor) and out.device.type == "cpu":
+            given = (*args, *(kwargs or {}).values())
+            if any(isinstance(value, torch.Tensor) and value.device.type == "cuda" for value in given):
+                raise NotCapturable(f"{name} copies from the device to the host ({_where()})")
+        return out
+
+
+class Snapshot:
+    """Everything of a state that a step changes on the device, to be put back in place."""
+
+    def __init__(self, state: TrainState) -> None:
+        self._state = state
+        self._kept = {id(tensor): (tensor, tensor.detach().clone()) for tensor in _changing(state)}
+        self._numbers = _numbers(state)
+        on_cuda = state.ring.device.type == "cuda"
+        self._generator = torch.cuda.get_rng_state(state.ring.device) if on_cuda else torch.get_rng_state()
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Put every tensor back, at its address; what an optimizer made since then becomes zero, as it began.
+
+        Raises:
+            NotCapturable: the optimizer counts on the host, where no recording can count.
+        """
+        for tensor in _changing(self._state):
+            kept = self._kept.get(id(tensor))
+            if kept is None:
+                tensor.zero_()
+            else:
+                tensor.copy_(kept[1])
+        if _numbers(self._state) != self._numbers:
+            raise NotCapturable("the optimizer keeps numbers of its own on the host")
+        if self._state.ring.device.type == "cuda":
+            torch.cuda.set_rng_state(self._generator, self._state.ring.device)
+        else:
+            torch.set_rng_state(self._generator)
+
+
+def _by_numbers(func: Any, args: tuple[Any, ...]) -> bool:
+    """Whether it is an indexing without masks, whose result has a known shape."""
+    if func not in (torch.ops.aten.index.Tensor, torch.ops.aten.index_put_.default):
+        return False
+    return all(index is None or index.dtype in (torch.int64, torch.int32) for index in args[1])
+
+
+def _changing(state: TrainState) -> list[torch.Tensor]:
+    tensors = [*state.model.parameters(), *state.model.buffers(), state.ring]
+    for values in state.optimizer.state.values():
+        tensors += [value for value in values.values() if isinstance(value, torch.Tensor)]
+    return tensors
+
+
+def _numbers(state: TrainState) -> list[Any]:
+    return [
+        (key, value)
+        for values in state.optimizer.state.values()
+        for key, value in values.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
+
+
+def _where() -> str:
+    """The innermost line that is neither torch's nor this module's: a plugin's, as a rule."""
+    frames = [frame for frame in traceback.extract_stack() if _TORCH not in Path(frame.filename).parents]
+    frame = [frame for frame in frames if frame.filename != __file__][-1]
+    return f"in {frame.name}, {Path(frame.filename).name}:{frame.lineno}"

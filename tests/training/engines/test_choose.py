@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from rescli.errors import UsageError
+from rescli.models.resnet import cifar_resnet
+from rescli.optim.sgd import sgd
+from rescli.training.engines import choose
+from rescli.training.engines.choose import choose_engine
+from rescli.training.precision import Numerics
+from rescli.training.ranks import Ranks
+from rescli.training.state import TrainState
+
+CPU = Numerics(torch.device("cpu"), "fp32")
+
+
+class Photographs:
+    batch_size = 4
+
+    def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        generator = torch.Generator().manual_seed(step)
+        return torch.randn(4, 3, 8, 8, generator=generator), torch.arange(4)
+
+
+class OnDevice(Photographs):
+    def indices(self, step: int, steps: int) -> torch.Tensor:
+        return torch.arange(step * 4, (step + steps) * 4)
+
+    def gather(self, indices_B: torch.Tensor, slots_B: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        images = (indices_B[:, None, None, None] + torch.arange(192).view(1, 3, 8, 8)).sin()
+        return images, slots_B % 10
+
+
+def state_of(model: nn.Module | None = None) -> TrainState:
+    model = model or cifar_resnet(depth=8, width=2)
+    return TrainState(
+        model, sgd(model, lr=0.1, momentum=0.9, nesterov=False, weight_decay=0.0), torch.zeros(3, 2)
+    )
+
+
+def test_auto_is_the_recorded_step_where_it_works(recorder: Any) -> None:
+    chosen = choose_engine("auto", state_of(), OnDevice(), CPU, recorder=recorder)
+    assert (chosen.engine.name, chosen.why_slower) == ("graph", None)
+
+
+def test_auto_on_the_cpu_is_eager_and_nothing_to_explain() -> None:
+    chosen = choose_engine("auto", state_of(), OnDevice(), CPU)
+    assert (chosen.engine.name, chosen.why_slower) == ("eager", None)
+
+
+class Reads(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(192, 10)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.fc(images.flatten(1)) * images.max().item()
+
+
+@pytest.mark.parametrize(
+    ("model", "feed", "ranks", "told"),
+    [
+        (Reads(), OnDevice(), Ranks(), r"_local_scalar_dense.* \(in forward, test_choose\.py:\d+\)"),
+        (None, Photographs(), Ranks(), "photographs are decoded by the host"),
+        (None, OnDevice(), Ranks(0, 2), "several processes"),
+    ],
+)
+def test_what_cannot_be_recorded_runs_eagerly_and_says_why(
+    recorder: Any, monkeypatch: pytest.MonkeyPatch, model: Any, feed: Any, ranks: Ranks, told: str
+) -> None:
+    monkeypatch.setattr(Ranks, "wrap", lambda _self, model: model)
+    state = state_of(model)
+    chosen = choose_engine("auto", state, feed, CPU, ranks, recorder=recorder)
+    assert chosen.engine.name == "eager"
+    assert re.search(told, chosen.why_slower or "")
+    with pytest.raises(UsageError, match=told) as caught:
+        choose_engine("graph", state, feed, CPU, ranks, recorder=recorder)
+    assert caught.value.hint == "--engine eager"
+
+
+def test_an_engine_that_fell_back_trains_with_the_learning_rate_that_it_is_given(recorder: Any) -> None:
+    one, other = state_of(), state_of()
+    fallen = choose_engine("auto", one, Photographs(), CPU, recorder=recorder).engine
+    plain = choose_engine("eager", other, Photographs(), CPU).engine
+    for lr in (0.1, 0.01):
+        fallen.advance(lr)
+        plain.advance(lr)
+    for a, b in zip(one.model.parameters(), other.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_graph_needs_cuda_and_names_are_checked() -> None:
+    with pytest.raises(UsageError, match="CUDA graphs need a CUDA device, and this is cpu"):
+        choose_engine("graph", state_of(), OnDevice(), CPU)
+    with pytest.raises(UsageError, match="unknown engine 'grpah'; known: auto, eager, graph, compile"):
+        choose_engine("grpah", state_of(), OnDevice(), CPU)
+
+
+def test_compile_is_tried_before_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Fails(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            raise RuntimeError("InvalidCxxCompiler: No working C++ compiler found\nin three lines")
+
+    monkeypatch.setattr(choose, "compiled", lambda _model: Fails())
+    with pytest.raises(UsageError, match=r"compile does not work here: .*No working C\+\+ compiler found$"):
+        choose_engine("compile", state_of(), OnDevice(), CPU)
+
+
+def test_trying_it_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choose, "compiled", lambda model: model)  # what it computes, in no time
+    state, other = state_of(), state_of()
+    engine = choose_engine("compile", state, OnDevice(), CPU).engine
+    assert (engine.name, state.step) == ("compile", 0)
+    for name, tensor in state.model.state_dict().items():
+        assert torch.equal(tensor, other.model.state_dict()[name]), name
+    assert not state.ring.any()
