@@ -9,6 +9,7 @@ import torch
 
 from rescli.errors import UsageError
 from rescli.training.allocator import keep_freed_memory
+from rescli.training.cpu_probe import bf16_pays_off
 
 __all__ = ["Numerics", "choose_device", "choose_precision", "precision_as_trained"]
 
@@ -73,7 +74,7 @@ def choose_device(requested: str) -> torch.device:
 
 
 def choose_precision(requested: str, device: torch.device) -> str:
-    """``auto`` is bf16 where the hardware multiplies bf16, else fp32.
+    """``auto`` is bf16 where the hardware multiplies bf16 (a CPU is asked by a probe of 30 ms), else fp32.
 
     Raises:
         UsageError: fp16 where there is no CUDA device.
@@ -102,10 +103,4 @@ def precision_as_trained(trained: str, device: torch.device) -> str:
 def _multiplies_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type == "cpu":
-        # Private names: absent in some versions of torch, which then counts as no.
-        probes = (
-            getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-        )
-        return any(probe() for probe in probes if probe is not None)
-    return False
+    return device.type == "cpu" and bf16_pays_off()

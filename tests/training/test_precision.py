@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from rescli.errors import UsageError
+from rescli.training import precision
 from rescli.training.precision import choose_device, choose_precision, precision_as_trained
 
 
@@ -21,20 +22,12 @@ def test_a_device_that_is_not_there_says_what_is():
         choose_device("cuda")
 
 
-def test_auto_precision_follows_the_hardware(monkeypatch):
+def test_auto_precision_follows_the_probe(monkeypatch):
     cpu = torch.device("cpu")
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True, raising=False)
-    assert choose_precision("auto", cpu) == "bf16"
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False, raising=False)
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
-    assert choose_precision("auto", cpu) == "fp32"
+    for pays_off, expected in ((True, "bf16"), (False, "fp32")):
+        monkeypatch.setattr(precision, "bf16_pays_off", lambda pays_off=pays_off: pays_off)
+        assert choose_precision("auto", cpu) == expected
     assert choose_precision("bf16", cpu) == "bf16"
-
-
-def test_auto_precision_survives_a_torch_without_the_probes(monkeypatch):
-    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported", raising=False)
-    monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported", raising=False)
-    assert choose_precision("auto", torch.device("cpu")) == "fp32"
 
 
 def test_fp16_needs_cuda():
@@ -44,8 +37,7 @@ def test_fp16_needs_cuda():
 
 @pytest.mark.parametrize("has_bf16", [True, False])
 def test_weights_are_judged_in_the_precision_of_their_training_where_it_is_there(monkeypatch, has_bf16):
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: has_bf16, raising=False)
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
+    monkeypatch.setattr(precision, "bf16_pays_off", lambda: has_bf16)
     cpu = torch.device("cpu")
     assert precision_as_trained("fp32", cpu) == "fp32"
     assert precision_as_trained("bf16", cpu) == ("bf16" if has_bf16 else "fp32")
