@@ -33,7 +33,7 @@ LEVELS = (
     ("models", "data", "optim"),
     ("training",),
     ("evaluation",),
-    ("analysis", "runs", "report", "exporters", "importers", "loggers"),
+    ("analysis", "runs", "report", "exporters", "importers", "loggers", "bench"),
     ("testing",),
     ("cli", "__main__"),
 )

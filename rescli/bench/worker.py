@@ -1,0 +1,104 @@
+"""One contender in a process of its own, so that none profits or suffers from what another has set.
+
+Standard input: the request, then ``{"steps": N}`` lines; standard output: one JSON line for each. The module
+is run by ``rescli.bench.race``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+import torch
+
+from rescli.bench.ceilings import measure_ceilings
+from rescli.bench.contenders import Contender, IdiomaticLoop, make_contender
+from rescli.bench.counts import count_operations, device_kernels
+from rescli.errors import RescliError
+from rescli.runs.assemble import assemble
+from rescli.runs.record import peak_memory_bytes
+from rescli.spec.load import spec_from_dict
+from rescli.training.precision import Numerics
+
+__all__: list[str] = []
+
+_WARMUP_STEPS = 3
+
+
+def _serve(out: TextIO) -> None:
+    request = json.loads(sys.stdin.readline())
+    numerics = Numerics(torch.device(request["device"]), request["precision"])
+    try:
+        answer, contender = _ready(request, numerics)
+    except (RescliError, RuntimeError, ImportError) as error:
+        _say(out, {"failed": next(iter(str(error).splitlines()), type(error).__name__)})
+        return
+    _say(out, answer)
+    for line in sys.stdin:
+        began = time.perf_counter()
+        images = contender.run(json.loads(line)["steps"])
+        _wait(numerics)
+        seconds = time.perf_counter() - began
+        memory = peak_memory_bytes(numerics)
+        _say(out, {"images": images, "seconds": seconds, "peak_memory_bytes": memory})
+
+
+def _ready(request: dict[str, Any], numerics: Numerics) -> tuple[dict[str, Any], Contender]:
+    """The contender after its first steps, and what is known of it by then."""
+    if request["threads"] is not None:
+        torch.set_num_threads(request["threads"])
+    spec = spec_from_dict(request["spec"])
+    data_root = Path(request["data_root"]) if request["data_root"] is not None else None
+    assembly = None
+    if request["contender"] == "p1":
+        # As its author would run it: none of rescli's switches is set.
+        loop = IdiomaticLoop(spec, data_root=data_root, device=numerics.device, workers=request["workers"])
+        contender = Contender(loop)
+    else:
+        assembly = assemble(
+            spec,
+            numerics=numerics,
+            data_root=data_root,
+            workers=request["workers"],
+            engine=request["engine"],
+        )
+        contender = make_contender(request["contender"], assembly)
+    contender.run(1)
+    _wait(numerics)
+    answer = {
+        "first_step_seconds": time.time() - request["launched"],
+        "engine": contender.engine,
+        "threads": torch.get_num_threads(),
+    }
+    began = time.perf_counter()
+    contender.run(_WARMUP_STEPS)
+    _wait(numerics)
+    answer["step_seconds"] = (time.perf_counter() - began) / _WARMUP_STEPS
+    if assembly is not None and request["contender"] == "whole-loop":
+        answer["operations_per_step"] = count_operations(assembly)
+        answer["kernels_per_step"] = device_kernels(contender.run, numerics)
+        answer["ceilings"] = measure_ceilings(numerics)
+    return answer, contender
+
+
+def _wait(numerics: Numerics) -> None:
+    if numerics.device.type == "cuda":
+        torch.cuda.synchronize(numerics.device)
+    elif numerics.device.type == "mps":
+        torch.mps.synchronize()
+
+
+def _say(out: TextIO, answer: dict[str, Any]) -> None:
+    out.write(json.dumps(answer) + "\n")
+    out.flush()
+
+
+if __name__ == "__main__":
+    # Whatever a library prints goes to stderr; stdout is the wire.
+    _wire = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    _serve(_wire)
