@@ -1,4 +1,4 @@
-"""Whether the kernels work here, and which function a net calls: theirs, or plain torch."""
+"""Whether the kernels work here, and which functions nets and loaders call: theirs, or plain torch."""
 
 from __future__ import annotations
 
@@ -8,19 +8,23 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from rescli.kernels.crop import CropFlipBatch, PaddedImages, crop_flip_batch
 from rescli.kernels.norm import NormAct, norm_act
 
 try:
-    from rescli.kernels import norm_triton
+    from rescli.kernels import crop_triton, norm_triton
 except ImportError as missing:
     if (missing.name or "").partition(".")[0] != "triton":
         raise
-    norm_triton = None  # type: ignore[assignment]
+    crop_triton = norm_triton = None  # type: ignore[assignment]
 
-__all__ = ["self_test", "use_kernels"]
+__all__ = ["crop_flip_function", "self_test", "use_kernels"]
 
 _TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 1e-2, torch.float16: 2e-3}
 """Of the largest value of each compared tensor: a few roundings of its type."""
+
+
+_MISSING = "Triton is not installed: there are no kernels to use"
 
 
 def use_kernels(model: nn.Module, on: bool) -> None:
@@ -32,12 +36,25 @@ def use_kernels(model: nn.Module, on: bool) -> None:
         RuntimeError: Triton is not installed; ``self_test`` says so beforehand.
     """
     if on and norm_triton is None:
-        raise RuntimeError("Triton is not installed: there are no kernels to use")
+        raise RuntimeError(_MISSING)
     for module in model.modules():
         if on and callable(getattr(module, "norm_act", None)):
             module.norm_act = norm_triton.norm_act_triton  # type: ignore[assignment]
         else:
             module.__dict__.pop("norm_act", None)
+
+
+def crop_flip_function(*, kernels: bool) -> CropFlipBatch:
+    """What draws a batch: one kernel, or plain torch. The same bits, so either may go on from the other.
+
+    Raises:
+        RuntimeError: Triton is not installed.
+    """
+    if not kernels:
+        return crop_flip_batch
+    if crop_triton is None:
+        raise RuntimeError(_MISSING)
+    return crop_triton.crop_flip_batch_triton
 
 
 def self_test(
@@ -58,15 +75,32 @@ def self_test(
     if device.type != needed:
         return f"the kernels run on {needed}, not on {device.type}"
     try:
-        for dtype in dtypes:
-            for form in ("none", "same", "padded"):
-                reason = _compare_norm(device, dtype, form)
-                if reason is not None:
-                    return reason
+        cases = [(dtype, form) for dtype in dtypes for form in ("none", "same", "padded")]
+        found = (_compare_norm(device, dtype, form) for dtype, form in cases)
+        return _compare_crop(device) or next(filter(None, found), None)
     except Exception as error:  # whatever a compiler, a driver or a missing gcc may throw
         first = str(error).strip().partition("\n")[0]
         return f"{type(error).__name__}: {first}" if first else type(error).__name__
-    return None
+
+
+def _compare_crop(device: torch.device) -> str | None:
+    """For the sizes of CIFAR, which is what compiles here and what a run will use."""
+    size, pad, num_images = (32, 32, 3), 4, 4
+    random = torch.Generator().manual_seed(0)
+    padded = torch.randint(0, 256, (num_images + 1, 40, 40, 3), dtype=torch.uint8, generator=random)
+    images = PaddedImages(
+        windows=padded.to(device).as_strided((num_images * 40 * 40, 32, 32 * 3), (3, 40 * 3, 1)),
+        means=torch.rand((2 * 9 * 9, 32 * 32 * 3), generator=random).to(device),
+        std=None,
+        size=size,
+        pad=pad,
+    )
+    labels, slots = torch.arange(num_images, device=device), torch.arange(16, device=device)
+    given = (images, labels, slots % num_images, slots)
+    expected = crop_flip_batch(*given, key=0, flip=True)
+    found = crop_triton.crop_flip_batch_triton(*given, key=0, flip=True)
+    wrong = sum(int((right != other).sum()) for right, other in zip(expected, found, strict=True))
+    return f"crop_flip_batch differs from plain torch in {wrong} values" if wrong else None
 
 
 def _compare_norm(device: torch.device, dtype: torch.dtype, form: str) -> str | None:
