@@ -18,13 +18,13 @@ except ImportError as missing:
         raise
     crop_triton = norm_triton = None  # type: ignore[assignment]
 
-__all__ = ["crop_flip_function", "self_test", "use_kernels"]
+__all__ = ["MISSING", "crop_flip_function", "self_test", "use_kernels"]
 
 _TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 1e-2, torch.float16: 2e-3}
 """Of the largest value of each compared tensor: a few roundings of its type."""
 
 
-_MISSING = "Triton is not installed: there are no kernels to use"
+MISSING = "Triton is not installed: there are no kernels to use"
 
 
 def use_kernels(model: nn.Module, on: bool) -> None:
@@ -36,7 +36,7 @@ def use_kernels(model: nn.Module, on: bool) -> None:
         RuntimeError: Triton is not installed; ``self_test`` says so beforehand.
     """
     if on and norm_triton is None:
-        raise RuntimeError(_MISSING)
+        raise RuntimeError(MISSING)
     for module in model.modules():
         if on and callable(getattr(module, "norm_act", None)):
             module.norm_act = norm_triton.norm_act_triton  # type: ignore[assignment]
@@ -53,7 +53,7 @@ def crop_flip_function(*, kernels: bool) -> CropFlipBatch:
     if not kernels:
         return crop_flip_batch
     if crop_triton is None:
-        raise RuntimeError(_MISSING)
+        raise RuntimeError(MISSING)
     return crop_triton.crop_flip_batch_triton
 
 

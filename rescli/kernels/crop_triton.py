@@ -9,12 +9,13 @@ from rescli.kernels import crop_kernels
 from rescli.kernels.crop import PaddedImages, crop_flip_batch
 from rescli.kernels.splitmix import first_state
 
-__all__ = ["crop_flip_batch_triton"]
+__all__ = ["INTERPRETED", "crop_flip_batch_triton"]
+
+INTERPRETED = not isinstance(crop_kernels.crop_flip_normalize, triton.JITFunction)
+"""As ``norm_triton.INTERPRETED``."""
 
 _BLOCK = 1024
 """Values of a program: three programs for an image of 32 x 32 x 3, none of their threads idle."""
-
-_INTERPRETED = not isinstance(crop_kernels.crop_flip_normalize, triton.JITFunction)
 
 
 def crop_flip_batch_triton(
@@ -27,7 +28,7 @@ def crop_flip_batch_triton(
     flip: bool,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """``crop_flip_batch``; by plain torch for a set that is not on CUDA."""
-    if images.windows.device.type != ("cpu" if _INTERPRETED else "cuda") or len(indices_B) == 0:
+    if images.windows.device.type != ("cpu" if INTERPRETED else "cuda") or len(indices_B) == 0:
         return crop_flip_batch(images, labels_N, indices_B, slots_B, key=key, flip=flip)
     height, width, channels = images.size
     row = height * width * channels

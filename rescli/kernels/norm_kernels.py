@@ -114,9 +114,9 @@ def normalize(
     channel, there = _channels(C, BLOCK_CHANNELS)
     partial = tl.arange(0, MAX_PARTIALS)
     known = (partial < num_partials)[:, None] & there[None, :]
-    at = partial[:, None] * C + channel[None, :]
-    means = tl.load(means_ptr + at, mask=known, other=0.0)
-    m2s = tl.load(m2s_ptr + at, mask=known, other=0.0)
+    partial_at = partial[:, None] * C + channel[None, :]
+    means = tl.load(means_ptr + partial_at, mask=known, other=0.0)
+    m2s = tl.load(m2s_ptr + partial_at, mask=known, other=0.0)
     count = tl.minimum(M - partial * rows_per_partial, rows_per_partial).to(tl.float32)[:, None]
     total = M.to(tl.float32)
     mean = tl.sum(tl.where(known, means * count, 0.0), 0) / total
@@ -253,9 +253,9 @@ def input_gradient(
     bias = tl.load(bias_ptr + channel, mask=there, other=0.0)
     partial = tl.arange(0, MAX_PARTIALS)
     known = (partial < num_partials)[:, None] & there[None, :]
-    at = partial[:, None] * C + channel[None, :]
-    total = tl.sum(tl.load(sums_ptr + at, mask=known, other=0.0), 0)
-    product = tl.sum(tl.load(products_ptr + at, mask=known, other=0.0), 0)
+    partial_at = partial[:, None] * C + channel[None, :]
+    total = tl.sum(tl.load(sums_ptr + partial_at, mask=known, other=0.0), 0)
+    product = tl.sum(tl.load(products_ptr + partial_at, mask=known, other=0.0), 0)
     if tl.program_id(0) == 0:
         tl.store(dbias_ptr + channel, total, mask=there)
         tl.store(dweight_ptr + channel, product, mask=there)

@@ -6,9 +6,9 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from rescli.kernels.norm import zero_padded
+from rescli.kernels.norm import norm_act, zero_padded
 
-__all__ = ["ZeroPadShortcut", "make_shortcut", "residual_of"]
+__all__ = ["ProjectionShortcut", "ZeroPadShortcut", "make_shortcut", "residual_of"]
 
 
 class ZeroPadShortcut(nn.Module):
@@ -29,6 +29,17 @@ class ZeroPadShortcut(nn.Module):
         return f"extra_channels={self.extra_channels}, stride={self.stride}"
 
 
+class ProjectionShortcut(nn.Sequential):
+    """Options B and C: a 1x1 convolution with the block's stride, then batch normalisation."""
+
+    norm_act = staticmethod(norm_act)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C_in, H, W) -> (N, C_out, ceil(H / stride), ceil(W / stride))."""
+        conv, bn = self
+        return self.norm_act(bn, conv(x), relu=False)  # type: ignore[arg-type]
+
+
 def make_shortcut(
     option: Literal["A", "B", "C"] | None, in_channels: int, out_channels: int, stride: int
 ) -> nn.Module | None:
@@ -42,8 +53,6 @@ def make_shortcut(
     C       projection           projection
     ======  ===================  =====================
 
-    A projection is a 1x1 convolution with the block's stride, then batch normalisation.
-
     Raises:
         ValueError: an unknown option, or option A where channels become fewer.
     """
@@ -53,7 +62,7 @@ def make_shortcut(
         raise ValueError(f"unknown shortcut {option!r}: A, B, C, or None for a plain net")
     changes = stride != 1 or in_channels != out_channels
     if option == "C" or (option == "B" and changes):
-        return nn.Sequential(
+        return ProjectionShortcut(
             nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False),
             nn.BatchNorm2d(out_channels),
         )
