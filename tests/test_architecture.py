@@ -242,7 +242,12 @@ PUBLIC = [
 
 @pytest.mark.parametrize("module", PUBLIC)
 def test_every_public_module_exports_on_purpose_and_in_order(module: str) -> None:
-    loaded = importlib.import_module(module)
+    try:
+        loaded = importlib.import_module(module)
+    except ImportError as error:
+        if error.name != "triton":
+            raise
+        pytest.skip("Triton is not installed")
     assert loaded.__all__ == sorted(loaded.__all__, key=_sort_key)
     assert [name for name in loaded.__all__ if not hasattr(loaded, name)] == []
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from rescli.data.augment import PaddedImages, crop_flip_normalize, crop_flip_parameters
+from rescli.data.augment import crop_flip_key, pad_images
 from rescli.data.image_set import ImageSet
 from rescli.data.normalization import Normalization
 from rescli.data.order import SampleOrder
+from rescli.kernels.choice import crop_flip_function
 
 __all__ = ["DeviceLoader"]
 
@@ -30,13 +31,16 @@ class DeviceLoader:
         pad: int,
         flip: bool,
         share: slice = slice(None),
+        use_kernels: bool = False,
     ) -> None:
         """
         Args:
             share: the places of each batch that this process computes; all of them unless several train.
+            use_kernels: gather by the Triton kernel, with the same bits; see ``rescli.kernels.choice``.
 
         Raises:
             ValueError: the set is empty or of another size than the mean image.
+            RuntimeError: kernels without Triton.
         """
         self._share = share
         self.batch_size = batch_size
@@ -45,8 +49,9 @@ class DeviceLoader:
         self.pad = pad
         self.flip = flip
         self.order = SampleOrder(self.num_images, batch_size=batch_size, seed=seed, device=device)
-        self._images = PaddedImages.from_images(image_set.images_NHWC, normalization, pad=pad, device=device)
+        self._images = pad_images(image_set.images_NHWC, normalization, pad=pad, device=device)
         self._labels_N = image_set.labels_N.to(device)
+        self._crop_flip = crop_flip_function(kernels=use_kernels)
 
     def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """``(images_NCHW, labels_B)`` of the step: float32 in channels-last, and int64.
@@ -65,6 +70,6 @@ class DeviceLoader:
 
     def gather(self, indices_B: torch.Tensor, slots_B: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The batch of given images and slots (int64 on the device); fit for a CUDA graph."""
-        dy, dx, flip = crop_flip_parameters(slots_B, seed=self.seed, pad=self.pad)
-        images = crop_flip_normalize(self._images, indices_B, dy, dx, flip if self.flip else None)
-        return images, self._labels_N.index_select(0, indices_B)
+        return self._crop_flip(
+            self._images, self._labels_N, indices_B, slots_B, key=crop_flip_key(self.seed), flip=self.flip
+        )

@@ -16,8 +16,9 @@ import numpy as np
 import torch
 
 from rescli.errors import CheckpointError, DataError
+from rescli.kernels.crop import full_scale
 
-__all__ = ["Kind", "Normalization", "full_scale"]
+__all__ = ["Kind", "Normalization"]
 
 Kind = Literal["per-pixel-mean", "per-channel"]
 
@@ -154,12 +155,6 @@ class Normalization:
         if not bool((std > 0).all()):
             raise ValueError("a standard deviation is not positive")
         return cls(cast(Kind, kind), mean, std)
-
-
-def full_scale(device: torch.device) -> torch.Tensor:
-    """255 as a float32 tensor (1,). CUDA multiplies by 1 / 255 where the divisor is a host number,
-    which rounds differently from the CPU; a tensor is divided by on both."""
-    return torch.full((1,), 255.0, device=device)
 
 
 def _sums(parts: Iterable[torch.Tensor], *, squares: bool) -> tuple[int, torch.Tensor, torch.Tensor]:

@@ -4,15 +4,17 @@ Batch normalisation follows each convolution and precedes the activation (sectio
 convolutions have no bias. Attributes are named as in torchvision (``conv1 bn1 conv2 bn2 conv3 bn3
 downsample``), so that its state dicts load here and ours load there without renaming.
 
-The ReLUs work in place: they follow a batch normalisation or the addition, and neither needs its
-output for the gradient. That saves one activation map each. A forward hook on a ``bn`` must
-therefore use its output at once, not keep it.
+What follows a convolution goes through ``norm_act``: plain torch, unless
+``rescli.kernels.choice.use_kernels`` gave the block another. It works in place: a forward hook on a
+``bn`` must use its output at once, not keep it.
 """
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from rescli.kernels.norm import norm_act
+from rescli.models.shortcuts import residual_of
 
 __all__ = ["BasicBlock", "BottleneckBlock"]
 
@@ -22,6 +24,8 @@ class BasicBlock(nn.Module):
 
     (N, C_in, H, W) -> (N, C_out, ceil(H / stride), ceil(W / stride)).
     """
+
+    norm_act = staticmethod(norm_act)
 
     def __init__(
         self, in_channels: int, out_channels: int, stride: int = 1, shortcut: nn.Module | None = None
@@ -34,11 +38,10 @@ class BasicBlock(nn.Module):
         self.downsample = shortcut
 
     def forward(self, x: Tensor) -> Tensor:
-        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        out = self.bn2(self.conv2(out))
-        if self.downsample is not None:
-            out += self.downsample(x)
-        return F.relu(out, inplace=True)
+        out = self.norm_act(self.bn1, self.conv1(x))
+        out = self.conv2(out)
+        residual, stride = residual_of(self.downsample, x)
+        return self.norm_act(self.bn2, out, residual, residual_stride=stride)
 
 
 class BottleneckBlock(nn.Module):
@@ -53,6 +56,8 @@ class BottleneckBlock(nn.Module):
     Raises:
         ValueError: ``out_channels`` is not a multiple of 4, or an unknown ``stride_on``.
     """
+
+    norm_act = staticmethod(norm_act)
 
     def __init__(
         self,
@@ -79,9 +84,8 @@ class BottleneckBlock(nn.Module):
         self.downsample = shortcut
 
     def forward(self, x: Tensor) -> Tensor:
-        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        out = F.relu(self.bn2(self.conv2(out)), inplace=True)
-        out = self.bn3(self.conv3(out))
-        if self.downsample is not None:
-            out += self.downsample(x)
-        return F.relu(out, inplace=True)
+        out = self.norm_act(self.bn1, self.conv1(x))
+        out = self.norm_act(self.bn2, self.conv2(out))
+        out = self.conv3(out)
+        residual, stride = residual_of(self.downsample, x)
+        return self.norm_act(self.bn3, out, residual, residual_stride=stride)

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from rescli.kernels.norm import norm_act
 from rescli.models.blocks import BasicBlock, BottleneckBlock
 from rescli.models.init import build_seeded
 from rescli.models.layout import stage_counts
@@ -30,6 +31,8 @@ class ResNet(nn.Module):
     Attributes are named as in torchvision (``conv1 bn1 layer1 .. layer4 fc``), so that state
     dicts interoperate.
     """
+
+    norm_act = staticmethod(norm_act)
 
     def __init__(
         self,
@@ -53,7 +56,6 @@ class ResNet(nn.Module):
         kernel, stride = (7, 2) if large_stem else (3, 1)
         self.conv1 = nn.Conv2d(3, width, kernel, stride=stride, padding=kernel // 2, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
-        self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1) if large_stem else nn.Identity()
 
         self.stage_names = tuple(f"layer{stage + 1}" for stage in range(len(counts)))
@@ -77,7 +79,7 @@ class ResNet(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """The last map: images (N, 3, H, W) -> (N, C, ceil(H / s), ceil(W / s)), s = 4 (CIFAR) or 32."""
-        features: Tensor = self.maxpool(self.relu(self.bn1(self.conv1(images))))
+        features: Tensor = self.maxpool(self.norm_act(self.bn1, self.conv1(images)))
         for name in self.stage_names:
             features = getattr(self, name)(features)
         return features

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["ZeroPadShortcut", "make_shortcut"]
+from rescli.kernels.norm import norm_act, zero_padded
+
+__all__ = ["ProjectionShortcut", "ZeroPadShortcut", "make_shortcut", "residual_of"]
 
 
 class ZeroPadShortcut(nn.Module):
@@ -22,13 +23,21 @@ class ZeroPadShortcut(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C_in, H, W) -> (N, C_out, ceil(H / stride), ceil(W / stride))."""
-        # A window of one pixel picks every stride-th; a slice would too, but its gradient comes back
-        # as plain NCHW, and every operation above it then walks two layouts at once.
-        x = F.avg_pool2d(x, 1, self.stride)
-        return F.pad(x, (0, 0, 0, 0, 0, self.extra_channels))
+        return zero_padded(x, extra_channels=self.extra_channels, stride=self.stride)
 
     def extra_repr(self) -> str:
         return f"extra_channels={self.extra_channels}, stride={self.stride}"
+
+
+class ProjectionShortcut(nn.Sequential):
+    """Options B and C: a 1x1 convolution with the block's stride, then batch normalisation."""
+
+    norm_act = staticmethod(norm_act)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C_in, H, W) -> (N, C_out, ceil(H / stride), ceil(W / stride))."""
+        conv, bn = self
+        return self.norm_act(bn, conv(x), relu=False)  # type: ignore[arg-type]
 
 
 def make_shortcut(
@@ -44,8 +53,6 @@ def make_shortcut(
     C       projection           projection
     ======  ===================  =====================
 
-    A projection is a 1x1 convolution with the block's stride, then batch normalisation.
-
     Raises:
         ValueError: an unknown option, or option A where channels become fewer.
     """
@@ -55,10 +62,19 @@ def make_shortcut(
         raise ValueError(f"unknown shortcut {option!r}: A, B, C, or None for a plain net")
     changes = stride != 1 or in_channels != out_channels
     if option == "C" or (option == "B" and changes):
-        return nn.Sequential(
+        return ProjectionShortcut(
             nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False),
             nn.BatchNorm2d(out_channels),
         )
     if changes:
         return ZeroPadShortcut(in_channels=in_channels, out_channels=out_channels, stride=stride)
     return nn.Identity()
+
+
+def residual_of(shortcut: nn.Module | None, x: Tensor) -> tuple[Tensor | None, int]:
+    """``(residual, residual_stride)`` for ``rescli.kernels.norm.norm_act``, which adds option A unpadded."""
+    if shortcut is None:
+        return None, 1
+    if type(shortcut) is ZeroPadShortcut:
+        return x, shortcut.stride
+    return shortcut(x), 1

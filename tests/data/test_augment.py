@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from rescli.data.augment import PaddedImages, crop_flip_normalize, crop_flip_parameters
+from rescli.data.augment import crop_flip_normalize, crop_flip_parameters, pad_images
 from rescli.data.normalization import Kind, Normalization
 
 
@@ -44,7 +44,7 @@ def test_equals_one_by_one(kind: Kind, flips: bool, pad: int, height: int, width
         for flip in ((False, True) if flips else (False,))
     ]
     columns = [torch.tensor(column) for column in zip(*picks, strict=True)]
-    padded = PaddedImages.from_images(torch.from_numpy(images), normalization, pad=pad)
+    padded = pad_images(torch.from_numpy(images), normalization, pad=pad)
     batch = crop_flip_normalize(padded, *columns[:3], columns[3] if flips else None)
     assert batch.shape == (len(picks), 3, height, width)
     assert batch.is_contiguous(memory_format=torch.channels_last)
@@ -56,7 +56,7 @@ def test_without_augmentation_equals_apply(kind: Kind) -> None:
     images = torch.randint(0, 256, (5, 32, 32, 3), dtype=torch.uint8)
     normalization = Normalization.fit(images, kind)
     zero, order = torch.zeros(5, dtype=torch.int64), torch.tensor([4, 2, 0, 1, 3])
-    padded = PaddedImages.from_images(images, normalization, pad=0)
+    padded = pad_images(images, normalization, pad=0)
     batch = crop_flip_normalize(padded, order, zero, zero, None)
     assert batch.equal(normalization.apply(images[order]))
 
@@ -64,7 +64,7 @@ def test_without_augmentation_equals_apply(kind: Kind) -> None:
 def test_padding_is_exactly_zero() -> None:
     images = torch.full((1, 8, 8, 3), 200, dtype=torch.uint8)
     images[0, 0, 0] = 3
-    padded = PaddedImages.from_images(images, Normalization.fit(images.flip(2), "per-channel"), pad=4)
+    padded = pad_images(images, Normalization.fit(images.flip(2), "per-channel"), pad=4)
     corner = torch.tensor([0])
     batch = crop_flip_normalize(padded, corner, corner, corner, None)
     assert batch[0, :, :4].eq(0).all()
@@ -108,8 +108,8 @@ def test_refuses_what_it_cannot_pad() -> None:
     images = torch.zeros((2, 8, 8, 3), dtype=torch.uint8)
     normalization = Normalization("per-pixel-mean", torch.zeros(3, 8, 8))
     with pytest.raises(ValueError, match="got 2 and -1"):
-        PaddedImages.from_images(images, normalization, pad=-1)
+        pad_images(images, normalization, pad=-1)
     with pytest.raises(ValueError, match="got 0 and 4"):
-        PaddedImages.from_images(images[:0], normalization, pad=4)
+        pad_images(images[:0], normalization, pad=4)
     with pytest.raises(ValueError, match="mean image is 8x8, the images are 4x8"):
-        PaddedImages.from_images(images[:, :4], normalization, pad=4)
+        pad_images(images[:, :4], normalization, pad=4)

@@ -76,7 +76,7 @@ def slow_multi_scale(model: nn.Module, image: Image.Image) -> Tensor:
         resized = T.Resize(side)(image)
         for oriented in (resized, resized.transpose(Image.Transpose.FLIP_LEFT_RIGHT)):
             x = NORMALIZE(oriented)[None]
-            for layer in (model.conv1, model.bn1, model.relu, model.maxpool):
+            for layer in (model.conv1, model.bn1, torch.relu, model.maxpool):
                 x = layer(x)  # type: ignore[operator]
             for stage in (model.layer1, model.layer2, model.layer3, model.layer4):
                 x = stage(x)  # type: ignore[operator]

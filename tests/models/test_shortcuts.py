@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from rescli.models.shortcuts import ZeroPadShortcut, make_shortcut
+from rescli.models.shortcuts import ProjectionShortcut, ZeroPadShortcut, make_shortcut
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_option_a_gradient_reaches_the_kept_pixels_alone() -> None:
     assert x.grad[0, 0].tolist() == [[1, 0, 1], [0, 0, 0], [1, 0, 1]]
 
 
-IDENTITY, PADDING, PROJECTION = nn.Identity, ZeroPadShortcut, nn.Sequential
+IDENTITY, PADDING, PROJECTION = nn.Identity, ZeroPadShortcut, ProjectionShortcut
 
 
 @pytest.mark.parametrize(

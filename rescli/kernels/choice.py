@@ -1,0 +1,152 @@
+"""Whether the kernels work here, and which functions nets and loaders call: theirs, or plain torch."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from rescli.kernels.crop import CropFlipBatch, PaddedImages, crop_flip_batch
+from rescli.kernels.norm import NormAct, norm_act
+
+try:
+    from rescli.kernels import crop_triton, norm_triton
+except ImportError as missing:
+    if (missing.name or "").partition(".")[0] != "triton":
+        raise
+    crop_triton = norm_triton = None  # type: ignore[assignment]
+
+__all__ = ["MISSING", "crop_flip_function", "self_test", "use_kernels"]
+
+_TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 1e-2, torch.float16: 2e-3}
+"""Of the largest value of each compared tensor: a few roundings of its type."""
+
+
+MISSING = "Triton is not installed: there are no kernels to use"
+
+
+def use_kernels(model: nn.Module, on: bool) -> None:
+    """Let every block of the net that calls ``norm_act`` call the kernels' version, or its own again.
+
+    Takes a net on any device; where the kernels cannot work the call falls back to plain torch.
+
+    Raises:
+        RuntimeError: Triton is not installed; ``self_test`` says so beforehand.
+    """
+    if on and norm_triton is None:
+        raise RuntimeError(MISSING)
+    for module in model.modules():
+        if on and callable(getattr(module, "norm_act", None)):
+            module.norm_act = norm_triton.norm_act_triton  # type: ignore[assignment]
+        else:
+            module.__dict__.pop("norm_act", None)
+
+
+def crop_flip_function(*, kernels: bool) -> CropFlipBatch:
+    """What draws a batch: one kernel, or plain torch. The same bits, so either may go on from the other.
+
+    Raises:
+        RuntimeError: Triton is not installed.
+    """
+    if not kernels:
+        return crop_flip_batch
+    if crop_triton is None:
+        raise RuntimeError(MISSING)
+    return crop_triton.crop_flip_batch_triton
+
+
+def self_test(
+    device: torch.device | str, dtypes: Sequence[torch.dtype] = (torch.float32, torch.bfloat16)
+) -> str | None:
+    """Why the kernels are not to be used on this device, in a few words; None where they are right.
+
+    Compares each kernel with plain torch on small random maps. Never raises; leaves torch's random
+    state as it was. The first call on a machine also compiles, which Triton keeps in its own cache.
+
+    Args:
+        dtypes: of the maps; only those that the run will use spare the others' compilation.
+    """
+    device = torch.device(device)
+    if norm_triton is None:
+        return "Triton is not installed"
+    needed = "cpu" if norm_triton.INTERPRETED else "cuda"
+    if device.type != needed:
+        return f"the kernels run on {needed}, not on {device.type}"
+    try:
+        cases = [(dtype, form) for dtype in dtypes for form in ("none", "same", "padded")]
+        found = (_compare_norm(device, dtype, form) for dtype, form in cases)
+        return _compare_crop(device) or next(filter(None, found), None)
+    except Exception as error:  # whatever a compiler, a driver or a missing gcc may throw
+        first = str(error).strip().partition("\n")[0]
+        return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def _compare_crop(device: torch.device) -> str | None:
+    """For the sizes of CIFAR, which is what compiles here and what a run will use."""
+    size, pad, num_images = (32, 32, 3), 4, 4
+    random = torch.Generator().manual_seed(0)
+    padded = torch.randint(0, 256, (num_images + 1, 40, 40, 3), dtype=torch.uint8, generator=random)
+    images = PaddedImages(
+        windows=padded.to(device).as_strided((num_images * 40 * 40, 32, 32 * 3), (3, 40 * 3, 1)),
+        means=torch.rand((2 * 9 * 9, 32 * 32 * 3), generator=random).to(device),
+        std=None,
+        size=size,
+        pad=pad,
+    )
+    labels, slots = torch.arange(num_images, device=device), torch.arange(16, device=device)
+    given = (images, labels, slots % num_images, slots)
+    expected = crop_flip_batch(*given, key=0, flip=True)
+    found = crop_triton.crop_flip_batch_triton(*given, key=0, flip=True)
+    wrong = sum(int((right != other).sum()) for right, other in zip(expected, found, strict=True))
+    return f"crop_flip_batch differs from plain torch in {wrong} values" if wrong else None
+
+
+def _compare_norm(device: torch.device, dtype: torch.dtype, form: str) -> str | None:
+    random = torch.Generator().manual_seed(0)
+
+    def draw(*shape: int) -> Tensor:
+        values = torch.randn(shape, generator=random).to(device, dtype)
+        return values.contiguous(memory_format=torch.channels_last)
+
+    y, dz = draw(4, 16, 16, 16), draw(4, 16, 16, 16)
+    residual, stride = None, 1
+    if form == "same":
+        residual = draw(4, 16, 16, 16)
+    elif form == "padded":
+        residual, stride = draw(4, 8, 32, 32), 2
+    bn = nn.BatchNorm2d(16)
+    with torch.no_grad():
+        bn.weight.uniform_(0.5, 1.5, generator=random)
+        bn.bias.normal_(0, 0.5, generator=random)
+        bn.to(device)
+        near = norm_act(
+            copy.deepcopy(bn), y.float(), _float(residual), residual_stride=stride, relu=False
+        ).abs()
+    # No gradient where rounding alone decides what the ReLU lets through.
+    dz *= near > 1e-3
+
+    def run(function: NormAct, y: Tensor, residual: Tensor | None) -> dict[str, Tensor]:
+        own = copy.deepcopy(bn)
+        inputs = {"y": y, "residual": residual}
+        leaves = {name: x.detach().requires_grad_() for name, x in inputs.items() if x is not None}
+        z = function(own, leaves["y"], leaves.get("residual"), residual_stride=stride)
+        wanted = {**leaves, **dict(own.named_parameters())}
+        gradients = torch.autograd.grad(z, list(wanted.values()), dz.to(z.dtype))
+        named = zip((f"gradient of {name}" for name in wanted), gradients, strict=True)
+        return {"output": z.detach(), **dict(named), **dict(own.named_buffers())}
+
+    # Plain torch in fp32, whatever the type: in bf16 it rounds oftener than the kernels.
+    expected = run(norm_act, y.float(), _float(residual))
+    found = run(norm_triton.norm_act_triton, y, residual)
+    for name, right in expected.items():
+        error = float((found[name].double() - right.double()).abs().max() / right.double().abs().max())
+        if not error <= _TOLERANCE[dtype]:
+            kind = str(dtype).removeprefix("torch.")
+            return f"norm_act in {kind} differs from plain torch by {error:.1e} in {name} (shortcut: {form})"
+    return None
+
+
+def _float(x: Tensor | None) -> Tensor | None:
+    return None if x is None else x.float()
