@@ -20,10 +20,9 @@ def measure_ceilings(numerics: Numerics) -> dict[str, float]:
     ``bytes_per_second`` of a copy within the device's memory, read and written bytes together."""
     device = numerics.device
     on_gpu = device.type == "cuda"
-    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[numerics.precision]
     flops = 0.0
     for side in (4096, 8192) if on_gpu else (512, 1024, 2048):
-        one, other = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
+        one, other = (torch.randn(side, side, device=device).to(numerics.dtype) for _ in range(2))
         flops = max(flops, 2 * side**3 / _fastest(lambda: one @ other, device))  # noqa: B023
     # Far more than any cache holds.
     source = torch.ones((1 << 30) if on_gpu else (1 << 27), dtype=torch.uint8, device=device)

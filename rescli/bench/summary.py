@@ -37,6 +37,7 @@ def summarize(lanes: Sequence[Lane], spec: RunSpec, numerics: Numerics, *, round
         "batch_size": spec.data.batch_size,
         "rounds": rounds,
         "engine": ready.get("engine"),
+        "kernels": ready.get("kernels"),
         "operations_per_step": ready.get("operations_per_step"),
         "kernels_per_step": ready.get("kernels_per_step"),
         "contenders": {name: _of_lane(lane, spec.data.batch_size) for name, lane in ran.items()},

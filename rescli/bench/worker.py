@@ -28,6 +28,9 @@ __all__: list[str] = []
 
 _WARMUP_STEPS = 3
 
+_OWN = ("bare-step", "whole-loop", "loader")
+"""Contenders that are rescli's."""
+
 
 def _serve(out: TextIO) -> None:
     request = json.loads(sys.stdin.readline())
@@ -65,6 +68,8 @@ def _ready(request: dict[str, Any], numerics: Numerics) -> tuple[dict[str, Any],
             data_root=data_root,
             workers=request["workers"],
             engine=request["engine"],
+            # Others have plain torch.
+            kernels=request["kernels"] if request["contender"] in _OWN else "plain",
         )
         contender = make_contender(request["contender"], assembly)
     contender.run(1)
@@ -81,6 +86,7 @@ def _ready(request: dict[str, Any], numerics: Numerics) -> tuple[dict[str, Any],
     if assembly is not None and request["contender"] == "whole-loop":
         answer["operations_per_step"] = count_operations(assembly)
         answer["kernels_per_step"] = device_kernels(contender.run, numerics)
+        answer["kernels"] = assembly.kernels.name
         answer["ceilings"] = measure_ceilings(numerics)
     return answer, contender
 

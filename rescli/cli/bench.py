@@ -42,6 +42,9 @@ def bench(
     engine: Annotated[
         Literal["auto", "eager", "graph", "compile"], typer.Option(help="Of the whole loop.")
     ] = "auto",
+    kernels: Annotated[
+        Literal["auto", "triton", "plain"], typer.Option(help="Of the whole loop and the bare step.")
+    ] = "auto",
     data_root: Annotated[
         Path | None,
         typer.Option(help="Where the data lies; else RESCLI_DATA, else the cache.", metavar="DIR"),
@@ -84,6 +87,7 @@ def bench(
         "device": str(numerics.device),
         "precision": numerics.precision,
         "engine": engine,
+        "kernels": kernels,
         "data_root": str(data_root) if data_root is not None else None,
         "threads": threads,
     }

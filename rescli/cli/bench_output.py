@@ -55,7 +55,7 @@ def print_bench(record: dict[str, Any], *, as_json: bool) -> None:
         unit = "" if "percent" in name else " x"
         console.print(f"{name}: {ratio['median']:.3g}{unit} [{ratio['q1']:.3g}, {ratio['q3']:.3g}]")
     counts = {
-        f"engine {record['engine']}": record["engine"],
+        f"engine {record['engine']}, {record['kernels']} kernels": record["engine"],
         f"{record['operations_per_step']} operations a step when eager": record["operations_per_step"],
         f"{record['kernels_per_step']} kernels a step": record["kernels_per_step"],
     }

@@ -169,4 +169,5 @@ class _Lines:
 
 
 def _engine(event: EngineChosen) -> str:
-    return f"engine {event.engine}" + (f": {event.why_slower}" if event.why_slower else "")
+    reasons = [reason for reason in (event.why_slower, event.why_plain) if reason]
+    return f"engine {event.engine}, {event.kernels} kernels" + "".join(f"\n  {reason}" for reason in reasons)

@@ -30,6 +30,7 @@ class Session:
     device: str
     quiet: bool
     engine: str | None = None
+    kernels: str | None = None
     workers: int | None = None
     first: bool = True
     """Whether this process writes the run; others of a launcher only train."""
@@ -79,6 +80,7 @@ class Session:
                     device=self.device,
                     workers=self.workers,
                     engine=self.engine,
+                    kernels=self.kernels,
                 )
             )
         _refuse_other_spec(run_dir, spec, choice)
@@ -92,6 +94,7 @@ class Session:
                     device=self.device,
                     workers=self.workers,
                     engine=self.engine,
+                    kernels=self.kernels,
                 )
             if not self.quiet:
                 step = saved.step if saved else 0
@@ -120,6 +123,7 @@ class Session:
             data_root=self.data_root,
             workers=self.workers,
             engine=self.engine or "auto",
+            kernels=self.kernels or "auto",
         )
         if budget is None:
             return assembly

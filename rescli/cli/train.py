@@ -54,6 +54,10 @@ def train(
             metavar="NAME",
         ),
     ] = None,
+    kernels: Annotated[
+        str | None,
+        typer.Option(help="auto, triton (CUDA) or plain. Unset: auto, or as the run began.", metavar="NAME"),
+    ] = None,
     data_root: Annotated[
         Path | None,
         typer.Option(help="Where the data lies; else RESCLI_DATA, else the cache.", metavar="DIR"),
@@ -116,6 +120,7 @@ def train(
         data_root=data_root,
         device=device,
         engine=engine,
+        kernels=kernels,
         quiet=quiet or not first,
         workers=workers,
         first=first,

@@ -19,10 +19,17 @@ from rescli.errors import CheckpointError, UsageError
 from rescli.evaluation.evaluate import evaluate
 from rescli.evaluation.photo_mean import measure_photos
 from rescli.evaluation.protocols import Protocol, choose_protocol
+from rescli.kernels.choice import use_kernels
 from rescli.runs.checkpoint import Checkpoint
 from rescli.runs.start import begin_with
 from rescli.spec.run import RunSpec, StartSpec
-from rescli.training.engines.choose import Chosen, choose_engine
+from rescli.training.engines.choose import (
+    PLAIN,
+    Chosen,
+    ChosenKernels,
+    choose_engine,
+    choose_kernels,
+)
 from rescli.training.events import EvalResult
 from rescli.training.precision import Numerics
 from rescli.training.ranks import ALONE, Ranks, join_ranks
@@ -65,6 +72,8 @@ class Assembly:
     """Whose weights the run begins with."""
     engine: str = "auto"
     """Which engine is to train it, of ``rescli.training.engines.choose``."""
+    kernels: ChosenKernels = PLAIN
+    """What normalises and adds between convolutions, and gathers batches."""
 
     def new_state(self) -> TrainState:
         """The initial state, a pure function of the spec.
@@ -76,6 +85,7 @@ class Assembly:
         model = _build(self.spec)
         if self.start is not None:
             begin_with(model, self.start)
+        use_kernels(model, self.kernels.used)
         model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return TrainState(
             model=model.train(),
@@ -122,17 +132,20 @@ def assemble(
     data_root: Path | None,
     workers: int | None = None,
     engine: str = "auto",
+    kernels: str = "auto",
 ) -> Assembly:
     """Read the training and validation parts; the test part stays sealed.
 
-    workers: processes that decode photographs; None for as many as suit the device. engine: see Assembly.
+    workers: processes that decode photographs; None for as many as suit the device. engine, kernels: by name,
+    or ``auto``.
 
     Raises:
         DataError: files missing or damaged.
-        UsageError: the training images do not fit on the device.
+        UsageError: the training images do not fit on the device, or the kernels do not work here.
         CheckpointError: the weights to begin with are missing, or other ones.
     """
     numerics.configure_backend()
+    chosen_kernels = choose_kernels(kernels, numerics, engine=engine)
     ranks = join_ranks(numerics.device)
     share = ranks.share(spec.data.batch_size)
     dataset = spec.data.dataset
@@ -153,11 +166,14 @@ def assemble(
         train_set=train_set,
         val_set=val_set if val_set is not None and len(val_set) else None,
         normalization=normalization,
-        loader=_loader(train_set, normalization, spec, numerics, workers, share),
+        loader=_loader(
+            train_set, normalization, spec, numerics, workers, share, use_kernels=chosen_kernels.used
+        ),
         data_root=str(data_root.absolute()) if data_root is not None else None,
         ranks=ranks,
         start=start,
         engine=engine,
+        kernels=chosen_kernels,
     )
 
 
@@ -174,6 +190,8 @@ def _loader(
     numerics: Numerics,
     workers: int | None,
     share: slice,
+    *,
+    use_kernels: bool,
 ) -> Loader:
     augment, data = spec.data.augment, spec.data
     if isinstance(train_set, ImageFiles):
@@ -202,6 +220,7 @@ def _loader(
             pad=augment.pad,
             flip=augment.flip,
             share=share,
+            use_kernels=use_kernels,
         )
     except torch.OutOfMemoryError as error:
         raise UsageError(f"the training images do not fit on {numerics.device}: {error}") from error

@@ -75,7 +75,8 @@ def execute(
         RunRecorder(run_dir, assembly, state, plan, chosen=chosen, log=log) as recorder,
     ):
         all_sinks: list[Sink] = [log, recorder, *sinks]
-        begun = EngineChosen(state.step, engine.name, chosen.why_slower)
+        kernels = assembly.kernels
+        begun = EngineChosen(state.step, engine.name, kernels.name, chosen.why_slower, kernels.why_plain)
         try:
             with _explaining(assembly):
                 for event in itertools.chain([begun], events):
@@ -128,11 +129,12 @@ def prepare_resume(
     device: str,
     workers: int | None = None,
     engine: str | None = None,
+    kernels: str | None = None,
 ) -> tuple[Assembly, SavedState | None]:
     """The parts of a run that was stopped, and its newest state; None where none was saved yet.
 
-    The precision, the engine and the number of threads of the first start are kept: other sums are other
-    bits. ``engine`` names another one.
+    The precision, the engine, the kernels and the number of threads of the first start are kept: other sums
+    are other bits. ``engine`` and ``kernels`` name others.
 
     Raises:
         CheckpointError: the state is damaged, or gone though one was saved.
@@ -145,7 +147,12 @@ def prepare_resume(
         _check_nothing_was_saved(run_dir)
         numerics = numerics_for(spec, device)
         fresh = assemble(
-            spec, numerics=numerics, data_root=data_root, workers=workers, engine=engine or "auto"
+            spec,
+            numerics=numerics,
+            data_root=data_root,
+            workers=workers,
+            engine=engine or "auto",
+            kernels=kernels or "auto",
         )
         return fresh, None
     numerics = Numerics(_device_to_resume_on(saved, device), saved.precision)
@@ -153,10 +160,15 @@ def prepare_resume(
         torch.set_num_threads(saved.threads)
     if data_root is None and saved.data_root is not None:
         data_root = Path(saved.data_root)
-    if engine is None:
-        same_kind = numerics.device.type == torch.device(saved.device).type
-        engine = saved.engine if same_kind else "auto"
-    assembly = assemble(spec, numerics=numerics, data_root=data_root, workers=workers, engine=engine)
+    same_kind = numerics.device.type == torch.device(saved.device).type
+    assembly = assemble(
+        spec,
+        numerics=numerics,
+        data_root=data_root,
+        workers=workers,
+        engine=engine or (saved.engine if same_kind else "auto"),
+        kernels=kernels or (saved.kernels if same_kind else "auto"),
+    )
     if data_record(assembly) != saved.data:
         raise DataError(
             f"the images are not those that {run_dir.path} was trained on: their fingerprints differ.",

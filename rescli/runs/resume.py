@@ -24,8 +24,8 @@ class SavedState:
     """A state on its way to the disk or back, in no model.
 
     metrics_bytes, metrics_sha256: of metrics.jsonl when it was saved; what is behind belongs to lost
-    iterations. precision, device, engine, threads, data_root: what the run used, to be repeated. data:
-    fingerprints of the images it saw.
+    iterations. precision, device, engine, kernels, threads, data_root: what the run used, to be repeated.
+    data: fingerprints of the images it saw.
     """
 
     tensors: dict[str, torch.Tensor]
@@ -33,6 +33,7 @@ class SavedState:
     precision: str
     device: str
     engine: str
+    kernels: str
     threads: int
     metrics_bytes: int
     metrics_sha256: str
@@ -144,8 +145,9 @@ def load_state(directory: Path, spec: RunSpec) -> SavedState | None:
             f"the state in {directory} belongs to a run of another spec; these differ: {', '.join(changed)}.",
             hint="put spec.toml back as it was, or begin a new run with --out NEW_DIR",
         )
-    # There was but one engine before states named it.
-    return SavedState(tensors=tensors, **{"engine": "eager"} | {k: meta[k] for k in _META if k in meta})
+    # Before states named them there was but one engine, and no kernels.
+    before = {"engine": "eager", "kernels": "plain"}
+    return SavedState(tensors=tensors, **before | {key: meta[key] for key in _META if key in meta})
 
 
 def differing_keys(one: dict[str, Any], other: dict[str, Any], *, prefix: str = "") -> list[str]:

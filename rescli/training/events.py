@@ -33,12 +33,15 @@ class EvalResult:
 class EngineChosen:
     """What advances the run, told before the first step.
 
-    step: where the run stands. why_slower: what kept ``auto`` from a faster one; None where nothing did.
+    step: where the run stands. kernels: triton or plain. why_slower, why_plain: what kept ``auto`` from
+    faster ones; None where nothing did.
     """
 
     step: int
     engine: str
-    why_slower: str | None
+    kernels: str
+    why_slower: str | None = None
+    why_plain: str | None = None
 
 
 @dataclass(frozen=True)

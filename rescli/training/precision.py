@@ -37,9 +37,12 @@ class Numerics:
         """The context in which a forward pass runs."""
         if self.precision == "fp32":
             return nullcontext()
-        return torch.autocast(
-            self.device.type, dtype={"bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
-        )
+        return torch.autocast(self.device.type, dtype=self.dtype)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the maps between convolutions."""
+        return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
 
     @property
     def loss_scale(self) -> float:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from rescli.errors import UsageError
+from rescli.kernels.choice import self_test
 from rescli.training.engines.capture import CudaRecorder, NotCapturable, Recorder, Snapshot
 from rescli.training.engines.compiled import compiled
 from rescli.training.engines.eager import EagerEngine
@@ -18,9 +19,20 @@ from rescli.training.precision import Numerics
 from rescli.training.ranks import ALONE, Ranks
 from rescli.training.state import TrainState
 
-__all__ = ["ENGINES", "Chosen", "DeviceFeed", "Feed", "choose_engine"]
+__all__ = [
+    "ENGINES",
+    "KERNELS",
+    "PLAIN",
+    "Chosen",
+    "ChosenKernels",
+    "DeviceFeed",
+    "Feed",
+    "choose_engine",
+    "choose_kernels",
+]
 
 ENGINES = ("auto", "eager", "graph", "compile")
+KERNELS = ("auto", "triton", "plain")
 
 
 class Feed(Protocol):
@@ -45,6 +57,47 @@ class Chosen:
 
     engine: Engine
     why_slower: str | None = None
+
+
+@dataclass(frozen=True)
+class ChosenKernels:
+    """name: triton or plain. why_plain: what kept ``auto`` from Triton's, for a person."""
+
+    name: str
+    why_plain: str | None = None
+
+    @property
+    def used(self) -> bool:
+        return self.name == "triton"
+
+
+PLAIN = ChosenKernels("plain")
+
+
+def choose_kernels(requested: str, numerics: Numerics, *, engine: str) -> ChosenKernels:
+    """``auto`` is triton on CUDA where a test of under a second finds them right, else plain torch.
+
+    Args:
+        engine: as asked for; what compiles makes kernels of its own.
+
+    Raises:
+        UsageError: no such kernels, or those asked for do not work here.
+    """
+    if requested not in KERNELS:
+        raise UsageError(f"unknown kernels {requested!r}; known: {', '.join(KERNELS)}.")
+    if requested == "plain":
+        return PLAIN
+    if numerics.device.type != "cuda":
+        obstacle: str | None = f"Triton's kernels need a CUDA device, and this is {numerics.device.type}"
+    elif engine == "compile":
+        obstacle = "torch.compile makes kernels of its own"
+    else:
+        obstacle = self_test(numerics.device, [numerics.dtype])
+    if obstacle is None:
+        return ChosenKernels("triton")
+    if requested == "triton":
+        raise UsageError(f"--kernels triton does not work here: {obstacle}.", hint="--kernels plain")
+    return ChosenKernels("plain", obstacle if numerics.device.type == "cuda" else None)
 
 
 def choose_engine(
