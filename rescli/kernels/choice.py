@@ -13,18 +13,15 @@ from rescli.kernels.norm import NormAct, norm_act
 
 try:
     from rescli.kernels import crop_triton, norm_triton
-except ImportError as missing:
-    if (missing.name or "").partition(".")[0] != "triton":
-        raise
-    crop_triton = norm_triton = None  # type: ignore[assignment]
 
-__all__ = ["MISSING", "crop_flip_function", "self_test", "use_kernels"]
+    _no_triton = None
+except ImportError as error:
+    _no_triton = "Triton is not installed" if error.name == "triton" else f"no Triton: {error}"
+
+__all__ = ["crop_flip_function", "self_test", "use_kernels"]
 
 _TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 1e-2, torch.float16: 2e-3}
 """Of the largest value of each compared tensor: a few roundings of its type."""
-
-
-MISSING = "Triton is not installed: there are no kernels to use"
 
 
 def use_kernels(model: nn.Module, on: bool) -> None:
@@ -33,10 +30,10 @@ def use_kernels(model: nn.Module, on: bool) -> None:
     Takes a net on any device; where the kernels cannot work the call falls back to plain torch.
 
     Raises:
-        RuntimeError: Triton is not installed; ``self_test`` says so beforehand.
+        RuntimeError: there is no Triton; ``self_test`` says so beforehand.
     """
-    if on and norm_triton is None:
-        raise RuntimeError(MISSING)
+    if on and _no_triton is not None:
+        raise RuntimeError(_no_triton)
     for module in model.modules():
         if on and callable(getattr(module, "norm_act", None)):
             module.norm_act = norm_triton.norm_act_triton  # type: ignore[assignment]
@@ -48,12 +45,12 @@ def crop_flip_function(*, kernels: bool) -> CropFlipBatch:
     """What draws a batch: one kernel, or plain torch. The same bits, so either may go on from the other.
 
     Raises:
-        RuntimeError: Triton is not installed.
+        RuntimeError: there is no Triton.
     """
     if not kernels:
         return crop_flip_batch
-    if crop_triton is None:
-        raise RuntimeError(MISSING)
+    if _no_triton is not None:
+        raise RuntimeError(_no_triton)
     return crop_triton.crop_flip_batch_triton
 
 
@@ -69,8 +66,8 @@ def self_test(
         dtypes: of the maps; only those that the run will use spare the others' compilation.
     """
     device = torch.device(device)
-    if norm_triton is None:
-        return "Triton is not installed"
+    if _no_triton is not None:
+        return _no_triton
     needed = "cpu" if norm_triton.INTERPRETED else "cuda"
     if device.type != needed:
         return f"the kernels run on {needed}, not on {device.type}"

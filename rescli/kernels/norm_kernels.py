@@ -14,6 +14,12 @@ import triton.language as tl
 
 __all__ = ["gradient_sums", "input_gradient", "normalize", "partial_statistics"]
 
+_ANY_VALUE = [
+    *("num_partials", "rows_per_partial", "rows_per_program"),
+    *("height", "width", "residual_height", "residual_width"),
+]
+"""Compiled once and not anew for 1 and for multiples of 16: a net's stages then share their kernels."""
+
 
 @triton.jit
 def _tile(start, last, channel, there, C, BLOCK_ROWS: tl.constexpr):
@@ -38,7 +44,7 @@ def _source_row(row, height, width, residual_height, residual_width, STRIDE: tl.
     return (image.to(tl.int64) * residual_height + y * STRIDE) * residual_width + x * STRIDE
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_ANY_VALUE)
 def partial_statistics(
     y_ptr,
     means_ptr,
@@ -74,7 +80,7 @@ def partial_statistics(
     tl.store(m2s_ptr + to, m2, mask=there)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_ANY_VALUE)
 def normalize(
     y_ptr,
     residual_ptr,
@@ -172,7 +178,7 @@ def _gradient(dz_ptr, y_ptr, z_ptr, at, mask, mean, rstd, weight, bias, PASSES: 
     return g, xhat
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_ANY_VALUE)
 def gradient_sums(
     dz_ptr,
     y_ptr,
@@ -210,7 +216,7 @@ def gradient_sums(
     tl.store(products_ptr + to, product, mask=there)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_ANY_VALUE)
 def input_gradient(
     dz_ptr,
     y_ptr,

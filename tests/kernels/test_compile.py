@@ -27,7 +27,7 @@ FP32_TENSORS = (
     *("weight_ptr", "bias_ptr", "sums_ptr", "products_ptr", "dweight_ptr", "dbias_ptr"),
 )
 TYPES = dict.fromkeys(FP32_TENSORS, "*fp32") | {"num_batches_ptr": "*i64", "eps": "fp32", "momentum": "fp32"}
-DIVISIBLE = ("M", "C", "rows_per_partial", "rows_per_program")
+DIVISIBLE = ("M", "C", "residual_channels")
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,8 @@ def ptx(kernel: Any, types: dict[str, str], constants: dict[str, Any], num_warps
     names = kernel.arg_names
     signature = {name: "constexpr" if name in constants else types.get(name, "i32") for name in names}
     # As the launcher tells the compiler of tensors, which are aligned, and of multiples of 16.
-    aligned = [name for name in names if signature[name].startswith("*") or name in DIVISIBLE]
+    passed = [name for name in names if name not in constants]
+    aligned = [name for name in passed if signature[name].startswith("*") or name in DIVISIBLE]
     source = ASTSource(
         fn=kernel,
         signature=signature,
@@ -60,9 +61,7 @@ def norm_ptx(kernel: Any, dtype: str, num_rows: int, num_channels: int, **consta
         **constants,
     }
     if constants.get("RESIDUAL") in ("none", "same"):
-        # The launcher makes constants of ones.
-        unread = ("height", "width", "residual_height", "residual_width", "residual_channels")
-        given |= dict.fromkeys(unread, 1)
+        given["residual_channels"] = 1  # the launcher makes a constant of a 1
     given = {name: value for name, value in given.items() if name in kernel.arg_names}
     return ptx(kernel, types, given, launch.num_warps)
 
