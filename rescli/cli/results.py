@@ -43,7 +43,7 @@ def print_record(record: dict[str, Any], *, as_json: bool) -> None:
     speed = f", {record['images_per_second']:,.0f} img/s" if record["images_per_second"] else ""
     console.print(
         f"{format_seconds(record['train_seconds'])} of training on {record['device']}, "
-        f"{record['precision']}{speed}",
+        f"{record['precision']}{speed}, peak memory {record['peak_memory_bytes'] / 1e9:.2f} GB",
         soft_wrap=True,
     )
     if record["scaled"]:

@@ -82,7 +82,7 @@ class EvalDone:
 
 @dataclass(frozen=True)
 class CheckpointDue:
-    """The state must be saved now; ``fit`` rests while a sink writes."""
+    """The state must be saved now; ``fit`` rests while a sink copies it."""
 
     step: int
 

@@ -11,7 +11,7 @@ from rescli.errors import UsageError
 from rescli.models.resnet import cifar_resnet
 from rescli.optim.sgd import sgd
 from rescli.training.engines import choose
-from rescli.training.engines.choose import choose_engine
+from rescli.training.engines.choose import ChosenKernels, choose_engine, choose_kernels
 from rescli.training.precision import Numerics
 from rescli.training.ranks import Ranks
 from rescli.training.state import TrainState
@@ -99,6 +99,39 @@ def test_graph_needs_cuda_and_names_are_checked() -> None:
         choose_engine("graph", state_of(), OnDevice(), CPU)
     with pytest.raises(UsageError, match="unknown engine 'grpah'; known: auto, eager, graph, compile"):
         choose_engine("grpah", state_of(), OnDevice(), CPU)
+
+
+CUDA = Numerics(torch.device("cuda"), "bf16")
+
+
+@pytest.mark.parametrize(
+    ("requested", "engine", "test", "expected"),
+    [
+        ("auto", "auto", None, ChosenKernels("triton")),
+        ("triton", "eager", None, ChosenKernels("triton")),
+        ("plain", "auto", None, ChosenKernels("plain")),
+        ("auto", "auto", "no C compiler", ChosenKernels("plain", "no C compiler")),
+        ("auto", "compile", None, ChosenKernels("plain", "torch.compile makes kernels of its own")),
+    ],
+)
+def test_kernels_are_used_where_their_test_passes(
+    monkeypatch: pytest.MonkeyPatch, requested: str, engine: str, test: str | None, expected: ChosenKernels
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(choose, "self_test", lambda *arguments: (asked.append(arguments), test)[1])
+    assert choose_kernels(requested, CUDA, engine=engine) == expected
+    assert asked in ([], [(CUDA.device, [torch.bfloat16])])
+
+
+def test_kernels_that_are_asked_for_and_do_not_work_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choose, "self_test", lambda *_: "norm_act differs by 1e-1")
+    with pytest.raises(UsageError, match="--kernels triton does not work here: norm_act differs by 1e-1"):
+        choose_kernels("triton", CUDA, engine="auto")
+    with pytest.raises(UsageError, match="need a CUDA device, and this is cpu"):
+        choose_kernels("triton", CPU, engine="auto")
+    with pytest.raises(UsageError, match="unknown kernels 'trton'; known: auto, triton, plain"):
+        choose_kernels("trton", CPU, engine="auto")
+    assert choose_kernels("auto", CPU, engine="auto") == ChosenKernels("plain")
 
 
 def test_compile_is_tried_before_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
