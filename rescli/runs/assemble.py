@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,6 +97,12 @@ class Assembly:
             views=self.protocol.views(any_size=dataset.any_size, image_size=dataset.image_size),
             ranks=self.ranks,
         )
+
+    @property
+    def waited_seconds(self) -> Callable[[], float] | None:
+        """Seconds that steps have waited for images; None where all images lie on the device."""
+        loader = self.loader
+        return (lambda: loader.waited_seconds) if isinstance(loader, PhotoLoader) else None
 
     @property
     def protocol(self) -> Protocol:

@@ -65,7 +65,14 @@ def execute(
     keep = (saved.metrics_bytes, saved.metrics_sha256) if saved else (0, None)
     with closing(MetricsLog(run_dir.metrics, keep_bytes=keep[0], keep_sha256=keep[1])) as log:
         recorder = RunRecorder(run_dir, assembly, state, plan, engine=engine.name, log=log)
-        events = fit(state, engine, plan, evaluate=assembly.evaluate_val, should_stop=should_stop)
+        events = fit(
+            state,
+            engine,
+            plan,
+            evaluate=assembly.evaluate_val,
+            should_stop=should_stop,
+            waited_seconds=assembly.waited_seconds,
+        )
         try:
             all_sinks: list[Sink] = [log, recorder, *sinks]
             for event in events:
