@@ -84,6 +84,7 @@ def extract_train(
                     new += counts[name]
             done += member.size
             progress(done, total)
+    _reach_the_disk(new)
     if sum(counts.values()) != num_images:
         raise DataError(
             f"{archive} has {sum(counts.values())} images in {len(counts)} classes; "
@@ -127,6 +128,7 @@ def extract_val(
         else:
             total = sum(image.size for image in images)
             _write_folder(tar, places, out, lambda done: progress(done, total))
+    _reach_the_disk(0 if stands else len(images))
     return Extracted({name: counts[name] for name in class_names}, 0 if stands else len(images))
 
 
@@ -227,13 +229,18 @@ def _write_folder(
             count += 1
             done += member.size
             progress(done)
-        # One wait for the whole folder; to wait for each of a million files would take hours.
-        os.sync()
         staging.rename(folder)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
     return count
+
+
+def _reach_the_disk(num_new: int) -> None:
+    # Once, in the end: to wait for each of a million files would take hours. What a power cut before leaves
+    # empty under its name has another size than in the archive, which the next call sees.
+    if num_new:
+        os.sync()
 
 
 def _copy(content: IO[bytes], file: IO[bytes], member: tarfile.TarInfo) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -28,6 +29,7 @@ def three_classes(ilsvrc: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     sizes = {"train": len(ilsvrc.train), "val": len(ilsvrc.val)}
     monkeypatch.setattr(ImageNetSpec, "class_names", ilsvrc.class_names)
     monkeypatch.setattr(ImageNetSpec, "sizes", sizes)
+    monkeypatch.setattr(os, "sync", lambda: None)  # others may be writing much
     return ilsvrc
 
 

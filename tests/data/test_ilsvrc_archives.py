@@ -26,6 +26,14 @@ from rescli.errors import DataError
 FIRST, SECOND, THIRD = WNIDS = ("n01440764", "n01443537", "n15075141")
 
 
+@pytest.fixture(autouse=True)
+def syncs(monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """How often the disk was waited for; nobody waits for it here, for others may be writing much."""
+    calls: list[None] = []
+    monkeypatch.setattr(os, "sync", lambda: calls.append(None))
+    return calls
+
+
 def train(ilsvrc: Any, out: Path, **given: Any) -> Extracted:
     return extract_train(
         ilsvrc.folder / "ILSVRC2012_img_train.tar",
@@ -75,12 +83,15 @@ def test_all_of_it_with_every_byte(ilsvrc: Any, tmp_path: Path) -> None:
     assert (len(sets["train"]), len(sets["val"])) == (9, 7)
 
 
-def test_a_second_time_nothing_is_written(ilsvrc: Any, tmp_path: Path) -> None:
+def test_a_second_time_nothing_is_written(ilsvrc: Any, tmp_path: Path, syncs: list[None]) -> None:
     train(ilsvrc, tmp_path)
+    assert len(syncs) == 1
     val(ilsvrc, tmp_path)
+    assert len(syncs) == 2
     for path in (tmp_path / "train").rglob("*.JPEG"):
         os.utime(path, (1, 1))
     assert (train(ilsvrc, tmp_path).num_new, val(ilsvrc, tmp_path).num_new) == (0, 0)
+    assert len(syncs) == 2
     assert {path.stat().st_mtime for path in (tmp_path / "train").rglob("*.JPEG")} == {1}
 
 
