@@ -86,6 +86,9 @@ def execute(
         except DivergedError as error:
             recorder.close("diverged")
             raise DivergedError(str(error), hint=f"{_last_good(run_dir)}; {error.hint}") from error
+        except DataError:  # an image that is damaged or gone
+            recorder.close("failed")
+            raise
         except CheckpointError:
             with suppress(CheckpointError):  # the disk may be too full for the record as well
                 recorder.close("failed")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from rescli.cli import data_prepare
 from rescli.cli.data_prepare import DEVKIT, OFFICIAL, TRAIN, VAL, Official
@@ -199,6 +200,27 @@ def test_lines_and_a_bar(
     shown = rescli(*command, tmp_path / "b").err
     assert "of 0.0 GB" not in shown
     assert "val" in shown
+
+
+def test_flat_val_can_be_verified_and_packed(rescli: Rescli, three_classes: Any, tmp_path: Path) -> None:
+    (tmp_path / "flat/val").mkdir(parents=True)
+    for shade, name in enumerate(three_classes.val):
+        Image.new("RGB", (40, 50), (9 * shade, 99, 9)).save(tmp_path / "flat/val" / name)
+    shutil.copy(three_classes.folder / DEVKIT, tmp_path / "flat")
+    told = rescli(
+        "data", "verify", "imagenet", "--data-root", tmp_path / "flat", "--split", "val", "--json"
+    ).json
+    assert told["ok"] is True
+    for part in three_classes.train:  # a pack has both
+        wnid = three_classes.train[part][0]
+        (tmp_path / "flat/train" / wnid).mkdir(parents=True, exist_ok=True)
+        shutil.copy(tmp_path / "flat/val/ILSVRC2012_val_00000001.JPEG", tmp_path / "flat/train" / wnid / part)
+    packed = tmp_path / "packed"
+    answer = rescli("data", "pack", "imagenet", "--data-root", tmp_path / "flat", "--out", packed)
+    assert answer.code == 0, answer.err
+    before, after = (ImageNetSpec().build(root, ("val",))["val"] for root in (tmp_path / "flat", packed))
+    assert before.labels_N.equal(after.labels_N)
+    assert before.file_names == after.file_names
 
 
 KILLED = """
