@@ -180,6 +180,8 @@ def _check_md5(
     memory = root / _CHECKED
     known = read_json(memory) if memory.exists() else {}
     mark = [stat.st_size, stat.st_mtime_ns, official.md5]
+    if not isinstance(known, dict):
+        known = {}
     if known.get(path.name) == mark:
         return {**row, "official": True}
     digest = hashlib.md5(usedforsecurity=False)
