@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +92,90 @@ def start_rescli() -> Callable[..., subprocess.Popen[str]]:
         )
 
     return start
+
+
+@dataclass(frozen=True)
+class FakeIlsvrc:
+    """ImageNet's three archives with three classes, whose ids in the devkit are not their sorted order.
+
+    train, val: file name to (class, content). folder: where the archives lie.
+    """
+
+    folder: Path
+    class_names: tuple[str, ...]
+    train: dict[str, tuple[str, bytes]]
+    val: dict[str, tuple[str, bytes]]
+
+    def write_train(self, **extra: dict[str, bytes]) -> None:
+        """extra: more members of a class's archive."""
+        per_class = {
+            name: tar_of(
+                {file: content for file, (wnid, content) in self.train.items() if wnid == name}
+                | extra.get(name, {})
+            )
+            for name in self.class_names
+        }
+        members = {f"{name}.tar": content for name, content in per_class.items()}
+        (self.folder / "ILSVRC2012_img_train.tar").write_bytes(tar_of(members))
+
+    def write_val(self) -> None:
+        members = {file: content for file, (_, content) in self.val.items()}
+        (self.folder / "ILSVRC2012_img_val.tar").write_bytes(tar_of(members))
+
+    def devkit_files(self) -> dict[str, bytes]:
+        import numpy as np
+        import scipy.io  # type: ignore[import-untyped]
+
+        rotated = (
+            *self.class_names[1:],
+            self.class_names[0],
+            "n00001740",
+        )  # and an inner node, as meta.mat has
+        rows = [(k, wnid, f"words {k}", 0) for k, wnid in enumerate(rotated, start=1)]
+        kind = [("ILSVRC2012_ID", object), ("WNID", object), ("words", object), ("num_children", object)]
+        meta = io.BytesIO()
+        scipy.io.savemat(meta, {"synsets": np.array(rows, dtype=kind).reshape(-1, 1)})
+        truth = "".join(f"{rotated.index(wnid) + 1}\n" for _, (wnid, _) in sorted(self.val.items()))
+        return {
+            "data/ILSVRC2012_validation_ground_truth.txt": truth.encode(),
+            "data/meta.mat": meta.getvalue(),
+            "readme.txt": b"",
+        }
+
+    def write_devkit(self) -> None:
+        named = {f"ILSVRC2012_devkit_t12/{name}": content for name, content in self.devkit_files().items()}
+        (self.folder / "ILSVRC2012_devkit_t12.tar.gz").write_bytes(gzip.compress(tar_of(named)))
+
+
+def tar_of(members: dict[str, bytes]) -> bytes:
+    written = io.BytesIO()
+    with tarfile.open(fileobj=written, mode="w:", format=tarfile.USTAR_FORMAT) as tar:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return written.getvalue()
+
+
+@pytest.fixture
+def ilsvrc(tmp_path: Path) -> FakeIlsvrc:
+    wnids = ("n01440764", "n01443537", "n15075141")
+    train = {
+        f"{wnid}_{k}.JPEG": (wnid, f"{wnid} {k} ".encode() * 50 * k)
+        for number, wnid in enumerate(wnids)
+        for k in range(1, number + 3)
+    }
+    val = {
+        f"ILSVRC2012_val_{k:08d}.JPEG": (wnids[(k * k) % 3], f"val {k} ".encode() * 99 * k)
+        for k in range(1, 8)
+    }
+    val["ILSVRC2012_val_00000004.JPEG"] = (wnids[2], b"val 4")
+    fake = FakeIlsvrc(tmp_path / "archives", wnids, train, val)
+    fake.folder.mkdir()
+    fake.write_train()
+    fake.write_val()
+    fake.write_devkit()
+    return fake
 
 
 @pytest.fixture

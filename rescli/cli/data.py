@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rescli.cli.data_pack import pack
+from rescli.cli.data_prepare import prepare
 from rescli.cli.messages import say
 from rescli.errors import DataError, SpecError, UnknownNameError, UsageError
 
@@ -22,8 +23,11 @@ __all__ = ["app"]
 
 _SPLITS = ("train", "val", "test", "all")
 
-app = typer.Typer(help="List the data sets, verify one, or pack photographs.", add_completion=False)
+app = typer.Typer(
+    help="List the data sets, verify one, prepare ImageNet, or pack photographs.", add_completion=False
+)
 app.command()(pack)
+app.command()(prepare)
 
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout.")]
 

@@ -38,17 +38,21 @@ class VerifyProgress:
         self._bar = bar
         self._task = bar.add_task("", total=None) if bar is not None else None
 
+    @property
+    def is_shown(self) -> bool:
+        return self._bar is not None
+
     def reading(self, split: str) -> None:
-        self._begin(f"{split}: reading", None)
+        self.begin(f"{split}: reading", None)
 
     def checking(self, split: str, num_images: int) -> None:
-        self._begin(f"{split}: checking", num_images)
+        self.begin(f"{split}: checking", num_images)
 
-    def done(self, num_images: int) -> None:
+    def done(self, amount: int) -> None:
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=num_images)
+            self._bar.update(self._task, completed=amount)
 
-    def _begin(self, text: str, total: int | None) -> None:
+    def begin(self, text: str, total: int | None) -> None:
         if self._bar is not None:
             if self._task is not None:
                 self._bar.remove_task(self._task)

@@ -19,6 +19,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from rescli.cli.data_wait import WaitVerdict, waited_text
 from rescli.cli.durations import format_seconds
 from rescli.cli.messages import drop_stderr, say
 from rescli.training.events import EngineChosen, EvalDone, Event, FitDone, MetricsReady, StepDone, Stopped
@@ -47,7 +48,7 @@ def training_progress(
         with bars.live:
             yield Unbreakable(bars)
     else:
-        yield Unbreakable(_Lines(total_steps))
+        yield Unbreakable(_Lines(total_steps, start_step))
 
 
 class Unbreakable:
@@ -91,6 +92,7 @@ class Figures:
 class _Bars:
     def __init__(self, name: str, total_steps: int, start_step: int, console: Console) -> None:
         self._figures = Figures()
+        self._verdict = WaitVerdict(start_step)
         self._bar = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(bar_width=None),
@@ -106,6 +108,8 @@ class _Bars:
 
     def __call__(self, event: Event) -> None:
         self._figures.update(event)
+        if isinstance(event, MetricsReady) and (sentence := self._verdict(event)):
+            say(sentence)  # above the bars
         if isinstance(event, StepDone):
             now = time.monotonic()
             if now - self._drawn < REDRAW_SECONDS:
@@ -127,6 +131,7 @@ class _Bars:
         return Group(self._bar, table)
 
     def _cells(self, metrics: MetricsReady) -> list[tuple[str, str]]:
+        waited = waited_text(metrics)
         return [
             ("epoch", f"{metrics.epoch:.2f}"),
             ("lr", f"{metrics.lr:g}"),
@@ -134,18 +139,22 @@ class _Bars:
             ("train", f"{metrics.top1_error:.2f} %"),
             ("val", self._figures.val_text()),
             ("img/s", f"{metrics.images_per_second:,.0f}"),
+            *([("waited", waited)] if waited is not None else []),
         ]
 
 
 class _Lines:
-    def __init__(self, total_steps: int) -> None:
+    def __init__(self, total_steps: int, start_step: int) -> None:
         self._total_steps = total_steps
         self._figures = Figures()
+        self._verdict = WaitVerdict(start_step)
         self._printed = time.monotonic()
 
     def __call__(self, event: Event) -> None:
         self._figures.update(event)
         now = time.monotonic()
+        if isinstance(event, MetricsReady) and (sentence := self._verdict(event)):
+            say(sentence)
         if isinstance(event, MetricsReady) and (
             now - self._printed >= LINE_SECONDS or event.step == self._total_steps
         ):
@@ -160,11 +169,14 @@ class _Lines:
             say(f"iteration {event.step:>6}  val error {self._figures.val_text()}")
 
     def _print_metrics(self, event: MetricsReady) -> None:
+        waited = waited_text(event)
         remaining = (self._total_steps - event.step) * event.train_seconds / event.step
         say(
             f"iteration {event.step:>6}/{self._total_steps}  epoch {event.epoch:7.2f}  lr {event.lr:<7g} "
             f"loss {event.loss:.4f}  train error {event.top1_error:6.2f} %  "
-            f"{event.images_per_second:,.0f} img/s  ETA {format_seconds(remaining)}"
+            f"{event.images_per_second:,.0f} img/s  "
+            + (f"waited {waited}  " if waited is not None else "")
+            + f"ETA {format_seconds(remaining)}"
         )
 
 

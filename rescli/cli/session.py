@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rescli.cli.data_wait import advice
 from rescli.cli.durations import format_seconds
 from rescli.cli.messages import say
 from rescli.cli.signals import StopFlag, stop_requested
@@ -188,8 +189,7 @@ def _say_what_data_cost(record: dict[str, Any]) -> None:
     if waited is None or trained <= 0:
         return
     share = min(1.0, waited / trained)
-    advice = "; more --workers may help" if share > 0.1 else ""
-    say(f"training waited for images {100 * share:.0f} % of the time{advice}")
+    say(f"training waited for images {100 * share:.0f} % of the time{advice(share)}")
     if record["skipped_images"]:
         names = record["skipped_images"]
         say(f"skipped {len(names)} damaged images: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}")

@@ -23,11 +23,11 @@ def train(
     preset: Annotated[
         str | None, typer.Argument(help="A preset (rescli presets) or a .toml file.", show_default=False)
     ] = None,
-    dataset: Annotated[
-        str | None, typer.Option(help="Data set: cifar10, cifar100, shapes, or a plugin's.")
-    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="Data set: one of rescli data, or a plugin's.")] = None,
     model: Annotated[str | None, typer.Option(help="Network: resnet-N or plain-N.", metavar="NAME")] = None,
-    depth: Annotated[int | None, typer.Option(help="Layers of a ResNet: 6n+2 on 32x32 images.")] = None,
+    depth: Annotated[
+        int | None, typer.Option(help="Layers of a ResNet: 6n+2 on 32x32 images; 18 34 50 101 152.")
+    ] = None,
     shortcut: Annotated[
         str | None, typer.Option(help="Where the size changes: A pads, B projects; C always projects.")
     ] = None,

@@ -22,7 +22,15 @@ from rescli.data.image_files import ImageFiles
 from rescli.data.packed import is_packed, packed_counts, read_packed
 from rescli.errors import DataError
 
-__all__ = ["ALL", "SUFFIXES", "count_folder", "folder_splits", "other_files", "read_folder"]
+__all__ = [
+    "ALL",
+    "SUFFIXES",
+    "count_folder",
+    "folder_splits",
+    "image_fingerprint",
+    "other_files",
+    "read_folder",
+]
 
 ALL = "all"
 """The one split of a folder without ``train``, ``val`` and ``test``."""
@@ -139,6 +147,45 @@ def other_files(files: ImageFiles) -> Iterator[str]:
         raise _unreadable(files.root, error) from error
 
 
+def image_fingerprint(
+    place: Path, names: list[str], labels: list[int], *, called: list[str] | None = None
+) -> str:
+    """sha256 of names, labels and contents; a digest per file, so that files are read in parallel.
+
+    called: what to hash for the names, where the same images would be called otherwise elsewhere.
+
+    Raises:
+        DataError: files that cannot be read, their number and the first few of them.
+    """
+
+    def digest(name: str) -> bytes | OSError:
+        try:
+            with open(place / name, "rb") as file:
+                return hashlib.file_digest(file, "sha256").digest()
+        except OSError as error:
+            return error
+
+    whole = hashlib.sha256()
+    unreadable = 0
+    first: list[str] = []
+    contents = map_ahead(digest, names, threads=_HASH_THREADS)
+    for name, file, label, content in zip(called or names, names, labels, contents, strict=True):
+        if isinstance(content, OSError):
+            unreadable += 1
+            if len(first) < _NAMED:
+                first.append(f"{file} ({content.strerror or content})")
+            continue
+        whole.update(f"{name}\0{label}\0".encode("utf-8", "surrogateescape"))
+        whole.update(content)
+    if unreadable:
+        raise DataError(
+            f"{unreadable} of the {len(names)} image files in {place} cannot be read: "
+            f"{', '.join(first)}{', ...' if unreadable > len(first) else ''}",
+            hint="links that lead nowhere, or files that may not be read? Mend or remove them",
+        )
+    return whole.hexdigest()
+
+
 def _read_split(root: Path, split: str, classes: tuple[str, ...]) -> ImageFiles:
     place = _place(root, split)
     names, labels = [], []
@@ -156,7 +203,7 @@ def _read_split(root: Path, split: str, classes: tuple[str, ...]) -> ImageFiles:
         file_names=tuple(names),
         labels_N=torch.tensor(labels, dtype=torch.int64),
         class_names=classes,
-        fingerprint=_fingerprint(place, names, labels),
+        fingerprint=image_fingerprint(place, names, labels),
     )
 
 
@@ -195,41 +242,6 @@ def _walk(folder: Path, *, prefix: str) -> Iterator[tuple[str, bool]]:
                 # reported when it is read.
                 readable = entry.is_file() or entry.is_symlink()
                 yield name, readable and entry.name.lower().endswith(SUFFIXES)
-
-
-def _fingerprint(place: Path, names: list[str], labels: list[int]) -> str:
-    """sha256 of names, labels and contents; a digest per file, so that files are read in parallel.
-
-    Raises:
-        DataError: files that cannot be read, their number and the first few of them.
-    """
-
-    def digest(name: str) -> bytes | OSError:
-        try:
-            with open(place / name, "rb") as file:
-                return hashlib.file_digest(file, "sha256").digest()
-        except OSError as error:
-            return error
-
-    whole = hashlib.sha256()
-    unreadable = 0
-    first: list[str] = []
-    contents = map_ahead(digest, names, threads=_HASH_THREADS)
-    for name, label, content in zip(names, labels, contents, strict=True):
-        if isinstance(content, OSError):
-            unreadable += 1
-            if len(first) < _NAMED:
-                first.append(f"{name} ({content.strerror or content})")
-            continue
-        whole.update(f"{name}\0{label}\0".encode("utf-8", "surrogateescape"))
-        whole.update(content)
-    if unreadable:
-        raise DataError(
-            f"{unreadable} of the {len(names)} image files in {place} cannot be read: "
-            f"{', '.join(first)}{', ...' if unreadable > len(first) else ''}",
-            hint="links that lead nowhere, or files that may not be read? Mend or remove them",
-        )
-    return whole.hexdigest()
 
 
 def _unreadable(root: Path, error: OSError) -> DataError:

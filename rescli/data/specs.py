@@ -20,9 +20,6 @@ __all__ = ["Cifar10Spec", "Cifar100Spec", "ImageFolderSpec", "ImageNetSpec", "Sh
 
 _WNIDS = Path(__file__).with_name("imagenet_wnids.txt")
 
-_IMAGENET_PLACES = ("", "imagenet", "ILSVRC2012", "ILSVRC/Data/CLS-LOC")
-"""Where train/ and val/ lie below the data root; the last as the Kaggle archive unpacks."""
-
 _CIFAR_TRAIN_IMAGES = 50_000
 _CIFAR_TEST_IMAGES = 10_000
 
@@ -229,7 +226,10 @@ class ImageFolderSpec(DatasetSpec):
 
 
 class ImageNetSpec(DatasetSpec):
-    """ImageNet 2012 (Russakovsky et al. 2015), 1000 classes: ROOT/train/WNID/*.JPEG, ROOT/val/WNID/*.JPEG."""
+    """ImageNet 2012 (Russakovsky et al. 2015), 1000 classes: ROOT/train/WNID/*.JPEG, ROOT/val/WNID/*.JPEG.
+
+    val may also be the 50000 files as published, with the devkit's or a CSV's labels.
+    """
 
     kind: Literal["imagenet"] = "imagenet"
 
@@ -255,23 +255,9 @@ class ImageNetSpec(DatasetSpec):
         return {"train": 1_281_167, "val": 50_000}
 
     def build(self, data_root: Path | None, splits: tuple[str, ...]) -> dict[str, ImageFiles]:
-        from rescli.data.folder import read_folder
+        from rescli.data.imagenet import read_imagenet
 
-        root = _root(data_root)
-        places = [root / place for place in _IMAGENET_PLACES]
-        found = next((place for place in places if _holds(place, splits)), None)
-        if found is None:
-            raise DataError(
-                f"no ImageNet in {root}: none of {', '.join(splits)} is a folder in it.",
-                hint="it needs train/WNID/*.JPEG and val/WNID/*.JPEG; --data-root DIR names another place",
-            )
-        return read_folder(found, splits, class_names=self.class_names)
-
-
-def _holds(place: Path, splits: tuple[str, ...]) -> bool:
-    from rescli.data.packed import is_packed
-
-    return is_packed(place) or any((place / split).is_dir() for split in splits)
+        return read_imagenet(_root(data_root), splits, self.class_names)
 
 
 @cache

@@ -8,8 +8,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from rescli.data.image_files import ImageFiles, map_images
+from rescli.data.ahead import map_ahead
+from rescli.data.image_files import ImageFiles
 from rescli.data.normalization import Kind, Normalization
+from rescli.errors import DataError
 from rescli.evaluation.views import crop_corners, resized_size
 
 __all__ = ["MEASURED_IMAGES", "measure_photos"]
@@ -20,22 +22,34 @@ MEASURED_IMAGES = 4096
 _PART = 64
 
 
-def measure_photos(files: ImageFiles, kind: Kind, *, size: int) -> Normalization:
+def measure_photos(
+    files: ImageFiles, kind: Kind, *, size: int, skipped: set[str] | None = None
+) -> Normalization:
     """Statistics of the centre crops of at most ``MEASURED_IMAGES`` training images.
 
+    skipped: gets the names of damaged images, which are then left out; None for an error instead.
+
     Raises:
-        DataError: an image is damaged.
+        DataError: an image is damaged, or all that may be skipped are.
     """
     count = min(len(files), MEASURED_IMAGES)
     some = files.subset(torch.arange(count) * len(files) // count) if count else files
 
-    def center(_: int, image: Image.Image) -> torch.Tensor:
+    def center(index: int) -> torch.Tensor | None:
+        try:
+            image = some.image(index)
+        except DataError:
+            if skipped is None:
+                raise
+            skipped.add(some.file_names[index])
+            return None
         width, height = resized_size(*image.size, size * 256 // 224)
         ((top, left),) = crop_corners(height, width, size, "center")
         resized = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
         return torch.from_numpy(resized[top : top + size, left : left + size].copy())
 
-    crops = map_images(some, center, threads=os.cpu_count() or 1)
+    found = map_ahead(center, range(len(some)), threads=os.cpu_count() or 1)
+    crops = (crop for crop in found if crop is not None)
 
     def parts() -> list[torch.Tensor]:
         return [crop for _, crop in zip(range(_PART), crops, strict=False)]

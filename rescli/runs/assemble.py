@@ -120,6 +120,12 @@ class Assembly:
         )
 
     @property
+    def waited_seconds(self) -> Callable[[], float] | None:
+        """Seconds that steps have waited for images; None where all images lie on the device."""
+        loader = self.loader
+        return (lambda: loader.waited_seconds) if isinstance(loader, PhotoLoader) else None
+
+    @property
     def protocol(self) -> Protocol:
         """What validation figures are measured by."""
         return choose_protocol(None, any_size=self.spec.data.dataset.any_size)
@@ -153,22 +159,26 @@ def assemble(
     splits = dataset.build(data_root, parts)
     train_set, val_set = splits["train"], splits.get("val")
     start = None
+    skipped: set[str] = set()
     if spec.start_from is not None:
         start = _start(spec.start_from)
         normalization = start.normalization
         # Refused here rather than once the run has begun.
         begin_with(_build(spec), start)
     else:
-        normalization = _measure(train_set, spec)
+        normalization = _measure(train_set, spec, skipped)
+    loader = _loader(
+        train_set, normalization, spec, numerics, workers, share, use_kernels=chosen_kernels.used
+    )
+    if isinstance(loader, PhotoLoader):
+        loader.damaged |= skipped
     return Assembly(
         spec=spec,
         numerics=numerics,
         train_set=train_set,
         val_set=val_set if val_set is not None and len(val_set) else None,
         normalization=normalization,
-        loader=_loader(
-            train_set, normalization, spec, numerics, workers, share, use_kernels=chosen_kernels.used
-        ),
+        loader=loader,
         data_root=str(data_root.absolute()) if data_root is not None else None,
         ranks=ranks,
         start=start,
@@ -177,10 +187,15 @@ def assemble(
     )
 
 
-def _measure(train_set: ImageSet | ImageFiles, spec: RunSpec) -> Normalization:
+def _measure(train_set: ImageSet | ImageFiles, spec: RunSpec, skipped: set[str]) -> Normalization:
     if isinstance(train_set, ImageSet):
         return Normalization.fit(train_set.images_NHWC, spec.data.normalization)
-    return measure_photos(train_set, spec.data.normalization, size=spec.data.dataset.image_size)
+    return measure_photos(
+        train_set,
+        spec.data.normalization,
+        size=spec.data.dataset.image_size,
+        skipped=skipped if spec.data.skip_damaged else None,
+    )
 
 
 def _loader(

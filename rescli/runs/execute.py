@@ -63,6 +63,7 @@ def execute(
         plan,
         evaluate=lambda model: assembly.evaluate_val(model, forward=engine.forward),
         should_stop=_agreed(should_stop, assembly.ranks),
+        waited_seconds=assembly.waited_seconds,
     )
     if run_dir is None:
         for event in events:

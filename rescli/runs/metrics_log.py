@@ -18,7 +18,8 @@ __all__ = ["MetricsLog", "read_metrics"]
 class MetricsLog:
     """A sink. Rows have ``event`` (train or val), ``iteration`` and ``epoch``; errors in percent.
 
-    ``images_per_second`` and ``train_seconds`` are wall-clock; all else is a function of the spec.
+    ``images_per_second``, ``train_seconds`` and, of photographs, ``waited_seconds`` are wall-clock; all else
+    is a function of the spec.
     """
 
     def __init__(self, path: Path, *, keep_bytes: int = 0, keep_sha256: str | None = None) -> None:
@@ -42,6 +43,8 @@ class MetricsLog:
     def __call__(self, event: Event) -> None:
         if isinstance(event, MetricsReady):
             row = asdict(event)
+            if event.waited_seconds is None:
+                del row["waited_seconds"]
             self._append("train", row)
         elif isinstance(event, EvalDone):
             self._append(

@@ -47,6 +47,9 @@ class RunRecorder:
         self._writer = BackgroundWriter()
         self._train_row, self._val_row, self._best_row = _rows_so_far(run_dir)
         before = read_record(run_dir) if run_dir.record.exists() else {}
+        # A resumed run goes on counting, as it does train_seconds.
+        self._waited_before = before.get("waited_for_data_seconds", 0.0) if state.step else 0.0
+        self._skipped_before = before.get("skipped_images", []) if state.step else []
         spec, numerics = assembly.spec, assembly.numerics
         self.record: dict[str, Any] = {
             "name": spec.name,
@@ -201,8 +204,8 @@ class RunRecorder:
         record["peak_memory_bytes"] = peak_memory_bytes(self._assembly.numerics)
         loader = self._assembly.loader
         if isinstance(loader, PhotoLoader):
-            record["waited_for_data_seconds"] = round(loader.waited_seconds, 3)
-            record["skipped_images"] = sorted({*record.get("skipped_images", []), *loader.damaged})
+            record["waited_for_data_seconds"] = round(self._waited_before + loader.waited_seconds, 3)
+            record["skipped_images"] = sorted({*self._skipped_before, *loader.damaged})
 
 
 def read_record(run_dir: RunDir) -> dict[str, Any]:

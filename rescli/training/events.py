@@ -58,6 +58,7 @@ class MetricsReady:
 
     loss: mean over the window. top1_error: percent, on augmented images, while the net changed.
     train_seconds: spent training since the start of the run, evaluation excluded.
+    waited_seconds: of the window's seconds, those that steps waited for images; None where none can wait.
     """
 
     step: int
@@ -68,6 +69,7 @@ class MetricsReady:
     num_images: int
     images_per_second: float
     train_seconds: float
+    waited_seconds: float | None = None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Protocol
 
 import torch
@@ -46,16 +47,19 @@ def fit(
     *,
     evaluate: Callable[[nn.Module], EvalResult],
     should_stop: Callable[[], bool] = lambda: False,
+    waited_seconds: Callable[[], float] | None = None,
 ) -> Iterator[Event]:
     """Train from ``state.step`` to the end of the plan.
 
     evaluate: figures of the validation part. should_stop: asked before every iteration; when it says
-    yes, the state is saved and ``Stopped`` ends the events.
+    yes, the state is saved and ``Stopped`` ends the events. waited_seconds: those that steps waited for
+    images so far, in this process.
 
     Raises:
         DivergedError: a loss or a parameter is no longer finite; nothing is saved from then on.
     """
     clock = _Clock(state)
+    waited = waited_seconds() if waited_seconds is not None else 0.0
     while state.step < plan.total_steps:
         if should_stop():
             _check_finite(state, plan)
@@ -69,6 +73,9 @@ def fit(
         yield StepDone(step, lr)
         if plan.reads_metrics(step):
             metrics = _read_window(state, plan, lr, clock)
+            if waited_seconds is not None:
+                before, waited = waited, waited_seconds()
+                metrics = replace(metrics, waited_seconds=waited - before)
             observation = Observation(step, train_error=metrics.top1_error)
             state.trigger = plan.schedule.observe(state.trigger, observation)
             yield metrics

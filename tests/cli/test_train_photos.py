@@ -53,6 +53,9 @@ def test_from_scratch(rescli: Rescli, photos: Path, tmp_path: Path) -> None:
     assert record["waited_for_data_seconds"] > 0
     assert record["skipped_images"] == []
     assert "training waited for images" in answer.err
+    rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    waited = [row["waited_seconds"] for row in rows if row["event"] == "train"]
+    assert sum(waited) == pytest.approx(record["waited_for_data_seconds"], abs=0.001)
     checkpoint = Checkpoint.read(tmp_path / "run" / "checkpoints" / "last.safetensors")
     assert checkpoint.class_names == ("class0", "class1", "class2")
     for protocol in ("center224", "ten-crop", "multi-scale"):
@@ -78,6 +81,31 @@ def test_resumed_with_other_workers_it_ends_with_the_same_bits(
     assert answer.code == 0, answer.err
     whole, resumed = tensors(tmp_path / "whole"), tensors(tmp_path / "run")
     assert all(whole[name].equal(resumed[name]) for name in whole)
+
+
+def test_what_was_waited_for_and_left_out_before_a_stop_still_counts(
+    rescli: Rescli, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert rescli("train", *flags(photos), "--out", tmp_path / "whole").code == 0
+    normal = tmp_path / "whole/checkpoints/last.safetensors"
+    for path in (photos / "train/class1").iterdir():
+        path.write_bytes(b"no image")
+    from rescli.cli.signals import StopFlag
+
+    asked = iter([False, False, False, True])
+    run = ("--from", normal, "--skip-damaged", "--out", tmp_path / "run")
+    with monkeypatch.context() as patch:
+        patch.setattr(StopFlag, "__call__", lambda _: next(asked, True))
+        assert rescli("train", *flags(photos), *run).code == 130
+    before = json.loads((tmp_path / "run/record.json").read_text())
+    assert before["skipped_images"]
+    # Mended meanwhile would be other images: that a resume refuses. So it ends where it stands.
+    monkeypatch.setattr(StopFlag, "__call__", lambda _: True)
+    assert rescli("train", "--resume", tmp_path / "run").code == 130
+    after = json.loads((tmp_path / "run/record.json").read_text())
+    assert after["skipped_images"] == before["skipped_images"]
+    assert after["waited_for_data_seconds"] == before["waited_for_data_seconds"]
+    assert after["train_seconds"] == pytest.approx(before["train_seconds"], abs=0.5)
 
 
 def test_a_folder_without_val_has_some_held_out(rescli: Rescli, photos: Path, tmp_path: Path) -> None:
@@ -142,10 +170,17 @@ def test_a_damaged_image_stops_the_run_or_is_left_out(rescli: Rescli, photos: Pa
     answer = rescli("train", *flags(photos), *start, "--out", tmp_path / "a")
     assert (answer.code, answer.out) == (3, "")
     assert "class1/4.jpg cannot be decoded" in answer.err
+    assert json.loads((tmp_path / "a/record.json").read_text())["status"] == "failed"
     answer = rescli("train", *flags(photos), *start, "--skip-damaged", "--out", tmp_path / "b", "--json")
     assert answer.code == 0, answer.err
     assert answer.json["skipped_images"] == ["class1/4.jpg"]
     assert "skipped 1 damaged images: class1/4.jpg" in answer.err
+    # Nor is it measured for the normalisation.
+    assert rescli("train", *flags(photos), "--out", tmp_path / "c").code == 3
+    assert not (tmp_path / "c").exists()
+    answer = rescli("train", *flags(photos), "--skip-damaged", "--out", tmp_path / "d", "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["skipped_images"] == ["class1/4.jpg"]
 
 
 @pytest.mark.parametrize(

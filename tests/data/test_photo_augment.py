@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,12 @@ import pytest
 import torch
 from PIL import Image
 
+from rescli.data.folder import read_folder
 from rescli.data.image_files import open_rgb
 from rescli.data.normalization import Normalization
+from rescli.data.order import SampleOrder
 from rescli.data.photo_augment import PhotoFinish, crop_pixels, draw_photos
+from rescli.data.photo_loader import PhotoLoader
 
 FRACTION = 1 << 24
 PAPER = {"shorter_side": (256, 480), "flip": True, "color": 0.1}
@@ -58,6 +62,59 @@ def test_a_crop_is_the_slow_ones(tmp_path: Path, size: tuple[int, int], mode: st
         made = crop_pixels(image, side=side, top=top, left=left, size=224)
         assert made.shape == (224, 224, 3)
         assert np.abs(made - slow(image, side, top, left, 224)).max() < 1.6
+
+
+@pytest.mark.parametrize("folder", ["imagenet-sample200", "imagenette224"])
+@pytest.mark.realdata
+def test_batches_of_real_photographs_are_the_slow_ones(folder: str) -> None:
+    """Of what a loader gives, each image: grey ones, the smallest, the widest, the highest, and others."""
+    given = os.environ.get("RESCLI_TEST_PHOTOS")
+    if not given:
+        pytest.skip("RESCLI_TEST_PHOTOS is not set: the folder of imagenet-sample200 and imagenette224")
+    root = Path(given) / folder
+    split = "val" if (root / "val").is_dir() else "all"
+    whole = read_folder(root, (split,))[split]
+    sizes = []
+    for name in whole.file_names:
+        with Image.open(whole.root / name) as image:
+            sizes.append(image.size)
+    other = [i for i in range(len(whole)) if whole.stored_mode(i) != "RGB"]
+    assert {whole.stored_mode(i) for i in other} >= {"L"}
+    by_shape = sorted(range(len(whole)), key=lambda i: sizes[i][0] / sizes[i][1])
+    by_size = sorted(range(len(whole)), key=lambda i: min(sizes[i]))
+    chosen = {*other[:3], *by_shape[:2], *by_shape[-2:], *by_size[:2], by_size[-1], 0, len(whole) // 2}
+    files = whole.subset(torch.tensor(sorted(chosen)))
+    normalization = Normalization("per-channel", torch.full((3, 1, 1), 0.45), torch.tensor([0.2, 0.25, 0.3]))
+    recipe = {"flip": True, "color": 0.1, "shorter_side": (256, 480)}
+    loader = PhotoLoader(
+        *(files, normalization),
+        batch_size=len(files),
+        seed=1,
+        device="cpu",
+        size=224,
+        workers=0,
+        skip_damaged=False,
+        **recipe,
+    )
+    flips = 0
+    for step in range(2):
+        images, labels = loader.batch(step)
+        indices, slots = SampleOrder(len(files), batch_size=len(files), seed=1).batch(step)
+        assert sorted(indices.tolist()) == list(range(len(files)))  # an epoch: each once
+        draws = draw_photos(slots, seed=1, **recipe)
+        flips += int(draws.flip_B.sum())
+        for place, index in enumerate(indices.tolist()):
+            with Image.open(files.root / files.file_names[index]) as stored:
+                image = stored.convert("RGB")
+            side, top, left = (int(part[place]) for part in (draws.sides_B, draws.top_B, draws.left_B))
+            pixels = slow(image, side, top, left, 224)
+            pixels = pixels[:, ::-1] if draws.flip_B[place] else pixels
+            expected = (pixels / 255 + draws.shift_BC[place].numpy() - 0.45) / np.array([0.2, 0.25, 0.3])
+            levels = (images[place].permute(1, 2, 0).double().numpy() - expected) * [51, 63.75, 76.5]
+            assert np.abs(levels).max() < 1.6
+            assert np.abs(levels).mean() < 0.5
+            assert labels[place] == files.labels_N[index]
+    assert 0 < flips < 2 * len(files)
 
 
 @pytest.mark.parametrize(("top", "left"), [(0, 0), (FRACTION - 1, FRACTION - 1)])

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from rescli.errors import CheckpointError
@@ -17,6 +19,16 @@ def test_rows_tell_what_happened_and_when(tmp_path):
     train, val = read_metrics(tmp_path / "m.jsonl")
     assert (train["event"], train["iteration"], train["lr"], train["top1_error"]) == ("train", 3, 0.1, 80.0)
     assert (val["event"], val["iteration"], val["top1_error"], val["best"]) == ("val", 3, 70.0, True)
+
+
+def test_the_wait_for_images_is_logged_where_images_are_waited_for(tmp_path):
+    log = MetricsLog(tmp_path / "m.jsonl")
+    log(metrics(1))
+    log(replace(metrics(2), waited_seconds=0.25))
+    log.close()
+    rows = read_metrics(tmp_path / "m.jsonl")
+    assert ["waited_seconds" in row for row in rows] == [False, True]
+    assert rows[1]["waited_seconds"] == 0.25
 
 
 def test_rows_of_lost_iterations_are_cut_off(tmp_path):

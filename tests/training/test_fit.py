@@ -104,6 +104,15 @@ def test_window_figures_equal_a_plain_loop():
     assert metrics[-1].epoch == pytest.approx(12 * 8 / 80)
 
 
+def test_each_window_knows_how_long_its_own_steps_waited():
+    clock = iter([3.0, 3.5, 7.5, 7.5])  # 3 before the loop began
+    _, events = run(plan_of(12, metrics=5), waited_seconds=lambda: next(clock))
+    windows = [event.waited_seconds for event in events if isinstance(event, MetricsReady)]
+    assert windows == [0.5, 4.0, 0.0]
+    _, events = run(plan_of(12, metrics=5))
+    assert {event.waited_seconds for event in events if isinstance(event, MetricsReady)} == {None}
+
+
 def test_best_is_the_first_of_the_lowest_validation_errors():
     state, events = run(plan_of(50), evaluate=errors_falling_then_rising(60.0, 40.0, 45.0, 40.0, 50.0))
     assert [event.best for event in events if isinstance(event, EvalDone)] == [

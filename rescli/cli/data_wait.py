@@ -1,0 +1,58 @@
+"""What is said of the time that training waits for images: how much, and what to do about it."""
+
+from __future__ import annotations
+
+from rescli.training.events import MetricsReady
+
+__all__ = ["WaitVerdict", "advice", "waited_text"]
+
+_MUCH = 0.1
+"""Of the time; less is not worth a word."""
+
+_JUDGED_AFTER_ITERATIONS = 100
+_JUDGED_AFTER_SECONDS = 60.0
+
+
+class WaitVerdict:
+    """Judges once, when 100 iterations or a minute of training are over: early enough to begin anew."""
+
+    def __init__(self, start_step: int) -> None:
+        """start_step: the iterations that were done before this process began."""
+        self._start_step = start_step
+        self._seconds = self._waited = 0.0
+        self._judged = False
+
+    def __call__(self, event: MetricsReady) -> str | None:
+        """What to say now; None nearly always."""
+        seconds = _seconds(event)
+        if self._judged or event.waited_seconds is None or seconds is None:
+            return None
+        self._seconds += seconds
+        self._waited += event.waited_seconds
+        iterations = event.step - self._start_step
+        if iterations < _JUDGED_AFTER_ITERATIONS and self._seconds < _JUDGED_AFTER_SECONDS:
+            return None
+        self._judged = True
+        share = min(1.0, self._waited / self._seconds)
+        todo = advice(share)
+        return f"training waits for images {100 * share:.0f} % of the time{todo}" if todo else None
+
+
+def advice(share: float) -> str:
+    """What to do about such a share of the time, to end a sentence with; empty where nothing need be done."""
+    if share <= _MUCH:
+        return ""
+    return "; what helps: more --workers, or images packed once by rescli data pack"
+
+
+def waited_text(event: MetricsReady) -> str | None:
+    """The share of the window's time; None where images lie on the device."""
+    seconds = _seconds(event)
+    if event.waited_seconds is None or seconds is None:
+        return None
+    return f"{100 * min(1.0, event.waited_seconds / seconds):.0f} %"
+
+
+def _seconds(event: MetricsReady) -> float | None:
+    """Of the window; None where the clock saw none pass."""
+    return event.num_images / event.images_per_second if event.images_per_second > 0 else None

@@ -1,0 +1,84 @@
+"""What is said of the time that training waits for images: in each line, and once what to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from rescli.cli import progress
+from rescli.cli.data_wait import WaitVerdict, advice, waited_text
+from rescli.training.events import Event, MetricsReady
+
+
+def window(step: int, *, seconds: float, waited: float | None, images: int = 100) -> MetricsReady:
+    return MetricsReady(step, 0.5, 0.1, 2.0, 80.0, images, images / seconds, seconds, waited)
+
+
+def test_the_share_is_of_the_window() -> None:
+    assert waited_text(window(10, seconds=8.0, waited=2.0)) == "25 %"
+    assert waited_text(window(10, seconds=8.0, waited=9.0)) == "100 %"  # a window that a stop cut short
+    assert waited_text(window(10, seconds=8.0, waited=None)) is None
+
+
+def test_advice_is_for_more_than_a_tenth() -> None:
+    assert advice(0.1) == ""
+    assert "--workers" in advice(0.11)
+    assert "rescli data pack" in advice(0.11)
+
+
+@pytest.mark.parametrize(
+    ("start", "windows", "told_at"),
+    [
+        (0, [(50, 1.0, 0.5), (100, 1.0, 0.5), (150, 1.0, 0.5)], 100),  # by iterations, once
+        (0, [(1, 25.0, 9.0), (2, 25.0, 9.0), (3, 25.0, 9.0), (4, 25.0, 9.0)], 3),  # by time
+        (
+            1000,
+            [(1050, 1.0, 0.5), (1099, 1.0, 0.5), (1150, 1.0, 0.5)],
+            1150,
+        ),  # resumed: by its own iterations
+        (0, [(100, 9.0, 0.9), (200, 9.0, 9.0)], None),  # judged once, and well
+        (0, [(100, 9.0, None), (200, 9.0, None)], None),  # nothing to wait for
+    ],
+)
+def test_the_verdict_falls_once(
+    start: int, windows: list[tuple[int, float, float | None]], told_at: int | None
+) -> None:
+    verdict = WaitVerdict(start)
+    said = {step: verdict(window(step, seconds=seconds, waited=waited)) for step, seconds, waited in windows}
+    assert [step for step, sentence in said.items() if sentence] == ([told_at] if told_at else [])
+
+
+def test_the_verdict_is_of_all_windows_so_far() -> None:
+    verdict = WaitVerdict(0)
+    assert verdict(window(60, seconds=10.0, waited=6.0)) is None  # the workers begin
+    assert str(verdict(window(120, seconds=30.0, waited=2.0))).startswith(
+        "training waits for images 20 % of the time; what helps: more --workers"
+    )
+
+
+def _shown(capsys: pytest.CaptureFixture[str], *events: Event) -> str:
+    with progress.training_progress(name="net", total_steps=200) as sink:
+        for event in events:
+            sink(event)
+    return capsys.readouterr().err
+
+
+def test_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    shown = _shown(
+        capsys, window(100, seconds=10.0, waited=4.0), window(200, seconds=10.0, waited=1.0)
+    ).splitlines()
+    assert [line.split()[0] for line in shown] == ["training", "iteration", "iteration"]
+    assert "waits for images 40 % of the time; what helps" in shown[0]
+    assert "10 img/s  waited 40 %  ETA" in shown[1]
+    assert "10 img/s  waited 10 %  ETA" in shown[2]
+    assert "waited" not in _shown(capsys, window(200, seconds=10.0, waited=None))
+
+
+def test_bars(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich's name for: take it for a terminal
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "160")
+    shown = _shown(capsys, window(100, seconds=10.0, waited=4.0))
+    assert "training waits for images 40 % of the time" in shown
+    assert "waited" in shown.split("of the time")[1]
+    assert "waited" not in _shown(capsys, window(100, seconds=10.0, waited=None))
