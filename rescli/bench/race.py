@@ -25,11 +25,11 @@ _FEWEST_STEPS = 3
 
 @dataclass(frozen=True)
 class Entry:
-    """A contender as it is asked for. workers: of p1's DataLoader."""
+    """A contender as it is asked for. workers: of its DataLoader; None for as many as suit the device."""
 
     label: str
     contender: str
-    workers: int = 0
+    workers: int | None = None
 
 
 @dataclass
@@ -38,6 +38,7 @@ class Lane:
 
     entry: Entry
     ready: dict[str, Any] = field(default_factory=dict)
+    measured: dict[str, Any] = field(default_factory=dict)
     steps: int = 0
     images: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
@@ -89,6 +90,10 @@ def race(
                 lane.images.append(answer["images"])
                 lane.seconds.append(answer["seconds"])
                 lane.peak_memory_bytes = answer["peak_memory_bytes"]
+        progress("counts what a step launches")
+        for lane, worker in workers:
+            # After the races: counting and the device's ceilings take time and memory of their own.
+            lane.measured = worker.ask({"measure": True})
     return lanes
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from rescli.bench.race import Lane
 from rescli.bench.roofline import roofline
-from rescli.runs.record import device_name, now, provenance
+from rescli.runs.record import device_name, gpu_driver, now, provenance
 from rescli.spec.run import RunSpec
 from rescli.training.precision import Numerics
 
@@ -22,7 +22,7 @@ def summarize(lanes: Sequence[Lane], spec: RunSpec, numerics: Numerics, *, round
     """JSON values. ``ratios`` have the whole loop above the others, each of the same round."""
     ran = {lane.entry.label: lane for lane in lanes if lane.failed is None}
     own = ran.get("whole-loop")
-    ready = own.ready if own else {}
+    ready, measured = (own.ready, own.measured) if own else ({}, {})
     return {
         "benchmark": "bench",
         "date": now(),
@@ -32,14 +32,15 @@ def summarize(lanes: Sequence[Lane], spec: RunSpec, numerics: Numerics, *, round
         "threads": next((lane.ready["threads"] for lane in ran.values()), None),
         "load_average": round(os.getloadavg()[0], 2),
         **provenance(),
+        "driver": gpu_driver() if numerics.device.type == "cuda" else None,
         "dataset": spec.data.dataset.kind,
         "model": spec.model.name,
         "batch_size": spec.data.batch_size,
         "rounds": rounds,
         "engine": ready.get("engine"),
         "kernels": ready.get("kernels"),
-        "operations_per_step": ready.get("operations_per_step"),
-        "kernels_per_step": ready.get("kernels_per_step"),
+        "operations_per_step": measured.get("operations_per_step"),
+        "kernels_per_step": measured.get("kernels_per_step"),
         "contenders": {name: _of_lane(lane, spec.data.batch_size) for name, lane in ran.items()},
         "failed": {lane.entry.label: lane.failed for lane in lanes if lane.failed is not None},
         "ratios": _ratios(ran),
@@ -93,9 +94,9 @@ def _ratios(ran: dict[str, Lane]) -> dict[str, Any]:
 def _roofline(own: Lane | None, spec: RunSpec, numerics: Numerics) -> dict[str, Any] | None:
     dataset = spec.data.dataset
     layout = spec.model.layout(num_classes=dataset.num_classes, image_size=dataset.image_size)
-    if own is None or layout is None:
+    if own is None or layout is None or "ceilings" not in own.measured:
         return None
-    ceilings = own.ready["ceilings"]
+    ceilings = own.measured["ceilings"]
     bounds = roofline(layout, precision=numerics.precision, **ceilings)
     speed = statistics.median(own.images_per_second)
     return {

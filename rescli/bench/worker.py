@@ -42,8 +42,12 @@ def _serve(out: TextIO) -> None:
         return
     _say(out, answer)
     for line in sys.stdin:
+        asked = json.loads(line)
+        if "measure" in asked:
+            _say(out, _measured(request, numerics, contender))
+            continue
         began = time.perf_counter()
-        images = contender.run(json.loads(line)["steps"])
+        images = contender.run(asked["steps"])
         _wait(numerics)
         seconds = time.perf_counter() - began
         memory = peak_memory_bytes(numerics)
@@ -58,8 +62,12 @@ def _ready(request: dict[str, Any], numerics: Numerics) -> tuple[dict[str, Any],
     data_root = Path(request["data_root"]) if request["data_root"] is not None else None
     assembly = None
     if request["contender"] == "p1":
-        # As its author would run it: none of rescli's switches is set.
-        loop = IdiomaticLoop(spec, data_root=data_root, device=numerics.device, workers=request["workers"])
+        # As its author would run it, with none of rescli's switches.
+        if numerics.device.type == "cuda":
+            torch.backends.cudnn.benchmark = True  # as akamaster's trainer has it
+        loop = IdiomaticLoop(
+            spec, data_root=data_root, device=numerics.device, workers=request["workers"] or 0
+        )
         contender = Contender(loop)
     else:
         assembly = assemble(
@@ -83,12 +91,24 @@ def _ready(request: dict[str, Any], numerics: Numerics) -> tuple[dict[str, Any],
     contender.run(_WARMUP_STEPS)
     _wait(numerics)
     answer["step_seconds"] = (time.perf_counter() - began) / _WARMUP_STEPS
-    if assembly is not None and request["contender"] == "whole-loop":
-        answer["operations_per_step"] = count_operations(assembly)
-        answer["kernels_per_step"] = device_kernels(contender.run, numerics)
-        answer["kernels"] = assembly.kernels.name
-        answer["ceilings"] = measure_ceilings(numerics)
+    answer["kernels"] = assembly.kernels.name if assembly is not None else None
     return answer, contender
+
+
+def _measured(request: dict[str, Any], numerics: Numerics, contender: Contender) -> dict[str, Any]:
+    """What the whole loop's step launches, and what the device could do; nothing of the others."""
+    if request["contender"] != "whole-loop":
+        return {}
+    data_root = Path(request["data_root"]) if request["data_root"] is not None else None
+    # With plain torch between convolutions: a kernel of Triton is no operation of torch.
+    plain = assemble(
+        spec_from_dict(request["spec"]), numerics=numerics, data_root=data_root, workers=0, kernels="plain"
+    )
+    return {
+        "operations_per_step": count_operations(plain),
+        "kernels_per_step": device_kernels(contender.run, numerics),
+        "ceilings": measure_ceilings(numerics),
+    }
 
 
 def _wait(numerics: Numerics) -> None:

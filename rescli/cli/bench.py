@@ -50,7 +50,8 @@ def bench(
         typer.Option(help="Where the data lies; else RESCLI_DATA, else the cache.", metavar="DIR"),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Of p1's DataLoader beside none; else 4 or the cores.")
+        list[int] | None,
+        typer.Option(min=1, help="Of p1's DataLoader beside none, repeatable; else 4 and 16, or the cores."),
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Of the CPU; else torch's choice.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout.")] = False,
@@ -80,6 +81,8 @@ def bench(
         )
     )
     spec = spec.resolved(data_root)
+    # What is missing or must be downloaded is told once, and not by each contender.
+    spec.data.dataset.build(data_root, ("train",))
     numerics = numerics_for(spec, device)
     entries = _entries(spec, contender, numerics.device.type, workers)
     request: dict[str, Any] = {
@@ -96,7 +99,7 @@ def bench(
     print_bench(summarize(lanes, spec, numerics, rounds=rounds), as_json=json)
 
 
-def _entries(spec: RunSpec, named: list[str] | None, device: str, workers: int | None) -> list[Entry]:
+def _entries(spec: RunSpec, named: list[str] | None, device: str, workers: list[int] | None) -> list[Entry]:
     from rescli.bench.race import Entry
 
     photographs = spec.data.dataset.any_size
@@ -110,11 +113,12 @@ def _entries(spec: RunSpec, named: list[str] | None, device: str, workers: int |
         raise UsageError(
             f"no contender {unknown[0]!r} on {spec.data.dataset.kind}; there are: {', '.join(known)}."
         )
-    count = workers or min(4, os.cpu_count() or 1)
+    cores = os.cpu_count() or 1
+    counts = sorted({0, *(workers or [min(4, cores), min(16, cores)])})
     entries = []
     for name in dict.fromkeys(chosen):
         if name == "p1":
-            entries += [Entry("p1-w0", "p1", 0), Entry(f"p1-w{count}", "p1", count)]
+            entries += [Entry(f"p1-w{count}", "p1", count) for count in counts]
         else:
-            entries.append(Entry(name, name, count))
+            entries.append(Entry(name, name, None))
     return entries

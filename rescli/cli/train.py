@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from rescli.cli.launch import end, is_restart, launched, run_in_processes
 from rescli.cli.messages import say
 from rescli.errors import UsageError
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["train"]
 
@@ -48,15 +45,12 @@ def train(
         str | None, typer.Option(help="auto, fp32, bf16 or fp16, of the convolutions.")
     ] = None,
     engine: Annotated[
-        str | None,
-        typer.Option(
-            help="auto, eager, graph (CUDA) or compile. Unset: auto, or as the run began.",
-            metavar="NAME",
-        ),
+        Literal["auto", "eager", "graph", "compile"] | None,
+        typer.Option(help="What launches the steps; graph needs CUDA. Unset: auto, or as the run began."),
     ] = None,
     kernels: Annotated[
-        str | None,
-        typer.Option(help="auto, triton (CUDA) or plain. Unset: auto, or as the run began.", metavar="NAME"),
+        Literal["auto", "triton", "plain"] | None,
+        typer.Option(help="Between convolutions; triton needs CUDA. Unset: auto, or as the run began."),
     ] = None,
     data_root: Annotated[
         Path | None,

@@ -35,7 +35,10 @@ def use_kernels(model: nn.Module, on: bool) -> None:
     if on and _no_triton is not None:
         raise RuntimeError(_no_triton)
     for module in model.modules():
-        if on and callable(getattr(module, "norm_act", None)):
+        # Another module's attribute of that name is its own affair.
+        if getattr(type(module), "norm_act", None) is not norm_act:
+            continue
+        if on:
             module.norm_act = norm_triton.norm_act_triton  # type: ignore[assignment]
         else:
             module.__dict__.pop("norm_act", None)
@@ -107,13 +110,14 @@ def _compare_norm(device: torch.device, dtype: torch.dtype, form: str) -> str | 
         values = torch.randn(shape, generator=random).to(device, dtype)
         return values.contiguous(memory_format=torch.channels_last)
 
-    y, dz = draw(4, 16, 16, 16), draw(4, 16, 16, 16)
+    channels = 32 if form == "padded" else 16
+    y, dz = draw(4, channels, 16, 16), draw(4, channels, 16, 16)
     residual, stride = None, 1
     if form == "same":
         residual = draw(4, 16, 16, 16)
     elif form == "padded":
-        residual, stride = draw(4, 8, 32, 32), 2
-    bn = nn.BatchNorm2d(16)
+        residual, stride = draw(4, 16, 32, 32), 2
+    bn = nn.BatchNorm2d(channels)
     with torch.no_grad():
         bn.weight.uniform_(0.5, 1.5, generator=random)
         bn.bias.normal_(0, 0.5, generator=random)

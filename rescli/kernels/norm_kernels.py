@@ -156,7 +156,7 @@ def normalize(
             given = mask & (channel < residual_channels)[None, :]
             z += tl.load(residual_ptr + from_, mask=given, other=0.0).to(tl.float32)
         if RELU:
-            z = tl.where(z > 0, z, 0.0)
+            z = tl.where(z <= 0, 0.0, z)  # what is no number stays, as in torch
         tl.store(z_ptr + at, z.to(z_ptr.dtype.element_ty), mask=mask)
 
 
@@ -172,9 +172,9 @@ def _gradient(dz_ptr, y_ptr, z_ptr, at, mask, mean, rstd, weight, bias, PASSES: 
     xhat = (y - mean[None, :]) * rstd[None, :]
     if PASSES == "z":
         z = tl.load(z_ptr + at, mask=mask, other=0.0).to(tl.float32)
-        g = tl.where(z > 0, g, 0.0)
+        g = tl.where(z <= 0, 0.0, g)
     if PASSES == "y":
-        g = tl.where(xhat * weight[None, :] + bias[None, :] > 0, g, 0.0)
+        g = tl.where(xhat * weight[None, :] + bias[None, :] <= 0, 0.0, g)
     return g, xhat
 
 

@@ -25,11 +25,19 @@ class HostCopies:
     @classmethod
     def of(cls, tensors: Mapping[str, torch.Tensor]) -> HostCopies:
         """Queue the copies behind what the device still has to do; the host does not wait."""
-        copies = {name: _copy(tensor.detach()) for name, tensor in tensors.items()}
-        if not any(tensor.is_cuda for tensor in tensors.values()):
+        devices = {tensor.device for tensor in tensors.values() if tensor.is_cuda}
+        if not devices:
+            # Made contiguous here and not by the writer: torch's operations in a second thread would compete
+            # for the cores of the CPU.
+            contiguous = torch.contiguous_format
+            copies = {name: t.detach().clone(memory_format=contiguous).cpu() for name, t in tensors.items()}
             return cls(copies, None)
+        (device,) = devices
+        copies = _pinned(tensors)
+        for name, tensor in tensors.items():
+            copies[name].copy_(tensor.detach(), non_blocking=True)
         copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
-        copied.record()
+        copied.record(torch.cuda.current_stream(device))
         return cls(copies, copied)
 
     def wait(self) -> None:
@@ -37,13 +45,15 @@ class HostCopies:
             self._copied.synchronize()
 
 
-def _copy(tensor: torch.Tensor) -> torch.Tensor:
-    # Made contiguous here and not by the writer: torch's operations in a second thread would compete for
-    # the cores of the CPU.
-    if not tensor.is_cuda:
-        return tensor.clone(memory_format=torch.contiguous_format).cpu()
-    pinned = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
-    return pinned.copy_(tensor, non_blocking=True)
+def _pinned(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Room for each of them, in one allocation for each type: pinning memory takes its time."""
+    rooms: dict[str, torch.Tensor] = {}
+    for dtype in {tensor.dtype for tensor in tensors.values()}:
+        group = {name: tensor for name, tensor in tensors.items() if tensor.dtype is dtype}
+        whole = torch.empty(sum(t.numel() for t in group.values()), dtype=dtype, pin_memory=True)
+        parts = torch.split(whole, [tensor.numel() for tensor in group.values()])
+        rooms |= {name: part.view(group[name].shape) for name, part in zip(group, parts, strict=True)}
+    return rooms
 
 
 class BackgroundWriter:

@@ -21,7 +21,7 @@ from rescli.spec.run import RunSpec
 from rescli.training.events import EngineChosen, Sink, Stopped
 from rescli.training.fit import fit
 from rescli.training.precision import Numerics, choose_device, choose_precision
-from rescli.training.ranks import Ranks, rank_device
+from rescli.training.ranks import Ranks, num_ranks, rank_device
 
 __all__ = ["execute", "numerics_for", "prepare_resume"]
 
@@ -90,7 +90,8 @@ def execute(
                             hint=resume_command(run_dir.path),
                         )
         except DivergedError as error:
-            recorder.close("diverged")
+            with suppress(CheckpointError):  # that it diverged is what matters
+                recorder.close("diverged")
             raise DivergedError(str(error), hint=f"{_last_good(run_dir)}; {error.hint}") from error
         except (CheckpointError, DataError, UsageError):
             with suppress(CheckpointError):  # the disk may be too full for the record as well
@@ -161,14 +162,14 @@ def prepare_resume(
         torch.set_num_threads(saved.threads)
     if data_root is None and saved.data_root is not None:
         data_root = Path(saved.data_root)
-    same_kind = numerics.device.type == torch.device(saved.device).type
+    engine, kernels = _as_begun(saved, numerics, engine, kernels)
     assembly = assemble(
         spec,
         numerics=numerics,
         data_root=data_root,
         workers=workers,
-        engine=engine or (saved.engine if same_kind else "auto"),
-        kernels=kernels or (saved.kernels if same_kind else "auto"),
+        engine=engine,
+        kernels=kernels,
     )
     if data_record(assembly) != saved.data:
         raise DataError(
@@ -176,6 +177,17 @@ def prepare_resume(
             hint="give the data it began with: --data-root DIR",
         )
     return assembly, saved
+
+
+def _as_begun(
+    saved: SavedState, numerics: Numerics, engine: str | None, kernels: str | None
+) -> tuple[str, str]:
+    """The engine and the kernels of the first start, unless others are named or the machine is another."""
+    if numerics.device.type != torch.device(saved.device).type or num_ranks() > 1:
+        return engine or "auto", kernels or "auto"
+    if engine is not None and engine != saved.engine:
+        return engine, kernels or "auto"
+    return saved.engine, kernels or saved.kernels
 
 
 def _check_nothing_was_saved(run_dir: RunDir) -> None:

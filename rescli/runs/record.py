@@ -16,7 +16,7 @@ import torch
 from rescli import __version__
 from rescli.training.precision import Numerics
 
-__all__ = ["device_name", "git_state", "now", "peak_memory_bytes", "provenance"]
+__all__ = ["device_name", "git_state", "gpu_driver", "now", "peak_memory_bytes", "provenance"]
 
 
 def now() -> str:
@@ -72,6 +72,15 @@ def device_name(numerics: Numerics) -> str:
     if numerics.device.type == "cpu":
         return f"cpu ({_cpu_model()}, {torch.get_num_threads()} threads)"
     return str(numerics.device)
+
+
+def gpu_driver() -> str | None:
+    """The version of NVIDIA's driver; None where nobody can say."""
+    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        return subprocess.run(query, capture_output=True, text=True, check=True, timeout=10).stdout.split()[0]
+    except (OSError, subprocess.SubprocessError, IndexError):
+        return None
 
 
 def peak_memory_bytes(numerics: Numerics) -> int:

@@ -43,7 +43,7 @@ class RunRecorder:
         log: MetricsLog,
     ) -> None:
         self._run_dir, self._assembly, self._state, self._plan = run_dir, assembly, state, plan
-        self._log = log
+        self._log, self._chosen = log, chosen
         self._writer = BackgroundWriter()
         self._train_row, self._val_row, self._best_row = _rows_so_far(run_dir)
         before = read_record(run_dir) if run_dir.record.exists() else {}
@@ -61,7 +61,6 @@ class RunRecorder:
             "device": device_name(numerics),
             "precision": numerics.precision,
             "engine": chosen.engine.name,
-            "engine_reason": chosen.why_slower,
             "kernels": assembly.kernels.name,
             "kernels_reason": assembly.kernels.why_plain,
             "threads": torch.get_num_threads(),
@@ -96,10 +95,14 @@ class RunRecorder:
 
     def close(self, status: str) -> None:
         """Wait for what is being written, then write the record a last time, saying how the run ended."""
-        self.record["status"] = status
         try:
             self._writer.wait()
+        except CheckpointError:
+            # A run is not finished where its state is not saved; that it diverged stays true.
+            status = status if status == "diverged" else "failed"
+            raise
         finally:
+            self.record["status"] = status
             self._write_record()
 
     def __enter__(self) -> Self:
@@ -201,6 +204,7 @@ class RunRecorder:
         record["train_seconds"] = round(state.train_seconds, 3)
         if state.train_seconds > 0:
             record["images_per_second"] = round(state.step * self._plan.batch_size / state.train_seconds, 1)
+        record["engine_reason"] = self._chosen.reason
         record["peak_memory_bytes"] = peak_memory_bytes(self._assembly.numerics)
         loader = self._assembly.loader
         if isinstance(loader, PhotoLoader):

@@ -33,11 +33,14 @@ class Numerics:
         elif self.device.type == "cpu":
             keep_freed_memory()
 
-    def autocast(self) -> AbstractContextManager[object]:
-        """The context in which a forward pass runs."""
+    def autocast(self, *, keep_casts: bool = True) -> AbstractContextManager[object]:
+        """The context in which a forward pass runs.
+
+        keep_casts: cast a weight once, however often it is used.
+        """
         if self.precision == "fp32":
             return nullcontext()
-        return torch.autocast(self.device.type, dtype=self.dtype)
+        return torch.autocast(self.device.type, dtype=self.dtype, cache_enabled=keep_casts)
 
     @property
     def dtype(self) -> torch.dtype:

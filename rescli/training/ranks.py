@@ -17,7 +17,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from rescli.errors import RescliError, UsageError
 
-__all__ = ["ALONE", "Ranks", "join_ranks", "leave_ranks", "rank_device"]
+__all__ = ["ALONE", "Ranks", "join_ranks", "leave_ranks", "num_ranks", "rank_device"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,13 +91,18 @@ class Ranks:
 ALONE = Ranks()
 
 
+def num_ranks() -> int:
+    """How many processes the launcher says there are."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def join_ranks(device: torch.device) -> Ranks:
     """Who this process is, by what the launcher put into the environment; waits for the others.
 
     Raises:
         RescliError: they cannot be reached.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
+    size = num_ranks()
     if size == 1:
         return ALONE
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
@@ -124,7 +129,7 @@ def leave_ranks() -> None:
 def rank_device(requested: str) -> str:
     """``cuda:K`` of the K-th process of a machine, where CUDA is asked for and none by number."""
     local = os.environ.get("LOCAL_RANK")
-    if local is None or int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if local is None or num_ranks() == 1:
         return requested
     if requested == "cuda" or (requested == "auto" and torch.cuda.is_available()):
         return f"cuda:{local}"

@@ -17,6 +17,9 @@ if request["contender"] == "broken":
     sys.exit()
 print(json.dumps({"step_seconds": request["step_seconds"]}), flush=True)
 for number, line in enumerate(sys.stdin):
+    if "measure" in json.loads(line):
+        print(json.dumps({"measured": request["contender"]}), flush=True)
+        continue
     if request["contender"] == "dies" and number == 1:
         print("out of memory", file=sys.stderr)
         sys.exit(9)
@@ -48,7 +51,9 @@ def test_each_is_timed_once_a_round_in_turn(log: Any) -> None:
     assert log.read_text() == "a b a b a b "
     assert [lane.steps for lane in lanes] == [8, 8]
     assert lanes[0].images_per_second == [128.0, 128.0, 128.0]
-    assert told == ["starts one", "starts other", "round 1 of 3", "round 2 of 3", "round 3 of 3"]
+    last = "counts what a step launches"
+    assert told == ["starts one", "starts other", "round 1 of 3", "round 2 of 3", "round 3 of 3", last]
+    assert [lane.measured for lane in lanes] == [{"measured": "a"}, {"measured": "b"}]
 
 
 def test_a_window_has_three_steps_at_least(log: Any) -> None:

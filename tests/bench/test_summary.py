@@ -27,7 +27,8 @@ def lane(label: str, images_per_second: list[float], **ready: object) -> Lane:
 
 def test_ratios_are_of_the_same_round_and_of_the_better_p1() -> None:
     ceilings = {"flops_per_second": 1e12, "bytes_per_second": 1e10}
-    own = lane("whole-loop", [100.0, 200.0, 400.0], engine="eager", operations_per_step=7, ceilings=ceilings)
+    own = lane("whole-loop", [100.0, 200.0, 400.0], engine="eager")
+    own.measured = {"operations_per_step": 7, "ceilings": ceilings}
     lanes = [
         lane("p1-w0", [10.0, 10.0, 10.0]),
         lane("p1-w2", [50.0, 50.0, 50.0]),

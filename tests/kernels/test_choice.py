@@ -43,6 +43,27 @@ def test_use_kernels_and_back() -> None:
     assert not any("norm_act" in vars(module) for module in net.modules())
 
 
+@pytest.mark.parametrize("on", [True, False])
+def test_another_module_s_attribute_of_that_name_is_left_alone(on: bool) -> None:
+    pytest.importorskip("triton")
+
+    class Own(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm_act = abs
+
+    class Child(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm_act = torch.nn.ReLU()
+
+    net = torch.nn.Sequential(Own(), Child(), cifar_resnet(depth=8))
+    use_kernels(net, on)
+    assert net[0].norm_act is abs
+    assert isinstance(net[1].norm_act, torch.nn.ReLU)
+    assert (net[2].norm_act is not norm_act) == on
+
+
 def test_crop_flip_function() -> None:
     crop_triton: Any = pytest.importorskip("rescli.kernels.crop_triton", exc_type=ImportError)
     assert crop_flip_function(kernels=False) is crop_flip_batch

@@ -211,6 +211,19 @@ def test_statistics_where_the_mean_is_large(device: torch.device, monkeypatch: p
     torch.testing.assert_close(found["running_mean"].double(), expected["running_mean"], rtol=1e-6, atol=0)
 
 
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # numpy's, in the interpreter
+@pytest.mark.parametrize("form", ["none", "same"])
+def test_what_is_no_number_stays_none(form: str, device: torch.device) -> None:
+    """A ReLU that swallowed it would let a net that has diverged train on."""
+    case = make((2, 16, 4, 4), form)
+    case.y[0, 3, 1, 1] = float("nan")
+    case.y[1, 5, 0, 0] = float("inf")
+    found, plain = by(norm_triton.norm_act_triton, case, device), by(norm_act, case, device)
+    for name in ("z", "dy", "running_mean", "running_var"):
+        assert torch.equal(found[name].isnan(), plain[name].isnan()), name
+    assert found["z"][:, 3].isnan().all()
+
+
 def test_twice_the_same_bits(device: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(norm_triton, "norm_launch", small_tiles)
     case = make((2, 10, 7, 7), "padded", dtype=BF16)

@@ -27,14 +27,13 @@ def test_a_gpu_is_not_waited_for() -> None:
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     weight = torch.ones(1 << 20, device="cuda")
-    torch.cuda._sleep(100_000_000)
-    began = time.perf_counter()
+    torch.cuda._sleep(1_000_000_000)
     held = HostCopies.of({"weight": weight})
-    queued = time.perf_counter() - began
+    assert held._copied is not None
+    assert not held._copied.query()
     weight.zero_()
     held.wait()
     assert held.tensors["weight"].min() == 1
-    assert queued < time.perf_counter() - began
 
 
 def test_work_is_done_in_order_and_waited_for() -> None:

@@ -20,6 +20,9 @@ from rescli.training.state import TrainState
 __all__ = ["CudaRecorder", "NotCapturable", "Operations", "Recorder", "Snapshot"]
 
 _TORCH = Path(torch.__file__).parent
+_COPIES = (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default)
+_BEGIN_AT_ZERO = ("momentum_buffer", "exp_avg", "exp_avg_sq", "max_exp_avg_sq", "step")
+"""State that optimizers make at their first step, as if it had been zero before."""
 _WAITING = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
 
 
@@ -47,16 +50,29 @@ class CudaRecorder:
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        self._stream.wait_stream(torch.cuda.current_stream(self._device))
-        with torch.cuda.stream(self._stream):
-            yield
-        torch.cuda.current_stream(self._device).wait_stream(self._stream)
+        outside = torch.cuda.current_stream(self._device)
+        self._stream.wait_stream(outside)
+        try:
+            with torch.cuda.stream(self._stream):
+                yield
+        finally:  # what undoes a trial that failed must come after it
+            outside.wait_stream(self._stream)
 
     def record(self, work: Callable[[], None]) -> Callable[[], None]:
         graph = torch.cuda.CUDAGraph()
-        # Other threads write checkpoints and pin images meanwhile: only this one must not wait.
-        with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
-            work()
+        outside, cause = torch.cuda.current_stream(self._device), None
+        try:
+            # Other threads write checkpoints and pin images meanwhile: only this one must not wait.
+            with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
+                try:
+                    work()
+                except Exception as error:
+                    cause = error
+                    raise
+        except RuntimeError as error:
+            # torch's own end of a capture that failed hides the cause and stays on its stream.
+            torch.cuda.set_stream(outside)
+            raise cause or error from None
         return graph.replay
 
 
@@ -79,38 +95,69 @@ class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if _WAITING & set(func.tags) and not _by_numbers(func, args):
             raise NotCapturable(f"{name} makes the host wait for a value ({_where()})")
         out = func(*args, **(kwargs or {}))
-        if isinstance(out, torch.Tensor) and out.device.type == "cpu":
-            given = (*args, *(kwargs or {}).values())
-            if any(isinstance(value, torch.Tensor) and value.device.type == "cuda" for value in given):
+        if isinstance(out, torch.Tensor):
+            given = [value for value in (*args, *(kwargs or {}).values()) if isinstance(value, torch.Tensor)]
+            if out.device.type == "cpu" and any(value.is_cuda for value in given):
                 raise NotCapturable(f"{name} copies from the device to the host ({_where()})")
+            # A number on its way into an operation is no copy.
+            if func in _COPIES and out.is_cuda and any(not v.is_cuda and not v.is_pinned() for v in given):
+                raise NotCapturable(f"{name} copies from the host to the device ({_where()})")
         return out
 
 
 class Snapshot:
-    """Everything of a state that a step changes on the device, to be put back in place."""
+    """Everything of a state that a step changes, to be put back in place."""
 
     def __init__(self, state: TrainState) -> None:
         self._state = state
         self._kept = {id(tensor): (tensor, tensor.detach().clone()) for tensor in _changing(state)}
-        self._numbers = _numbers(state)
+        self._optimizer = {key: dict(values) for key, values in state.optimizer.state.items()}
+        self._lrs = [group["lr"] for group in state.optimizer.param_groups]
         on_cuda = state.ring.device.type == "cuda"
         self._generator = torch.cuda.get_rng_state(state.ring.device) if on_cuda else torch.get_rng_state()
 
     @torch.no_grad()
     def restore(self) -> None:
-        """Put every tensor back, at its address; what an optimizer made since then becomes zero, as it began.
+        """Put every tensor back, at its address, and forget gradients.
+
+        What an optimizer made since then stays and becomes zero, as the first value of a moment is.
 
         Raises:
-            NotCapturable: the optimizer counts on the host, where no recording can count.
+            NotCapturable: it made something else, or counts on the host, where no recording can count.
         """
-        for tensor in _changing(self._state):
-            kept = self._kept.get(id(tensor))
-            if kept is None:
-                tensor.zero_()
+        self._put_back()
+        for parameter, values in self._state.optimizer.state.items():
+            before = self._optimizer.get(parameter, {})
+            for name, value in values.items():
+                if isinstance(value, torch.Tensor):
+                    if id(value) in self._kept:
+                        continue
+                    if name not in _BEGIN_AT_ZERO:
+                        raise NotCapturable(f"the optimizer makes its {name} as it goes")
+                    value.zero_()
+                elif before.get(name) != value:
+                    raise NotCapturable("the optimizer keeps numbers of its own on the host")
+
+    def undo(self) -> None:
+        """As if no step had been tried: what an optimizer made since then is gone."""
+        self._put_back()
+        state = self._state.optimizer.state
+        for parameter in list(state):
+            if parameter not in self._optimizer:
+                del state[parameter]
             else:
-                tensor.copy_(kept[1])
-        if _numbers(self._state) != self._numbers:
-            raise NotCapturable("the optimizer keeps numbers of its own on the host")
+                kept = self._optimizer[parameter]
+                state[parameter].clear()
+                state[parameter].update(kept)
+        for group, lr in zip(self._state.optimizer.param_groups, self._lrs, strict=True):
+            group["lr"] = lr
+
+    @torch.no_grad()
+    def _put_back(self) -> None:
+        for tensor, content in self._kept.values():
+            tensor.copy_(content)
+        for parameter in self._state.model.parameters():
+            parameter.grad = None
         if self._state.ring.device.type == "cuda":
             torch.cuda.set_rng_state(self._generator, self._state.ring.device)
         else:
@@ -131,17 +178,11 @@ def _changing(state: TrainState) -> list[torch.Tensor]:
     return tensors
 
 
-def _numbers(state: TrainState) -> list[Any]:
-    return [
-        (key, value)
-        for values in state.optimizer.state.values()
-        for key, value in values.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    ]
-
-
 def _where() -> str:
     """The innermost line that is neither torch's nor this module's: a plugin's, as a rule."""
     frames = [frame for frame in traceback.extract_stack() if _TORCH not in Path(frame.filename).parents]
-    frame = [frame for frame in frames if frame.filename != __file__][-1]
+    outside = [frame for frame in frames if frame.filename != __file__]
+    if not outside:  # a GPU's gradients are computed in a thread of torch's own
+        return "in the backward pass"
+    frame = outside[-1]
     return f"in {frame.name}, {Path(frame.filename).name}:{frame.lineno}"

@@ -58,6 +58,11 @@ class Chosen:
     engine: Engine
     why_slower: str | None = None
 
+    @property
+    def reason(self) -> str | None:
+        """Why something runs slower than it might, as far as is known by now: a step, or an evaluation."""
+        return self.why_slower or getattr(self.engine.forward, "why_slower", None)
+
 
 @dataclass(frozen=True)
 class ChosenKernels:
@@ -176,7 +181,7 @@ def _compiled_engine(state: TrainState, feed: Feed, numerics: Numerics, ranks: R
         snapshot, step = Snapshot(state), state.step
         engine.advance(float(state.optimizer.param_groups[0]["lr"]))
         state.step = step
-        snapshot.restore()
+        snapshot.undo()
     except (RuntimeError, NotCapturable) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise UsageError(

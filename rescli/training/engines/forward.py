@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 
 import torch
 from torch import nn
@@ -26,6 +25,8 @@ class RecordedForward:
         self._replay: Callable[[], None] | None = None
         self._images: torch.Tensor | None = None
         self._logits: torch.Tensor | None = None
+        self.why_slower: str | None = None
+        """Why batches run eagerly, where they do."""
 
     def __call__(self, images_NCHW: torch.Tensor) -> torch.Tensor:
         """To be called without gradients, the model in evaluation mode."""
@@ -44,10 +45,13 @@ class RecordedForward:
         self._images = torch.empty_like(images_NCHW).copy_(images_NCHW)
         with self._recorder.aside():
             self._run()
-        with suppress(RuntimeError):
+        try:
             self._replay = self._recorder.record(self._run)
+        except RuntimeError as error:
+            self.why_slower = next(iter(str(error).splitlines()), type(error).__name__)
 
     def _run(self) -> None:
         assert self._images is not None
-        with self._numerics.autocast():
+        # A weight that was cast before the recording would be recorded as it was then.
+        with self._numerics.autocast(keep_casts=False):
             self._logits = self._model(self._images)

@@ -91,10 +91,10 @@ class GraphEngine:
             self._lr.fill_(lr)
             self._held_lr = lr
         wanted = [step, step - self._listed_from, self._state.window_length]
-        for counter, counted, value in zip(self._counters, self._counted, wanted, strict=True):
-            if counted != value:
-                counter.fill_(value)
-        self._counted = wanted
+        if wanted != self._counted:
+            for place, value in enumerate(wanted):
+                self._counters[place].fill_(value)
+            self._counted = wanted
 
     def _one_step(self) -> None:
         """All of it on the device; every number that changes from step to step is read from there."""
@@ -110,9 +110,9 @@ class GraphEngine:
     def _recorded(self, recorder: Recorder) -> Callable[[], None]:
         groups = self._state.optimizer.param_groups
         lr = float(groups[0]["lr"])
+        snapshot = Snapshot(self._state)
         for group in groups:
             group["lr"] = self._lr
-        snapshot = Snapshot(self._state)
         try:
             with recorder.aside():
                 eager = [self._tried(self._one_step, trial, lr) for trial in range(WARMUP_STEPS)]
@@ -124,13 +124,16 @@ class GraphEngine:
             try:
                 replay = recorder.record(self._one_step)
             except (RuntimeError, TypeError, ValueError) as error:
-                raise NotCapturable(str(error).splitlines()[0]) from error
+                reason = next(iter(str(error).splitlines()), type(error).__name__)
+                raise NotCapturable(reason) from error
             snapshot.restore()
             replayed = [self._tried(replay, trial, lr) for trial in range(WARMUP_STEPS)]
-        finally:
+            _check_alike(torch.stack(eager), torch.stack(replayed))
             snapshot.restore()
-            self._counted = [-1, -1, -1]
-        _check_alike(torch.stack(eager), torch.stack(replayed))
+        except BaseException:
+            snapshot.undo()
+            raise
+        self._counted = [-1, -1, -1]
         return replay
 
     def _tried(self, work: Callable[[], None], trial: int, lr: float) -> torch.Tensor:

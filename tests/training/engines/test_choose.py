@@ -83,15 +83,70 @@ def test_what_cannot_be_recorded_runs_eagerly_and_says_why(
     assert caught.value.hint == "--engine eager"
 
 
-def test_an_engine_that_fell_back_trains_with_the_learning_rate_that_it_is_given(recorder: Any) -> None:
-    one, other = state_of(), state_of()
-    fallen = choose_engine("auto", one, Photographs(), CPU, recorder=recorder).engine
-    plain = choose_engine("eager", other, Photographs(), CPU).engine
+def reading(optimizer: Any) -> TrainState:
+    torch.manual_seed(0)
+    state = state_of(Reads())
+    if optimizer is not None:
+        state.optimizer = optimizer(state.model.parameters(), lr=0.1)
+    return state
+
+
+@pytest.mark.parametrize("optimizer", [None, torch.optim.Adam, torch.optim.SGD, torch.optim.ASGD])
+def test_an_engine_that_fell_back_trains_as_if_nothing_had_been_tried(recorder: Any, optimizer: Any) -> None:
+    one, other = reading(optimizer), reading(optimizer)
+    fallen = choose_engine("auto", one, OnDevice(), CPU, recorder=recorder)
+    assert fallen.why_slower is not None
+    assert all(parameter.grad is None for parameter in one.model.parameters())
+    plain = choose_engine("eager", other, OnDevice(), CPU).engine
     for lr in (0.1, 0.01):
-        fallen.advance(lr)
+        fallen.engine.advance(lr)
         plain.advance(lr)
+    assert torch.equal(one.ring, other.ring)
     for a, b in zip(one.model.parameters(), other.model.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "told"),
+    [
+        (torch.optim.ASGD, "the optimizer makes its (eta|mu|ax) as it goes"),
+        (torch.optim.SGD, "_local_scalar_dense"),  # its plain update reads the learning rate
+    ],
+)
+def test_an_optimizer_that_cannot_be_recorded_falls_back_and_begins_anew(
+    recorder: Any, optimizer: Any, told: str
+) -> None:
+    states = []
+    for _ in range(2):
+        state = state_of()
+        state.optimizer = optimizer(state.model.parameters(), lr=0.1, foreach=False)
+        states.append(state)
+    one, other = states
+    fallen = choose_engine("auto", one, OnDevice(), CPU, recorder=recorder)
+    assert re.search(told, fallen.why_slower or "")
+    assert not one.optimizer.state
+    plain = choose_engine("eager", other, OnDevice(), CPU).engine
+    for _ in range(2):
+        fallen.engine.advance(0.1)
+        plain.advance(0.1)
+    for a, b in zip(one.model.parameters(), other.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_recording_that_fails_is_named_by_what_failed(
+    recorder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_work: Any) -> None:
+        raise RuntimeError("CUDA error: operation not permitted\nwhen the stream is capturing")
+
+    monkeypatch.setattr(recorder, "record", fail)
+    state, untouched = state_of(), state_of()
+    chosen = choose_engine("auto", state, OnDevice(), CPU, recorder=recorder)
+    assert chosen.why_slower == (
+        "the step cannot be recorded as a CUDA graph: CUDA error: operation not permitted"
+    )
+    for name, tensor in state.model.state_dict().items():
+        assert torch.equal(tensor, untouched.model.state_dict()[name]), name
 
 
 def test_graph_needs_cuda_and_names_are_checked() -> None:
@@ -120,7 +175,8 @@ def test_kernels_are_used_where_their_test_passes(
     asked: list[Any] = []
     monkeypatch.setattr(choose, "self_test", lambda *arguments: (asked.append(arguments), test)[1])
     assert choose_kernels(requested, CUDA, engine=engine) == expected
-    assert asked in ([], [(CUDA.device, [torch.bfloat16])])
+    tested = requested != "plain" and engine != "compile"
+    assert asked == ([(CUDA.device, [torch.bfloat16])] if tested else [])
 
 
 def test_kernels_that_are_asked_for_and_do_not_work_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
