@@ -1,7 +1,7 @@
 """One contender in a process of its own, so that none profits or suffers from what another has set.
 
-Standard input: the request, then ``{"steps": N}`` lines; standard output: one JSON line for each. The module
-is run by ``rescli.bench.race``.
+Standard input: the request, then ``{"warmup": M, "steps": N}`` lines and ``{"measure": true}``; standard output:
+one JSON line for each. The module is run by ``rescli.bench.race``.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ def _serve(out: TextIO) -> None:
         if "measure" in asked:
             _say(out, _measured(request, numerics, contender))
             continue
+        contender.run(asked["warmup"])
+        _wait(numerics)
         began = time.perf_counter()
         images = contender.run(asked["steps"])
         _wait(numerics)
