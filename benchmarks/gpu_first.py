@@ -2,9 +2,9 @@
 
     PYTHONPATH=. python benchmarks/gpu_first.py --json benchmarks/results/gpu-first.json
 
-Needs CIFAR-10 under RESCLI_DATA; embedded images serve where it is absent. Every part is tried; one that fails
-is named and the rest goes on. Parts print as they end and the file is written after each, so nothing is lost
-where the time runs out: about 8 minutes by estimate, the last part being the longest (--only leaves parts out).
+Needs CIFAR-10 under RESCLI_DATA; embedded images serve where it is absent. Every part is tried; one that
+fails is named and the rest goes on. Parts print as they end and the file is written after each, so nothing is
+lost where the time runs out: about 8 minutes by estimate, the last parts being the longest (--only chooses).
 
 floor, conv, copy, norm   see gpu_parts.py
 launch     host time for each operation of an eager ResNet-20 step

@@ -1,7 +1,7 @@
 """One contender in a process of its own, so that none profits or suffers from what another has set.
 
-Standard input: the request, then ``{"warmup": M, "steps": N}`` lines and ``{"measure": true}``; standard output:
-one JSON line for each. The module is run by ``rescli.bench.race``.
+Standard input: the request, then ``{"warmup": M, "steps": N}`` lines and ``{"measure": true}``; standard
+output: one JSON line for each. The module is run by ``rescli.bench.race``.
 """
 
 from __future__ import annotations
