@@ -26,6 +26,8 @@ def test_in_the_interpreter() -> None:
             "-q",
             "-p",
             "no:cacheprovider",
+            "-n",
+            "0",
             *(str(HERE / name) for name in names),
         ],
         cwd=ROOT,
