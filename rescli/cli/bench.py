@@ -81,10 +81,10 @@ def bench(
         )
     )
     spec = spec.resolved(data_root)
-    # What is missing or must be downloaded is told once, and not by each contender.
-    spec.data.dataset.build(data_root, ("train",))
     numerics = numerics_for(spec, device)
     entries = _entries(spec, contender, numerics.device.type, workers)
+    # What is missing or must be downloaded is told once, and not by each contender.
+    spec.data.dataset.build(data_root, ("train",))
     request: dict[str, Any] = {
         "spec": spec.to_dict(),
         "device": str(numerics.device),

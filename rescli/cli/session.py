@@ -72,37 +72,29 @@ class Session:
         run_dir = RunDir.open(path)
         spec = run_dir.read_spec()
         if not self.first:
-            from rescli.runs.execute import prepare_resume as prepare
-
-            return self._follow(
-                lambda: prepare(
-                    run_dir,
-                    data_root=self.data_root,
-                    device=self.device,
-                    workers=self.workers,
-                    engine=self.engine,
-                    kernels=self.kernels,
-                )
-            )
+            return self._follow(lambda: self._prepared(run_dir))
         _refuse_other_spec(run_dir, spec, choice)
         with stop_requested() as stop, run_dir.locked():
             with stop.interrupting():
-                from rescli.runs.execute import prepare_resume
-
-                assembly, saved = prepare_resume(
-                    run_dir,
-                    data_root=self.data_root,
-                    device=self.device,
-                    workers=self.workers,
-                    engine=self.engine,
-                    kernels=self.kernels,
-                )
+                assembly, saved = self._prepared(run_dir)
             if not self.quiet:
                 step = saved.step if saved else 0
                 done = step == spec.iterations
                 what = "is finished already, at" if done else "resuming at"
                 say(f"{run_dir.path}: {what} iteration {step} of {spec.iterations}")
             return self._train(run_dir, assembly, saved, stop)
+
+    def _prepared(self, run_dir: RunDir) -> tuple[Assembly, SavedState | None]:
+        from rescli.runs.execute import prepare_resume
+
+        return prepare_resume(
+            run_dir,
+            data_root=self.data_root,
+            device=self.device,
+            workers=self.workers,
+            engine=self.engine,
+            kernels=self.kernels,
+        )
 
     def _follow(self, prepared: Callable[[], tuple[Assembly, SavedState | None]]) -> dict[str, Any]:
         """As a rank that trains and writes nothing."""

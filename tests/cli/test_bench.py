@@ -52,3 +52,10 @@ def test_bad_input_is_refused_before_anything_starts(
     answer = rescli("bench", *SMALL, *flags)
     assert answer.code == 2
     assert told in answer.err
+
+
+def test_missing_data_are_told_once_and_as_such(rescli: Callable[..., Any], tmp_path: Any) -> None:
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    answer = rescli("bench", "resnet-20", "--dataset", "cifar10", "--data-root", tmp_path)
+    assert answer.code == 3
+    assert "starts" not in answer.err
