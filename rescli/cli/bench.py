@@ -59,8 +59,9 @@ def bench(
     """Time the training loop, its parts, and loops that others would write, in one interleaved run.
 
     Each contender runs in a process of its own. p1: the usual PyTorch loop with a DataLoader; p2: an expert's
-    loop, all on the device; p3: that with torch.compile; p4: torch.compile within our CUDA graph. bare-step:
-    our step without a loader; whole-loop: what rescli train does; loader: its batches alone.
+    loop, all on the device; p3: that with torch.compile; p4: torch.compile within our CUDA graph; bare-step:
+    our step without a loader; whole-loop: what rescli train does; loader: its batches alone. On a CPU p3 and
+    p4 run only where they are named, for compiling takes its time.
 
     rescli bench resnet-20 --dataset cifar10 --batch-size 128
     """
@@ -69,6 +70,7 @@ def bench(
     from rescli.cli.bench_output import bench_progress, print_bench
     from rescli.cli.choose import Choice, choose_spec
     from rescli.runs.execute import numerics_for
+    from rescli.training.engines.choose import check_engine, choose_kernels
 
     never = [f"{key}={_NEVER}" for key in ("iterations", "evaluation.every", "checkpoint.every")]
     _, spec = choose_spec(
@@ -82,6 +84,9 @@ def bench(
     )
     spec = spec.resolved(data_root)
     numerics = numerics_for(spec, device)
+    check_engine(engine, numerics)
+    if kernels == "triton":
+        choose_kernels(kernels, numerics, engine=engine)
     entries = _entries(spec, contender, numerics.device.type, workers)
     # What is missing or must be downloaded is told once, and not by each contender.
     spec.data.dataset.build(data_root, ("train",))

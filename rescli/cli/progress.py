@@ -18,6 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from rescli.cli.data_wait import WaitVerdict, waited_text
 from rescli.cli.durations import format_seconds
@@ -126,7 +127,7 @@ class _Bars:
         table = Table.grid(padding=(0, 3))
         metrics = self._figures.metrics
         if metrics is None:
-            return Group(self._bar, "[dim]first iterations ...")
+            return Group(self._bar, Text("first iterations ...", style="dim"))
         table.add_row(*[f"[dim]{title}[/] {value}" for title, value in self._cells(metrics)])
         return Group(self._bar, table)
 

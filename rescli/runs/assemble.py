@@ -27,6 +27,7 @@ from rescli.training.engines.choose import (
     PLAIN,
     Chosen,
     ChosenKernels,
+    check_engine,
     choose_engine,
     choose_kernels,
 )
@@ -151,6 +152,7 @@ def assemble(
         CheckpointError: the weights to begin with are missing, or other ones.
     """
     numerics.configure_backend()
+    check_engine(engine, numerics)
     chosen_kernels = choose_kernels(kernels, numerics, engine=engine)
     ranks = join_ranks(numerics.device)
     share = ranks.share(spec.data.batch_size)

@@ -42,6 +42,8 @@ def test_prints_a_table_with_ratios(rescli: Callable[..., Any]) -> None:
     [
         (["--contender", "p5"], "no contender 'p5' on shapes; there are: p1, p2, p3, p4, bare-step"),
         (["--contender", "timm"], "no contender 'timm' on shapes"),
+        (["--engine", "graph"], "--engine graph does not work here: CUDA graphs need a CUDA device"),
+        (["--kernels", "triton"], "--kernels triton does not work here"),
         (["--device", "cuda"], "'cuda' is not available here"),
         (["--set", "optimizer.lrr=1"], "lrr"),
     ],

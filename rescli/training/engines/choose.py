@@ -27,6 +27,7 @@ __all__ = [
     "ChosenKernels",
     "DeviceFeed",
     "Feed",
+    "check_engine",
     "choose_engine",
     "choose_kernels",
 ]
@@ -105,6 +106,22 @@ def choose_kernels(requested: str, numerics: Numerics, *, engine: str) -> Chosen
     return ChosenKernels("plain", obstacle if numerics.device.type == "cuda" else None)
 
 
+def check_engine(requested: str, numerics: Numerics) -> None:
+    """What can be said of an engine's name before there is a state.
+
+    Raises:
+        UsageError: no such engine, or not on this device.
+    """
+    if requested not in ENGINES:
+        raise UsageError(f"unknown engine {requested!r}; known: {', '.join(ENGINES)}.")
+    if requested == "graph" and numerics.device.type != "cuda":
+        raise UsageError(
+            "--engine graph does not work here: CUDA graphs need a CUDA device, "
+            f"and this is {numerics.device.type}.",
+            hint="--engine eager",
+        )
+
+
 def choose_engine(
     requested: str,
     state: TrainState,
@@ -122,16 +139,15 @@ def choose_engine(
     Raises:
         UsageError: no such engine, or the one asked for does not work here.
     """
-    if requested not in ENGINES:
-        raise UsageError(f"unknown engine {requested!r}; known: {', '.join(ENGINES)}.")
+    if recorder is None:
+        check_engine(requested, numerics)
     if requested == "eager":
         return Chosen(EagerEngine(state, feed.batch, numerics, ranks))
     if requested == "compile":
         return Chosen(_compiled_engine(state, feed, numerics, ranks))
-    on_device = numerics.device.type == "cuda" or recorder is not None
-    obstacle = None if on_device else f"CUDA graphs need a CUDA device, and this is {numerics.device.type}"
-    if obstacle is None:
-        obstacle = _unfit(feed, ranks)
+    if numerics.device.type != "cuda" and recorder is None:
+        return Chosen(EagerEngine(state, feed.batch, numerics, ranks))
+    obstacle = _unfit(feed, ranks)
     if obstacle is None:
         try:
             return Chosen(_graph_engine(state, feed, numerics, recorder))
@@ -139,7 +155,7 @@ def choose_engine(
             obstacle = f"the step cannot be recorded as a CUDA graph: {error}"
     if requested == "graph":
         raise UsageError(f"--engine graph does not work here: {obstacle}.", hint="--engine eager")
-    return Chosen(EagerEngine(state, feed.batch, numerics, ranks), obstacle if on_device else None)
+    return Chosen(EagerEngine(state, feed.batch, numerics, ranks), obstacle)
 
 
 def _unfit(feed: Feed, ranks: Ranks) -> str | None:
