@@ -30,6 +30,7 @@ __all__ = [
     "UnknownNameError",
     "UsageError",
     "VerificationError",
+    "first_line",
     "nearest",
 ]
 
@@ -87,6 +88,12 @@ class VerificationError(RescliError):
 
 class Interrupted(RescliError):
     exit_code = 130
+
+
+def first_line(error: BaseException) -> str:
+    """Of another library's message, which may go on for pages; the error's type where there is none."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next(filter(None, lines), type(error).__name__)
 
 
 def nearest(given: str, names: Iterable[str]) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rescli import errors
-from rescli.errors import RescliError, UnknownNameError, UsageError, nearest
+from rescli.errors import RescliError, UnknownNameError, UsageError, first_line, nearest
 
 EXIT_CODES = {
     "UsageError": 2,
@@ -74,3 +74,16 @@ def test_nearest(given: str, expected: str | None) -> None:
 
 def test_nearest_gives_the_name_as_it_is_written() -> None:
     assert nearest("pascalvoc", ["PascalVOC"]) == "PascalVOC"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (RuntimeError("out of memory\ntried to allocate"), "out of memory"),
+        (RuntimeError("\n  shapes differ"), "shapes differ"),
+        (RuntimeError(), "RuntimeError"),
+        (ValueError(" \n "), "ValueError"),
+    ],
+)
+def test_first_line_is_never_empty(error: Exception, expected: str) -> None:
+    assert first_line(error) == expected

@@ -18,7 +18,7 @@ import torch
 from rescli.bench.ceilings import measure_ceilings
 from rescli.bench.contenders import Contender, IdiomaticLoop, make_contender
 from rescli.bench.counts import count_operations, device_kernels
-from rescli.errors import RescliError
+from rescli.errors import RescliError, first_line
 from rescli.runs.assemble import assemble
 from rescli.runs.record import peak_memory_bytes
 from rescli.spec.load import spec_from_dict
@@ -38,7 +38,7 @@ def _serve(out: TextIO) -> None:
     try:
         answer, contender = _ready(request, numerics)
     except (RescliError, RuntimeError, ImportError) as error:
-        _say(out, {"failed": next(iter(str(error).splitlines()), type(error).__name__)})
+        _say(out, {"failed": first_line(error)})
         return
     _say(out, answer)
     for line in sys.stdin:

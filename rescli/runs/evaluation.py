@@ -13,7 +13,7 @@ import torch
 
 from rescli.data.image_files import ImageFiles
 from rescli.data.image_set import ImageSet
-from rescli.errors import CheckpointError, DataError, UsageError
+from rescli.errors import CheckpointError, DataError, UsageError, first_line
 from rescli.evaluation.averaging import average_views
 from rescli.evaluation.classes import Matching, class_columns
 from rescli.evaluation.logits_cache import CacheKey, LogitsCache, code_sha256, versions
@@ -188,7 +188,7 @@ class Evaluator:
             if not isinstance(error, torch.OutOfMemoryError) and "DefaultCPUAllocator" not in str(error):
                 raise
             raise UsageError(
-                f"{numerics.device} has no memory for these batches: {str(error).splitlines()[0]}",
+                f"{numerics.device} has no memory for these batches: {first_line(error)}",
                 hint="a smaller --batch-size",
             ) from error
         broken = int((~logits_NVK.isfinite()).any(2).any(1).sum())

@@ -10,7 +10,15 @@ from typing import Any
 
 import torch
 
-from rescli.errors import CheckpointError, DataError, DivergedError, Interrupted, RescliError, UsageError
+from rescli.errors import (
+    CheckpointError,
+    DataError,
+    DivergedError,
+    Interrupted,
+    RescliError,
+    UsageError,
+    first_line,
+)
 from rescli.plan import make_plan
 from rescli.runs.assemble import Assembly, assemble
 from rescli.runs.metrics_log import MetricsLog
@@ -107,7 +115,7 @@ def _explaining(assembly: Assembly) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         # torch.OutOfMemoryError on a GPU; the CPU's allocator has no class of its own.
         if "memory" in str(error):
             raise UsageError(

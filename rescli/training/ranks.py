@@ -15,7 +15,7 @@ from torch import nn
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
-from rescli.errors import RescliError, UsageError
+from rescli.errors import RescliError, UsageError, first_line
 
 __all__ = ["ALONE", "Ranks", "join_ranks", "leave_ranks", "num_ranks", "rank_device"]
 
@@ -115,7 +115,7 @@ def join_ranks(device: torch.device) -> Ranks:
             backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
             dist.init_process_group(backend, store=store, rank=rank, world_size=size)
     except (RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise RescliError(f"the {size} processes cannot reach each other: {reason}") from error
     return Ranks(dist.get_rank(), size)
 

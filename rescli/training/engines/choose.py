@@ -8,7 +8,7 @@ from typing import Protocol, cast
 import torch
 from torch import nn
 
-from rescli.errors import UsageError
+from rescli.errors import UsageError, first_line
 from rescli.kernels.choice import self_test
 from rescli.training.engines.capture import CudaRecorder, NotCapturable, Recorder, Snapshot
 from rescli.training.engines.compiled import compiled
@@ -199,7 +199,7 @@ def _compiled_engine(state: TrainState, feed: Feed, numerics: Numerics, ranks: R
         state.step = step
         snapshot.undo()
     except (RuntimeError, NotCapturable) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        reason = first_line(error)
         raise UsageError(
             f"--engine compile does not work here: {reason}",
             hint="torch.compile needs a C++ compiler; --engine auto does without",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from rescli.errors import first_line
 from rescli.training.engines.capture import Recorder
 from rescli.training.precision import Numerics
 
@@ -48,7 +49,7 @@ class RecordedForward:
         try:
             self._replay = self._recorder.record(self._run)
         except RuntimeError as error:
-            self.why_slower = next(iter(str(error).splitlines()), type(error).__name__)
+            self.why_slower = first_line(error)
 
     def _run(self) -> None:
         assert self._images is not None

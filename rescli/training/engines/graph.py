@@ -12,6 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from rescli.errors import first_line
 from rescli.training.engines.capture import NotCapturable, Operations, Recorder, Snapshot
 from rescli.training.engines.forward import RecordedForward
 from rescli.training.precision import Numerics
@@ -124,7 +125,7 @@ class GraphEngine:
             try:
                 replay = recorder.record(self._one_step)
             except (RuntimeError, TypeError, ValueError) as error:
-                reason = next(iter(str(error).splitlines()), type(error).__name__)
+                reason = first_line(error)
                 raise NotCapturable(reason) from error
             snapshot.restore()
             replayed = [self._tried(replay, trial, lr) for trial in range(WARMUP_STEPS)]
