@@ -6,8 +6,7 @@ two differ by the order of their sums. A map and its gradient must be channels-l
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import triton
@@ -17,6 +16,7 @@ from torch.autograd.function import once_differentiable
 from rescli.kernels import norm_kernels
 from rescli.kernels.launch import MAX_PARTIALS, NormLaunch, norm_launch
 from rescli.kernels.norm import norm_act
+from rescli.kernels.norm_shape import NormShape, takes_maps, takes_norm
 
 __all__ = ["INTERPRETED", "norm_act_triton"]
 
@@ -41,7 +41,11 @@ def norm_act_triton(
     They can on CUDA, for channels-last maps of fp32, bf16 or fp16, with the shortcut of the same type;
     and for an ``nn.BatchNorm2d`` as it is by default, with fp32 tensors, and no hooks that want its output.
     """
-    if not (_takes_norm(bn) and _takes_map(y) and _takes_residual(y, residual, residual_stride)):
+    device = "cpu" if INTERPRETED else "cuda"
+    if not (
+        takes_norm(bn)
+        and takes_maps(y, residual, residual_stride, device=device, dtypes=_DTYPES, rows=_MOST_ROWS)
+    ):
         return norm_act(bn, y, residual, residual_stride=residual_stride, relu=relu)
     result: Tensor = _NormAct.apply(
         y,
@@ -50,92 +54,20 @@ def norm_act_triton(
         bn.bias,
         (bn.running_mean, bn.running_var, bn.num_batches_tracked),
         (bn.eps, bn.momentum),
-        _Shape.of(y, residual, residual_stride),
+        NormShape.of(y.shape, None if residual is None else residual.shape, residual_stride),
         relu,
     )
     return result
 
 
-def _takes_norm(bn: nn.BatchNorm2d) -> bool:
-    return (
-        type(bn) is nn.BatchNorm2d
-        and bn.training
-        and bn.affine
-        and bn.track_running_stats
-        and bn.momentum is not None
-        and bn.weight.dtype is bn.bias.dtype is torch.float32
-        and bn.running_mean is not None
-        and bn.running_mean.dtype is torch.float32
-        and not (bn._forward_hooks or bn._forward_pre_hooks or bn._backward_hooks or bn._backward_pre_hooks)
-    )
+def _launch(shape: NormShape) -> NormLaunch:
+    return norm_launch(shape.rows, shape.channels)
 
 
-def _takes_map(y: Tensor) -> bool:
-    return (
-        y.device.type == ("cpu" if INTERPRETED else "cuda")
-        and type(y) is Tensor  # not one that traces or fakes
-        and y.dtype in _DTYPES
-        and y.dim() == 4
-        and y.is_contiguous(memory_format=torch.channels_last)
-        and y.shape[1] > 0
-        and 1 < y.numel() // y.shape[1] < _MOST_ROWS
-    )
-
-
-def _takes_residual(y: Tensor, residual: Tensor | None, stride: int) -> bool:
-    if residual is None:
-        return True
-    fits = residual.dim() == 4 and residual.shape[0] == y.shape[0] and residual.shape[1] <= y.shape[1]
-    return (
-        fits
-        and residual.dtype is y.dtype
-        and residual.device == y.device
-        and residual.is_contiguous(memory_format=torch.channels_last)
-        and all(-(-size // stride) == out for size, out in zip(residual.shape[2:], y.shape[2:], strict=True))
-    )
-
-
-@dataclass(frozen=True)
-class _Shape:
-    """What the kernels are told of the maps. kind: see ``norm_kernels.normalize``."""
-
-    rows: int
-    channels: int
-    size: tuple[int, int]
-    kind: Literal["none", "same", "padded"]
-    residual_size: tuple[int, int]
-    residual_channels: int
-    stride: int
-
-    @classmethod
-    def of(cls, y: Tensor, residual: Tensor | None, stride: int) -> _Shape:
-        images, channels, height, width = y.shape
-        other = y if residual is None else residual
-        kind: Literal["none", "same", "padded"] = "padded"
-        if residual is None:
-            kind = "none"
-        elif residual.shape == y.shape and stride == 1:
-            kind = "same"
-        return cls(
-            rows=images * height * width,
-            channels=channels,
-            size=(height, width),
-            kind=kind,
-            residual_size=(other.shape[2], other.shape[3]),
-            residual_channels=other.shape[1],
-            # Only "padded" reads it; one value for the others saves compiling them anew.
-            stride=stride if kind == "padded" else 1,
-        )
-
-    @property
-    def launch(self) -> NormLaunch:
-        return norm_launch(self.rows, self.channels)
-
-    @property
-    def extents(self) -> tuple[int, int, int, int, int]:
-        if self.kind != "padded":
-            return 1, 1, 1, 1, 1  # unread
-        return *self.size, *self.residual_size, self.residual_channels
+def _extents(shape: NormShape) -> tuple[int, int, int, int, int]:
+    if shape.kind != "padded":
+        return 1, 1, 1, 1, 1  # unread
+    return *shape.size, *shape.residual_size, shape.residual_channels
 
 
 class _NormAct(torch.autograd.Function):
@@ -148,10 +80,10 @@ class _NormAct(torch.autograd.Function):
         bias: Tensor,
         running: tuple[Tensor, Tensor, Tensor],
         constants: tuple[float, float],
-        shape: _Shape,
+        shape: NormShape,
         relu: bool,
     ) -> Tensor:
-        launch = shape.launch
+        launch = _launch(shape)
         z = torch.empty_like(y)
         # One allocation each for the partial sums and for what is saved.
         means, m2s = torch.empty(
@@ -184,7 +116,7 @@ class _NormAct(torch.autograd.Function):
                 launch.rows_per_partial,
                 launch.rows_per_program,
                 *constants,
-                *shape.extents,
+                *_extents(shape),
                 RESIDUAL=shape.kind,
                 STRIDE=shape.stride,
                 RELU=relu,
@@ -201,8 +133,8 @@ class _NormAct(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, dz: Tensor) -> tuple[Tensor | None, ...]:
         y, z, weight, bias, mean, rstd = ctx.saved_tensors
-        shape: _Shape = ctx.shape
-        launch = shape.launch
+        shape: NormShape = ctx.shape
+        launch = _launch(shape)
         # What comes down from the pooling is one value expanded over its map.
         dz = dz.contiguous(memory_format=torch.channels_last)
         kind = shape.kind if ctx.needs_input_grad[1] else "none"
@@ -238,7 +170,7 @@ class _NormAct(torch.autograd.Function):
                 shape.channels,
                 launch.num_partials,
                 launch.rows_per_program,
-                *shape.extents,
+                *_extents(shape),
                 RESIDUAL=kind,
                 STRIDE=shape.stride,
                 MAX_PARTIALS=MAX_PARTIALS,
