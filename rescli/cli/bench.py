@@ -43,7 +43,8 @@ def bench(
         Literal["auto", "eager", "graph", "compile"], typer.Option(help="Of the whole loop.")
     ] = "auto",
     kernels: Annotated[
-        Literal["auto", "triton", "plain"], typer.Option(help="Of the whole loop and the bare step.")
+        Literal["auto", "triton", "native", "plain"],
+        typer.Option(help="Of the whole loop and the bare step."),
     ] = "auto",
     data_root: Annotated[
         Path | None,
@@ -85,7 +86,7 @@ def bench(
     spec = spec.resolved(data_root)
     numerics = numerics_for(spec, device)
     check_engine(engine, numerics)
-    if kernels == "triton":
+    if kernels not in ("auto", "plain"):
         choose_kernels(kernels, numerics, engine=engine)
     entries = _entries(spec, contender, numerics.device.type, workers)
     # What is missing or must be downloaded is told once, and not by each contender.

@@ -49,8 +49,10 @@ def train(
         typer.Option(help="What launches the steps; graph needs CUDA. Unset: auto, or as the run began."),
     ] = None,
     kernels: Annotated[
-        Literal["auto", "triton", "plain"] | None,
-        typer.Option(help="Between convolutions; triton needs CUDA. Unset: auto, or as the run began."),
+        Literal["auto", "triton", "native", "plain"] | None,
+        typer.Option(
+            help="triton (CUDA), native (CPU, compiled C) or plain torch. Unset: auto, or as begun."
+        ),
     ] = None,
     data_root: Annotated[
         Path | None,

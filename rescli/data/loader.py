@@ -8,7 +8,7 @@ from rescli.data.augment import crop_flip_key, pad_images
 from rescli.data.image_set import ImageSet
 from rescli.data.normalization import Normalization
 from rescli.data.order import SampleOrder
-from rescli.kernels.choice import crop_flip_function
+from rescli.kernels.choice import KernelName, crop_flip_function
 
 __all__ = ["DeviceLoader"]
 
@@ -31,12 +31,12 @@ class DeviceLoader:
         pad: int,
         flip: bool,
         share: slice = slice(None),
-        use_kernels: bool = False,
+        kernels: KernelName = "plain",
     ) -> None:
         """
         Args:
             share: the places of each batch that this process computes; all of them unless several train.
-            use_kernels: gather by the Triton kernel, with the same bits; see ``rescli.kernels.choice``.
+            kernels: triton gathers by one kernel, with the same bits; see ``rescli.kernels.choice``.
 
         Raises:
             ValueError: the set is empty or of another size than the mean image.
@@ -51,7 +51,7 @@ class DeviceLoader:
         self.order = SampleOrder(self.num_images, batch_size=batch_size, seed=seed, device=device)
         self._images = pad_images(image_set.images_NHWC, normalization, pad=pad, device=device)
         self._labels_N = image_set.labels_N.to(device)
-        self._crop_flip = crop_flip_function(kernels=use_kernels)
+        self._crop_flip = crop_flip_function(kernels)
 
     def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """``(images_NCHW, labels_B)`` of the step: float32 in channels-last, and int64.

@@ -1,15 +1,27 @@
-"""Whether the kernels work here, and which functions nets and loaders call: theirs, or plain torch."""
+"""Which kernels work here, and which functions nets and loaders call: theirs, or plain torch.
+
+======  ==================================================  ========================
+name    what runs between convolutions                      needs
+======  ==================================================  ========================
+triton  ``norm_triton``, and ``crop_triton`` for batches    CUDA, Triton
+native  ``norm_native``                                     a CPU, a C compiler
+plain   ``norm``                                            nothing
+======  ==================================================  ========================
+"""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from rescli.kernels.crop import CropFlipBatch, PaddedImages, crop_flip_batch
+from rescli.kernels.native import NoCompiler
 from rescli.kernels.norm import NormAct, norm_act
+from rescli.kernels.norm_native import load_norm_native, norm_act_native
 
 try:
     from rescli.kernels import crop_triton, norm_triton
@@ -18,39 +30,40 @@ try:
 except ImportError as error:
     _no_triton = "Triton is not installed" if error.name == "triton" else f"no Triton: {error}"
 
-__all__ = ["crop_flip_function", "self_test", "use_kernels"]
+__all__ = ["KernelName", "crop_flip_function", "self_test", "use_kernels"]
+
+KernelName = Literal["triton", "native", "plain"]
 
 _TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 1e-2, torch.float16: 2e-3}
 """Of the largest value of each compared tensor: a few roundings of its type."""
 
 
-def use_kernels(model: nn.Module, on: bool) -> None:
-    """Let every block of the net that calls ``norm_act`` call the kernels' version, or its own again.
+def use_kernels(model: nn.Module, kernels: KernelName) -> None:
+    """Let every block of the net that calls ``norm_act`` call that of the kernels, or its own again.
 
     Takes a net on any device; where the kernels cannot work the call falls back to plain torch.
 
     Raises:
         RuntimeError: there is no Triton; ``self_test`` says so beforehand.
     """
-    if on and _no_triton is not None:
-        raise RuntimeError(_no_triton)
+    function = _norm_act(kernels)
     for module in model.modules():
         # Another module's attribute of that name is its own affair.
         if getattr(type(module), "norm_act", None) is not norm_act:
             continue
-        if on:
-            module.norm_act = norm_triton.norm_act_triton  # type: ignore[assignment]
-        else:
+        if function is norm_act:
             module.__dict__.pop("norm_act", None)
+        else:
+            module.norm_act = function  # type: ignore[assignment]
 
 
-def crop_flip_function(*, kernels: bool) -> CropFlipBatch:
+def crop_flip_function(kernels: KernelName) -> CropFlipBatch:
     """What draws a batch: one kernel, or plain torch. The same bits, so either may go on from the other.
 
     Raises:
         RuntimeError: there is no Triton.
     """
-    if not kernels:
+    if kernels != "triton":
         return crop_flip_batch
     if _no_triton is not None:
         raise RuntimeError(_no_triton)
@@ -58,32 +71,58 @@ def crop_flip_function(*, kernels: bool) -> CropFlipBatch:
 
 
 def self_test(
-    device: torch.device | str, dtypes: Sequence[torch.dtype] = (torch.float32, torch.bfloat16)
+    kernels: KernelName,
+    device: torch.device | str,
+    dtypes: Sequence[torch.dtype] = (torch.float32, torch.bfloat16),
 ) -> str | None:
     """Why the kernels are not to be used on this device, in a few words; None where they are right.
 
-    Compares each kernel with plain torch on small random maps. Never raises; leaves torch's random
-    state as it was. The first call on a machine also compiles, which Triton keeps in its own cache.
+    Compares each of them with plain torch on small random maps. Never raises; leaves torch's random
+    state as it was. The first call on a machine also compiles, which is kept in the user's cache.
 
     Args:
         dtypes: of the maps; only those that the run will use spare the others' compilation.
     """
-    device = torch.device(device)
-    if _no_triton is not None:
-        return _no_triton
-    needed = "cpu" if norm_triton.INTERPRETED else "cuda"
-    if device.type != needed:
-        return f"the kernels run on {needed}, not on {device.type}"
+    obstacle = _unfit(kernels, torch.device(device), dtypes)
+    if obstacle is not None or kernels == "plain":
+        return obstacle
     try:
         cases = [(dtype, form) for dtype in dtypes for form in ("none", "same", "padded")]
-        found = (_compare_norm(device, dtype, form) for dtype, form in cases)
-        return _compare_crop(device) or next(filter(None, found), None)
+        found = (_compare_norm(kernels, device, dtype, form) for dtype, form in cases)
+        return (_compare_crop(device) if kernels == "triton" else None) or next(filter(None, found), None)
     except Exception as error:  # whatever a compiler, a driver or a missing gcc may throw
         first = str(error).strip().partition("\n")[0]
         return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
-def _compare_crop(device: torch.device) -> str | None:
+def _norm_act(kernels: KernelName) -> NormAct:
+    if kernels == "native":
+        return norm_act_native
+    if kernels == "plain":
+        return norm_act
+    if _no_triton is not None:
+        raise RuntimeError(_no_triton)
+    return norm_triton.norm_act_triton
+
+
+def _unfit(kernels: KernelName, device: torch.device, dtypes: Sequence[torch.dtype]) -> str | None:
+    needed = "cpu"
+    if kernels == "triton":
+        if _no_triton is not None:
+            return _no_triton
+        needed = "cpu" if norm_triton.INTERPRETED else "cuda"
+    if kernels != "plain" and device.type != needed:
+        return f"the kernels run on {needed}, not on {device.type}"
+    if kernels == "native":
+        try:
+            for dtype in dtypes:
+                load_norm_native(dtype)
+        except NoCompiler as error:
+            return str(error)
+    return None
+
+
+def _compare_crop(device: torch.device | str) -> str | None:
     """For the sizes of CIFAR, which is what compiles here and what a run will use."""
     size, pad, num_images = (32, 32, 3), 4, 4
     random = torch.Generator().manual_seed(0)
@@ -103,7 +142,9 @@ def _compare_crop(device: torch.device) -> str | None:
     return f"crop_flip_batch differs from plain torch in {wrong} values" if wrong else None
 
 
-def _compare_norm(device: torch.device, dtype: torch.dtype, form: str) -> str | None:
+def _compare_norm(
+    kernels: KernelName, device: torch.device | str, dtype: torch.dtype, form: str
+) -> str | None:
     random = torch.Generator().manual_seed(0)
 
     def draw(*shape: int) -> Tensor:
@@ -140,7 +181,7 @@ def _compare_norm(device: torch.device, dtype: torch.dtype, form: str) -> str | 
 
     # Plain torch in fp32, whatever the type: in bf16 it rounds oftener than the kernels.
     expected = run(norm_act, y.float(), _float(residual))
-    found = run(norm_triton.norm_act_triton, y, residual)
+    found = run(_norm_act(kernels), y, residual)
     for name, right in expected.items():
         error = float((found[name].double() - right.double()).abs().max() / right.double().abs().max())
         if not error <= _TOLERANCE[dtype]:

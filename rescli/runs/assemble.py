@@ -19,7 +19,7 @@ from rescli.errors import CheckpointError, UsageError
 from rescli.evaluation.evaluate import evaluate
 from rescli.evaluation.photo_mean import measure_photos
 from rescli.evaluation.protocols import Protocol, choose_protocol
-from rescli.kernels.choice import use_kernels
+from rescli.kernels.choice import KernelName, use_kernels
 from rescli.runs.checkpoint import Checkpoint
 from rescli.runs.start import begin_with
 from rescli.spec.run import RunSpec, StartSpec
@@ -86,7 +86,7 @@ class Assembly:
         model = _build(self.spec)
         if self.start is not None:
             begin_with(model, self.start)
-        use_kernels(model, self.kernels.used)
+        use_kernels(model, self.kernels.name)
         model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return TrainState(
             model=model.train(),
@@ -169,9 +169,7 @@ def assemble(
         begin_with(_build(spec), start)
     else:
         normalization = _measure(train_set, spec, skipped)
-    loader = _loader(
-        train_set, normalization, spec, numerics, workers, share, use_kernels=chosen_kernels.used
-    )
+    loader = _loader(train_set, normalization, spec, numerics, workers, share, kernels=chosen_kernels.name)
     if isinstance(loader, PhotoLoader):
         loader.damaged |= skipped
     return Assembly(
@@ -208,7 +206,7 @@ def _loader(
     workers: int | None,
     share: slice,
     *,
-    use_kernels: bool,
+    kernels: KernelName,
 ) -> Loader:
     augment, data = spec.data.augment, spec.data
     if isinstance(train_set, ImageFiles):
@@ -237,7 +235,7 @@ def _loader(
             pad=augment.pad,
             flip=augment.flip,
             share=share,
-            use_kernels=use_kernels,
+            kernels=kernels,
         )
     except torch.OutOfMemoryError as error:
         raise UsageError(f"the training images do not fit on {numerics.device}: {error}") from error

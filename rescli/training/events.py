@@ -33,8 +33,8 @@ class EvalResult:
 class EngineChosen:
     """What advances the run, told before the first step.
 
-    step: where the run stands. kernels: triton or plain. why_slower, why_plain: what kept ``auto`` from
-    faster ones; None where nothing did.
+    step: where the run stands. kernels: triton, native or plain. why_slower, why_plain: what kept
+    ``auto`` from faster ones; None where nothing did.
     """
 
     step: int

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import torch
 
-from rescli.kernels.choice import crop_flip_function, self_test, use_kernels
+from rescli.kernels.choice import KernelName, crop_flip_function, self_test, use_kernels
 from rescli.kernels.crop import crop_flip_batch
 from rescli.kernels.norm import norm_act
+from rescli.kernels.norm_native import norm_act_native
 from rescli.models.resnet import cifar_resnet
 
 
@@ -30,7 +31,7 @@ def test_use_kernels_and_back() -> None:
     norm_triton: Any = pytest.importorskip("rescli.kernels.norm_triton", exc_type=ImportError)
     net = cifar_resnet(depth=8, shortcut="B")
     names = list(net.state_dict())
-    use_kernels(net, True)
+    use_kernels(net, "triton")
     assert chosen(net) == [norm_triton.norm_act_triton] * 6
     assert list(net.state_dict()) == names
     for other in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
@@ -38,13 +39,16 @@ def test_use_kernels_and_back() -> None:
     images = torch.randn(2, 3, 8, 8)
     # On the CPU the kernels' function is plain torch.
     assert net(images).equal(cifar_resnet(depth=8, shortcut="B")(images))
-    use_kernels(net, False)
+    use_kernels(net, "native")
+    assert chosen(net) == [norm_act_native] * 6
+    assert chosen(pickle.loads(pickle.dumps(net))) == [norm_act_native] * 6
+    use_kernels(net, "plain")
     assert chosen(net) == [norm_act] * 6
     assert not any("norm_act" in vars(module) for module in net.modules())
 
 
-@pytest.mark.parametrize("on", [True, False])
-def test_another_module_s_attribute_of_that_name_is_left_alone(on: bool) -> None:
+@pytest.mark.parametrize("kernels", ["triton", "native", "plain"])
+def test_another_module_s_attribute_of_that_name_is_left_alone(kernels: KernelName) -> None:
     pytest.importorskip("triton")
 
     class Own(torch.nn.Module):
@@ -58,34 +62,35 @@ def test_another_module_s_attribute_of_that_name_is_left_alone(on: bool) -> None
             self.norm_act = torch.nn.ReLU()
 
     net = torch.nn.Sequential(Own(), Child(), cifar_resnet(depth=8))
-    use_kernels(net, on)
+    use_kernels(net, kernels)
     assert net[0].norm_act is abs
     assert isinstance(net[1].norm_act, torch.nn.ReLU)
-    assert (net[2].norm_act is not norm_act) == on
+    assert (net[2].norm_act is norm_act) == (kernels == "plain")
 
 
 def test_crop_flip_function() -> None:
     crop_triton: Any = pytest.importorskip("rescli.kernels.crop_triton", exc_type=ImportError)
-    assert crop_flip_function(kernels=False) is crop_flip_batch
-    assert crop_flip_function(kernels=True) is crop_triton.crop_flip_batch_triton
+    assert crop_flip_function("plain") is crop_flip_function("native") is crop_flip_batch
+    assert crop_flip_function("triton") is crop_triton.crop_flip_batch_triton
 
 
 def test_self_test_on_the_cpu_says_where_kernels_run() -> None:
     pytest.importorskip("triton")
-    assert self_test("cpu") == "the kernels run on cuda, not on cpu"
+    assert self_test("triton", "cpu") == "the kernels run on cuda, not on cpu"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_self_test_without_a_gpu_gives_the_driver_s_reason_and_does_not_raise() -> None:
     pytest.importorskip("triton")
-    reason = self_test("cuda")
+    reason = self_test("triton", "cuda")
     assert reason is not None
     assert "\n" not in reason
 
 
 def test_self_test_leaves_torch_s_random_numbers_alone() -> None:
     before = torch.get_rng_state()
-    self_test("cuda")
+    self_test("triton", "cuda")
+    self_test("native", "cpu")
     assert torch.get_rng_state().equal(before)
 
 
@@ -95,14 +100,14 @@ sys.modules["triton"] = None  # importing it raises ImportError
 from rescli.kernels.choice import crop_flip_function, self_test, use_kernels
 from rescli.models.resnet import cifar_resnet
 net = cifar_resnet(depth=8)
-use_kernels(net, False)
-crop_flip_function(kernels=False)
-for ask in (lambda: use_kernels(net, True), lambda: crop_flip_function(kernels=True)):
+use_kernels(net, "plain")
+crop_flip_function("plain")
+for ask in (lambda: use_kernels(net, "triton"), lambda: crop_flip_function("triton")):
     try:
         ask()
     except RuntimeError as error:
         print(error)
-print(self_test("cuda"))
+print(self_test("triton", "cuda"))
 """
 
 

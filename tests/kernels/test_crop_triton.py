@@ -82,9 +82,9 @@ def test_loader_draws_the_same_batches(device: torch.device, launches: Counter[s
             pad=2,
             flip=True,
             share=slice(1, None, 2),
-            use_kernels=kernels,
+            kernels=kernels,
         )
-        for kernels in (False, True)
+        for kernels in ("plain", "triton")
     ]
     for step in range(4):
         (images_a, labels_a), (images_b, labels_b) = (loader.batch(step) for loader in loaders)

@@ -46,7 +46,7 @@ def nets(kind: str, device: torch.device) -> tuple[ResNet, ResNet, Tensor]:
     plain = cifar_resnet(**options).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     images = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(1))
     own = copy.deepcopy(plain)
-    use_kernels(own, True)
+    use_kernels(own, "triton")
     return plain, own, images.to(device).contiguous(memory_format=torch.channels_last)
 
 
@@ -110,7 +110,7 @@ def test_work_of_a_step_of_resnet_20(device: torch.device, launches: Counter[str
     """4 kernels for each of 19 batch norms with what follows; of torch's: a convolution and its gradient
     each 19, 9 forks of a gradient, and 15 of the head, the loss and one copy of the expanded gradient."""
     net = cifar_resnet(depth=20).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    use_kernels(net, True)
+    use_kernels(net, "triton")
     images = torch.randn(2, 3, 8, 8, device=device).contiguous(memory_format=torch.channels_last)
     labels = torch.tensor([1, 2], device=device)
     with _Work() as work:
@@ -120,13 +120,13 @@ def test_work_of_a_step_of_resnet_20(device: torch.device, launches: Counter[str
 
 
 def test_self_test_passes(device: torch.device) -> None:
-    assert self_test(device) is None
+    assert self_test("triton", device) is None
 
 
 def test_self_test_finds_a_wrong_kernel(device: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
     right = norm_triton.norm_act_triton
     monkeypatch.setattr(norm_triton, "norm_act_triton", lambda *args, **given: right(*args, **given) * 1.01)
-    reason = self_test(device, [torch.float32])
+    reason = self_test("triton", device, [torch.float32])
     assert reason is not None
     assert "norm_act in float32 differs from plain torch by 1.0e-02 in output" in reason
 
@@ -140,6 +140,6 @@ def test_self_test_finds_a_wrong_crop(device: torch.device, monkeypatch: pytest.
         "crop_flip_batch_triton",
         lambda *args, key, flip: right(*args, key=key + 1, flip=flip),
     )
-    reason = self_test(device, [])
+    reason = self_test("triton", device, [])
     assert reason is not None
     assert "crop_flip_batch differs from plain torch in" in reason

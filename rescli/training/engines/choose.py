@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from rescli.errors import UsageError, first_line
-from rescli.kernels.choice import self_test
+from rescli.kernels.choice import KernelName, self_test
 from rescli.training.engines.capture import CudaRecorder, NotCapturable, Recorder, Snapshot
 from rescli.training.engines.compiled import compiled
 from rescli.training.engines.eager import EagerEngine
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 ENGINES = ("auto", "eager", "graph", "compile")
-KERNELS = ("auto", "triton", "plain")
+KERNELS = ("auto", "triton", "native", "plain")
 
 
 class Feed(Protocol):
@@ -67,21 +67,17 @@ class Chosen:
 
 @dataclass(frozen=True)
 class ChosenKernels:
-    """name: triton or plain. why_plain: what kept ``auto`` from Triton's, for a person."""
+    """why_plain: what kept ``auto`` from faster ones, for a person."""
 
-    name: str
+    name: KernelName
     why_plain: str | None = None
-
-    @property
-    def used(self) -> bool:
-        return self.name == "triton"
 
 
 PLAIN = ChosenKernels("plain")
 
 
 def choose_kernels(requested: str, numerics: Numerics, *, engine: str) -> ChosenKernels:
-    """``auto`` is triton on CUDA where a test of under a second finds them right, else plain torch.
+    """``auto`` is triton on CUDA and native on the CPU where a short test finds them right, else plain.
 
     Args:
         engine: as asked for; what compiles makes kernels of its own.
@@ -91,19 +87,20 @@ def choose_kernels(requested: str, numerics: Numerics, *, engine: str) -> Chosen
     """
     if requested not in KERNELS:
         raise UsageError(f"unknown kernels {requested!r}; known: {', '.join(KERNELS)}.")
-    if requested == "plain":
+    by_device: dict[str, KernelName] = {"cuda": "triton", "cpu": "native"}
+    fastest = by_device.get(numerics.device.type, "plain")
+    wanted = fastest if requested == "auto" else cast(KernelName, requested)
+    if wanted == "plain":
         return PLAIN
-    if numerics.device.type != "cuda":
-        obstacle: str | None = f"Triton's kernels need a CUDA device, and this is {numerics.device.type}"
-    elif engine == "compile":
-        obstacle = "torch.compile makes kernels of its own"
+    if engine == "compile":
+        obstacle: str | None = "torch.compile makes kernels of its own"
     else:
-        obstacle = self_test(numerics.device, [numerics.dtype])
+        obstacle = self_test(wanted, numerics.device, [numerics.dtype])
     if obstacle is None:
-        return ChosenKernels("triton")
-    if requested == "triton":
-        raise UsageError(f"--kernels triton does not work here: {obstacle}.", hint="--kernels plain")
-    return ChosenKernels("plain", obstacle if numerics.device.type == "cuda" else None)
+        return ChosenKernels(wanted)
+    if requested != "auto":
+        raise UsageError(f"--kernels {requested} does not work here: {obstacle}.", hint="--kernels plain")
+    return ChosenKernels("plain", obstacle)
 
 
 def check_engine(requested: str, numerics: Numerics) -> None:

@@ -160,34 +160,50 @@ CUDA = Numerics(torch.device("cuda"), "bf16")
 
 
 @pytest.mark.parametrize(
-    ("requested", "engine", "test", "expected"),
+    ("numerics", "requested", "engine", "test", "expected"),
     [
-        ("auto", "auto", None, ChosenKernels("triton")),
-        ("triton", "eager", None, ChosenKernels("triton")),
-        ("plain", "auto", None, ChosenKernels("plain")),
-        ("auto", "auto", "no C compiler", ChosenKernels("plain", "no C compiler")),
-        ("auto", "compile", None, ChosenKernels("plain", "torch.compile makes kernels of its own")),
+        (CUDA, "auto", "auto", None, ChosenKernels("triton")),
+        (CUDA, "triton", "eager", None, ChosenKernels("triton")),
+        (CUDA, "plain", "auto", None, ChosenKernels("plain")),
+        (CUDA, "auto", "auto", "no C compiler", ChosenKernels("plain", "no C compiler")),
+        (CUDA, "auto", "compile", None, ChosenKernels("plain", "torch.compile makes kernels of its own")),
+        (CPU, "auto", "auto", None, ChosenKernels("native")),
+        (CPU, "native", "eager", None, ChosenKernels("native")),
+        (CPU, "auto", "auto", "no C compiler", ChosenKernels("plain", "no C compiler")),
+        (CPU, "auto", "compile", None, ChosenKernels("plain", "torch.compile makes kernels of its own")),
+        (Numerics(torch.device("mps"), "fp32"), "auto", "auto", None, ChosenKernels("plain")),
     ],
+    ids=str,
 )
 def test_kernels_are_used_where_their_test_passes(
-    monkeypatch: pytest.MonkeyPatch, requested: str, engine: str, test: str | None, expected: ChosenKernels
+    monkeypatch: pytest.MonkeyPatch,
+    numerics: Numerics,
+    requested: str,
+    engine: str,
+    test: str | None,
+    expected: ChosenKernels,
 ) -> None:
     asked: list[Any] = []
     monkeypatch.setattr(choose, "self_test", lambda *arguments: (asked.append(arguments), test)[1])
-    assert choose_kernels(requested, CUDA, engine=engine) == expected
-    tested = requested != "plain" and engine != "compile"
-    assert asked == ([(CUDA.device, [torch.bfloat16])] if tested else [])
+    assert choose_kernels(requested, numerics, engine=engine) == expected
+    tested = requested != "plain" and engine != "compile" and numerics.device.type != "mps"
+    name = {"cuda": "triton", "cpu": "native"}.get(numerics.device.type)
+    assert asked == ([(name, numerics.device, [numerics.dtype])] if tested else [])
 
 
 def test_kernels_that_are_asked_for_and_do_not_work_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choose, "self_test", lambda *_: "norm_act differs by 1e-1")
     with pytest.raises(UsageError, match="--kernels triton does not work here: norm_act differs by 1e-1"):
         choose_kernels("triton", CUDA, engine="auto")
-    with pytest.raises(UsageError, match="need a CUDA device, and this is cpu"):
-        choose_kernels("triton", CPU, engine="auto")
-    with pytest.raises(UsageError, match="unknown kernels 'trton'; known: auto, triton, plain"):
+    with pytest.raises(UsageError, match="unknown kernels 'trton'; known: auto, triton, native, plain"):
         choose_kernels("trton", CPU, engine="auto")
-    assert choose_kernels("auto", CPU, engine="auto") == ChosenKernels("plain")
+
+
+def test_kernels_of_another_device() -> None:
+    with pytest.raises(UsageError, match="--kernels triton does not work here: "):
+        choose_kernels("triton", CPU, engine="auto")
+    with pytest.raises(UsageError, match="native does not work here: the kernels run on cpu, not on cuda"):
+        choose_kernels("native", CUDA, engine="auto")
 
 
 def test_compile_is_tried_before_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
