@@ -73,6 +73,19 @@ def test_a_bit_that_flipped_in_a_weight_is_exit_4_before_anything_is_opened(resc
     assert openings(run) == []
 
 
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"results": {"test": 3}}', '{"results": {"test": {"best_val": 3}}}']
+)
+def test_a_damaged_record_costs_no_figures_and_is_left_as_it_is(rescli, run, caplog, content):
+    (run / "record.json").write_text(content)
+    answer = rescli("eval", run / "checkpoints" / "last.safetensors", "--json", "--device", "cpu")
+    assert answer.code == 0
+    assert answer.json["results"][0]["num_images"] == 60
+    assert "the result is not in the run's record" in caplog.text
+    assert "record.json is damaged" in caplog.text
+    assert (run / "record.json").read_text() == content
+
+
 def test_what_was_measured_before_an_error_is_printed(rescli, run, tmp_path):
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(b"nothing")
