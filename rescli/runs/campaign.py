@@ -105,7 +105,7 @@ def _train(
                 if status == "begun":
                     assembly, saved = prepare_resume(run_dir, data_root=data_root, device=device)
                 else:
-                    run_dir.write_spec(run.spec)
+                    run_dir.write_spec(run.spec, data_root)
                     assembly, saved = _assembled(run.spec, data_root, device), None
         except BaseException:
             if status == "missing":

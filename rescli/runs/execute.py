@@ -145,15 +145,19 @@ def prepare_resume(
     """The parts of a run that was stopped, and its newest state; None where none was saved yet.
 
     The precision, the engine, the kernels and the number of threads of the first start are kept: other sums
-    are other bits. ``engine`` and ``kernels`` name others.
+    are other bits. ``engine`` and ``kernels`` name others; ``data_root`` another place of the images than the
+    run's.
 
     Raises:
-        CheckpointError: the state is damaged, or gone though one was or may have been saved.
+        CheckpointError: the state is damaged, or gone though one was or may have been saved; or the note of
+            the data root is damaged.
         RunDirError: it belongs to another spec. DataError: the images are not those of the run.
         UsageError: the run's device is not there.
     """
     spec = run_dir.read_spec()
     saved = load_state(run_dir.state, spec)
+    if data_root is None:
+        data_root = run_dir.read_data_root()
     if saved is None:
         _check_nothing_was_saved(run_dir)
         numerics = numerics_for(spec, device)

@@ -49,6 +49,7 @@ class RunRecorder:
         self._log, self._chosen = log, chosen
         self._writer = BackgroundWriter()
         self._train_row, self._val_row, self._best_row = _rows_so_far(run_dir)
+        run_dir.keep_data_root(assembly.data_root)  # a resumed run may have been told another
         before = _record_before(run_dir)
         # A resumed run goes on counting, as it does train_seconds.
         self._waited_before = before.get("waited_for_data_seconds", 0.0) if state.step else 0.0
@@ -136,7 +137,6 @@ class RunRecorder:
             threads=torch.get_num_threads(),
             metrics_bytes=metrics_bytes,
             metrics_sha256=metrics_sha256,
-            data_root=self._assembly.data_root,
             data=data_record(self._assembly),
         )
         self._update_record()

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ import torch
 from rescli.errors import CheckpointError, DataError, DivergedError, Interrupted, UsageError
 from rescli.runs.assemble import assemble
 from rescli.runs.execute import execute, prepare_resume
+from rescli.runs.resume import load_state, save_state
 from rescli.runs.rundir import RunDir
 from rescli.spec.load import load_spec
 from rescli.training.events import MetricsReady
@@ -111,6 +113,23 @@ def test_a_run_whose_state_is_gone_is_not_trained_over(tmp_path):
     with pytest.raises(CheckpointError, match=r"saved a state at iteration 6, but .*latest\.json is gone"):
         prepare_resume(run_dir, data_root=None, device="cpu")
     assert run_dir.metrics.read_bytes() == before
+
+
+def test_the_data_root_is_that_of_the_first_start_unless_another_is_given(tmp_path):
+    with RunDir.create(tmp_path / "run") as run_dir:
+        run_dir.write_spec(load_spec("shapes/base", SMALL), tmp_path / "first")
+    for given, used in ((None, "first"), (tmp_path / "second", "second"), (None, "second")):
+        assembly, saved = prepare_resume(run_dir, data_root=given, device="cpu")
+        assert assembly.data_root == tmp_path / used
+        execute(assembly, run_dir, saved=saved)
+
+
+def test_a_state_of_an_earlier_version_knows_the_data_root(tmp_path):
+    run_dir, _ = begin(tmp_path / "run", CPU_FP32)
+    spec = run_dir.read_spec()
+    saved = replace(load_state(run_dir.state, spec), data_root=str(tmp_path))
+    save_state(run_dir.state, saved, spec)
+    assert prepare_resume(run_dir, data_root=None, device="cpu")[0].data_root == tmp_path
 
 
 def test_other_images_than_the_runs_are_refused(tmp_path, monkeypatch):

@@ -38,7 +38,7 @@ def advance(state, steps):
 def save(directory, state, spec=SPEC, **changes):
     tensors, numbers = describe_state(state)
     options = {"precision": "fp32", "device": "cpu", "engine": "eager", "kernels": "plain", "threads": 2}
-    options |= {"metrics_bytes": 0, "metrics_sha256": "", "data_root": None, "data": {}, **changes}
+    options |= {"metrics_bytes": 0, "metrics_sha256": "", "data": {}, **changes}
     save_state(directory, SavedState(HostCopies.of(tensors).tensors, numbers, **options), spec)
 
 
