@@ -51,10 +51,10 @@ class Session:
             try:
                 with stop.interrupting():
                     if budget is None:
-                        run_dir.write_spec(spec)
+                        run_dir.write_spec(spec, self.data_root)
                     assembly = self._assemble(spec, budget)
                     if budget is not None:  # only now is it known how long the run will be
-                        run_dir.write_spec(assembly.spec)
+                        run_dir.write_spec(assembly.spec, self.data_root)
             except BaseException:
                 run_dir.discard()
                 raise

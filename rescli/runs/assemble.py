@@ -65,8 +65,8 @@ class Assembly:
     val_set: ImageSet | ImageFiles | None
     normalization: Normalization
     loader: Loader
-    data_root: str | None
-    """Where the images were read, absolute; None for the usual places."""
+    data_root: Path | None
+    """Where the images were read, as it was given; None for the usual places."""
     ranks: Ranks = ALONE
     """The processes that train it together."""
     start: Checkpoint | None = None
@@ -179,7 +179,7 @@ def assemble(
         val_set=val_set if val_set is not None and len(val_set) else None,
         normalization=normalization,
         loader=loader,
-        data_root=str(data_root.absolute()) if data_root is not None else None,
+        data_root=data_root,
         ranks=ranks,
         start=start,
         engine=engine,

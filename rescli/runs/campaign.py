@@ -13,7 +13,7 @@ from rescli.plan import make_plan
 from rescli.runs.assemble import Assembly, assemble
 from rescli.runs.budget import SAFETY, measure_costs
 from rescli.runs.execute import execute, numerics_for, prepare_resume
-from rescli.runs.recorder import read_record
+from rescli.runs.record import read_record
 from rescli.runs.rundir import RunDir
 from rescli.spec.run import RunSpec
 from rescli.training.events import Sink
@@ -105,7 +105,7 @@ def _train(
                 if status == "begun":
                     assembly, saved = prepare_resume(run_dir, data_root=data_root, device=device)
                 else:
-                    run_dir.write_spec(run.spec)
+                    run_dir.write_spec(run.spec, data_root)
                     assembly, saved = _assembled(run.spec, data_root, device), None
         except BaseException:
             if status == "missing":

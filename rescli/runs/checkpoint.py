@@ -3,7 +3,8 @@
 Tensors: the model's state dict under its own names. Metadata, each value JSON: ``model``, ``dataset``,
 ``normalization``, ``class_names``, ``spec`` (of the run; null for weights that rescli did not train),
 ``iteration``, ``selection`` (last or best-val), ``results`` by split, ``data`` (fingerprints),
-``precision``, ``rescli_version``, ``format_version``.
+``precision``, ``rescli_version``, ``format_version``, ``content_sha256`` (of all the others and the tensors:
+``rescli.runs.checkpoint_header.content_sha256``).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from rescli import __version__
 from rescli.data.normalization import Normalization
 from rescli.errors import CheckpointError, RescliError
 from rescli.files import write_atomically
-from rescli.runs.checkpoint_header import parse_header
+from rescli.runs.checkpoint_header import CONTENT_KEY, check_content, content_sha256, parse_header
 from rescli.spec.base import DatasetSpec, ModelSpec, plugged
 from rescli.spec.load import spec_from_dict
 from rescli.spec.run import RunSpec
@@ -85,9 +86,11 @@ class Checkpoint:
 
     @classmethod
     def read(cls, path: Path) -> Checkpoint:
-        """Raises:
-        CheckpointError: missing, truncated, of another format, without rescli's metadata, or with
-            weights that are not finite.
+        """A checkpoint without ``content_sha256``, of an earlier rescli or another program, is read too.
+
+        Raises:
+            CheckpointError: missing, truncated, of another content than was written, of another format,
+                without rescli's metadata, or with weights that are not finite.
         """
         tensors, texts, sha256 = read_tensors(path)
         if "model" not in texts or "format_version" not in texts:
@@ -146,13 +149,16 @@ class Checkpoint:
 
 
 def serialise(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> bytes:
-    """A safetensors file; equal content gives equal bytes, so that a hash names a checkpoint.
+    """A safetensors file with ``content_sha256``; equal content gives equal bytes, so that a hash names a
+    checkpoint.
 
     The library writes the metadata in an order that differs from process to process: it is sorted here.
     """
     data = save(tensors, metadata)
     end, header = parse_header(data)
-    ordered = {"__metadata__": dict(sorted(header.pop("__metadata__").items())), **header}
+    digest = content_sha256(header, memoryview(data)[end:])
+    texts = {**header.pop("__metadata__"), CONTENT_KEY: json.dumps(digest)}
+    ordered = {"__metadata__": dict(sorted(texts.items())), **header}
     text = json.dumps(ordered, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text + data[end:]
@@ -164,11 +170,15 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str], s
     Nothing in it is executed.
 
     Raises:
-        CheckpointError: missing, unreadable, truncated, or not safetensors.
+        CheckpointError: missing, unreadable, truncated, not safetensors, or with a ``content_sha256`` that
+            does not hold.
     """
     try:
         data = path.read_bytes()
-        return load(data), parse_header(data)[1].get("__metadata__", {}), hashlib.sha256(data).hexdigest()
+        tensors = load(data)
+        end, header = parse_header(data)
+        check_content(path, header, memoryview(data)[end:])
+        return tensors, (header.get("__metadata__") or {}), hashlib.sha256(data).hexdigest()
     except (FileNotFoundError, IsADirectoryError) as error:
         raise CheckpointError(
             f"no such checkpoint: {path}", hint="a run keeps them in RUN_DIR/checkpoints/"

@@ -1,10 +1,11 @@
-"""What a checkpoint says of itself, read off its first bytes: no torch, and no tensor is read."""
+"""What a checkpoint says of itself, and whether it is what was written: no torch is needed for either."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
+import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,19 @@ from typing import Any
 
 from rescli.errors import CheckpointError
 
-__all__ = ["MODEL_KEY", "CheckpointHeader", "StoredTensor", "parse_header"]
+__all__ = [
+    "CONTENT_KEY",
+    "MODEL_KEY",
+    "CheckpointHeader",
+    "StoredTensor",
+    "check_content",
+    "content_sha256",
+    "parse_header",
+]
+
+CONTENT_KEY = "content_sha256"
+"""Of the metadata: JSON, what ``content_sha256`` gives. Files of other programs, and of an earlier rescli,
+have none."""
 
 MODEL_KEY = "model"
 """Of the metadata: where it is missing, the file is none of ours."""
@@ -46,25 +59,29 @@ class CheckpointHeader:
     @classmethod
     def read(cls, path: Path) -> CheckpointHeader:
         """Raises:
-        CheckpointError: missing, truncated, not safetensors, or without rescli's metadata.
+        CheckpointError: missing, truncated, not safetensors, without rescli's metadata, or of another content
+            than was written.
         """
         try:
             with open(path, "rb") as file:
                 length = int.from_bytes(file.read(8), "little")
                 if not 2 <= length <= _MAX_HEADER:
                     raise ValueError("it does not begin as one")
-                header = json.loads(file.read(length))
-                file.seek(0)
-                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-                size = file.tell()
-            texts = header.pop("__metadata__", {})
+                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                    begin, header = parse_header(data)
+                    entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
+                    ends = [begin + int(entry["data_offsets"][1]) for entry in entries.values()]
+                    size, end = len(data), max(ends, default=begin)
+                    if size != end:
+                        raise ValueError(f"it has {size} bytes and should have {end}")
+                    with memoryview(data) as whole, whole[begin:] as stored:
+                        sha256 = hashlib.sha256(whole).hexdigest()
+                        check_content(path, header, stored)
+            texts = header.get("__metadata__") or {}
             tensors = [
                 StoredTensor(name, str(entry["dtype"]), tuple(int(side) for side in entry["shape"]))
-                for name, entry in header.items()
+                for name, entry in entries.items()
             ]
-            end = max((int(entry["data_offsets"][1]) for entry in header.values()), default=0)
-            if size != 8 + length + end:
-                raise ValueError(f"it has {size} bytes and should have {8 + length + end}")
         except FileNotFoundError as error:
             raise CheckpointError(
                 f"no such checkpoint: {path}", hint="a run keeps them in RUN_DIR/checkpoints/"
@@ -95,7 +112,41 @@ class CheckpointHeader:
         return cls(metadata, tuple(tensors), size, sha256)
 
 
-def parse_header(data: bytes) -> tuple[int, dict[str, Any]]:
+def parse_header(data: bytes | mmap.mmap) -> tuple[int, dict[str, Any]]:
     """Where the tensors begin, and the JSON before them: the format is length, JSON, tensors."""
     end = 8 + int.from_bytes(data[:8], "little")
     return end, json.loads(data[8:end])
+
+
+def content_sha256(header: Mapping[str, Any], tensors: memoryview) -> str:
+    """sha256 of all that a safetensors file says, however its writer laid it out.
+
+    Of the JSON ``[metadata, [[name, dtype, shape], ...]]``, ASCII without spaces, sorted by key and by name,
+    without ``content_sha256`` itself; then of each tensor's bytes as stored, in the same order.
+
+    Args:
+        header: the file's, of ``parse_header``. tensors: the bytes behind it.
+    """
+    metadata = {key: text for key, text in (header.get("__metadata__") or {}).items() if key != CONTENT_KEY}
+    stored = [(name, header[name]) for name in sorted(header) if name != "__metadata__"]
+    listed = [[name, entry["dtype"], entry["shape"]] for name, entry in stored]
+    text = json.dumps([metadata, listed], separators=(",", ":"), sort_keys=True)
+    digest = hashlib.sha256(text.encode())
+    for _, entry in stored:
+        begin, end = entry["data_offsets"]
+        digest.update(tensors[begin:end])
+    return digest.hexdigest()
+
+
+def check_content(path: Path, header: Mapping[str, Any], tensors: memoryview) -> None:
+    """Hold a file against the hash in its metadata, if it has one.
+
+    Raises:
+        CheckpointError: its content is not what was written.
+    """
+    written = (header.get("__metadata__") or {}).get(CONTENT_KEY)
+    if written is not None and written != json.dumps(content_sha256(header, tensors)):
+        raise CheckpointError(
+            f"{path} is damaged: its content is not what was written (its {CONTENT_KEY} does not hold).",
+            hint="copy it again from where it came, or take another checkpoint of the run",
+        )

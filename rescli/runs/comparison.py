@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
@@ -16,12 +17,15 @@ from rescli.analysis.published import PublishedRow, PublishedTable
 from rescli.analysis.statistics import compare_predictions, compare_seeds
 from rescli.errors import CheckpointError
 from rescli.runs.checkpoint import Checkpoint
+from rescli.runs.checkpoint_header import CheckpointHeader
 from rescli.runs.evaluated import Evaluated
 from rescli.runs.evaluation import Evaluator
-from rescli.runs.recorder import read_record
+from rescli.runs.record import read_record
 from rescli.runs.rundir import RunDir
 
 __all__ = ["Contender", "compare_contenders"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -115,13 +119,16 @@ def _run_row(path: Path, on_test: Evaluated, on_train: Evaluated, test: Evaluato
         "train_sha256": on_train.row["data_sha256"],
     }
     absent = ("augmented_train_error", "val_error", "best_test_error", "train_seconds", "images_per_second")
-    row |= dict.fromkeys(absent) | {"scaled": False}
+    row |= dict.fromkeys(absent)
+    # Of the checkpoint, there even without a record: a shortened run is never held against the paper.
+    row["scaled"] = (CheckpointHeader.read(path).metadata.get("spec") or {}).get("scaled_from") is not None
     run_dir = RunDir.of_checkpoint(path)
     if run_dir is None:
         return row
     try:
         record = read_record(run_dir)
-    except CheckpointError:
+    except CheckpointError as error:
+        _log.warning("warning: %s; compared without what only it knows: seconds, error while training", error)
         return row
     results = record["results"]
     if run_dir.best.is_file():
@@ -131,7 +138,6 @@ def _run_row(path: Path, on_test: Evaluated, on_train: Evaluated, test: Evaluato
         "val_error": results.get("val", {}).get("top1_error"),
         "train_seconds": record.get("train_seconds"),
         "images_per_second": record.get("images_per_second"),
-        "scaled": bool(record.get("scaled")),
     }
 
 

@@ -22,7 +22,8 @@ from rescli.errors import (
 from rescli.plan import make_plan
 from rescli.runs.assemble import Assembly, assemble
 from rescli.runs.metrics_log import MetricsLog
-from rescli.runs.recorder import RunRecorder, data_record, read_record
+from rescli.runs.record import read_record
+from rescli.runs.recorder import RunRecorder, data_record
 from rescli.runs.resume import SavedState, load_state
 from rescli.runs.rundir import RunDir, resume_command
 from rescli.spec.run import RunSpec
@@ -144,15 +145,19 @@ def prepare_resume(
     """The parts of a run that was stopped, and its newest state; None where none was saved yet.
 
     The precision, the engine, the kernels and the number of threads of the first start are kept: other sums
-    are other bits. ``engine`` and ``kernels`` name others.
+    are other bits. ``engine`` and ``kernels`` name others; ``data_root`` another place of the images than the
+    run's.
 
     Raises:
-        CheckpointError: the state is damaged, or gone though one was saved.
+        CheckpointError: the state is damaged, or gone though one was or may have been saved; or the note of
+            the data root is damaged.
         RunDirError: it belongs to another spec. DataError: the images are not those of the run.
         UsageError: the run's device is not there.
     """
     spec = run_dir.read_spec()
     saved = load_state(run_dir.state, spec)
+    if data_root is None:
+        data_root = run_dir.read_data_root()
     if saved is None:
         _check_nothing_was_saved(run_dir)
         numerics = numerics_for(spec, device)
@@ -200,13 +205,22 @@ def _as_begun(
 
 def _check_nothing_was_saved(run_dir: RunDir) -> None:
     """To begin again would overwrite what the run has: only where it has nothing."""
-    step = read_record(run_dir).get("last_saved_iteration") if run_dir.record.exists() else None
+    gone = f"{run_dir.state / 'latest.json'} is gone"
+    hint = (
+        f"its checkpoints can still be evaluated; to train again: rescli train {run_dir.spec} --out NEW_DIR"
+    )
+    try:
+        step = read_record(run_dir).get("last_saved_iteration")
+    except CheckpointError as error:
+        # A checkpoint is written just before its state.
+        if run_dir.last.is_file():
+            raise CheckpointError(
+                f"{gone}, and whether a state was saved nobody can say: {error}; {run_dir.last} is there.",
+                hint=hint,
+            ) from error
+        return
     if step is not None:
-        raise CheckpointError(
-            f"{run_dir.path} saved a state at iteration {step}, but {run_dir.state / 'latest.json'} is gone.",
-            hint="its checkpoints can still be evaluated; to train again: rescli train "
-            f"{run_dir.spec} --out NEW_DIR",
-        )
+        raise CheckpointError(f"{run_dir.path} saved a state at iteration {step}, but {gone}.", hint=hint)
 
 
 def _device_to_resume_on(saved: SavedState, requested: str) -> torch.device:

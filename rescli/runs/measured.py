@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
 from rescli.errors import CheckpointError, UsageError
 from rescli.files import read_json
 from rescli.runs.checkpoint import Checkpoint
-from rescli.runs.recorder import read_record
+from rescli.runs.record import read_record
 from rescli.runs.rundir import RunDir
 
 __all__ = ["measured_results"]
+
+_log = logging.getLogger(__name__)
 
 _KEYS = ("protocol", "top1_error", "top5_error", "loss", "interval95", "num_images", "selection", "precision")
 
@@ -43,7 +46,8 @@ def _of_run(path: Path, checkpoint: Checkpoint) -> dict[str, Any] | None:
         return None
     try:
         test = read_record(run_dir)["results"].get("test") or {}
-    except CheckpointError:
+    except CheckpointError as error:
+        _log.warning("warning: %s; described without a test error that may be in it", error)
         return None
     candidates = [test, test.get("best_val") or {}]
     return next(

@@ -10,8 +10,7 @@ from typing import Any
 from rescli.errors import CheckpointError, RunDirError
 from rescli.files import write_json
 from rescli.runs.checkpoint import Checkpoint
-from rescli.runs.record import now
-from rescli.runs.recorder import read_record
+from rescli.runs.record import now, read_record
 from rescli.runs.rundir import RunDir
 
 __all__ = ["log_opening", "note_test_result"]

@@ -12,11 +12,68 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel, ValidationError
 
 from rescli import __version__
+from rescli.errors import CheckpointError
+from rescli.files import read_json
+from rescli.runs.rundir import RunDir, resume_command
 from rescli.training.precision import Numerics
 
-__all__ = ["device_name", "git_state", "gpu_driver", "now", "peak_memory_bytes", "provenance"]
+__all__ = ["device_name", "git_state", "gpu_driver", "now", "peak_memory_bytes", "provenance", "read_record"]
+
+
+class _Figures(BaseModel, strict=True, allow_inf_nan=False):
+    """Of one split; all errors in percent."""
+
+    iteration: int = 0
+    num_images: int = 0
+    top1_error: float = 0.0
+    top5_error: float = 0.0
+    loss: float = 0.0
+    interval95: list[float] = []
+    selection: str = ""
+    protocol: str = ""
+    precision: str = ""
+    best_val: _Figures | None = None
+
+
+class _Record(BaseModel, strict=True, allow_inf_nan=False):
+    """What somebody reads out of a record, each of its type where it is there; only results must be."""
+
+    results: dict[str, _Figures]
+    status: str = ""
+    started: str | None = None
+    device: str = ""
+    precision: str = ""
+    scaled: bool = False
+    iterations_done: int = 0
+    last_saved_iteration: int | None = None
+    resumed_at: list[int] = []
+    train_seconds: float = 0.0
+    images_per_second: float | None = None
+    waited_for_data_seconds: float = 0.0
+    skipped_images: list[str] = []
+
+
+def read_record(run_dir: RunDir) -> dict[str, Any]:
+    """record.json, which must look like one.
+
+    Raises:
+        CheckpointError: missing or damaged.
+    """
+    hint = f"{resume_command(run_dir.path)}   writes it anew where the run's state is whole"
+    try:
+        record: dict[str, Any] = read_json(run_dir.record)
+        _Record.model_validate(record)
+    except CheckpointError as error:
+        raise CheckpointError(str(error), hint=hint) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "it"
+        wrong = "is missing" if first["type"] == "missing" else f"cannot be {str(first['input'])[:40]!r}"
+        raise CheckpointError(f"{run_dir.record} is damaged: {where} {wrong}", hint=hint) from error
+    return record
 
 
 def now() -> str:

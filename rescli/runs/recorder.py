@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Self
 
 import torch
@@ -9,13 +10,13 @@ import torch
 from rescli.data.photo_loader import PhotoLoader
 from rescli.errors import CheckpointError
 from rescli.evaluation.metrics import wilson_interval
-from rescli.files import read_json, write_json
+from rescli.files import write_json
 from rescli.plan import TrainPlan
 from rescli.runs.assemble import Assembly
 from rescli.runs.background import BackgroundWriter, HostCopies
 from rescli.runs.checkpoint import Checkpoint
 from rescli.runs.metrics_log import MetricsLog, read_metrics
-from rescli.runs.record import device_name, now, peak_memory_bytes, provenance
+from rescli.runs.record import device_name, now, peak_memory_bytes, provenance, read_record
 from rescli.runs.resume import SavedState, describe_state, save_state
 from rescli.runs.rundir import RunDir
 from rescli.spec.ledger import ledger
@@ -23,7 +24,9 @@ from rescli.training.engines.choose import Chosen
 from rescli.training.events import CheckpointDue, EvalDone, Event, FitDone, MetricsReady, Stopped
 from rescli.training.state import TrainState
 
-__all__ = ["RunRecorder", "data_record", "read_record", "with_interval"]
+__all__ = ["RunRecorder", "data_record", "with_interval"]
+
+_log = logging.getLogger(__name__)
 
 
 class RunRecorder:
@@ -46,7 +49,8 @@ class RunRecorder:
         self._log, self._chosen = log, chosen
         self._writer = BackgroundWriter()
         self._train_row, self._val_row, self._best_row = _rows_so_far(run_dir)
-        before = read_record(run_dir) if run_dir.record.exists() else {}
+        run_dir.keep_data_root(assembly.data_root)  # a resumed run may have been told another
+        before = _record_before(run_dir)
         # A resumed run goes on counting, as it does train_seconds.
         self._waited_before = before.get("waited_for_data_seconds", 0.0) if state.step else 0.0
         self._skipped_before = before.get("skipped_images", []) if state.step else []
@@ -55,7 +59,7 @@ class RunRecorder:
             "name": spec.name,
             "status": "running",
             "spec_sha256": spec.fingerprint(),
-            "started": before.get("started", now()),
+            "started": before.get("started", None if state.step else now()),
             "updated": now(),
             **provenance(),
             "device": device_name(numerics),
@@ -71,7 +75,7 @@ class RunRecorder:
             "ledger": [row.to_dict() for row in ledger(spec)],
             "scaled": spec.scaled_from is not None,
             "iterations_done": state.step,
-            "last_saved_iteration": before.get("last_saved_iteration") if state.step else None,
+            "last_saved_iteration": state.step or None,
             "train_seconds": state.train_seconds,
             "images_per_second": None,
             "peak_memory_bytes": None,
@@ -133,7 +137,6 @@ class RunRecorder:
             threads=torch.get_num_threads(),
             metrics_bytes=metrics_bytes,
             metrics_sha256=metrics_sha256,
-            data_root=self._assembly.data_root,
             data=data_record(self._assembly),
         )
         self._update_record()
@@ -212,26 +215,26 @@ class RunRecorder:
             record["skipped_images"] = sorted({*self._skipped_before, *loader.damaged})
 
 
-def read_record(run_dir: RunDir) -> dict[str, Any]:
-    """record.json, which must look like one.
-
-    Raises:
-        CheckpointError: missing or damaged.
-    """
-    record = read_json(run_dir.record)
-    if not isinstance(record, dict) or not isinstance(record.get("results"), dict):
-        raise CheckpointError(
-            f"{run_dir.record} is damaged: it holds no results.",
-            hint="move it away; a resumed run writes a new one",
-        )
-    return record
-
-
 def with_interval(num_images: int, row: dict[str, Any]) -> dict[str, Any]:
     """Figures of a split with the 95 % interval of the error; all errors in percent."""
     low, high = wilson_interval(row["top1_error"], num_images)
     figures = {key: row[key] for key in ("num_images", "top1_error", "top5_error", "loss")}
     return {**figures, "interval95": [low, high]}
+
+
+def _record_before(run_dir: RunDir) -> dict[str, Any]:
+    """What the record held; nothing where it is damaged, for what training needs lies in the state."""
+    if not run_dir.record.exists():
+        return {}
+    try:
+        return read_record(run_dir)
+    except CheckpointError as error:
+        _log.warning(
+            "warning: %s; it is written anew, without what only it knew: when the run began, its resumes, "
+            "skipped images, a test error",
+            error,
+        )
+        return {}
 
 
 def _rows_so_far(

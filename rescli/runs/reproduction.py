@@ -13,7 +13,7 @@ from rescli.analysis.targets import Entry, Target
 from rescli.runs.campaign import CampaignRun
 from rescli.runs.evaluation import Evaluator
 from rescli.runs.metrics_log import read_metrics
-from rescli.runs.recorder import read_record
+from rescli.runs.record import read_record
 from rescli.runs.responses import measure_responses
 from rescli.runs.rundir import RunDir
 from rescli.spec.ledger import differences, ledger

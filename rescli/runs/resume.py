@@ -24,8 +24,9 @@ class SavedState:
     """A state on its way to the disk or back, in no model.
 
     metrics_bytes, metrics_sha256: of metrics.jsonl when it was saved; what is behind belongs to lost
-    iterations. precision, device, engine, kernels, threads, data_root: what the run used, to be repeated.
-    data: fingerprints of the images it saw.
+    iterations. precision, device, engine, kernels, threads: what the run used, to be repeated.
+    data: fingerprints of the images it saw. data_root: where they lay, in a state of the time before the run
+    directory noted it.
     """
 
     tensors: dict[str, torch.Tensor]
@@ -37,8 +38,8 @@ class SavedState:
     threads: int
     metrics_bytes: int
     metrics_sha256: str
-    data_root: str | None
     data: dict[str, Any]
+    data_root: str | None = None
 
     @property
     def step(self) -> int:

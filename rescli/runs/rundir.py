@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from rescli.errors import CheckpointError, RescliError, RunDirError
-from rescli.files import write_atomically
+from rescli.files import read_json, write_atomically, write_json
 from rescli.spec.load import spec_from_dict
 from rescli.spec.run import RunSpec
 from rescli.spec.toml import to_toml
@@ -36,6 +36,7 @@ class RunDir:
         self.last = self.checkpoints / "last.safetensors"
         self.best = self.checkpoints / "best.safetensors"
         self.state = path / "state"
+        self.data_root = self.state / "data_root.json"
         self.test_openings = path / "test_openings.jsonl"
 
     @classmethod
@@ -56,6 +57,8 @@ class RunDir:
         run_dir = cls(path)
         # The lock first: what is seen under it nobody else can change.
         with run_dir.locked():
+            if not run_dir.spec.exists():  # a start that was killed in between leaves no run
+                run_dir._forget_data_root()
             found = sorted(entry.name for entry in path.iterdir() if entry.name != ".lock")
             if "spec.toml" in found:
                 raise RunDirError(
@@ -89,16 +92,23 @@ class RunDir:
 
     def discard(self) -> None:
         """Take back a directory in which nothing was done yet: only what rescli itself put there."""
+        self._forget_data_root()
         for path in (self.spec, self.path / ".lock"):
             path.unlink(missing_ok=True)
         with suppress(OSError):  # something else lies there: it stays
             self.path.rmdir()
 
-    def write_spec(self, spec: RunSpec) -> None:
+    def write_spec(self, spec: RunSpec, data_root: Path | None = None) -> None:
+        """What is to be trained, and where its images lie: from now on this is a run, and can be resumed.
+
+        Raises:
+            RunDirError: it cannot be written.
+        """
         head = (
             f"# {spec.name}: the whole spec of this run. rescli train spec.toml begins another like it.\n\n"
         )
         try:
+            self.keep_data_root(data_root)
             write_atomically(self.spec, (head + to_toml(spec.to_dict())).encode())
         except CheckpointError as error:
             raise RunDirError(str(error), hint="choose another place: --out DIR") from error
@@ -111,6 +121,34 @@ class RunDir:
             return spec_from_dict(tomllib.loads(self.spec.read_text(encoding="utf-8")))
         except (OSError, ValueError, RescliError) as error:
             raise RunDirError(f"{self.spec} is damaged: {error}") from error
+
+    def keep_data_root(self, data_root: Path | None) -> None:
+        """Note where the images lie, for a resume that is not told; None, the usual places, notes nothing."""
+        if data_root is not None:
+            place = Path(os.path.expanduser(data_root)).absolute()  # Path's own raises without a home
+            write_json(self.data_root, {"data_root": str(place)})
+
+    def read_data_root(self) -> Path | None:
+        """Raises:
+        CheckpointError: the note is damaged.
+        """
+        if not self.data_root.exists():
+            return None
+        hint = f"{resume_command(self.path)} --data-root DIR"
+        try:
+            kept = read_json(self.data_root)
+        except CheckpointError as error:
+            raise CheckpointError(str(error), hint=hint) from error
+        noted = kept.get("data_root") if isinstance(kept, dict) else None
+        if not isinstance(noted, str) or not noted:
+            raise CheckpointError(f"{self.data_root} is damaged: it names no directory.", hint=hint)
+        return Path(noted)
+
+    def _forget_data_root(self) -> None:
+        if self.data_root.is_file():
+            self.data_root.unlink()
+            with suppress(OSError):  # something else lies beside it
+                self.state.rmdir()
 
     @contextmanager
     def locked(self) -> Iterator[None]:

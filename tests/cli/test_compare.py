@@ -193,3 +193,28 @@ def test_curves_are_printed_as_sparklines(rescli, flags):
         ["resnet-8", "val"],
     ]
     assert all(set(line[3]) <= set("▁▂▃▄▅▆▇█") for line in drawn)
+
+
+def test_a_shortened_run_stays_scaled_without_its_record(rescli, flags, tmp_path, caplog):
+    long = ["train", "--model", "resnet-8", *flags, "--iterations", "100000", "--budget", "4s"]
+    assert rescli(*long, "--out", tmp_path / "run").code == 0
+    record = json.loads((tmp_path / "run" / "record.json").read_text())
+    (tmp_path / "run" / "record.json").write_text(json.dumps({**record, "train_seconds": "long"}))
+    alone = shutil.copy(tmp_path / "run" / "checkpoints" / "last.safetensors", tmp_path / "alone.safetensors")
+    answer = rescli(
+        "compare", tmp_path / "run", alone, "--json", "--device", "cpu", "--out", tmp_path / "out"
+    )
+    assert answer.code == 0, answer.err
+    assert [one["scaled"] for one in answer.json["contenders"]] == [True, True]
+    assert answer.json["contenders"][0]["train_seconds"] is None
+    assert "record.json is damaged: train_seconds cannot be 'long'; compared without" in caplog.text
+
+
+def test_a_campaign_mends_a_damaged_record(rescli, flags, tmp_path):
+    assert rescli("compare", "resnet-8", "plain-8", *flags).code == 0
+    (record,) = tmp_path.glob("**/*resnet-8*/record.json")
+    before = json.loads(record.read_text())
+    record.write_text(record.read_text()[:300])
+    answer = rescli("compare", "resnet-8", "plain-8", *flags, "--json")
+    assert answer.code == 0, answer.err
+    assert json.loads(record.read_text())["results"]["val"] == before["results"]["val"]

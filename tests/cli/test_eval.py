@@ -61,6 +61,31 @@ def test_a_run_that_is_in_use_is_evaluated_and_the_opening_is_written(rescli, ru
     assert "not in the run's record" in caplog.text
 
 
+def test_a_bit_that_flipped_in_a_weight_is_exit_4_before_anything_is_opened(rescli, run):
+    path = run / "checkpoints" / "last.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1000] ^= 1
+    path.write_bytes(data)
+    answer = rescli("eval", path, "--json", "--device", "cpu")
+    assert answer.code == 4
+    assert f"{path} is damaged: its content is not what was written" in answer.err
+    assert "copy it again from where it came" in answer.err
+    assert openings(run) == []
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"results": {"test": 3}}', '{"results": {"test": {"best_val": 3}}}']
+)
+def test_a_damaged_record_costs_no_figures_and_is_left_as_it_is(rescli, run, caplog, content):
+    (run / "record.json").write_text(content)
+    answer = rescli("eval", run / "checkpoints" / "last.safetensors", "--json", "--device", "cpu")
+    assert answer.code == 0
+    assert answer.json["results"][0]["num_images"] == 60
+    assert "the result is not in the run's record" in caplog.text
+    assert "record.json is damaged" in caplog.text
+    assert (run / "record.json").read_text() == content
+
+
 def test_what_was_measured_before_an_error_is_printed(rescli, run, tmp_path):
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(b"nothing")

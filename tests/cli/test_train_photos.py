@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,6 +83,35 @@ def test_resumed_with_other_workers_it_ends_with_the_same_bits(
     assert answer.code == 0, answer.err
     whole, resumed = tensors(tmp_path / "whole"), tensors(tmp_path / "run")
     assert all(whole[name].equal(resumed[name]) for name in whole)
+
+
+@pytest.mark.usefixtures("photos")
+@pytest.mark.parametrize("elsewhere", [None, "shadow"])
+def test_killed_before_its_first_state_it_looks_where_it_was_told_to(
+    start_rescli: Callable[..., subprocess.Popen[str]],
+    rescli: Rescli,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    elsewhere: str | None,
+) -> None:
+    monkeypatch.delenv("RESCLI_DATA", raising=False)
+    run, log = tmp_path / "run", tmp_path / "run" / "metrics.jsonl"
+    late = ("--iterations", 12, "--set", "checkpoint.every=12", "--set", "evaluation.every=12")
+    begun = start_rescli("train", *flags(Path("photos")), *late, "--out", run, cwd=tmp_path)
+    while not log.exists() or not log.stat().st_size:
+        assert begun.poll() is None, begun.communicate()
+        time.sleep(0.005)
+    begun.kill()
+    begun.communicate()
+    assert not (run / "state" / "latest.json").exists()
+    before = json.loads((run / "record.json").read_text())
+    if elsewhere is not None:  # other photographs of the same classes
+        write_photos(tmp_path / "shadow" / "train", 18, 3, 5)
+        write_photos(tmp_path / "shadow" / "val", 6, 3, 6)
+        monkeypatch.setenv("RESCLI_DATA", str(tmp_path / "shadow"))
+    answer = rescli("train", "--resume", run, "--device", "cpu", "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["data"] == before["data"]
 
 
 def test_what_was_waited_for_and_left_out_before_a_stop_still_counts(

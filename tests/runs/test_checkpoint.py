@@ -1,3 +1,4 @@
+import hashlib
 import json
 import pickle
 
@@ -8,7 +9,8 @@ from safetensors.torch import load_file, save_file
 
 from rescli.data.normalization import Normalization
 from rescli.errors import CheckpointError
-from rescli.runs.checkpoint import Checkpoint
+from rescli.runs.checkpoint import Checkpoint, read_tensors, serialise
+from rescli.runs.checkpoint_header import CheckpointHeader
 from rescli.spec.load import load_spec
 
 
@@ -117,8 +119,10 @@ def test_tensors_without_a_spec_are_refused(tmp_path):
 
 
 def rewrite(path, **metadata):
+    """As a program that knows nothing of rescli writes it, or an earlier rescli: without content_sha256."""
     with safe_open(path, framework="pt") as file:
         before = dict(file.metadata())
+    del before["content_sha256"]
     save_file(load_file(path), path, {**before, **metadata})
 
 
@@ -167,3 +171,69 @@ def test_the_same_checkpoint_is_the_same_file_to_the_last_byte(checkpoint, tmp_p
     for _ in range(10):
         Checkpoint.read(tmp_path / "a.safetensors").write(tmp_path / "b.safetensors")
         assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+
+
+def test_the_hash_of_the_content_by_another_reader(checkpoint, tmp_path):
+    checkpoint.write(tmp_path / "a.safetensors")
+    with safe_open(tmp_path / "a.safetensors", framework="np") as file:
+        metadata = file.metadata()
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    kinds = {"float32": "F32", "int64": "I64"}
+    written = json.loads(metadata.pop("content_sha256"))
+    listed = [[name, kinds[str(a.dtype)], list(a.shape)] for name, a in sorted(arrays.items())]
+    said = json.dumps([metadata, listed], separators=(",", ":"), sort_keys=True).encode()
+    bytes_of = [array.tobytes() for _, array in sorted(arrays.items())]
+    assert written == hashlib.sha256(said + b"".join(bytes_of)).hexdigest()
+
+
+def test_a_checkpoint_without_a_hash_of_its_content_is_read(checkpoint, tmp_path):
+    checkpoint.write(tmp_path / "a.safetensors")
+    rewrite(tmp_path / "a.safetensors")
+    assert Checkpoint.read(tmp_path / "a.safetensors").iteration == 123
+    assert CheckpointHeader.read(tmp_path / "a.safetensors").metadata["iteration"] == 123
+
+
+def flip(path, at, bit=0):
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1 << bit
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("read", [Checkpoint.read, CheckpointHeader.read, read_tensors])
+@pytest.mark.parametrize("place", ["a tensor", "the last byte", "the metadata"])
+def test_one_flipped_bit_is_seen(checkpoint, tmp_path, place, read):
+    path = tmp_path / "a.safetensors"
+    checkpoint.write(path)
+    data = path.read_bytes()
+    middle = (8 + int.from_bytes(data[:8], "little") + len(data)) // 2
+    # 12.5 becomes 13.5: JSON as before, and figures that nobody measured.
+    where = {"a tensor": middle, "the last byte": len(data) - 1, "the metadata": data.index(b"12.5") + 1}
+    flip(path, where[place])
+    with pytest.raises(CheckpointError, match=r"a\.safetensors is damaged: its content") as caught:
+        read(path)
+    assert caught.value.exit_code == 4
+    assert "copy it again" in caught.value.hint
+
+
+def test_no_flipped_bit_of_a_file_passes_for_another_content(tmp_path):
+    path = tmp_path / "a.safetensors"
+    tensors = {"b": torch.arange(3.0), "a": torch.arange(4, 7.0), "c": torch.tensor([[1, 2], [3, 4]])}
+    whole = serialise(tensors, {"model": "{}", "iteration": "7"})
+    content = {name: tensor.tolist() for name, tensor in tensors.items()}
+    passed = []
+    for at in range(len(whole)):
+        for bit in range(8):
+            path.write_bytes(whole)
+            flip(path, at, bit)
+            try:
+                found, texts, _ = read_tensors(path)
+            except CheckpointError:
+                continue
+            assert {name: t.tolist() for name, t in found.items()} == content
+            assert (texts["model"], texts["iteration"]) == ("{}", "7")
+            passed.append(at)
+    # What passes stands in the name of the hash, or in the blanks behind the header.
+    end = 8 + int.from_bytes(whole[:8], "little")
+    name = whole.index(b"content_sha256")
+    blanks = whole[:end].rstrip()
+    assert set(passed) <= {*range(name, name + len("content_sha256")), *range(len(blanks), end)}

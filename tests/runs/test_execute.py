@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ import torch
 from rescli.errors import CheckpointError, DataError, DivergedError, Interrupted, UsageError
 from rescli.runs.assemble import assemble
 from rescli.runs.execute import execute, prepare_resume
+from rescli.runs.resume import load_state, save_state
 from rescli.runs.rundir import RunDir
 from rescli.spec.load import load_spec
 from rescli.training.events import MetricsReady
@@ -113,6 +115,23 @@ def test_a_run_whose_state_is_gone_is_not_trained_over(tmp_path):
     assert run_dir.metrics.read_bytes() == before
 
 
+def test_the_data_root_is_that_of_the_first_start_unless_another_is_given(tmp_path):
+    with RunDir.create(tmp_path / "run") as run_dir:
+        run_dir.write_spec(load_spec("shapes/base", SMALL), tmp_path / "first")
+    for given, used in ((None, "first"), (tmp_path / "second", "second"), (None, "second")):
+        assembly, saved = prepare_resume(run_dir, data_root=given, device="cpu")
+        assert assembly.data_root == tmp_path / used
+        execute(assembly, run_dir, saved=saved)
+
+
+def test_a_state_of_an_earlier_version_knows_the_data_root(tmp_path):
+    run_dir, _ = begin(tmp_path / "run", CPU_FP32)
+    spec = run_dir.read_spec()
+    saved = replace(load_state(run_dir.state, spec), data_root=str(tmp_path))
+    save_state(run_dir.state, saved, spec)
+    assert prepare_resume(run_dir, data_root=None, device="cpu")[0].data_root == tmp_path
+
+
 def test_other_images_than_the_runs_are_refused(tmp_path, monkeypatch):
     run_dir, _ = begin(tmp_path / "run", CPU_FP32)
     import rescli.data.shapes as shapes
@@ -123,12 +142,48 @@ def test_other_images_than_the_runs_are_refused(tmp_path, monkeypatch):
         prepare_resume(run_dir, data_root=None, device="cpu")
 
 
-def test_a_record_that_is_none_is_named(tmp_path):
-    run_dir, _ = begin(tmp_path / "run", CPU_FP32)
-    run_dir.record.write_text("[]")
+DAMAGE = {
+    "cut": lambda text: text[: len(text) // 2],
+    "no record": lambda _: "[]",
+    "a wrong type": lambda text: json.dumps({**json.loads(text), "resumed_at": 4}),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_record_stops_no_resume_and_is_written_anew(tmp_path, damage, caplog):
+    _, whole = begin(tmp_path / "whole", CPU_FP32)
+    asked = iter([False] * 4 + [True])
+    with pytest.raises(Interrupted):
+        begin(tmp_path / "run", CPU_FP32, should_stop=lambda: next(asked))
+    run_dir = RunDir.open(tmp_path / "run")
+    run_dir.record.write_text(DAMAGE[damage](run_dir.record.read_text()))
     assembly, saved = prepare_resume(run_dir, data_root=None, device="cpu")
-    with pytest.raises(CheckpointError, match=r"record\.json is damaged"):
-        execute(assembly, run_dir, saved=saved)
+    record = execute(assembly, run_dir, saved=saved)
+    (warning,) = caplog.messages
+    assert f"{run_dir.record} is damaged" in warning
+    assert "it is written anew" in warning
+    assert json.loads(run_dir.record.read_text()) == record
+    assert (record["status"], record["resumed_at"], record["last_saved_iteration"]) == ("finished", [4], 6)
+    assert record["started"] is None  # nobody knows any more
+    assert record["results"] == whole["results"]
+    checkpoints = [tmp_path / run / "checkpoints" / "last.safetensors" for run in ("whole", "run")]
+    assert checkpoints[0].read_bytes() == checkpoints[1].read_bytes()
+
+
+def test_a_run_with_a_damaged_record_and_no_state_is_not_trained_over(tmp_path):
+    run_dir, _ = begin(tmp_path / "run", CPU_FP32)
+    shutil.rmtree(run_dir.state)
+    run_dir.record.write_text("{")
+    with pytest.raises(CheckpointError, match=r"latest\.json is gone, .*record\.json is damaged") as caught:
+        prepare_resume(run_dir, data_root=None, device="cpu")
+    assert caught.value.exit_code == 4
+    assert f"{run_dir.last} is there" in str(caught.value)
+    assert "--out NEW_DIR" in caught.value.hint
+    # Before the first checkpoint there is nothing to lose.
+    shutil.rmtree(run_dir.checkpoints)
+    assembly, saved = prepare_resume(run_dir, data_root=None, device="cpu")
+    assert saved is None
+    assert execute(assembly, run_dir)["status"] == "finished"
 
 
 def test_a_device_that_is_gone_is_named(tmp_path, monkeypatch):

@@ -38,7 +38,7 @@ def advance(state, steps):
 def save(directory, state, spec=SPEC, **changes):
     tensors, numbers = describe_state(state)
     options = {"precision": "fp32", "device": "cpu", "engine": "eager", "kernels": "plain", "threads": 2}
-    options |= {"metrics_bytes": 0, "metrics_sha256": "", "data_root": None, "data": {}, **changes}
+    options |= {"metrics_bytes": 0, "metrics_sha256": "", "data": {}, **changes}
     save_state(directory, SavedState(HostCopies.of(tensors).tensors, numbers, **options), spec)
 
 
@@ -94,7 +94,9 @@ def test_a_save_that_fails_leaves_the_state_before_it(tmp_path, monkeypatch):
     assert not list(tmp_path.glob(".*tmp"))
 
 
-@pytest.mark.parametrize("fault", ["one bit", "truncated", "gone", "pointer cut", "pointer emptied"])
+@pytest.mark.parametrize(
+    "fault", ["one bit", "a number", "truncated", "gone", "pointer cut", "pointer emptied"]
+)
 def test_a_damaged_state_is_refused_and_nothing_is_changed(tmp_path, fault):
     state = new_state(seed=1)
     advance(state, 1)
@@ -104,6 +106,9 @@ def test_a_damaged_state_is_refused_and_nothing_is_changed(tmp_path, fault):
     if fault == "one bit":
         data[len(data) // 2] ^= 1
         path.write_bytes(data)
+    elif fault == "a number":  # of its metadata: JSON as before
+        path.write_bytes(bytes(data).replace(b'step\\": 1', b'step\\": 3'))
+        assert path.read_bytes() != data
     elif fault == "truncated":
         path.write_bytes(data[:-10])
     elif fault == "gone":

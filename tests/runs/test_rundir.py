@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from rescli.errors import RunDirError
+from rescli.errors import CheckpointError, RunDirError
 from rescli.runs.rundir import RunDir, default_run_path, resume_command
 from rescli.spec.load import load_spec
 
@@ -76,13 +76,45 @@ def test_what_a_killed_writer_left_is_swept_up(tmp_path):
 
 def test_discard_takes_back_only_what_rescli_put_there(tmp_path):
     with RunDir.create(tmp_path / "mine") as mine:
-        mine.write_spec(load_spec("quickstart"))
+        mine.write_spec(load_spec("quickstart"), tmp_path)
         mine.discard()
     assert not mine.path.exists()
     with RunDir.create(tmp_path / "shared") as shared:
         (shared.path / "notes.txt").touch()
         shared.discard()
     assert [path.name for path in shared.path.iterdir()] == ["notes.txt"]
+
+
+def test_where_the_images_lie_is_kept_with_the_spec(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    run_dir = begin(tmp_path / "run")
+    assert run_dir.read_data_root() is None
+    for given, kept in (("photos", tmp_path / "photos"), ("~/data", tmp_path / "home" / "data")):
+        run_dir.keep_data_root(Path(given))
+        assert run_dir.read_data_root() == kept
+    run_dir.keep_data_root(None)
+    assert run_dir.read_data_root() == tmp_path / "home" / "data"
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"data_root": 3}', '{"data_root": ""}'])
+def test_where_the_images_lie_is_asked_for_where_it_is_damaged(tmp_path, content):
+    run_dir = begin(tmp_path)
+    run_dir.keep_data_root(tmp_path)
+    run_dir.data_root.write_text(content)
+    with pytest.raises(CheckpointError, match=r"data_root\.json is damaged") as caught:
+        run_dir.read_data_root()
+    assert "--data-root DIR" in caught.value.hint
+
+
+def test_a_start_that_was_killed_before_its_spec_was_written_is_no_run(tmp_path):
+    (tmp_path / "state").mkdir()
+    RunDir(tmp_path).keep_data_root(tmp_path / "photos")
+    run_dir = begin(tmp_path)
+    assert run_dir.read_data_root() is None
+    (tmp_path / "other" / "state").mkdir(parents=True)
+    with pytest.raises(RunDirError, match="is not empty: it holds state"):
+        begin(tmp_path / "other")
 
 
 def test_default_names_sort_by_what_and_when_and_never_collide(tmp_path, monkeypatch):

@@ -1,0 +1,60 @@
+"""A record is read whole or not at all: what is wrong in it is named."""
+
+import json
+
+import pytest
+
+from rescli.errors import CheckpointError
+from rescli.runs.record import read_record
+from rescli.runs.rundir import RunDir
+
+RECORD = {
+    "status": "finished",
+    "started": "2026-01-02T03:04:05+00:00",
+    "resumed_at": [4],
+    "train_seconds": 3,
+    "images_per_second": None,
+    "results": {
+        "train": {"iteration": 6, "loss": 2.5, "top1_error": 80, "selection": "last"},
+        "val": {"top1_error": 81.5, "interval95": [70.0, 90.0], "best_val": {"iteration": 3}},
+    },
+    "written_by_a_later_version": [{}],
+}
+
+
+def test_a_whole_record_comes_back_as_it_is(tmp_path):
+    (tmp_path / "record.json").write_text(json.dumps(RECORD))
+    assert read_record(RunDir(tmp_path)) == RECORD
+
+
+WHOLE = json.dumps(RECORD)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (WHOLE[: len(WHOLE) // 2], "is damaged"),
+        ("", "is damaged"),
+        ("[" * 100_000, "is damaged"),
+        ("\xff\xfe", "is damaged"),
+        ("[]", r"is damaged: it cannot be '\[\]'"),
+        ("{}", "is damaged: results is missing"),
+        ('{"results": []}', r"is damaged: results cannot be '\[\]'"),
+        (json.dumps({**RECORD, "resumed_at": 4}), "is damaged: resumed_at cannot be '4'"),
+        (json.dumps({**RECORD, "train_seconds": "long"}), "is damaged: train_seconds cannot be 'long'"),
+        (json.dumps({**RECORD, "iterations_done": True}), "is damaged: iterations_done cannot be 'True'"),
+        (WHOLE.replace("81.5", "NaN"), r"is damaged: results\.val\.top1_error cannot be 'nan'"),
+        (WHOLE.replace('{"iteration": 3}', "3"), r"is damaged: results\.val\.best_val cannot be '3'"),
+    ],
+)
+def test_a_damaged_record_is_named_with_what_to_type_next(tmp_path, content, says):
+    (tmp_path / "record.json").write_text(content, encoding="latin-1")
+    with pytest.raises(CheckpointError, match=rf"record\.json {says}") as caught:
+        read_record(RunDir(tmp_path))
+    assert caught.value.exit_code == 4
+    assert caught.value.hint.startswith(f"rescli train --resume {tmp_path} ")
+
+
+def test_a_missing_record_is_named(tmp_path):
+    with pytest.raises(CheckpointError, match=r"no such file: .*record\.json"):
+        read_record(RunDir(tmp_path))
