@@ -117,7 +117,9 @@ def test_more_bad_usage(argv: str, says: str, rescli: Callable[..., Any]) -> Non
 
 
 def _names_of_errors() -> list[str]:
-    return [name for name in errors.__all__ if isinstance(getattr(errors, name), type) and name != "RescliError"]
+    return [
+        name for name in errors.__all__ if isinstance(getattr(errors, name), type) and name != "RescliError"
+    ]
 
 
 @pytest.mark.parametrize("name", _names_of_errors())
