@@ -46,7 +46,8 @@ def execute(
 
     run_dir: None for a rank that writes nothing; its record is empty.
 
-    sinks: called with every event, after it is on disk. should_stop: asked before every iteration.
+    sinks: called with every event, after it is on disk. should_stop: asked before every iteration
+    and every batch of an evaluation.
     saved: where to go on from; None begins at iteration 0.
 
     Returns:
@@ -69,7 +70,7 @@ def execute(
         state,
         engine,
         plan,
-        evaluate=lambda model: assembly.evaluate_val(model, forward=engine.forward),
+        evaluate=lambda model: assembly.evaluate_val(model, forward=engine.forward, should_stop=should_stop),
         should_stop=_agreed(should_stop, assembly.ranks),
         waited_seconds=assembly.waited_seconds,
     )
