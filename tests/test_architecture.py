@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted((ROOT / "rescli").rglob("*.py"))
 
 LEVELS = (
-    ("rescli", "errors", "files", "registry"),
+    ("rescli", "errors", "files", "installation", "registry"),
     (
         "spec",
         "models.naming",

@@ -33,6 +33,7 @@ from rescli.data.image_set import ImageSet
 from rescli.data.loader import DeviceLoader
 from rescli.data.normalization import Normalization
 from rescli.errors import UsageError
+from rescli.installation import install_command
 from rescli.plan import make_plan
 from rescli.runs.assemble import Assembly
 from rescli.spec.run import RunSpec
@@ -268,7 +269,7 @@ def _timm_net(assembly: Assembly) -> nn.Module:
     try:
         import timm
     except ImportError as error:
-        raise UsageError("timm is not installed.", hint="pip install 'rescli[timm]'") from error
+        raise UsageError("timm is not installed.", hint=install_command("timm")) from error
     name = assembly.spec.model.name.replace("-", "")
     if not timm.is_model(name):
         raise UsageError(f"timm has no {name}.")

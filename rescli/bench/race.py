@@ -59,12 +59,13 @@ def race(
     *,
     rounds: int,
     window_seconds: float,
-    progress: Callable[[str], None] = lambda _: None,
+    progress: Callable[[str, float | None], None] = lambda *_: None,
 ) -> list[Lane]:
     """Time each contender ``rounds`` times, in turn, in windows of about so many seconds.
 
     request: what ``rescli.bench.worker`` is told, the same for all. A contender that does not work here is
-    told by ``failed``; the others run.
+    told by ``failed``; the others run. progress: called with what begins and, from the second round on, the
+    seconds that this and the later rounds will take.
 
     Raises:
         UsageError: none of them works.
@@ -73,14 +74,17 @@ def race(
     with ExitStack() as stack:
         workers: list[tuple[Lane, _Worker]] = []
         for lane in lanes:
-            progress(f"starts {lane.entry.label}")
+            progress(f"starts {lane.entry.label}", None)
             worker = stack.enter_context(_started(lane, request))
             if lane.failed is None:
                 workers.append((lane, worker))
         if not workers:
             raise UsageError(f"no contender works here: {lanes[0].failed}")
+        began = time.monotonic()
         for number in range(rounds):
-            progress(f"round {number + 1} of {rounds}")
+            a_round = (time.monotonic() - began) / number if number else None
+            left = (rounds - number) * a_round if a_round is not None else None
+            progress(f"round {number + 1} of {rounds}", left)
             for lane, worker in list(workers):
                 if not lane.steps:
                     lane.steps = max(_FEWEST_STEPS, math.ceil(window_seconds / lane.ready["step_seconds"]))
@@ -93,7 +97,7 @@ def race(
                 lane.images.append(answer["images"])
                 lane.seconds.append(answer["seconds"])
                 lane.peak_memory_bytes = answer["peak_memory_bytes"]
-        progress("counts what a step launches")
+        progress("counts what a step launches", None)
         for lane, worker in workers:
             # After the races: counting and the device's ceilings take time and memory of their own.
             lane.measured = worker.ask({"measure": True})

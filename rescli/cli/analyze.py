@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
+from rescli.cli.checkpoints import named_checkpoint
 from rescli.cli.messages import say
-from rescli.errors import CheckpointError, UsageError
+from rescli.errors import UsageError
 
 __all__ = ["app"]
 
@@ -26,7 +26,8 @@ def analyze() -> None:
 @app.command("responses")
 def responses(
     checkpoints: Annotated[
-        list[Path], typer.Argument(help="Checkpoint files (.safetensors).", metavar="CKPT...")
+        list[Path],
+        typer.Argument(help="Checkpoints (.safetensors), or run directories: their last.", metavar="CKPT..."),
     ],
     figure: Annotated[
         Path | None, typer.Option(help="Draw Figure 7: .png, .svg or .pdf.", metavar="FILE")
@@ -47,11 +48,7 @@ def responses(
 
     rescli analyze responses plain-56.safetensors resnet-56.safetensors --figure fig7.png
     """
-    for path in checkpoints:
-        if not os.path.isfile(path):
-            raise CheckpointError(
-                f"no such checkpoint: {path}", hint="a run keeps them in RUN_DIR/checkpoints/"
-            )
+    checkpoints = [named_checkpoint(path) for path in checkpoints]
     if figure is not None and figure.suffix.lower() not in _FIGURE_SUFFIXES:
         raise UsageError(f"--figure {figure}: a picture ends in one of {', '.join(_FIGURE_SUFFIXES)}.")
     if figure is not None and not figure.absolute().parent.is_dir():

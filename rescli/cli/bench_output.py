@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from rescli.cli.durations import format_seconds
 from rescli.cli.messages import say
 from rescli.cli.results import print_json
 
@@ -16,14 +17,18 @@ __all__ = ["bench_progress", "print_bench"]
 
 
 @contextmanager
-def bench_progress() -> Iterator[Callable[[str], None]]:
+def bench_progress() -> Iterator[Callable[[str, float | None], None]]:
     """One line that changes, on a terminal; nothing else draws while contenders are timed."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield say
+        yield lambda what, seconds_left: say(_progress_text(what, seconds_left))
         return
     with console.status("starts", refresh_per_second=1) as status:
-        yield status.update
+        yield lambda what, seconds_left: status.update(_progress_text(what, seconds_left))
+
+
+def _progress_text(what: str, seconds_left: float | None) -> str:
+    return what if seconds_left is None else f"{what}, about {format_seconds(seconds_left)} more"
 
 
 def print_bench(record: dict[str, Any], *, as_json: bool) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from rescli.cli.checkpoints import named_checkpoint
 from rescli.cli.messages import say
-from rescli.errors import CheckpointError, UsageError
+from rescli.errors import UsageError
 
 if TYPE_CHECKING:
     from rescli.runs.evaluated import Evaluated
@@ -22,7 +23,8 @@ _FIGURE_SUFFIXES = (".pdf", ".png", ".svg")
 
 def evaluate(
     checkpoints: Annotated[
-        list[Path], typer.Argument(help="Checkpoint files (.safetensors).", metavar="CKPT...")
+        list[Path],
+        typer.Argument(help="Checkpoints (.safetensors), or run directories: their last.", metavar="CKPT..."),
     ],
     flip: Annotated[bool, typer.Option("--flip", help="The single view and its mirror image.")] = False,
     ten_crop: Annotated[
@@ -94,15 +96,11 @@ def evaluate(
 ) -> None:
     """Measure the error of checkpoints, single view on the test set unless the flags say else.
 
-    rescli eval runs/NAME/checkpoints/last.safetensors
+    rescli eval runs/NAME
 
     rescli eval a.safetensors b.safetensors --ten-crop --ensemble
     """
-    for path in checkpoints:  # before the seconds of importing torch
-        if not os.path.isfile(path):
-            raise CheckpointError(
-                f"no such checkpoint: {path}", hint="a run keeps them in RUN_DIR/checkpoints/"
-            )
+    checkpoints = [named_checkpoint(path) for path in checkpoints]  # before the seconds of importing torch
     name = _one_protocol(protocol, flip=flip, ten_crop=ten_crop, multi_scale=multi_scale)
     if ensemble and len(checkpoints) < 2:
         raise UsageError("--ensemble averages two checkpoints or more; one was given.")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from rescli.cli.checkpoints import named_checkpoint
 from rescli.cli.messages import say
-from rescli.errors import CheckpointError, DataError, UsageError
+from rescli.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,7 +31,10 @@ _LEAST_IMAGES = 10
 
 
 def export(
-    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint (.safetensors).", metavar="CKPT")],
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(help="A checkpoint (.safetensors), or a run directory: its last.", metavar="CKPT"),
+    ],
     format: Annotated[
         str,
         typer.Option(
@@ -92,10 +96,7 @@ def export(
 
     rescli export ckpt.safetensors --format onnx --out net.onnx
     """
-    if not os.path.isfile(checkpoint):  # before the seconds of importing torch
-        raise CheckpointError(
-            f"no such checkpoint: {checkpoint}", hint="a run keeps them in RUN_DIR/checkpoints/"
-        )
+    checkpoint = named_checkpoint(checkpoint)  # before the seconds of importing torch
     exporter = _exporter(format)
     _require_new(out, exporter)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rescli.cli.checkpoints import named_checkpoint
 from rescli.cli.choose import Choice, choose_spec
-from rescli.errors import CheckpointError, RunDirError, UnknownNameError, UsageError
+from rescli.errors import UnknownNameError, UsageError
 from rescli.models.naming import parse_model_name
 from rescli.spec.load import preset_names
 from rescli.spec.run import RunSpec
@@ -35,11 +36,9 @@ def read_operand(given: str, choice: Choice) -> Operand:
     """
     path = Path(given)
     if path.is_dir():
-        return Operand(path.name, checkpoint=_of_run(path))
-    if path.is_file() and path.suffix != ".toml":
-        return Operand(path.stem, checkpoint=path)
-    if path.suffix == ".safetensors":
-        raise CheckpointError(f"no such checkpoint: {given}")
+        return Operand(path.name, checkpoint=named_checkpoint(path))
+    if path.suffix == ".safetensors" or (path.is_file() and path.suffix != ".toml"):
+        return Operand(path.stem, checkpoint=named_checkpoint(path))
     if given in preset_names() or path.is_file():
         spec = choose_spec(replace(choice, preset=given, dataset=None))[1]
         return Operand(given if given in preset_names() else path.stem, spec=spec)
@@ -50,13 +49,3 @@ def read_operand(given: str, choice: Choice) -> Operand:
             f"{given!r} is no checkpoint, run directory, preset or model. {error}", hint="rescli presets"
         ) from error
     return Operand(given, spec=choose_spec(replace(choice, model=given, preset=None))[1])
-
-
-def _of_run(path: Path) -> Path:
-    last = path / "checkpoints" / "last.safetensors"
-    if not last.is_file():
-        raise RunDirError(
-            f"{path} holds no checkpoints/last.safetensors, so no run that could be compared.",
-            hint=f"rescli train --resume {path}   where it was stopped before the first one",
-        )
-    return last

@@ -79,7 +79,7 @@ class Session:
                 assembly, saved = self._prepared(run_dir)
             if not self.quiet:
                 step = saved.step if saved else 0
-                done = step == spec.iterations
+                done = step == spec.iterations and not (saved and saved.evaluation_due)
                 what = "is finished already, at" if done else "resuming at"
                 say(f"{run_dir.path}: {what} iteration {step} of {spec.iterations}")
             return self._train(run_dir, assembly, saved, stop)
@@ -100,7 +100,7 @@ class Session:
         """As a rank that trains and writes nothing."""
         from rescli.runs.execute import execute
 
-        with stop_requested() as stop:
+        with stop_requested(silent=True) as stop:
             with stop.interrupting():
                 assembly, saved = prepared()
             return execute(assembly, None, saved=saved, should_stop=stop)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rescli.cli.checkpoints import named_checkpoint
+
 if TYPE_CHECKING:
     from rescli.runs.checkpoint_header import CheckpointHeader
     from rescli.spec.run import RunSpec
@@ -15,13 +17,17 @@ __all__ = ["show"]
 
 
 def show(
-    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint (.safetensors).", metavar="CKPT")],
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(help="A checkpoint (.safetensors), or a run directory: its last.", metavar="CKPT"),
+    ],
     tensors: Annotated[bool, typer.Option("--tensors", help="Also every tensor with its shape.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout.")] = False,
 ) -> None:
     """Show a checkpoint's network, results, origin, recipe, differences from the paper, and tensors."""
     from rescli.runs.checkpoint_header import CheckpointHeader
 
+    checkpoint = named_checkpoint(checkpoint)
     header = CheckpointHeader.read(checkpoint)
     facts = _facts(header)
     if json:

@@ -1,13 +1,16 @@
-"""SIGINT, SIGTERM and SIGHUP: a flag while training, the end before it."""
+"""SIGINT, SIGTERM and SIGHUP: answered at once; a flag while training, the end before it."""
 
 from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from queue import SimpleQueue
+from threading import Thread
 from types import FrameType
 
+from rescli.cli.messages import say
 from rescli.errors import Interrupted
 
 __all__ = ["StopFlag", "stop_requested"]
@@ -17,9 +20,11 @@ DOUBLE_TAP_SECONDS = 2.0
 
 
 class StopFlag:
-    """Asked before every iteration. A signal sets it and no more, except within ``interrupting``."""
+    """Asked before every iteration and batch of an evaluation. A signal sets it and tells so, and no more,
+    except within ``interrupting``."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
         self._interrupting = False
         self._first: int | None = None
         self._when = 0.0
@@ -45,9 +50,13 @@ class StopFlag:
             self._interrupting = False
 
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
-        # Nothing is printed here: a handler may run in the middle of another print.
         if self._first is None:
             self._first, self._when = number, time.monotonic()
+            if not self._interrupting:
+                name = signal.Signals(number).name
+                self._tell(
+                    f"{name}: stopping as soon as the state is saved; Ctrl-C again ends at once, unsaved."
+                )
         elif number == signal.SIGINT and time.monotonic() - self._when > DOUBLE_TAP_SECONDS:
             raise KeyboardInterrupt
         if self._interrupting:
@@ -60,13 +69,36 @@ class StopFlag:
 
 
 @contextmanager
-def stop_requested() -> Iterator[StopFlag]:
-    """Within the block signals go to the flag; a second SIGINT, later, ends the process at once."""
-    flag = StopFlag()
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, flag.on_signal) for number in numbers}
+def stop_requested(*, silent: bool = False) -> Iterator[StopFlag]:
+    """Within the block signals go to the flag; a second SIGINT, later, ends the process at once.
+
+    silent: another process answers the signal.
+    """
+    with _telling() as tell:
+        flag = StopFlag((lambda _line: None) if silent else tell)
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.signal(number, flag.on_signal) for number in numbers}
+        try:
+            yield flag
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@contextmanager
+def _telling() -> Iterator[Callable[[str], None]]:
+    """What prints a line to stderr from within a handler, which may run in the middle of another print: a
+    thread does it, and the queue to it is one that a handler may put into."""
+    lines: SimpleQueue[str | None] = SimpleQueue()
+
+    def print_lines() -> None:
+        while (line := lines.get()) is not None:
+            say(line)
+
+    thread = Thread(target=print_lines, name="rescli-signals", daemon=True)
+    thread.start()
     try:
-        yield flag
+        yield lines.put
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        lines.put(None)
+        thread.join()

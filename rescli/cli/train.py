@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from rescli.cli.checkpoints import named_checkpoint
 from rescli.cli.launch import end, is_restart, launched, run_in_processes
 from rescli.cli.messages import say
 from rescli.errors import UsageError
@@ -108,7 +109,7 @@ def train(
         seed=seed,
         precision=precision,
         overrides=[*(set_ or []), *(["data.skip_damaged=true"] if skip_damaged else [])],
-        start_from=from_,
+        start_from=named_checkpoint(from_) if from_ is not None else None,
     )
     seconds = parse_seconds(budget) if budget is not None else None
     first = int(os.environ.get("RANK", "0")) == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import nn
@@ -13,7 +13,7 @@ from rescli.data.normalization import Normalization
 from rescli.evaluation.metrics import result_from_logits
 from rescli.evaluation.predict import predict_views
 from rescli.evaluation.protocols import Views
-from rescli.evaluation.views import view_batches
+from rescli.evaluation.views import ViewBatch, view_batches
 from rescli.training.events import EvalResult
 from rescli.training.precision import Numerics
 from rescli.training.ranks import ALONE, Ranks
@@ -34,23 +34,39 @@ def evaluate(
     views: Views = WHOLE,
     ranks: Ranks = ALONE,
     forward: Callable[[torch.Tensor], torch.Tensor] | None = None,
-) -> EvalResult:
+    should_stop: Callable[[], bool] | None = None,
+) -> EvalResult | None:
     """Figures of one pass, one view an image; neither batch size nor number of ranks changes a count.
 
-    forward: as of ``predict_views``.
+    forward: as of ``predict_views``. should_stop: asked before every batch; when it says yes, the pass is
+    left and there are no figures.
     """
     ranks.same_buffers(model)
     count, labels_N = len(images), images.labels_N
     if ranks.size > 1:
         images = images.subset(torch.arange(ranks.rank, count, ranks.size))
     batches = view_batches(images, views, normalization, batch_size=batch_size, device=numerics.device)
-    logits_NVK = predict_views(
-        model,
-        batches,
-        num_images=len(images),
-        num_views=views.count,
-        num_classes=images.num_classes,
-        numerics=numerics,
-        forward=forward,
-    )
+    try:
+        logits_NVK = predict_views(
+            model,
+            batches if should_stop is None else _until(should_stop, batches),
+            num_images=len(images),
+            num_views=views.count,
+            num_classes=images.num_classes,
+            numerics=numerics,
+            forward=forward,
+        )
+    except _Left:
+        return None
     return result_from_logits(ranks.together(logits_NVK[:, 0], count), labels_N)
+
+
+class _Left(Exception):
+    """Asked to stop in the middle of a pass."""
+
+
+def _until(should_stop: Callable[[], bool], batches: Iterable[ViewBatch]) -> Iterator[ViewBatch]:
+    for batch in batches:
+        if should_stop():
+            raise _Left
+        yield batch

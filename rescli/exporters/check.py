@@ -20,6 +20,7 @@ from rescli.errors import VerificationError
 from rescli.exporters.base import Exporter, Subject
 from rescli.exporters.readers import tensor_hashes
 from rescli.exporters.sample import BATCH_SIZES, Pass, Sample, raw_passes
+from rescli.models.failure import naming_failed_module
 
 __all__ = ["TOLERANCES", "Tolerance", "check_export"]
 
@@ -75,7 +76,7 @@ def check_export(exporter: Exporter, subject: Subject, path: Path, sample: Sampl
 def _reference(subject: Subject, passes: Sequence[Pass]) -> list[Tensor]:
     """The checkpoint's logits in fp32, by rescli's own network and its own preparation of images."""
     net = subject.checkpoint.build_model()
-    with torch.inference_mode():
+    with torch.inference_mode(), naming_failed_module(subject.checkpoint.model.name):
         return [net(one.inputs) for one in passes]
 
 

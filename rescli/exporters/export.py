@@ -13,6 +13,7 @@ from rescli.errors import CheckpointError, UsageError
 from rescli.exporters.base import Exporter, Options, Subject
 from rescli.exporters.check import check_export
 from rescli.exporters.sample import Sample
+from rescli.installation import install_command
 from rescli.spec.base import ModelSpec
 
 __all__ = ["export", "require_fit"]
@@ -38,10 +39,9 @@ def require_fit(exporter: Exporter, model: ModelSpec, options: Options) -> None:
         )
     absent = [name for name in exporter.needed(model) if importlib.util.find_spec(name) is None]
     if absent:
-        extra = f"'rescli[{exporter.extra}]'" if exporter.extra else " ".join(absent)
         raise UsageError(
             f"--format {exporter.kind} needs {', '.join(absent)} to write and to check the file.",
-            hint=f"pip install {extra}",
+            hint=install_command(exporter.extra) if exporter.extra else f"pip install {' '.join(absent)}",
         )
 
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import warnings
+from contextlib import redirect_stderr
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from rescli.errors import UsageError
+from rescli.errors import UsageError, first_line
 from rescli.evaluation.protocols import choose_protocol
 from rescli.exporters.base import Subject
 from rescli.exporters.fold import fold_batch_norm
 from rescli.exporters.preprocessing import MAX_SIDE, preprocessing
+from rescli.models.failure import failed_module, naming_failed_module
 
 __all__ = ["INPUT", "OUTPUT", "ExportedNetwork", "capture", "network_of"]
 
 INPUT, OUTPUT = "images", "logits"
+
+_log = logging.getLogger(__name__)
 
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "int8": torch.float32}
 """Of convolutions and batch normalisation. int8 is made of fp32 by the quantizer of the runtime."""
@@ -64,7 +69,7 @@ def capture(subject: Subject) -> torch.export.ExportedProgram:
     """``network_of`` as a graph whose batch dimension, and for photographs height and width, are free.
 
     Raises:
-        UsageError: the network cannot be captured.
+        UsageError: the network cannot be captured, or a plugin's cannot run.
     """
     size = subject.checkpoint.dataset.image_size
     free: dict[int, Any] = {0: torch.export.Dim("batch")}
@@ -77,15 +82,30 @@ def capture(subject: Subject) -> torch.export.ExportedProgram:
         free[2] = torch.export.Dim("width", min=2, max=MAX_SIDE)
     else:
         example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
-    try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")
+    name = subject.checkpoint.model.name
+    said = io.StringIO()
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        with naming_failed_module(name):
             network = network_of(subject)
             network(example)  # a network that cannot run at all gives its own reason here
-            return torch.export.export(network, (example,), dynamic_shapes={INPUT: free})
-    except (RuntimeError, TypeError, ValueError) as error:
-        logging.getLogger(__name__).debug("capture failed", exc_info=error)
-        reason = " ".join(str(error).split())[:300]
-        raise UsageError(
-            f"{subject.checkpoint.model.name} cannot be captured as a graph: {type(error).__name__}: {reason}"
-        ) from error
+        try:
+            # Where it fails, torch prints the graph so far, pages of it.
+            with redirect_stderr(said):
+                return torch.export.export(network, (example,), dynamic_shapes={INPUT: free})
+        except Exception as error:
+            _log.debug("capture failed: %s", said.getvalue(), exc_info=error)
+            failure = failed_module(error, name)
+            raise UsageError(
+                f"{name} cannot be captured as a graph: {_reason(error)}",
+                hint=failure.hint if failure is not None else None,
+            ) from error
+
+
+def _reason(error: Exception) -> str:
+    # Half a second to import, unless torch.export has done it.
+    from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
+
+    if isinstance(error, GuardOnDataDependentSymNode):
+        return "what it computes depends on the values of a tensor, as by .item() or an if."
+    return f"{type(error).__name__}: {first_line(error)}"

@@ -13,6 +13,7 @@ from rescli.errors import SpecError
 from rescli.models.layout import CONVS_PER_BLOCK, Layout, resnet_layout
 from rescli.models.naming import default_image_size, neighbours, parse_model_name, table1_depths
 from rescli.spec.base import BlockSpec, ModelSpec, plugged
+from rescli.spec.explain import explain
 
 if TYPE_CHECKING:
     from torch import nn
@@ -250,25 +251,10 @@ def model_spec(name: str, *, image_size: int | None = None, **given: Any) -> Mod
         spec = model_class.model_validate(model_class.complete(fields, image_size=size))
         spec.check(image_size=size)
     except ValidationError as error:
-        raise SpecError(_explain(name, error)) from error
+        raise SpecError(f"{name}: {explain(error, whole=kind)}") from error
     except ValueError as error:
         raise SpecError(f"{name}: {error}.") from error
     return spec
-
-
-def _explain(name: str, error: ValidationError) -> str:
-    lines = []
-    for line in error.errors(include_url=False):
-        context = line.get("ctx", {})
-        field = ".".join(str(part) for part in line["loc"])
-        if line["type"] == "unknown_key":
-            field = str(context["key"])
-            lines.append(f"{field}: unknown key; allowed: {', '.join(context['allowed'])}")
-        elif line["type"] == "missing":
-            lines.append(f"{field}: is required")
-        else:
-            lines.append(f"{field}: {line['msg']} (given: {line['input']!r})")
-    return f"{name}: {'; '.join(lines)}."
 
 
 def _is_from_50(depth: Any) -> bool:

@@ -101,11 +101,17 @@ class Assembly:
         return choose_engine(self.engine, state, self.loader, self.numerics, self.ranks)
 
     def evaluate_val(
-        self, model: torch.nn.Module, *, forward: Callable[[torch.Tensor], torch.Tensor] | None = None
-    ) -> EvalResult:
+        self,
+        model: torch.nn.Module,
+        *,
+        forward: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> EvalResult | None:
         """Figures of the validation part, by its single view.
 
-        forward: what gives the model's logits, faster than a call of it; None for a call.
+        forward: what gives the model's logits, faster than a call of it; None for a call. should_stop: asked
+        before every batch; where it says yes, there are no figures. Several ranks, who would have to agree
+        before each batch and share the work as it is, end the pass.
         """
         assert self.val_set is not None, "the plan holds no evaluation without a validation part"
         dataset = self.spec.data.dataset
@@ -118,6 +124,7 @@ class Assembly:
             views=self.protocol.views(any_size=dataset.any_size, image_size=dataset.image_size),
             ranks=self.ranks,
             forward=forward,
+            should_stop=should_stop if self.ranks.size == 1 else None,
         )
 
     @property

@@ -102,7 +102,7 @@ class Checkpoint:
             if metadata["format_version"] != FORMAT_VERSION:
                 raise CheckpointError(
                     f"{path} has format {metadata['format_version']}; this rescli reads {FORMAT_VERSION}.",
-                    hint="pip install --upgrade rescli",
+                    hint="install a newer rescli",
                 )
             checkpoint = cls(
                 tensors=tensors,

@@ -87,10 +87,7 @@ class CheckpointHeader:
                 f"no such checkpoint: {path}", hint="a run keeps them in RUN_DIR/checkpoints/"
             ) from error
         except IsADirectoryError as error:
-            last = path / "checkpoints" / "last.safetensors"
-            raise CheckpointError(
-                f"{path} is a folder.", hint=f"rescli show {last}" if last.is_file() else None
-            ) from error
+            raise CheckpointError(f"{path} is a folder, not a checkpoint.") from error
         except (
             OSError,
             ValueError,

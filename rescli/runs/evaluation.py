@@ -20,6 +20,7 @@ from rescli.evaluation.logits_cache import CacheKey, LogitsCache, code_sha256, v
 from rescli.evaluation.predict import predict_views
 from rescli.evaluation.protocols import Average, Protocol, Views, choose_protocol
 from rescli.evaluation.views import ViewBatch, view_batches
+from rescli.models.failure import naming_failed_module
 from rescli.runs.checkpoint import Checkpoint
 from rescli.runs.evaluated import Evaluated, figures, require_alike
 from rescli.runs.openings import log_opening, note_test_result
@@ -70,7 +71,8 @@ class Evaluator:
         Raises:
             CheckpointError: the file is damaged, or made for other classes than the data set has.
             DataError: images missing or damaged.
-            UsageError: the protocol does not fit the images or the net, or the memory does not suffice.
+            UsageError: the protocol does not fit the images or the net, a plugin's net failed, or the
+                memory does not suffice.
         """
         checkpoint = Checkpoint.read(path)
         device = choose_device(self.device)
@@ -97,7 +99,8 @@ class Evaluator:
             _log.warning("%s was imported: it may have been trained on the %s images.", path, split)
         if split == "test" and own:
             log_opening(path, checkpoint, protocol.name)
-        logits_NVK, notes = self._logits(checkpoint, images, views, numerics)
+        with naming_failed_module(checkpoint.model.name):
+            logits_NVK, notes = self._logits(checkpoint, images, views, numerics)
         log_probabilities_NK = average_views(logits_NVK, self.average)
         row = {
             "checkpoint": str(path),

@@ -19,6 +19,7 @@ from rescli.errors import (
     UsageError,
     first_line,
 )
+from rescli.models.failure import failed_module
 from rescli.plan import make_plan
 from rescli.runs.assemble import Assembly, assemble
 from rescli.runs.metrics_log import MetricsLog
@@ -47,7 +48,8 @@ def execute(
 
     run_dir: None for a rank that writes nothing; its record is empty.
 
-    sinks: called with every event, after it is on disk. should_stop: asked before every iteration.
+    sinks: called with every event, after it is on disk. should_stop: asked before every iteration
+    and every batch of an evaluation.
     saved: where to go on from; None begins at iteration 0.
 
     Returns:
@@ -57,7 +59,7 @@ def execute(
         Interrupted: ``should_stop`` said so; the state is saved.
         DivergedError: the loss is no longer finite; the last good checkpoint is named.
         CheckpointError: the disk is full or not writable.
-        UsageError: the device has not enough memory.
+        UsageError: the device has not enough memory, or a plugin's network raised something.
     """
     plan = make_plan(assembly.spec)
     with _explaining(assembly):
@@ -70,14 +72,15 @@ def execute(
         state,
         engine,
         plan,
-        evaluate=lambda model: assembly.evaluate_val(model, forward=engine.forward),
+        evaluate=lambda model: assembly.evaluate_val(model, forward=engine.forward, should_stop=should_stop),
         should_stop=_agreed(should_stop, assembly.ranks),
         waited_seconds=assembly.waited_seconds,
     )
     if run_dir is None:
-        for event in events:
-            if isinstance(event, Stopped):
-                raise Interrupted(f"stopped after iteration {event.step} of {plan.total_steps}.")
+        with _explaining(assembly):
+            for event in events:
+                if isinstance(event, Stopped):
+                    raise Interrupted(f"stopped after iteration {event.step} of {plan.total_steps}.")
         return {}
     keep = (saved.metrics_bytes, saved.metrics_sha256) if saved else (0, None)
     with (
@@ -111,19 +114,21 @@ def execute(
 
 @contextmanager
 def _explaining(assembly: Assembly) -> Iterator[None]:
-    """What torch raises where memory ends or another process is lost, in words."""
+    """What is raised where memory ends, a plugin's network fails or another process is lost, in words."""
     batch_size, ranks = assembly.spec.data.batch_size, assembly.ranks
     try:
         yield
-    except RuntimeError as error:
+    except Exception as error:
         reason = first_line(error)
         # torch.OutOfMemoryError on a GPU; the CPU's allocator has no class of its own.
-        if "memory" in str(error):
+        if isinstance(error, RuntimeError) and "memory" in str(error):
             raise UsageError(
                 f"{assembly.numerics.device} has no memory for batches of {batch_size}: {reason}",
                 hint=f"--batch-size {max(1, batch_size // 2)}",
             ) from error
-        if ranks.size > 1:
+        if failure := failed_module(error, assembly.spec.model.name):
+            raise failure from error
+        if isinstance(error, RuntimeError) and ranks.size > 1:
             raise RescliError(f"one of the {ranks.size} processes was lost: {reason}") from error
         raise
 

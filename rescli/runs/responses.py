@@ -11,6 +11,7 @@ from rescli.analysis.responses import layer_responses
 from rescli.errors import UsageError
 from rescli.evaluation.protocols import choose_protocol
 from rescli.evaluation.views import view_batches
+from rescli.models.failure import naming_failed_module
 from rescli.runs.checkpoint import Checkpoint
 from rescli.runs.openings import log_opening
 from rescli.training.precision import Numerics, choose_device
@@ -27,7 +28,7 @@ def measure_responses(
 
     Raises:
         CheckpointError, DataError: as ``Checkpoint.read`` and the data set.
-        UsageError: no images in that split, or a net without 3x3 layers to look at.
+        UsageError: no images in that split, a net without 3x3 layers to look at, or a plugin's that failed.
     """
     checkpoint = Checkpoint.read(path)
     dataset = checkpoint.dataset
@@ -47,7 +48,8 @@ def measure_responses(
     batches = view_batches(
         images, views, checkpoint.normalization, batch_size=batch_size, device=numerics.device
     )
-    layers = layer_responses(model, batches, numerics=numerics)
+    with naming_failed_module(checkpoint.model.name):
+        layers = layer_responses(model, batches, numerics=numerics)
     return {
         "checkpoint": str(path),
         "sha256": checkpoint.sha256,

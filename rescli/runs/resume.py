@@ -45,6 +45,11 @@ class SavedState:
     def step(self) -> int:
         return int(self.numbers["step"])
 
+    @property
+    def evaluation_due(self) -> bool:
+        """Of its step; states of before that could be left hold none."""
+        return bool(self.numbers.get("evaluation_due", False))
+
     def restore(self, state: TrainState) -> None:
         """Put everything into ``state``, in place.
 
@@ -61,6 +66,7 @@ class SavedState:
             state.ring.copy_(self.tensors["ring"])
             _restore_optimizer(state, self.tensors, self.numbers["optimizer"])
             state.step = self.step
+            state.evaluation_due = self.evaluation_due
             state.window_start = int(self.numbers["window_start"])
             state.trigger = dict(self.numbers["trigger"])
             state.best_val_error = self.numbers["best_val_error"]
@@ -82,6 +88,7 @@ def describe_state(state: TrainState) -> tuple[dict[str, torch.Tensor], dict[str
     tensors["ring"] = state.ring
     numbers = {
         "step": state.step,
+        "evaluation_due": state.evaluation_due,
         "window_start": state.window_start,
         "trigger": dict(state.trigger),
         "best_val_error": state.best_val_error,

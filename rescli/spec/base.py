@@ -208,9 +208,9 @@ def plugged(base: type[PluggedSpec]) -> Any:
     def resolve(value: Any) -> Any:
         if isinstance(value, str):
             value = {"kind": value}
-        if not isinstance(value, Mapping):
+        if isinstance(value, Spec):
             return value
-        kind = value.get("kind")
+        kind = value.get("kind") if isinstance(value, Mapping) else None
         if not isinstance(kind, str):
             raise PydanticCustomError(
                 "no_kind", "needs a kind, one of {known}", {"known": ", ".join(registry.names(base.group))}

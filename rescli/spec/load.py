@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from rescli.errors import SpecError, UnknownNameError
+from rescli.spec.explain import explain
 from rescli.spec.run import RunSpec
 
 __all__ = [
@@ -110,7 +111,7 @@ def spec_from_dict(table: Mapping[str, Any]) -> RunSpec:
     try:
         return RunSpec.model_validate(dict(table))
     except ValidationError as error:
-        raise SpecError(_explain(error), hint="rescli presets show NAME   prints every key") from error
+        raise SpecError(explain(error), hint="rescli presets show NAME   prints every key") from error
 
 
 def _read_toml(name: str) -> dict[str, Any]:
@@ -145,27 +146,6 @@ def _set(table: dict[str, Any], path: list[str], value: Any) -> None:
     section = {"kind": below} if isinstance(below, str) else dict(below) if isinstance(below, Mapping) else {}
     table[head] = section
     _set(section, rest, value)
-
-
-def _explain(error: ValidationError) -> str:
-    return "; ".join(_explain_one(dict(line)) for line in error.errors(include_url=False))
-
-
-def _explain_one(line: dict[str, Any]) -> str:
-    path = [str(part) for part in line["loc"]]
-    context = line.get("ctx", {})
-    if line["type"] == "unknown_key":
-        where = ".".join([*path, context["key"]])
-        guess = ".".join([*path, context["nearest"]]) if context["nearest"] else None
-        text = f"{where}: unknown key; allowed here: {', '.join(context['allowed'])}."
-        return f"{text} Did you mean {guess}?" if guess else text
-    where = ".".join(path) or context.get("section", "spec")
-    message = line["msg"].removeprefix("Value error, ")
-    if line["type"] == "missing":
-        return f"{where}: is required."
-    given = line["input"]
-    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool | list) else ""
-    return f"{where}: {message}{shown}"
 
 
 def _preset_root() -> Path:

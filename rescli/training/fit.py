@@ -45,45 +45,51 @@ def fit(
     engine: Engine,
     plan: TrainPlan,
     *,
-    evaluate: Callable[[nn.Module], EvalResult],
+    evaluate: Callable[[nn.Module], EvalResult | None],
     should_stop: Callable[[], bool] = lambda: False,
     waited_seconds: Callable[[], float] | None = None,
 ) -> Iterator[Event]:
     """Train from ``state.step`` to the end of the plan.
 
-    evaluate: figures of the validation part. should_stop: asked before every iteration; when it says
-    yes, the state is saved and ``Stopped`` ends the events. waited_seconds: those that steps waited for
-    images so far, in this process.
+    evaluate: figures of the validation part; None where it was left, since ``should_stop`` says yes.
+    should_stop: asked before every iteration and every evaluation; when it says yes, the state is saved and
+    ``Stopped`` ends the events. An evaluation not made by then is the first thing that a resumed run does.
+    waited_seconds: those that steps waited for images so far, in this process.
 
     Raises:
         DivergedError: a loss or a parameter is no longer finite; nothing is saved from then on.
     """
     clock = _Clock(state)
     waited = waited_seconds() if waited_seconds is not None else 0.0
-    while state.step < plan.total_steps:
+    while state.step < plan.total_steps or state.evaluation_due:
         if should_stop():
             _check_finite(state, plan)
             clock.pause()
             yield CheckpointDue(state.step)
             yield Stopped(state.step)
             return
-        lr = plan.lr(state.step, state.trigger)
-        engine.advance(lr)
-        step = state.step
-        yield StepDone(step, lr)
-        if plan.reads_metrics(step):
-            metrics = _read_window(state, plan, lr, clock)
-            if waited_seconds is not None:
-                before, waited = waited, waited_seconds()
-                metrics = replace(metrics, waited_seconds=waited - before)
-            observation = Observation(step, train_error=metrics.top1_error)
-            state.trigger = plan.schedule.observe(state.trigger, observation)
-            yield metrics
-        if plan.evaluates(step):
+        if not state.evaluation_due:
+            lr = plan.lr(state.step, state.trigger)
+            engine.advance(lr)
+            step = state.step
+            yield StepDone(step, lr)
+            if plan.reads_metrics(step):
+                metrics = _read_window(state, plan, lr, clock)
+                if waited_seconds is not None:
+                    before, waited = waited, waited_seconds()
+                    metrics = replace(metrics, waited_seconds=waited - before)
+                observation = Observation(step, train_error=metrics.top1_error)
+                state.trigger = plan.schedule.observe(state.trigger, observation)
+                yield metrics
+            state.evaluation_due = plan.evaluates(step)
+        else:
+            step = state.step
             _check_finite(state, plan)
             clock.pause()
             result = evaluate(state.model)
             clock.resume()
+            if result is None:
+                continue
             if not math.isfinite(result.loss):
                 raise _diverged(step, result.loss, state, plan)
             best = state.best_val_error is None or result.top1_error < state.best_val_error
@@ -91,8 +97,9 @@ def fit(
                 state.best_val_error, state.best_step = result.top1_error, step
             observation = Observation(step, val_error=result.top1_error)
             state.trigger = plan.schedule.observe(state.trigger, observation)
+            state.evaluation_due = False
             yield EvalDone(step, plan.epoch(step), result, best)
-        if plan.saves(step):
+        if plan.saves(step) and not state.evaluation_due:
             _check_finite(state, plan)
             clock.pause()
             yield CheckpointDue(step)

@@ -18,7 +18,8 @@ class TrainState:
     """Model and optimizer, and the few numbers beside them. All randomness follows from ``step``.
 
     step: finished iterations. ring: float32 (metrics_every, 2) on the device: loss and number of
-    correct images of each iteration since ``window_start``. train_seconds and window_seconds (since
+    correct images of each iteration since ``window_start``. evaluation_due: whether that of ``step`` was not
+    made, or left. train_seconds and window_seconds (since
     ``window_start``): evaluation excluded.
     """
 
@@ -26,6 +27,7 @@ class TrainState:
     optimizer: Optimizer
     ring: torch.Tensor
     step: int = 0
+    evaluation_due: bool = False
     window_start: int = 0
     trigger: Trigger = field(default_factory=dict)
     best_val_error: float | None = None

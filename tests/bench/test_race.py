@@ -43,16 +43,21 @@ def log(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return tmp_path / "log"
 
 
-def test_each_is_timed_once_a_round_in_turn(log: Any) -> None:
-    told: list[str] = []
+def test_each_is_timed_once_a_round_in_turn(log: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([100.0, 110.0, 130.0])  # as the first round begins, and after each but the last
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
+    told: list[tuple[str, float | None]] = []
     entries = [Entry("one", "a"), Entry("other", "b")]
     request = {"log": str(log), "step_seconds": 0.125}
-    lanes = race(entries, request, rounds=3, window_seconds=1.0, progress=told.append)
+    lanes = race(entries, request, rounds=3, window_seconds=1.0, progress=lambda *what: told.append(what))
     assert log.read_text() == "a b a b a b "
     assert [lane.steps for lane in lanes] == [8, 8]
     assert lanes[0].images_per_second == [128.0, 128.0, 128.0]
     last = "counts what a step launches"
-    assert told == ["starts one", "starts other", "round 1 of 3", "round 2 of 3", "round 3 of 3", last]
+    assert [what for what, _ in told] == [
+        *("starts one", "starts other", "round 1 of 3", "round 2 of 3", "round 3 of 3", last)
+    ]
+    assert [left for _, left in told] == [None, None, None, 20.0, 15.0, None]
     assert [lane.measured for lane in lanes] == [{"measured": "a"}, {"measured": "b"}]
 
 

@@ -96,7 +96,7 @@ def test_zero_is_a_value_not_an_absence() -> None:
     assert choose_spec(Choice("quickstart", seed=0, overrides=[]))[1].seed == 0
     with pytest.raises(SpecError, match=r"^data\.batch_size: "):
         choose_spec(Choice("quickstart", batch_size=0))
-    with pytest.raises(SpecError, match=r"^model\.depth: .*greater than 0"):
+    with pytest.raises(SpecError, match=r"^model\.depth: .*above 0"):
         choose_spec(Choice(depth=0))
 
 

@@ -18,6 +18,7 @@ from rescli.data.shapes import make_shapes
 from rescli.runs.checkpoint import Checkpoint
 
 Rescli = Callable[..., Any]
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
 FEW = ("--check-images", "10")
 
 
@@ -293,7 +294,7 @@ def test_a_package_that_is_missing(
     answer = rescli("export", net8, "--format", "onnx", "--out", tmp_path / "net.onnx")
     assert (answer.code, answer.out) == (2, "")
     assert "needs onnxscript to write and to check" in answer.err
-    assert "pip install 'rescli[onnx]'" in answer.err
+    assert f"  pip install -e '{CHECKOUT}[onnx]'\n" in answer.err
 
 
 def test_nothing_is_overwritten(rescli: Rescli, net8: Path, tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_unknown_name_is_raised_with_its_neighbour() -> None:
     [
         (["resnet-57"], r"57 is not 6n\+2; the nearest depths are 56 \(n=9\) and 62 \(n=10\)"),
         (["resnet-20", "--image-size", "224"], "18 34 50 101 152"),
-        (["resnet-20", "--shortcut", "D"], "'A', 'B' or 'C'"),
+        (["resnet-20", "--shortcut", "D"], "must be one of A, B, C"),
         (["plain-20", "--shortcut", "A"], "unknown key"),
     ],
 )

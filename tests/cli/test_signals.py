@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 
 import pytest
 
@@ -62,6 +63,31 @@ def test_outside_the_block_a_signal_only_sets_the_flag():
         assert not stop()
         signal.raise_signal(signal.SIGTERM)
         assert stop()
+
+
+def test_the_first_signal_is_answered_at_once_and_only_the_first(capsys):
+    with stop_requested():
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)  # sooner than a person's second one
+        answered = _wait_for_stderr(capsys)
+    assert answered.startswith("SIGTERM: stopping as soon as the state is saved; Ctrl-C again ends at once")
+    assert capsys.readouterr().err == ""
+
+
+def test_one_of_several_processes_leaves_the_answer_to_the_first(capsys):
+    with stop_requested(silent=True) as stop:
+        signal.raise_signal(signal.SIGTERM)
+        assert stop()
+    assert capsys.readouterr().err == ""
+
+
+def _wait_for_stderr(capsys):
+    """Of another thread, while this one is still in the middle of its work."""
+    deadline = time.monotonic() + 10
+    while not (err := capsys.readouterr().err):
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    return err
 
 
 def test_within_the_block_it_ends_it():

@@ -20,3 +20,28 @@ def test_the_batch_size_changes_no_count(numerics, kind):
     ]
     assert {result.num_images for result in results} == {53}
     assert len({(result.top1_error, result.top5_error) for result in results}) == 1
+
+
+def test_asked_to_stop_it_leaves_at_its_next_batch_and_the_mode_as_it_was(numerics, small_net):
+    images = ImageSet(
+        torch.zeros((50, 32, 32, 3), dtype=torch.uint8), torch.zeros(50).long(), tuple("abcdefghij"), "val"
+    )
+    normalization = Normalization.fit(images.images_NHWC, "per-pixel-mean")
+    seen = []
+
+    def forward(images_NCHW):
+        seen.append(len(images_NCHW))
+        return small_net(images_NCHW)
+
+    result = evaluate(
+        small_net.train(),
+        images,
+        normalization,
+        batch_size=20,
+        numerics=numerics,
+        forward=forward,
+        should_stop=lambda: len(seen) == 2,
+    )
+    assert result is None
+    assert seen == [20, 20]
+    assert small_net.training

@@ -33,6 +33,18 @@ def assert_same_tensors(one, other):
     assert not different
 
 
+def assert_same_end(whole, other):
+    assert_same_tensors(saved_state(whole), saved_state(other))
+    for name in ("last", "best"):
+        paths = [run / "checkpoints" / f"{name}.safetensors" for run in (whole, other)]
+        assert paths[0].read_bytes() == paths[1].read_bytes(), name
+    assert metrics_without_clock(whole) == metrics_without_clock(other)
+    records = [json.loads((run / "record.json").read_text()) for run in (whole, other)]
+    assert records[0]["results"] == records[1]["results"]
+    assert records[1]["status"] == "finished"
+    assert any(name.startswith("optimizer.") for name in saved_state(other))
+
+
 def kill_at_random_moments(start_rescli, run, begin, moments):
     """Start, and kill as soon as ``metrics.jsonl`` has so many lines and a little more time has passed."""
     resume = ["train", "--resume", run]
@@ -51,7 +63,8 @@ def kill_at_random_moments(start_rescli, run, begin, moments):
 
 
 def check(start_rescli, tmp_path, flags):
-    flags = [*flags, "--iterations", ITERATIONS, "--device", "cpu", "--seed", 5]
+    # Two starts of auto precision may decide otherwise on a busy machine.
+    flags = [*flags, "--iterations", ITERATIONS, "--device", "cpu", "--precision", "fp32", "--seed", 5]
     flags += ["--set", "checkpoint.every=7", "--set", "evaluation.every=20", "--set", "metrics.every=4"]
     whole = start_rescli("train", *flags, "--out", tmp_path / "whole")
     _, err = whole.communicate()
@@ -63,16 +76,38 @@ def check(start_rescli, tmp_path, flags):
     print("killed at", moments)
     begin = ["train", *flags, "--out", tmp_path / "killed"]
     kill_at_random_moments(start_rescli, tmp_path / "killed", begin, moments)
+    assert_same_end(tmp_path / "whole", tmp_path / "killed")
 
-    assert_same_tensors(saved_state(tmp_path / "whole"), saved_state(tmp_path / "killed"))
-    for name in ("last", "best"):
-        paths = [tmp_path / run / "checkpoints" / f"{name}.safetensors" for run in ("whole", "killed")]
-        assert paths[0].read_bytes() == paths[1].read_bytes(), name
-    assert metrics_without_clock(tmp_path / "whole") == metrics_without_clock(tmp_path / "killed")
-    records = [json.loads((tmp_path / run / "record.json").read_text()) for run in ("whole", "killed")]
-    assert records[0]["results"] == records[1]["results"]
-    assert records[1]["status"] == "finished"
-    assert any(name.startswith("optimizer.") for name in saved_state(tmp_path / "killed"))
+
+def test_stopped_within_evaluations_a_run_leaves_them_and_ends_the_same(start_rescli, tmp_path):
+    flags = ["shapes/base", "--model", "resnet-8", "--iterations", 10, "--batch-size", 16]
+    # Two starts of auto precision may decide otherwise.
+    flags += ["--device", "cpu", "--precision", "fp32"]
+    flags += ["--set", "data.dataset.num_train=100", "--set", "data.dataset.num_val=2000"]
+    flags += ["--set", "checkpoint.every=1000", "--set", "evaluation.every=5", "--set", "metrics.every=5"]
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    _, err = start_rescli("train", *flags, "--out", whole).communicate()
+    assert [row["event"] for row in metrics_without_clock(whole)] == ["train", "val"] * 2, err
+
+    arguments = [*flags, "--out", run]
+    for step in (5, 10):
+        process = start_rescli("train", *arguments)
+        while lines(run / "metrics.jsonl") < (1 if step == 5 else 3):  # the row before the evaluation
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.005)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+        assert process.returncode == 130, err
+        assert err.count("SIGINT: stopping as soon as the state is saved") == 1
+        assert f"stopped after iteration {step} of 10; the state is saved" in err
+        rows = [(row["event"], row["iteration"]) for row in metrics_without_clock(run)]
+        assert rows == [("train", 5), ("val", 5), ("train", 10)][: 1 if step == 5 else 3]
+        arguments = ["--resume", run]
+    process = start_rescli("train", *arguments)
+    _, err = process.communicate()
+    assert "resuming at iteration 10 of 10" in err
+    assert process.returncode == 0, err
+    assert_same_end(whole, run)
 
 
 def test_killed_three_times_a_run_on_shapes_ends_the_same(start_rescli, tmp_path):

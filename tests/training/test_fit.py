@@ -137,6 +137,51 @@ def test_asked_to_stop_it_saves_first():
     assert state.step == 7
 
 
+def test_asked_to_stop_before_an_evaluation_it_leaves_that_for_later():
+    asked = iter([False] * 10 + [True])
+    state, events = run(plan_of(50), evaluate=None, should_stop=lambda: next(asked))
+    assert events[-2:] == [CheckpointDue(10), Stopped(10)]
+    assert state.step == 10
+    assert state.evaluation_due
+
+
+@pytest.mark.parametrize("step", [10, 20])
+def test_an_evaluation_that_was_left_is_repeated_before_the_next_iteration(step):
+    plan, errors = plan_of(20, saves=5), {10: 40.0, 20: 30.0}
+    state, engine = fresh(plan)
+    left = []
+
+    def evaluate(_model):
+        if state.step == step and not left:
+            left.append(step)
+            return None
+        return EvalResult(num_images=100, top1_error=errors[state.step], top5_error=0.0, loss=1.0)
+
+    stopped = list(fit(state, engine, plan, evaluate=evaluate, should_stop=lambda: bool(left)))
+    assert stopped[-2:] == [CheckpointDue(step), Stopped(step)]
+    assert [event.step for event in stopped if isinstance(event, EvalDone)] == list(range(10, step, 10))
+    resumed = list(fit(state, engine, plan, evaluate=evaluate))
+    assert (type(resumed[0]), resumed[0].step) == (EvalDone, step)
+    assert resumed[1] == CheckpointDue(step)
+    assert resumed[-1] == FitDone(20)
+    assert (state.best_val_error, state.best_step) == (30.0, 20)
+    assert not state.evaluation_due
+
+
+def test_an_evaluation_that_was_left_is_no_time_of_training(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("rescli.training.fit.time.perf_counter", lambda: now[0])
+    left = []
+
+    def evaluate(_model):
+        now[0] += 1000.0
+        left.append(True)
+
+    state, _ = run(plan_of(50), evaluate=evaluate, should_stop=lambda: bool(left))
+    assert state.step == 10
+    assert state.train_seconds == 0.0
+
+
 def test_the_learning_rate_of_every_step_is_the_schedules():
     _, events = run(plan_of(6, schedule=MultiStep((2, 4), 0.1)))
     lrs = [event.lr for event in events if isinstance(event, StepDone)]

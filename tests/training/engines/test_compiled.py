@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -26,3 +27,14 @@ def test_a_deep_net_is_compiled_block_by_block_in_place(monkeypatch: pytest.Monk
     assert compiled(net) is net
     assert len(asked) == 36
     assert list(net.state_dict()) == names
+
+
+def test_that_there_is_no_gpu_is_not_said_and_all_else_is(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module.torch, "compile", lambda net, **_: net)
+    compiled(cifar_resnet(depth=8))
+    logger = logging.getLogger("torch.utils.cpp_extension")  # whose words these are
+    logger.warning("No CUDA runtime is found, using CUDA_HOME='%s'", "/usr/local/cuda")
+    logger.warning("the compiler is too old")
+    assert caplog.messages == ["the compiler is too old"]

@@ -1,0 +1,36 @@
+"""What a command that wants a checkpoint is given: the file, or the run directory that keeps it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rescli.errors import CheckpointError, RunDirError
+
+__all__ = ["named_checkpoint"]
+
+
+def named_checkpoint(given: Path) -> Path:
+    """The file itself; of a run directory its last weights. Nothing is imported for it.
+
+    Raises:
+        CheckpointError: no such file. RunDirError: a folder that holds no such run.
+    """
+    # os.path: pathlib raises where a path is too long.
+    if os.path.isfile(given):
+        return given
+    if not os.path.isdir(given):
+        raise CheckpointError(f"no such checkpoint: {given}", hint="a run keeps them in RUN_DIR/checkpoints/")
+    last = given / "checkpoints" / "last.safetensors"
+    if last.is_file():
+        return last
+    if (given / "spec.toml").is_file():
+        raise RunDirError(
+            f"{given} holds no checkpoints/last.safetensors: the run was stopped before its first one.",
+            hint=f"rescli train --resume {given}",
+        )
+    files = sorted(given.glob("*.safetensors"))
+    raise RunDirError(
+        f"{given} is a folder and no run directory: it holds no checkpoints/last.safetensors.",
+        hint=f"name a file: {files[0]}" if files else None,
+    )

@@ -1,0 +1,29 @@
+"""How this rescli was installed, for what people are told to type."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+__all__ = ["install_command"]
+
+
+def install_command(extra: str) -> str:
+    """What installs an extra of rescli: from the checkout that it came from, else by its name."""
+    checkout = Path(__file__).resolve().parent.parent
+    if (checkout / "pyproject.toml").is_file():
+        return f"pip install -e {shlex.quote(f'{checkout}[{extra}]')}"
+    place = _folder_of_install() or "rescli"
+    return f"pip install {shlex.quote(f'{place}[{extra}]')}"
+
+
+def _folder_of_install() -> str | None:
+    """Of ``pip install FOLDER``, as pip noted it (PEP 610); None for any other way."""
+    try:
+        origin = json.loads(distribution("rescli").read_text("direct_url.json") or "{}")
+    except (PackageNotFoundError, ValueError):
+        return None
+    return unquote(urlparse(origin["url"]).path) if "dir_info" in origin else None
