@@ -1,7 +1,7 @@
 """``norm_act`` on the CPU in two calls of C, forward and backward: see ``norm_native.c``. Needs a C compiler.
 
-Plain torch walks over the maps in seven loops where this has four. It rounds the batch normalisation, then the
-sum, to bf16, and this rounds once; in fp32 the two differ by the order of their sums.
+Plain torch walks over the maps in seven loops where this has four. It rounds the batch normalisation, then
+the sum, to bf16, and this rounds once; in fp32 the two differ by the order of their sums.
 """
 
 from __future__ import annotations
