@@ -8,14 +8,15 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
 
-from rescli.errors import first_line
-from rescli.files import cache_dir
+from rescli.errors import RescliError, first_line
+from rescli.files import cache_dir, write_atomically
 
 __all__ = ["NoCompiler", "compile_native"]
 
@@ -45,31 +46,45 @@ def compile_native(name: str, *defines: str) -> ctypes.CDLL:
         NoCompiler: see there.
     """
     source = Path(__file__).with_name(f"{name}.c")
-    compiler = os.environ.get("CC") or "cc"
+    compiler, *options = shlex.split(os.environ.get("CC") or "cc")
     found = shutil.which(compiler)
     if found is None:
         raise NoCompiler(f"there is no C compiler ({compiler})")
-    command = [found, *_FLAGS, *(f"-D{define}" for define in defines)]
+    command = [found, *options, *_FLAGS, *(f"-D{define}" for define in defines)]
     # What the compiler is and which processor it compiles for: a home directory may serve many machines.
     predefined = _run([*command, "-dM", "-E", "-x", "c", os.devnull])
     parts = (*command, source.read_text(encoding="utf-8"), predefined)
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
-    library = cache_dir() / "native" / f"{name}-{digest[:32]}.so"
     try:
-        if not library.exists():
-            library.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with tempfile.TemporaryDirectory(dir=library.parent) as aside:
-                os.replace(_compile(command, source, Path(aside)), library)
-        return ctypes.CDLL(str(library))
-    except OSError:  # a home directory that is missing, full or read-only, or a damaged file in it
+        kept = cache_dir() / "native" / f"{name}-{digest[:32]}.so"
+        if not _is_whole(kept):
+            kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            compiled = _compiled(command, source)
+            write_atomically(kept, compiled + hashlib.sha256(compiled).digest())
+        return ctypes.CDLL(str(kept))
+    except (OSError, RuntimeError, RescliError) as error:
+        if isinstance(error, NoCompiler):
+            raise
+        # No home directory, or one that is full, read-only, or none to run code from.
         with tempfile.TemporaryDirectory() as aside:
-            return _load(_compile(command, source, Path(aside)))
+            library = Path(aside) / f"{name}.so"
+            library.write_bytes(_compiled(command, source))
+            return _load(library)
 
 
-def _compile(command: list[str], source: Path, into: Path) -> Path:
-    library = into / "library.so"
-    _run([*command, str(source), "-o", str(library), "-lm"])
-    return library
+def _is_whole(library: Path) -> bool:
+    """Whether it ends with its own hash: to run code of which a part is missing is the end of the process."""
+    if not library.exists():
+        return False
+    content = library.read_bytes()
+    return hashlib.sha256(content[:-32]).digest() == content[-32:]
+
+
+def _compiled(command: list[str], source: Path) -> bytes:
+    with tempfile.TemporaryDirectory() as aside:
+        library = Path(aside) / "library.so"
+        _run([*command, str(source), "-o", str(library), "-lm"])
+        return library.read_bytes()
 
 
 def _load(library: Path) -> ctypes.CDLL:

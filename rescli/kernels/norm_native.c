@@ -11,8 +11,9 @@
 #include <math.h>
 #ifndef __AVX2__
 #error the processor has no AVX2, and torch is faster then
-#endif
+#else
 #include <immintrin.h>
+#endif
 
 /* As wide as the processor's vectors: the compiler would take wider ones to pieces in memory. Every lane is a
  * channel of its own, so that no result depends on it. */
@@ -114,6 +115,16 @@ static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
          last = least(first + rows_per_tile, end), first < end; first = last)                            \
         for (int64_t c = 0; c < channels; c += LANES)
 
+/* About which a partial sum is formed, since a difference of large sums would lose the variance: the mean of its
+ * first rows, as a single one might be an outlier. */
+static inline floats origin_of(const map *rows, int64_t channels, int64_t count) {
+    floats sum = {0};
+    int64_t used = least(count, 8);
+    for (int64_t row = 0; row < used; row++)
+        sum += load_map(rows + row * channels) / (float)used;
+    return sum;
+}
+
 /* y -> z, and the statistics of the batch.
  * Scratch: sums, squares of (partials, channels). Out: z, mean, rstd, and the running statistics. */
 void norm_forward(
@@ -123,13 +134,14 @@ void norm_forward(
     int64_t rows_per_tile, int32_t kind, int32_t relu, double eps, double momentum, int32_t threads) {
     int64_t partials = (rows + rows_per_partial - 1) / rows_per_partial, ahead = rows_per_tile * channels;
     EACH_PARTIAL(k) {
-        /* About the first value: a difference of large sums would lose the variance. */
-        const map *origins = y + k * rows_per_partial * channels;
+        int64_t begin = k * rows_per_partial, count = least(rows - begin, rows_per_partial);
+        const map *own = y + begin * channels;
         float *sums = means + k * channels, *squares = m2s + k * channels;
         memset(sums, 0, channels * sizeof *sums);
         memset(squares, 0, channels * sizeof *squares);
         EACH_TILE(k, first, last) {
-            floats origin = load_map(origins + c), sum = load(sums + c), square = load(squares + c);
+            floats origin = origin_of(own + c, channels, count);
+            floats sum = load(sums + c), square = load(squares + c);
             /* Two rows at a time: an addition takes longer than the processor needs to begin the next. */
             floats sum2 = {0}, square2 = {0};
             int64_t i = first * channels + c, stop = last * channels;
@@ -145,11 +157,10 @@ void norm_forward(
             store(sums + c, sum + sum2);
             store(squares + c, square + square2);
         }
-        float count = (float)(least((k + 1) * rows_per_partial, rows) - k * rows_per_partial);
         for (int64_t c = 0; c < channels; c += LANES) {
-            floats sum = load(sums + c);
-            store(m2s + k * channels + c, load(squares + c) - sum * sum / count);
-            store(means + k * channels + c, load_map(origins + c) + sum / count);
+            floats sum = load(sums + c), off = sum / (float)count;
+            store(squares + c, load(squares + c) - sum * off);
+            store(sums + c, origin_of(own + c, channels, count) + off);
         }
     }
 

@@ -44,8 +44,9 @@ def norm_act_native(
         NoCompiler: ``load_norm_native`` says so beforehand.
     """
     if (
-        not takes_norm(bn)
-        or not takes_maps(y, residual, residual_stride, device="cpu", dtypes=_DEFINES, rows=1 << 62)
+        not takes_maps(y, residual, residual_stride, device="cpu", dtypes=_DEFINES, rows=1 << 62)
+        or not takes_norm(bn, y)
+        or torch.compiler.is_compiling()
         or y.shape[1] % _LANES
         or (residual is not None and residual.shape[1] % _LANES)
     ):
@@ -120,6 +121,15 @@ def _call(y: torch.Size, residual: torch.Size | None, stride: int) -> _Call:
     )
 
 
+def _floats(count: int, *shape: int) -> tuple[Tensor, ...]:
+    # Neither type nor device is left to torch's defaults, which a program may set.
+    return torch.empty((count, *shape), dtype=torch.float32, device="cpu").unbind()
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last)
+
+
 def _at(*tensors: Tensor | None) -> list[int | None]:
     return [None if tensor is None else tensor.data_ptr() for tensor in tensors]
 
@@ -139,8 +149,8 @@ class _NormAct(torch.autograd.Function):
     ) -> Tensor:
         call = _call(y.shape, None if residual is None else residual.shape, residual_stride)
         z = torch.empty_like(y)
-        mean, rstd = torch.empty((2, call.channels)).unbind()
-        means, m2s = torch.empty((2, call.num_partials, call.channels)).unbind()
+        mean, rstd = _floats(2, call.channels)
+        means, m2s = _floats(2, call.num_partials, call.channels)
         load_norm_native(y.dtype).norm_forward(
             *_at(y, residual, z, weight, bias, *running, mean, rstd, means, m2s),
             call.shortcut,
@@ -165,17 +175,20 @@ class _NormAct(torch.autograd.Function):
     def backward(ctx: Any, dz: Tensor) -> tuple[Tensor | None, ...]:
         y, z, weight, bias, mean, rstd = ctx.saved_tensors
         call: _Call = ctx.call
-        # What comes down from the pooling is one value expanded over its map.
-        dz = dz.contiguous(memory_format=torch.channels_last)
+        # What comes down from the pooling is one value expanded over its map; and hooks on saved tensors, as
+        # those that keep them elsewhere, may give them back in another layout.
+        dz, y = _channels_last(dz), _channels_last(y)
+        z = None if z is None else _channels_last(z)
         kind = call.kind if ctx.needs_input_grad[1] else _KINDS["none"]
         dy, dweight, dbias = torch.empty_like(y), torch.empty_like(weight), torch.empty_like(bias)
         dresidual = None
         if kind == _KINDS["same"] and ctx.passes == "all":
             kind, dresidual = _KINDS["none"], dz
         elif kind != _KINDS["none"]:
-            dresidual = torch.empty(ctx.residual_shape, dtype=y.dtype, memory_format=torch.channels_last)
-        scratch = torch.empty((3, call.channels)).unbind()
-        partials = torch.empty((2, call.num_partials, call.channels)).unbind()
+            dresidual = torch.empty(
+                ctx.residual_shape, dtype=y.dtype, device=y.device, memory_format=torch.channels_last
+            )
+        scratch, partials = _floats(3, call.channels), _floats(2, call.num_partials, call.channels)
         load_norm_native(y.dtype).norm_backward(
             *_at(dz, y, z, weight, bias, mean, rstd, dy, dresidual, dweight, dbias, *partials, *scratch),
             call.shortcut,

@@ -54,18 +54,21 @@ class NormShape:
         return self.images * self.size[0] * self.size[1]
 
 
-def takes_norm(bn: nn.Module) -> bool:
-    """Whether it is an ``nn.BatchNorm2d`` in training, with its defaults, and without hooks."""
+def takes_norm(bn: nn.Module, y: Tensor) -> bool:
+    """Whether it is an ``nn.BatchNorm2d`` for y in training, with its defaults, and without hooks.
+
+    Kernels go by addresses: what torch would refuse, of another length or device, they would not see.
+    """
     return (
         type(bn) is nn.BatchNorm2d
         and bn.training
-        and bn.affine
-        and bn.track_running_stats
         and bn.momentum is not None
-        and bn.weight.dtype is bn.bias.dtype is torch.float32
-        and bn.running_mean is not None
-        and bn.running_mean.dtype is torch.float32
         and not (bn._forward_hooks or bn._forward_pre_hooks or bn._backward_hooks or bn._backward_pre_hooks)
+        and all(
+            _is_vector(tensor, torch.float32, y.shape[1], y)
+            for tensor in (bn.weight, bn.bias, bn.running_mean, bn.running_var)
+        )
+        and _is_vector(bn.num_batches_tracked, torch.int64, 1, y)
     )
 
 
@@ -92,8 +95,24 @@ def takes_maps(
     )
 
 
+def _is_vector(x: Tensor | None, dtype: torch.dtype, length: int, y: Tensor) -> bool:
+    return (
+        x is not None
+        and x.dtype is dtype
+        and x.device == y.device
+        and x.numel() == length
+        and x.is_contiguous()
+        and not x.is_neg()
+    )
+
+
 def _is_map(x: Tensor) -> bool:
-    return x.dim() == 4 and x.shape[1] > 0 and x.is_contiguous(memory_format=torch.channels_last)
+    return (
+        x.dim() == 4
+        and x.shape[1] > 0
+        and x.is_contiguous(memory_format=torch.channels_last)
+        and not x.is_neg()  # a view whose signs are flipped when it is read
+    )
 
 
 def _fits(residual: Tensor, y: Tensor, stride: int) -> bool:

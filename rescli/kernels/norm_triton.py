@@ -43,8 +43,8 @@ def norm_act_triton(
     """
     device = "cpu" if INTERPRETED else "cuda"
     if not (
-        takes_norm(bn)
-        and takes_maps(y, residual, residual_stride, device=device, dtypes=_DTYPES, rows=_MOST_ROWS)
+        takes_maps(y, residual, residual_stride, device=device, dtypes=_DTYPES, rows=_MOST_ROWS)
+        and takes_norm(bn, y)
     ):
         return norm_act(bn, y, residual, residual_stride=residual_stride, relu=relu)
     result: Tensor = _NormAct.apply(

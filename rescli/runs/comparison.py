@@ -134,8 +134,8 @@ def _run_row(path: Path, on_test: Evaluated, on_train: Evaluated, test: Evaluato
     if run_dir.best.is_file():
         row["best_test_error"] = test.evaluate(run_dir.best).row["top1_error"]
     return row | {
-        "augmented_train_error": results.get("train", {}).get("top1_error"),
-        "val_error": results.get("val", {}).get("top1_error"),
+        "augmented_train_error": (results.get("train") or {}).get("top1_error"),
+        "val_error": (results.get("val") or {}).get("top1_error"),
         "train_seconds": record.get("train_seconds"),
         "images_per_second": record.get("images_per_second"),
     }

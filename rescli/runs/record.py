@@ -41,7 +41,7 @@ class _Figures(BaseModel, strict=True, allow_inf_nan=False):
 class _Record(BaseModel, strict=True, allow_inf_nan=False):
     """What somebody reads out of a record, each of its type where it is there; only results must be."""
 
-    results: dict[str, _Figures]
+    results: dict[str, _Figures | None]
     status: str = ""
     started: str | None = None
     device: str = ""

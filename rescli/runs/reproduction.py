@@ -71,7 +71,7 @@ def _measured(
             {"run": str(run.path), "seed": run.spec.seed}
             | {key: found[key] for key in keys}
             | {key: record.get(key) for key in ("train_seconds", "images_per_second", "device", "precision")}
-            | {"train_error": record["results"].get("train", {}).get("top1_error")}
+            | {"train_error": (record["results"].get("train") or {}).get("top1_error")}
         )
     errors = [run["top1_error"] for run in runs]
     spec = done[0].spec

@@ -53,6 +53,26 @@ def launches(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return launched
 
 
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often each of the two compiled functions has been called."""
+    from rescli.kernels import norm_native
+
+    load = norm_native.load_norm_native
+    called: Counter[str] = Counter()
+
+    class Counting:
+        def __init__(self, dtype: torch.dtype) -> None:
+            self.library = load(dtype)
+
+        def __getattr__(self, name: str) -> Any:
+            called[name] += 1
+            return getattr(self.library, name)
+
+    monkeypatch.setattr(norm_native, "load_norm_native", Counting)
+    return called
+
+
 @dataclass
 class NormCase:
     """Maps of one call of norm_act and the gradient from above, on the CPU, as the type can hold them."""
@@ -207,6 +227,18 @@ def _is_float64(case: NormCase) -> None:
     case.y = case.y.double()
 
 
+def _has_no_bias(case: NormCase) -> None:
+    case.bn.bias = None  # type: ignore[assignment]
+
+
+def _counts_no_batches(case: NormCase) -> None:
+    case.bn.num_batches_tracked = None
+
+
+def _is_a_view_of_flipped_signs(case: NormCase) -> None:
+    case.y = torch._neg_view(case.y)
+
+
 @pytest.fixture(
     params=[
         _evaluates,
@@ -218,6 +250,9 @@ def _is_float64(case: NormCase) -> None:
         _is_folded,
         _is_watched,
         _is_float64,
+        _has_no_bias,
+        _counts_no_batches,
+        _is_a_view_of_flipped_signs,
     ]
 )
 def unfit_case(request: pytest.FixtureRequest) -> NormCase:

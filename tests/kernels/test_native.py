@@ -37,6 +37,13 @@ def compiler(path: Path, script: str) -> str:
     return str(path)
 
 
+def test_the_compiler_may_be_several_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "log"
+    monkeypatch.setenv("CC", compiler(tmp_path / "cc", f'echo "$1" >> {log}\nexec cc "$@"') + " -g0")
+    compile_native("norm_native")
+    assert set(log.read_text().splitlines()) == {"-g0"}
+
+
 def test_compiled_once_and_kept(fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = tmp_path / "log"
     monkeypatch.setenv("CC", compiler(tmp_path / "cc", f'echo "$@" >> {log}\nexec cc "$@"'))
@@ -106,17 +113,29 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
     assert compile_native("norm_native").norm_forward
 
 
-def test_a_damaged_library_in_the_cache(fresh: Path) -> None:
+def test_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", homeless)
+    assert compile_native("norm_native").norm_forward
+
+
+@pytest.mark.parametrize("length", [0, 100, 4096, 12_000])
+def test_a_library_in_the_cache_that_was_cut_is_replaced(length: int, fresh: Path) -> None:
+    """To run it would be the end of the process, at every start."""
     compile_native("norm_native")
     (kept,) = fresh.iterdir()
-    compile_native.cache_clear()
-    # In a process of its own: this one has the library loaded, and the loader goes by the name.
+    whole = kept.read_bytes()
+    # Another file: this process has the old one mapped.
     kept.unlink()
-    kept.write_bytes(b"not a library")
+    kept.write_bytes(whole[:length])
     code = "from rescli.kernels.native import compile_native; compile_native('norm_native').norm_forward"
     paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     env = {**os.environ, "PYTHONPATH": paths}
     subprocess.run([sys.executable, "-c", code], check=True, env=env)
+    assert len(kept.read_bytes()) == len(whole)
 
 
 def test_the_self_test_tells_and_does_not_raise(monkeypatch: pytest.MonkeyPatch) -> None:

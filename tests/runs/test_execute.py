@@ -13,7 +13,7 @@ from rescli.runs.execute import execute, prepare_resume
 from rescli.runs.resume import load_state, save_state
 from rescli.runs.rundir import RunDir
 from rescli.spec.load import load_spec
-from rescli.training.events import MetricsReady
+from rescli.training.events import Event, MetricsReady, StepDone
 from rescli.training.precision import Numerics
 
 SMALL = [
@@ -152,9 +152,14 @@ DAMAGE = {
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_record_stops_no_resume_and_is_written_anew(tmp_path, damage, caplog):
     _, whole = begin(tmp_path / "whole", CPU_FP32)
-    asked = iter([False] * 4 + [True])
+    done: list[Event] = []
     with pytest.raises(Interrupted):
-        begin(tmp_path / "run", CPU_FP32, should_stop=lambda: next(asked))
+        begin(
+            tmp_path / "run",
+            CPU_FP32,
+            sinks=[done.append],
+            should_stop=lambda: any(isinstance(event, StepDone) and event.step == 4 for event in done),
+        )
     run_dir = RunDir.open(tmp_path / "run")
     run_dir.record.write_text(DAMAGE[damage](run_dir.record.read_text()))
     assembly, saved = prepare_resume(run_dir, data_root=None, device="cpu")
