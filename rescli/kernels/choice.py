@@ -1,12 +1,12 @@
 """Which kernels work here, and which functions nets and loaders call: theirs, or plain torch.
 
-======  ==================================================  ========================
-name    what runs between convolutions                      needs
-======  ==================================================  ========================
-triton  ``norm_triton``, and ``crop_triton`` for batches    CUDA, Triton
-native  ``norm_native``                                     a CPU, a C compiler
-plain   ``norm``                                            nothing
-======  ==================================================  ========================
+======  ===================================================  ========================
+name    what runs between convolutions                       needs
+======  ===================================================  ========================
+triton  ``norm_triton``, and ``crop_triton`` for batches     CUDA, Triton
+native  ``norm_native``, and ``conv_native`` for gradients   a CPU, a C compiler
+plain   ``norm``                                             nothing
+======  ===================================================  ========================
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.grad import conv2d_weight
 
+from rescli.kernels.conv_native import Conv2dNative, load_conv_native, weight_gradient_native
 from rescli.kernels.crop import CropFlipBatch, PaddedImages, crop_flip_batch
 from rescli.kernels.native import NoCompiler
 from rescli.kernels.norm import NormAct, norm_act
@@ -39,7 +41,8 @@ _TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 1e-2, torch.float16: 2e-3}
 
 
 def use_kernels(model: nn.Module, kernels: KernelName) -> None:
-    """Let every block of the net that calls ``norm_act`` call that of the kernels, or its own again.
+    """Let every block of the net that calls ``norm_act`` call that of the kernels, or its own again; so with its
+    convolutions.
 
     Takes a net on any device; where the kernels cannot work the call falls back to plain torch.
 
@@ -55,6 +58,9 @@ def use_kernels(model: nn.Module, kernels: KernelName) -> None:
             module.__dict__.pop("norm_act", None)
         else:
             module.norm_act = function  # type: ignore[assignment]
+        for conv in module.children():
+            if type(conv) in (nn.Conv2d, Conv2dNative):
+                conv.__class__ = Conv2dNative if kernels == "native" and _has_native_conv() else nn.Conv2d
 
 
 def crop_flip_function(kernels: KernelName) -> CropFlipBatch:
@@ -91,7 +97,8 @@ def self_test(
             return obstacle
         cases = [(dtype, form) for dtype in dtypes for form in ("none", "same", "padded")]
         found = (_compare_norm(kernels, device, dtype, form) for dtype, form in cases)
-        return (_compare_crop(device) if kernels == "triton" else None) or next(filter(None, found), None)
+        other = _compare_crop(device) if kernels == "triton" else _compare_conv(dtypes)
+        return other or next(filter(None, found), None)
     except Exception as error:  # whatever a compiler, a driver or a missing gcc may throw
         first = str(error).strip().partition("\n")[0]
         return f"{type(error).__name__}: {first}" if first else type(error).__name__
@@ -105,6 +112,14 @@ def _norm_act(kernels: KernelName) -> NormAct:
     if _no_triton is not None:
         raise RuntimeError(_no_triton)
     return norm_triton.norm_act_triton
+
+
+def _has_native_conv() -> bool:
+    try:
+        load_conv_native()
+    except NoCompiler:  # or a processor that has no use for it
+        return False
+    return True
 
 
 def _unfit(kernels: KernelName, device: torch.device, dtypes: Sequence[torch.dtype]) -> str | None:
@@ -142,6 +157,22 @@ def _compare_crop(device: torch.device | str) -> str | None:
     found = crop_triton.crop_flip_batch_triton(*given, key=0, flip=True)
     wrong = sum(int((right != other).sum()) for right, other in zip(expected, found, strict=True))
     return f"crop_flip_batch differs from plain torch in {wrong} values" if wrong else None
+
+
+def _compare_conv(dtypes: Sequence[torch.dtype]) -> str | None:
+    if torch.bfloat16 not in dtypes or not _has_native_conv():
+        return None
+    random = torch.Generator().manual_seed(0)
+    for stride in (1, 2):
+        x, dy = (
+            torch.randn(shape, generator=random).bfloat16().contiguous(memory_format=torch.channels_last)
+            for shape in ((4, 16, 8, 8), (4, 32, 8 // stride, 8 // stride))
+        )
+        right: Tensor = conv2d_weight(x.float(), (32, 16, 3, 3), dy.float(), stride, 1)  # type: ignore[no-untyped-call]
+        error = float((weight_gradient_native(x, dy, stride=stride) - right).abs().max() / right.abs().max())
+        if not error <= _TOLERANCE[torch.float32]:
+            return f"a convolution's gradient differs from plain torch by {error:.1e} (stride {stride})"
+    return None
 
 
 def _compare_norm(
