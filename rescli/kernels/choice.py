@@ -43,7 +43,7 @@ _TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 1e-2, torch.float16: 2e-3}
 def use_kernels(model: nn.Module, kernels: KernelName) -> None:
     """Let every block of the net that calls ``norm_act`` call that of the kernels, or its own again.
 
-    With native kernels the block's convolutions become ``Conv2dNative`` where this processor has a use for it.
+    With native kernels its convolutions become ``Conv2dNative`` where this processor has a use for that.
 
     Takes a net on any device; where the kernels cannot work the call falls back to plain torch.
 
