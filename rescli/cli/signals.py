@@ -19,6 +19,11 @@ DOUBLE_TAP_SECONDS = 2.0
 """A second SIGINT sooner than this is the first one again: terminals and wrappers both deliver it."""
 
 
+class _Signalled(BaseException):
+    """Raised by the handler in the midst of anything: what catches an Exception there, for reasons of its
+    own, such as a damaged file or a kernel that does not work, must not take it for that."""
+
+
 class StopFlag:
     """Asked before every iteration and batch of an evaluation. A signal sets it and tells so, and no more,
     except within ``interrupting``."""
@@ -46,6 +51,9 @@ class StopFlag:
         try:
             self._raise_if_signalled()
             yield
+            self._raise_if_signalled()  # somebody may have caught even that
+        except _Signalled as signalled:
+            raise Interrupted(str(signalled)) from None
         finally:
             self._interrupting = False
 
@@ -65,7 +73,7 @@ class StopFlag:
     def _raise_if_signalled(self) -> None:
         if self._first is not None:
             name = signal.Signals(self._first).name
-            raise Interrupted(f"{name} before the first iteration; nothing was begun.")
+            raise _Signalled(f"{name} before the first iteration; nothing was begun.")
 
 
 @contextmanager

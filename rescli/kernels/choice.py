@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from functools import cache
 from typing import Literal
 
 import torch
@@ -51,6 +52,7 @@ def use_kernels(model: nn.Module, kernels: KernelName) -> None:
         RuntimeError: there is no Triton; ``self_test`` says so beforehand.
     """
     function = _norm_act(kernels)
+    conv_class = Conv2dNative if kernels == "native" and _has_native_conv() else nn.Conv2d
     for module in model.modules():
         # Another module's attribute of that name is its own affair.
         if getattr(type(module), "norm_act", None) is not norm_act:
@@ -61,7 +63,7 @@ def use_kernels(model: nn.Module, kernels: KernelName) -> None:
             module.norm_act = function  # type: ignore[assignment]
         for conv in module.children():
             if type(conv) in (nn.Conv2d, Conv2dNative):
-                conv.__class__ = Conv2dNative if kernels == "native" and _has_native_conv() else nn.Conv2d
+                conv.__class__ = conv_class
 
 
 def crop_flip_function(kernels: KernelName) -> CropFlipBatch:
@@ -115,6 +117,7 @@ def _norm_act(kernels: KernelName) -> NormAct:
     return norm_triton.norm_act_triton
 
 
+@cache
 def _has_native_conv() -> bool:
     try:
         load_conv_native()

@@ -51,8 +51,8 @@ class Conv2dNative(nn.Conv2d):
             and x.is_contiguous(memory_format=torch.channels_last)
             and self.weight.requires_grad
             and self.weight.dtype is torch.float32
+            and self.weight.shape == (self.out_channels, self.in_channels, 3, 3)  # and not only called so
             and self.bias is None
-            and self.kernel_size == (3, 3)
             and self.padding == (1, 1)
             and self.stride in ((1, 1), (2, 2))
             and (self.dilation, self.groups, self.padding_mode) == ((1, 1), 1, "zeros")
@@ -95,7 +95,7 @@ def weight_gradient_native(x: Tensor, dy: Tensor, *, stride: int) -> Tensor:
         NoCompiler: ``load_conv_native`` says so beforehand.
     """
     library = load_conv_native()
-    x, dy = (map_.contiguous(memory_format=torch.channels_last) for map_ in (x, dy))
+    x, dy = (map_.resolve_neg().contiguous(memory_format=torch.channels_last) for map_ in (x, dy))
     images, channels_in, height, width = x.shape
     _, channels_out, out_height, out_width = dy.shape
     shape = _Shape(height, width, channels_in, out_height, out_width, channels_out, stride)

@@ -66,10 +66,7 @@ def compile_native(name: str, *defines: str) -> ctypes.CDLL:
         if isinstance(error, NoCompiler):
             raise
         # No home directory, or one that is full, read-only, or none to run code from.
-        with tempfile.TemporaryDirectory() as aside:
-            library = Path(aside) / f"{name}.so"
-            library.write_bytes(_compiled(command, source))
-            return _load(library)
+        return _loaded(_compiled(command, source))
 
 
 def _is_whole(library: Path) -> bool:
@@ -81,15 +78,22 @@ def _is_whole(library: Path) -> bool:
 
 
 def _compiled(command: list[str], source: Path) -> bytes:
-    with tempfile.TemporaryDirectory() as aside:
-        library = Path(aside) / "library.so"
-        _run([*command, str(source), "-o", str(library), "-lm"])
-        return library.read_bytes()
-
-
-def _load(library: Path) -> ctypes.CDLL:
     try:
-        return ctypes.CDLL(str(library))
+        with tempfile.TemporaryDirectory() as aside:
+            library = Path(aside) / "library.so"
+            _run([*command, str(source), "-o", str(library), "-lm"])
+            return library.read_bytes()
+    except OSError as error:
+        raise NoCompiler(f"there is no room to compile: {first_line(error)}") from error
+
+
+def _loaded(compiled: bytes) -> ctypes.CDLL:
+    """Without keeping it."""
+    try:
+        with tempfile.TemporaryDirectory() as aside:
+            library = Path(aside) / "library.so"
+            library.write_bytes(compiled)
+            return ctypes.CDLL(str(library))
     except OSError as error:
         raise NoCompiler(f"what the C compiler makes cannot be loaded: {first_line(error)}") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import time
 
@@ -97,6 +98,18 @@ def test_within_the_block_it_ends_it():
             pytest.fail("not reached")
 
     with stop_requested() as stop, pytest.raises(Interrupted, match="SIGHUP"):
+        prepare(stop)
+
+
+@pytest.mark.parametrize("caught", [Exception, BaseException])
+def test_what_catches_errors_within_the_block_does_not_swallow_it(caught):
+    """A test of the kernels, or a reader of a file, that would take the signal for what went wrong."""
+
+    def prepare(stop):
+        with stop.interrupting(), contextlib.suppress(caught):
+            signal.raise_signal(signal.SIGINT)
+
+    with stop_requested() as stop, pytest.raises(Interrupted, match="SIGINT"):
         prepare(stop)
 
 

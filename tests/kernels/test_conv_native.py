@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from rescli.kernels import conv_native
+from rescli.kernels import choice, conv_native
 from rescli.kernels.choice import self_test, use_kernels
 from rescli.kernels.conv_native import Conv2dNative, load_conv_native, weight_gradient_native
 from rescli.kernels.native import NoCompiler, compile_native
@@ -190,6 +190,25 @@ def test_other_maps_are_plain_torch(calls: list[Any]) -> None:
         conv(draw(2, 32, 6, 6))
 
 
+@pytest.mark.parametrize("weight", [(12, 16, 3, 3), (16, 16, 1, 1), (16, 16, 5, 5)], ids=str)
+def test_a_weight_that_was_put_in_another_s_place(weight: tuple[int, ...], calls: list[Any]) -> None:
+    """As by pruning: the module's attributes still tell of the old one."""
+    conv = native(nn.Conv2d(16, 16, 3, padding=1, bias=False))
+    conv.weight = nn.Parameter(torch.randn(weight))
+    x = draw(2, 16, 6, 6)
+    with torch.autocast("cpu", dtype=BF16):
+        conv(x.requires_grad_()).sum().backward()
+    assert conv.weight.grad is not None
+    assert conv.weight.grad.shape == weight
+    assert not calls
+
+
+def test_a_view_of_flipped_signs() -> None:
+    x, dy = maps((2, 16, 4, 4), 16, 1)
+    expected = weight_gradient_native(-x, dy, stride=1)
+    assert weight_gradient_native(torch._neg_view(x), dy, stride=1).equal(expected)
+
+
 def test_the_first_layer_s_images_want_no_gradient(calls: list[Any]) -> None:
     conv = native(nn.Conv2d(16, 16, 3, padding=1, bias=False))
     with torch.autocast("cpu", dtype=BF16):
@@ -219,11 +238,12 @@ def test_the_blocks_convolutions_become_native_and_plain_again() -> None:
 def test_a_processor_without_the_instruction_keeps_torch_s(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compiler = tmp_path / "cc"
-    compiler.write_text('#!/bin/sh\nexec cc "$@" -mno-avx512bf16\n')
+    compiler, log = tmp_path / "cc", tmp_path / "log"
+    compiler.write_text(f'#!/bin/sh\necho "$@" >> {log}\nexec cc "$@" -mno-avx512bf16\n')
     compiler.chmod(0o755)
     monkeypatch.setenv("CC", str(compiler))
-    for function in (compile_native, load_conv_native):
+    cached = (compile_native, load_conv_native, choice._has_native_conv)
+    for function in cached:
         function.cache_clear()
     try:
         with pytest.raises(NoCompiler, match=r"^the processor has no avx512_bf16$"):
@@ -232,14 +252,14 @@ def test_a_processor_without_the_instruction_keeps_torch_s(
         use_kernels(net, "native")
         assert set(convs(net).values()) == {nn.Conv2d}
         assert self_test("native", "cpu") is None
+        refused = [line for line in log.read_text().splitlines() if "conv_native.c" in line]
+        assert len(refused) == 2  # once here and once for all convolutions
     finally:
-        for function in (compile_native, load_conv_native):
+        for function in cached:
             function.cache_clear()
 
 
 def test_self_test_finds_wrong_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    from rescli.kernels import choice
-
     def wrong(x: Tensor, dy: Tensor, *, stride: int) -> Tensor:
         return weight_gradient_native(x, dy, stride=stride) * 1.01
 
