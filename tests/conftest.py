@@ -35,8 +35,16 @@ def cifar_root() -> Path:
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test finds what another one kept, or touches the user's cache."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+    """No test finds what another one kept, or touches the user's cache.
+
+    Compiled kernels, whose names tell all that they depend on, are shared: each process would wait for them.
+    """
+    cache = tmp_path_factory.mktemp("cache")
+    shared = tmp_path_factory.getbasetemp().parent / "native"
+    shared.mkdir(exist_ok=True)
+    (cache / "rescli").mkdir()
+    (cache / "rescli" / "native").symlink_to(shared)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
 
 
 @dataclass(frozen=True)
