@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_weight
 
+from rescli.errors import first_line
 from rescli.kernels.conv_native import Conv2dNative, load_conv_native, weight_gradient_native
 from rescli.kernels.crop import CropFlipBatch, PaddedImages, crop_flip_batch
 from rescli.kernels.native import NoCompiler
@@ -103,8 +104,8 @@ def self_test(
         other = _compare_crop(device) if kernels == "triton" else _compare_conv(dtypes)
         return other or next(filter(None, found), None)
     except Exception as error:  # whatever a compiler, a driver or a missing gcc may throw
-        first = str(error).strip().partition("\n")[0]
-        return f"{type(error).__name__}: {first}" if first else type(error).__name__
+        kind, said = type(error).__name__, first_line(error)
+        return said if said == kind else f"{kind}: {said}"
 
 
 def _norm_act(kernels: KernelName) -> NormAct:
