@@ -178,7 +178,7 @@ def test_other_maps_are_plain_torch(calls: list[Any]) -> None:
     x, dy = draw(2, 16, 6, 6), draw(2, 16, 6, 6, seed=1)
     gradients(conv, x.contiguous(), dy)
     gradients(conv, x.float(), dy)
-    assert conv(x.float().requires_grad_()).sum().backward() is None  # no autocast
+    conv(x.float().requires_grad_()).sum().backward()  # no autocast
     with torch.no_grad(), torch.autocast("cpu", dtype=BF16):
         assert not conv(x).requires_grad
     assert not calls
