@@ -126,7 +126,8 @@ static inline floats origin_of(const map *rows, int64_t channels, int64_t count)
 }
 
 /* y -> z, and the statistics of the batch.
- * Scratch: sums, squares of (partials, channels). Out: z, mean, rstd, and the running statistics. */
+ * Scratch: means, m2s (partials, channels), of each partial sum: its mean, and the squares about it.
+ * Out: z, mean, rstd; and the running statistics, brought up to date. */
 void norm_forward(
     const map *y, const map *residual, map *z, const float *weight, const float *bias,
     float *running_mean, float *running_var, int64_t *num_batches_tracked, float *mean, float *rstd,
@@ -200,7 +201,8 @@ void norm_forward(
 }
 
 /* dz -> dy, the residual's gradient, and those of weight and bias.
- * Scratch: sums, products of (partials, channels); by_gradient, by_deviation, constant of (channels). */
+ * Scratch: sums, products (partials, channels), of dz and of dz with y's deviation from the mean; by_gradient,
+ * by_deviation, constant (channels), what dy is made of. */
 void norm_backward(
     const map *dz, const map *y, const map *z, const float *weight, const float *bias, const float *mean,
     const float *rstd, map *dy, map *dresidual, float *dweight, float *dbias, float *sums, float *products,
