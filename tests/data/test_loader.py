@@ -94,11 +94,12 @@ def test_no_operation_reads_back_to_the_host(image_set: ImageSet) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype:UserWarning")
 def test_cuda_gives_the_same_bits_without_a_sync(image_set: ImageSet) -> None:
     on_cpu = make_loader(image_set)
     on_cuda = make_loader(image_set, device="cuda")
-    torch.cuda.set_sync_debug_mode("error")
     try:
+        torch.cuda.set_sync_debug_mode("error")  # warns once it is set: every later test would have it too
         batches = [on_cuda.batch(step) for step in range(20)]
     finally:
         torch.cuda.set_sync_debug_mode("default")
