@@ -18,13 +18,13 @@ from pathlib import Path
 import torch
 
 from rescli.data.normalization import Normalization
-from rescli.data.shapes import make_shapes
+from rescli.data.shapes.images import make_shapes
 from rescli.evaluation.predict import predict_views
 from rescli.evaluation.protocols import Views
 from rescli.evaluation.views import view_batches
+from rescli.hardware.numerics import Numerics, choose_device, choose_precision
 from rescli.models.resnet import cifar_resnet
 from rescli.runs.record import device_name, now, provenance
-from rescli.training.precision import Numerics, choose_device, choose_precision
 
 
 def main() -> None:

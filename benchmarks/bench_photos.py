@@ -30,14 +30,14 @@ import torchvision.transforms as transforms  # type: ignore[import-untyped]
 import torchvision.transforms.functional as functional  # type: ignore[import-untyped]
 from torch.utils.data import DataLoader
 
-from rescli.data.folder import ALL, read_folder
-from rescli.data.image_files import ImageFiles
 from rescli.data.normalization import Normalization
-from rescli.data.packed import write_index, write_packed_split
-from rescli.data.photo_augment import _EIGENVALUES, _EIGENVECTORS
-from rescli.data.photo_loader import PhotoLoader
+from rescli.data.photos.augment import _EIGENVALUES, _EIGENVECTORS
+from rescli.data.photos.folder import ALL, read_folder
+from rescli.data.photos.image_files import ImageFiles
+from rescli.data.photos.loader import PhotoLoader
+from rescli.data.photos.packed import write_index, write_packed_split
+from rescli.hardware.numerics import Numerics
 from rescli.runs.record import now, peak_memory_bytes
-from rescli.training.precision import Numerics
 
 BATCH = 64
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

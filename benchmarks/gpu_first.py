@@ -33,11 +33,11 @@ import torch
 from gpu_parts import BATCH, DEVICE, conv, copy, floor, norm
 
 from rescli.bench.counts import OperationCounter
-from rescli.runs.assemble import Assembly, assemble
+from rescli.hardware.numerics import Numerics
+from rescli.runs.assembly import Assembly, assemble
 from rescli.runs.record import device_name, gpu_driver, now, provenance
 from rescli.spec.load import load_spec
 from rescli.training.engines.eager import EagerEngine
-from rescli.training.precision import Numerics
 from rescli.training.state import TrainState
 
 NUMERICS = Numerics(DEVICE, "bf16")

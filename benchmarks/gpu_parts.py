@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 
 from rescli.kernels.choice import self_test
-from rescli.kernels.norm import NormAct, norm_act
-from rescli.kernels.norm_triton import norm_act_triton
+from rescli.kernels.norm.plain import NormAct, norm_act
+from rescli.kernels.norm.triton import norm_act_triton
 
 __all__ = ["BATCH", "DEVICE", "conv", "copy", "floor", "norm"]
 

@@ -5,19 +5,22 @@
     │   ├── SpecError            a key or value of the run spec
     │   ├── UnknownNameError     no such model, dataset, preset, command, ...
     │   └── RunDirError          the run directory is taken, locked or not writable
+    ├── WriteError          1    a file that is no checkpoint cannot be written
     ├── DataError           3    images missing or damaged
     ├── CheckpointError     4    a checkpoint or saved state missing, damaged or not writable
     ├── DivergedError       5    the loss is no longer a finite number
     ├── VerificationError   6    a parity or integrity check did not hold
     └── Interrupted       130    stopped by SIGINT or SIGTERM, state saved
 
-The message says what was given and what is allowed; ``hint`` says what to type next.
+The message says what was given and what is allowed; a ``hint`` or a ``Remedy`` says what to do next.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+from rescli.remedy import Remedy
 
 __all__ = [
     "CheckpointError",
@@ -30,19 +33,27 @@ __all__ = [
     "UnknownNameError",
     "UsageError",
     "VerificationError",
+    "WriteError",
     "first_line",
     "nearest",
 ]
 
 
 class RescliError(Exception):
-    """Base of the tree. ``str(error)`` is the message; ``error.hint`` may hold the next step."""
+    """Base of the tree.
+
+    ``str(error)`` is the message. ``error.hint`` and ``error.remedies`` say what to do next; errors of the
+    functions of ``rescli`` itself carry them as notes, which a traceback shows.
+    """
 
     exit_code = 1
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, hint: str | None = None, remedy: Remedy | Sequence[Remedy] = ()
+    ) -> None:
         super().__init__(message)
         self.hint = hint
+        self.remedies = (remedy,) if isinstance(remedy, Remedy) else tuple(remedy)
 
 
 class UsageError(RescliError):
@@ -56,18 +67,30 @@ class SpecError(UsageError):
 class UnknownNameError(UsageError):
     """A name that nothing answers to; the message lists the known ones and the nearest match."""
 
-    def __init__(self, what: str, given: str, known: Iterable[str], *, hint: str | None = None) -> None:
+    def __init__(
+        self,
+        what: str,
+        given: str,
+        known: Iterable[str],
+        *,
+        hint: str | None = None,
+        remedy: Remedy | Sequence[Remedy] = (),
+    ) -> None:
         names = sorted(known)
         guess = nearest(given, names)
         listed = ", ".join(names) if names else "none"
         message = f"unknown {what} {given!r}; known: {listed}."
         if guess:
             message += f" Did you mean {guess!r}?"
-        super().__init__(message, hint=hint)
+        super().__init__(message, hint=hint, remedy=remedy)
 
 
 class RunDirError(UsageError):
     pass
+
+
+class WriteError(RescliError):
+    """A picture, a table or a note; nothing that a run needs to go on."""
 
 
 class DataError(RescliError):

@@ -215,10 +215,10 @@ def checkpoint_of() -> Callable[..., Any]:
     """
     import torch
 
+    from rescli.checkpoints.checkpoint import Checkpoint
     from rescli.data.normalization import Normalization
     from rescli.data.specs import ShapesSpec
     from rescli.models.specs import model_spec
-    from rescli.runs.checkpoint import Checkpoint
 
     def make(
         name: str, *, dataset: Any = None, normalization: str = "per-pixel-mean", **given: Any

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted((ROOT / "rescli").rglob("*.py"))
 
 LEVELS = (
-    ("rescli", "errors", "files", "installation", "registry"),
+    ("rescli", "remedy", "errors", "files", "installation", "registry"),
     (
         "spec",
         "models.naming",
@@ -30,14 +30,18 @@ LEVELS = (
     ),
     ("plan",),
     ("kernels",),
+    ("hardware",),
     ("models", "data", "optim"),
     ("training",),
     ("evaluation",),
-    ("analysis", "runs", "report", "exporters", "importers", "loggers", "bench"),
-    ("testing",),
+    ("checkpoints",),
+    ("runs",),
+    ("studies",),
+    ("exporters", "importers", "report", "bench"),
+    ("workflows",),
     ("cli", "__main__"),
 )
-"""A module may import modules of its own level and of those above it in this table, none below."""
+"""Lowest first: a module may import modules of its own level and of lower ones."""
 
 SIBLINGS = ("models", "data", "optim")
 """On one level, and not to import each other."""

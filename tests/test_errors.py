@@ -6,12 +6,14 @@ import pytest
 
 from rescli import errors
 from rescli.errors import RescliError, UnknownNameError, UsageError, first_line, nearest
+from rescli.remedy import Remedy
 
 EXIT_CODES = {
     "UsageError": 2,
     "SpecError": 2,
     "UnknownNameError": 2,
     "RunDirError": 2,
+    "WriteError": 1,
     "DataError": 3,
     "CheckpointError": 4,
     "DivergedError": 5,
@@ -87,3 +89,11 @@ def test_nearest_gives_the_name_as_it_is_written() -> None:
 )
 def test_first_line_is_never_empty(error: Exception, expected: str) -> None:
     assert first_line(error) == expected
+
+
+def test_a_remedy_is_an_argument_in_python_and_a_note_of_the_traceback() -> None:
+    error = UsageError(
+        "too large", hint="see the docs", remedy=[Remedy("batch_size", 64), Remedy("a.b", "x")]
+    )
+    assert [str(remedy) for remedy in error.remedies] == ["batch_size=64", '{"a.b": "x"}']
+    assert str(Remedy("resume", "runs/x", "on this machine")) == 'rescli.resume("runs/x") (on this machine)'

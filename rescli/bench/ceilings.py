@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 
-from rescli.training.precision import Numerics
+from rescli.hardware.numerics import Numerics
 
 __all__ = ["measure_ceilings"]
 

@@ -35,7 +35,7 @@ from rescli.data.normalization import Normalization
 from rescli.errors import UsageError
 from rescli.installation import install_command
 from rescli.plan import make_plan
-from rescli.runs.assemble import Assembly
+from rescli.runs.assembly import Assembly
 from rescli.spec.run import RunSpec
 from rescli.training.events import StepDone
 from rescli.training.fit import fit

@@ -10,9 +10,9 @@ from torch.autograd import DeviceType  # type: ignore[attr-defined]
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from rescli.runs.assemble import Assembly
+from rescli.hardware.numerics import Numerics
+from rescli.runs.assembly import Assembly
 from rescli.training.engines.eager import EagerEngine
-from rescli.training.precision import Numerics
 
 __all__ = ["OperationCounter", "count_operations", "device_kernels"]
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from rescli.bench.race import Lane
 from rescli.bench.roofline import roofline
+from rescli.hardware.numerics import Numerics
 from rescli.runs.record import device_name, gpu_driver, now, provenance
 from rescli.spec.run import RunSpec
-from rescli.training.precision import Numerics
 
 __all__ = ["spread", "summarize"]
 

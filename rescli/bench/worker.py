@@ -19,10 +19,10 @@ from rescli.bench.ceilings import measure_ceilings
 from rescli.bench.contenders import Contender, IdiomaticLoop, make_contender
 from rescli.bench.counts import count_operations, device_kernels
 from rescli.errors import RescliError, first_line
-from rescli.runs.assemble import assemble
+from rescli.hardware.numerics import Numerics
+from rescli.runs.assembly import assemble
 from rescli.runs.record import peak_memory_bytes
 from rescli.spec.load import spec_from_dict
-from rescli.training.precision import Numerics
 
 __all__: list[str] = []
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from rescli.cli.checkpoints import named_checkpoint
-from rescli.cli.messages import say
+from rescli.checkpoints.locate import named_checkpoint
+from rescli.cli.output.messages import say
 from rescli.errors import UsageError
 
 __all__ = ["app"]
@@ -54,10 +54,10 @@ def responses(
     if figure is not None and not figure.absolute().parent.is_dir():
         raise UsageError(f"no such folder: {figure.parent}", hint=f"mkdir -p {figure.parent}")
 
-    from rescli.cli.results import print_json
+    from rescli.cli.output.results import print_json
     from rescli.files import write_atomically
     from rescli.report.figures import responses_figure
-    from rescli.runs.responses import measure_responses
+    from rescli.studies.responses import measure_responses
 
     rows = []
     for path in checkpoints:

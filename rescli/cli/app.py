@@ -10,7 +10,8 @@ import typer
 
 from rescli import __version__, registry
 from rescli.cli.launch import end, report_outcome
-from rescli.cli.messages import say
+from rescli.cli.output.messages import say
+from rescli.cli.remedies import next_steps
 from rescli.errors import RescliError, UsageError
 
 __all__ = ["build_app", "main"]
@@ -64,10 +65,9 @@ def main() -> None:
         build_app()()
     except RescliError as error:
         if report_outcome(error):
-            say(f"error: {error}" + (f"\n  {error.hint}" if error.hint else ""))
+            say(f"error: {error}{next_steps(error)}")
             end(0)
-        hint = "" if not error.hint else f"\n  {'try: ' * error.hint.startswith('rescli ')}{error.hint}"
-        _fail(f"error: {error}{hint}", error.exit_code)
+        _fail(f"error: {error}{next_steps(error)}", error.exit_code)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
     except (OSError, MemoryError, RecursionError, OverflowError) as error:

@@ -12,7 +12,7 @@ __all__ = ["plugins"]
 def plugins(json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
     """List every registered command, model, data set and so on, with the package it comes from."""
     from rescli import registry
-    from rescli.cli.results import print_json
+    from rescli.cli.output.results import print_json
 
     rows = []
     for group in registry.GROUPS:

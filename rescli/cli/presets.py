@@ -26,7 +26,7 @@ def list_presets(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Names of all presets, each with the first line of its file."""
-    from rescli.cli.results import print_json
+    from rescli.cli.output.results import print_json
     from rescli.spec.load import preset_names, preset_text
 
     summaries = {name: preset_text(name).splitlines()[0].lstrip("# ") for name in preset_names()}
@@ -44,7 +44,7 @@ def show(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """The whole spec, base included, every key with its meaning."""
-    from rescli.cli.results import print_json
+    from rescli.cli.output.results import print_json
     from rescli.spec.load import load_spec
     from rescli.spec.toml import to_toml
 

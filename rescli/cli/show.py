@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rescli.cli.checkpoints import named_checkpoint
+from rescli.checkpoints.locate import named_checkpoint
 
 if TYPE_CHECKING:
-    from rescli.runs.checkpoint_header import CheckpointHeader
+    from rescli.checkpoints.header import CheckpointHeader
     from rescli.spec.run import RunSpec
 
 __all__ = ["show"]
@@ -25,13 +25,13 @@ def show(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout.")] = False,
 ) -> None:
     """Show a checkpoint's network, results, origin, recipe, differences from the paper, and tensors."""
-    from rescli.runs.checkpoint_header import CheckpointHeader
+    from rescli.checkpoints.header import CheckpointHeader
 
     checkpoint = named_checkpoint(checkpoint)
     header = CheckpointHeader.read(checkpoint)
     facts = _facts(header)
     if json:
-        from rescli.cli.results import print_json
+        from rescli.cli.output.results import print_json
 
         print_json(facts)
         return
@@ -40,7 +40,7 @@ def show(
 
 def _facts(header: CheckpointHeader) -> dict[str, Any]:
     from rescli.errors import RescliError
-    from rescli.spec.ledger import ledger
+    from rescli.spec.ledger.ledger import ledger
     from rescli.spec.load import spec_from_dict
 
     rows, problem = None, None

@@ -10,7 +10,7 @@ from queue import SimpleQueue
 from threading import Thread
 from types import FrameType
 
-from rescli.cli.messages import say
+from rescli.cli.output.messages import say
 from rescli.errors import Interrupted
 
 __all__ = ["StopFlag", "stop_requested"]

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 from rescli.data.hashing import Stream, stream_key
 from rescli.data.normalization import Normalization
-from rescli.kernels.crop import PaddedImages, crop_flip_normalize, crop_flip_offsets
+from rescli.kernels.crop.plain import PaddedImages, crop_flip_normalize, crop_flip_offsets
 
 __all__ = ["PaddedImages", "crop_flip_key", "crop_flip_normalize", "crop_flip_parameters", "pad_images"]
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from rescli.errors import CheckpointError, DataError
-from rescli.kernels.crop import full_scale
+from rescli.kernels.crop.plain import full_scale
 
 __all__ = ["Kind", "Normalization"]
 

@@ -13,12 +13,12 @@ from rescli.errors import DataError, SpecError
 from rescli.spec.base import DatasetSpec
 
 if TYPE_CHECKING:
-    from rescli.data.image_files import ImageFiles
     from rescli.data.image_set import ImageSet
+    from rescli.data.photos.image_files import ImageFiles
 
 __all__ = ["Cifar10Spec", "Cifar100Spec", "ImageFolderSpec", "ImageNetSpec", "ShapesSpec"]
 
-_WNIDS = Path(__file__).with_name("imagenet_wnids.txt")
+_WNIDS = Path(__file__).with_name("imagenet") / "wnids.txt"
 
 _CIFAR_TRAIN_IMAGES = 50_000
 _CIFAR_TEST_IMAGES = 10_000
@@ -58,12 +58,12 @@ class Cifar10Spec(_CifarSpec):
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        from rescli.data.cifar_classes import CIFAR10_CLASSES
+        from rescli.data.cifar.classes import CIFAR10_CLASSES
 
         return CIFAR10_CLASSES
 
     def build(self, data_root: Path | None, splits: tuple[str, ...]) -> dict[str, ImageSet]:
-        from rescli.data.cifar import CIFAR10, read_cifar
+        from rescli.data.cifar.images import CIFAR10, read_cifar
 
         return read_cifar(CIFAR10, data_root, splits, val_size=self.val_size, split_seed=self.split_seed)
 
@@ -79,12 +79,12 @@ class Cifar100Spec(_CifarSpec):
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        from rescli.data.cifar_classes import CIFAR100_CLASSES
+        from rescli.data.cifar.classes import CIFAR100_CLASSES
 
         return CIFAR100_CLASSES
 
     def build(self, data_root: Path | None, splits: tuple[str, ...]) -> dict[str, ImageSet]:
-        from rescli.data.cifar import CIFAR100, read_cifar
+        from rescli.data.cifar.images import CIFAR100, read_cifar
 
         return read_cifar(CIFAR100, data_root, splits, val_size=self.val_size, split_seed=self.split_seed)
 
@@ -108,7 +108,7 @@ class ShapesSpec(DatasetSpec):
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        from rescli.data.shapes import SHAPE_CLASSES
+        from rescli.data.shapes.images import SHAPE_CLASSES
 
         return SHAPE_CLASSES
 
@@ -117,7 +117,7 @@ class ShapesSpec(DatasetSpec):
         return {"train": self.num_train, "val": self.num_val, "test": self.num_test}
 
     def build(self, data_root: Path | None, splits: tuple[str, ...]) -> dict[str, ImageSet]:
-        from rescli.data.shapes import make_shapes
+        from rescli.data.shapes.images import make_shapes
 
         return make_shapes(
             seed=self.data_seed,
@@ -174,7 +174,7 @@ class ImageFolderSpec(DatasetSpec):
         return {"train": self.num_train, "val": self.num_val, "test": 0}
 
     def resolved(self, data_root: Path | None) -> ImageFolderSpec:
-        from rescli.data.folder import ALL, count_folder
+        from rescli.data.photos.folder import ALL, count_folder
 
         classes, counts = count_folder(_root(data_root))
         if "train" not in counts and ALL not in counts:
@@ -193,7 +193,7 @@ class ImageFolderSpec(DatasetSpec):
         return self.model_copy(update=filled)
 
     def splits(self, data_root: Path | None) -> tuple[str, ...]:
-        from rescli.data.folder import folder_splits
+        from rescli.data.photos.folder import folder_splits
 
         there = folder_splits(_root(data_root))
         if not self.held_out:
@@ -201,7 +201,7 @@ class ImageFolderSpec(DatasetSpec):
         return ("train", *(("val",) if self.num_val else ()), *(("test",) if "test" in there else ()))
 
     def build(self, data_root: Path | None, splits: tuple[str, ...]) -> dict[str, ImageFiles]:
-        from rescli.data.folder import ALL, folder_splits, read_folder
+        from rescli.data.photos.folder import ALL, folder_splits, read_folder
 
         root = _root(data_root)
         if not self.held_out:
@@ -255,7 +255,7 @@ class ImageNetSpec(DatasetSpec):
         return {"train": 1_281_167, "val": 50_000}
 
     def build(self, data_root: Path | None, splits: tuple[str, ...]) -> dict[str, ImageFiles]:
-        from rescli.data.imagenet import read_imagenet
+        from rescli.data.imagenet.images import read_imagenet
 
         return read_imagenet(_root(data_root), splits, self.class_names)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 
 from rescli.training.events import EvalResult
 
-__all__ = ["calibration_error", "confusion_matrix", "result_from_logits", "wilson_interval"]
+__all__ = ["calibration_error", "confusion_matrix", "result_from_logits", "wilson_interval", "with_interval"]
 
 _CALIBRATION_BINS = 15
 
@@ -62,3 +63,10 @@ def calibration_error(log_probabilities_NK: torch.Tensor, labels_N: torch.Tensor
     bins = (confidences * _CALIBRATION_BINS).ceil().long().clamp(1, _CALIBRATION_BINS) - 1
     gaps = torch.zeros(_CALIBRATION_BINS, dtype=torch.float64).index_add_(0, bins, confidences - correct)
     return 100 * float(gaps.abs().sum()) / len(labels_N)
+
+
+def with_interval(num_images: int, row: dict[str, Any]) -> dict[str, Any]:
+    """Figures of a split with the 95 % interval of the error; all errors in percent."""
+    low, high = wilson_interval(row["top1_error"], num_images)
+    figures = {key: row[key] for key in ("num_images", "top1_error", "top5_error", "loss")}
+    return {**figures, "interval95": [low, high]}

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from rescli.data.ahead import map_ahead
-from rescli.data.image_files import ImageFiles
 from rescli.data.normalization import Kind, Normalization
+from rescli.data.photos.image_files import ImageFiles
+from rescli.data.photos.prefetch import map_ahead
 from rescli.errors import DataError
 from rescli.evaluation.views import crop_corners, resized_size
 

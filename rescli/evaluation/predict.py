@@ -11,7 +11,7 @@ from torch import nn
 
 from rescli.errors import UsageError
 from rescli.evaluation.views import ViewBatch
-from rescli.training.precision import Numerics
+from rescli.hardware.numerics import Numerics
 
 __all__ = ["dense_logits", "predict_views"]
 

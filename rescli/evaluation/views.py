@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from rescli.data.image_files import ImageFiles, map_images
 from rescli.data.image_set import ImageSet
 from rescli.data.normalization import Normalization
+from rescli.data.photos.image_files import ImageFiles, map_images
 from rescli.errors import DataError
 from rescli.evaluation.protocols import Views
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 
-from rescli.runs.checkpoint import Checkpoint
+from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.spec.base import ModelSpec
 
 __all__ = ["PRECISIONS", "Exporter", "Options", "Precision", "Subject"]

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from rescli import __version__
+from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.evaluation.protocols import choose_protocol
 from rescli.exporters.architectures import standalone_architecture
 from rescli.exporters.base import Options
-from rescli.runs.checkpoint import Checkpoint
-from rescli.spec.ledger import differences, ledger
+from rescli.spec.ledger.ledger import differences, ledger
 
 __all__ = ["describe"]
 

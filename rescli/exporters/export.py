@@ -11,8 +11,8 @@ from typing import Any
 
 from rescli.errors import CheckpointError, UsageError
 from rescli.exporters.base import Exporter, Options, Subject
-from rescli.exporters.check import check_export
-from rescli.exporters.sample import Sample
+from rescli.exporters.parity.check import check_export
+from rescli.exporters.parity.sample import Sample
 from rescli.installation import install_command
 from rescli.spec.base import ModelSpec
 

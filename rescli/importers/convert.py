@@ -8,12 +8,12 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor
 
+from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.errors import CheckpointError, UsageError
 from rescli.importers.base import Importer
 from rescli.importers.guess import fitting_flags
 from rescli.importers.normalizations import named_normalization
 from rescli.importers.weights_file import Weights, listed
-from rescli.runs.checkpoint import Checkpoint
 from rescli.spec.base import DatasetSpec, ModelSpec
 
 __all__ = ["recognise", "to_checkpoint"]

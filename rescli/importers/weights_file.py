@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
+from rescli.checkpoints.checkpoint import read_tensors
 from rescli.errors import CheckpointError, UsageError
-from rescli.runs.checkpoint import read_tensors
 
 __all__ = ["TORCH_SUFFIXES", "Weights", "listed", "read_weights"]
 

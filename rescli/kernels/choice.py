@@ -21,14 +21,15 @@ from torch import Tensor, nn
 from torch.nn.grad import conv2d_weight
 
 from rescli.errors import first_line
-from rescli.kernels.conv_native import Conv2dNative, load_conv_native, weight_gradient_native
-from rescli.kernels.crop import CropFlipBatch, PaddedImages, crop_flip_batch
-from rescli.kernels.native import NoCompiler
-from rescli.kernels.norm import NormAct, norm_act
-from rescli.kernels.norm_native import load_norm_native, norm_act_native
+from rescli.kernels.c_compiler import NoCompiler
+from rescli.kernels.conv.native import Conv2dNative, load_conv_native, weight_gradient_native
+from rescli.kernels.crop.plain import CropFlipBatch, PaddedImages, crop_flip_batch
+from rescli.kernels.norm.native import load_norm_native, norm_act_native
+from rescli.kernels.norm.plain import NormAct, norm_act
 
 try:
-    from rescli.kernels import crop_triton, norm_triton
+    from rescli.kernels.crop import triton as crop_triton
+    from rescli.kernels.norm import triton as norm_triton
 
     _no_triton = None
 except ImportError as error:

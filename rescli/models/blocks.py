@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from rescli.kernels.norm import norm_act
+from rescli.kernels.norm.plain import norm_act
 from rescli.models.shortcuts import residual_of
 
 __all__ = ["BasicBlock", "BottleneckBlock"]

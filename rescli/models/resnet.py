@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from rescli.kernels.norm import norm_act
+from rescli.kernels.norm.plain import norm_act
 from rescli.models.blocks import BasicBlock, BottleneckBlock
 from rescli.models.init import build_seeded
 from rescli.models.layout import stage_counts

@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from rescli.kernels.norm import norm_act, zero_padded
+from rescli.kernels.norm.plain import norm_act, zero_padded
 
 __all__ = ["ProjectionShortcut", "ZeroPadShortcut", "make_shortcut", "residual_of"]
 
@@ -72,7 +72,7 @@ def make_shortcut(
 
 
 def residual_of(shortcut: nn.Module | None, x: Tensor) -> tuple[Tensor | None, int]:
-    """``(residual, residual_stride)`` for ``rescli.kernels.norm.norm_act``, which adds option A unpadded."""
+    """``(residual, residual_stride)`` for ``kernels.norm.plain.norm_act``, which adds option A unpadded."""
     if shortcut is None:
         return None, 1
     if type(shortcut) is ZeroPadShortcut:

@@ -9,7 +9,7 @@ import torch
 
 from rescli.errors import UsageError
 from rescli.plan import make_plan
-from rescli.runs.assemble import Assembly
+from rescli.runs.assembly import Assembly
 from rescli.spec.run import RunSpec
 
 __all__ = ["SAFETY", "BudgetedSpec", "measure_costs", "scale_to_budget"]

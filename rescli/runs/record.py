@@ -17,8 +17,8 @@ from pydantic import BaseModel, ValidationError
 from rescli import __version__
 from rescli.errors import CheckpointError
 from rescli.files import read_json
-from rescli.runs.rundir import RunDir, resume_command
-from rescli.training.precision import Numerics
+from rescli.hardware.numerics import Numerics
+from rescli.runs.directory import RunDir, resume_command
 
 __all__ = ["device_name", "git_state", "gpu_driver", "now", "peak_memory_bytes", "provenance", "read_record"]
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from rescli.data.image_files import ImageFiles
     from rescli.data.image_set import ImageSet
+    from rescli.data.photos.image_files import ImageFiles
     from rescli.models.layout import Layout
     from rescli.optim.optimizer import Optimizer
     from rescli.optim.schedules import Schedule

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from rescli.hardware.numerics import Numerics
 from rescli.optim.optimizer import Optimizer
-from rescli.training.precision import Numerics
 
 __all__ = ["train_step"]
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from rescli.bench.counts import OperationCounter, count_operations, device_kernels
-from rescli.runs.assemble import Assembly, assemble
+from rescli.hardware.numerics import Numerics
+from rescli.runs.assembly import Assembly, assemble
 from rescli.spec.load import load_spec
-from rescli.training.precision import Numerics
 
 CPU = torch.device("cpu")
 LOADER_OPERATIONS = 63

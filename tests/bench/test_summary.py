@@ -7,8 +7,8 @@ import torch
 
 from rescli.bench.race import Entry, Lane
 from rescli.bench.summary import spread, summarize
+from rescli.hardware.numerics import Numerics
 from rescli.spec.load import load_spec
-from rescli.training.precision import Numerics
 
 CPU = Numerics(torch.device("cpu"), "fp32")
 

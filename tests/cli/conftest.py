@@ -5,11 +5,11 @@ import pytest
 import torch
 from PIL import Image
 
+from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.data.normalization import Normalization
-from rescli.data.shapes import make_shapes
+from rescli.data.shapes.images import make_shapes
 from rescli.data.specs import ImageNetSpec, ShapesSpec
 from rescli.models.specs import model_spec
-from rescli.runs.checkpoint import Checkpoint
 
 SMALL = {"num_train": 40, "num_val": 20, "num_test": 60}
 WNIDS = ("n01440764", "n02102040", "n03888257")

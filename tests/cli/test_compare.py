@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 from scipy import stats
 
-from rescli.data.shapes import make_shapes
-from rescli.runs.checkpoint import Checkpoint
+from rescli.checkpoints.checkpoint import Checkpoint
+from rescli.data.shapes.images import make_shapes
 
 SIZES = {"num_train": 200, "num_val": 50, "num_test": 60}
 
@@ -71,7 +71,7 @@ def test_what_is_missing_is_trained_and_the_statistics_are_scipys(rescli, flags,
 
 def test_the_plain_net_and_its_twin_start_from_the_same_tensors(rescli, flags, tmp_path):
     answer = rescli("compare", "plain-8", "resnet-8", *flags, "--json")
-    from rescli.runs.rundir import RunDir
+    from rescli.runs.directory import RunDir
 
     initial = []
     for one in answer.json["contenders"]:
@@ -84,7 +84,7 @@ def test_the_plain_net_and_its_twin_start_from_the_same_tensors(rescli, flags, t
 
 def test_finished_runs_are_used_again_and_the_answer_is_the_same(rescli, flags, monkeypatch):
     first = rescli("compare", "plain-8", "resnet-8", *flags, "--json")
-    import rescli.runs.campaign as campaign
+    import rescli.studies.queue as campaign
 
     def refuse(*_, **__):
         raise AssertionError("training")

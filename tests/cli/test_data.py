@@ -274,7 +274,7 @@ class TestVerify:
         assert "cat/linked.png (No such file or directory)" in answer.err
 
     def test_damaged_cifar_is_one_fault(self, tmp_path: Path, rescli: Callable[..., Any]) -> None:
-        from rescli.data.cifar import CIFAR10
+        from rescli.data.cifar.images import CIFAR10
 
         folder = tmp_path / CIFAR10.files.folder
         folder.mkdir()

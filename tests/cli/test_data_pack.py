@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rescli.data.folder import count_folder, read_folder
+from rescli.data.photos.folder import count_folder, read_folder
 
 Rescli = Callable[..., Any]
 

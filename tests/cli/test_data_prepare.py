@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from rescli.cli import data_prepare
-from rescli.cli.data_prepare import DEVKIT, OFFICIAL, TRAIN, VAL, Official
+from rescli.cli.data import prepare as data_prepare
+from rescli.cli.data.prepare import DEVKIT, OFFICIAL, TRAIN, VAL, Official
 from rescli.data.specs import ImageNetSpec
 
 Rescli = Callable[..., Any]
@@ -226,7 +226,7 @@ def test_flat_val_can_be_verified_and_packed(rescli: Rescli, three_classes: Any,
 KILLED = """
 import sys
 from pathlib import Path
-from rescli.data.ilsvrc_archives import extract_train
+from rescli.data.imagenet.archives import extract_train
 extract_train(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3].split(","), num_images=int(sys.argv[4]))
 """
 

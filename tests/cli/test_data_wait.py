@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rescli.cli import progress
-from rescli.cli.data_wait import WaitVerdict, advice, waited_text
+from rescli.cli.progress import run as progress
+from rescli.cli.progress.image_wait import WaitVerdict, advice, waited_text
 from rescli.training.events import Event, MetricsReady
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rescli.spec.ledger import ledger
+from rescli.spec.ledger.ledger import ledger
 from rescli.spec.load import load_spec, spec_from_dict
 
 PARTS = {"preset", "spec", "spec_sha256", "plan", "estimate", "ledger"}

@@ -4,9 +4,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from rescli.data.shapes import make_shapes
-from rescli.runs.checkpoint import Checkpoint
-from rescli.runs.rundir import RunDir
+from rescli.checkpoints.checkpoint import Checkpoint
+from rescli.data.shapes.images import make_shapes
+from rescli.runs.directory import RunDir
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_what_was_measured_before_an_error_is_printed(rescli, run, tmp_path):
 
 
 def test_other_images_than_those_of_the_run_are_refused(rescli, run, monkeypatch):
-    import rescli.data.shapes as shapes
+    import rescli.data.shapes.images as shapes
 
     real = shapes.make_shapes
     monkeypatch.setattr(shapes, "make_shapes", lambda *, seed, **options: real(seed=seed + 1, **options))

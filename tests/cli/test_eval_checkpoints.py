@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.data.normalization import Normalization
 from rescli.data.specs import ShapesSpec
 from rescli.models.specs import model_spec
-from rescli.runs.checkpoint import Checkpoint
 
 
 @pytest.mark.parametrize("flags", [("--json",), ()])

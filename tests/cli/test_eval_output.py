@@ -8,7 +8,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from rescli.runs.checkpoint import Checkpoint
+from rescli.checkpoints.checkpoint import Checkpoint
 
 
 def test_the_classes_add_up(rescli, small, tmp_path):

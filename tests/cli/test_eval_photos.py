@@ -8,9 +8,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.data.image_set import ImageSet
 from rescli.data.specs import ImageNetSpec
-from rescli.runs.checkpoint import Checkpoint
 from rescli.spec.base import DatasetSpec
 
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from rescli.data.shapes import make_shapes
-from rescli.runs.checkpoint import Checkpoint
+from rescli.checkpoints.checkpoint import Checkpoint
+from rescli.data.shapes.images import make_shapes
 
 Rescli = Callable[..., Any]
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
@@ -44,7 +44,7 @@ def alone(code: str, *arguments: object) -> Any:
 
 def test_module_import_is_light() -> None:
     code = (
-        "import sys, rescli.cli.export;"
+        "import sys, rescli.cli.export.command;"
         "sys.exit(bool({'torch', 'numpy', 'pydantic', 'onnx'} & sys.modules.keys()))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -188,7 +188,7 @@ def test_a_folder_that_timm_reads_with_its_transform(
         tmp_path / "picture.png",
     )
     from rescli.data.image_set import ImageSet
-    from rescli.exporters.sample import Sample, normalised
+    from rescli.exporters.parity.sample import Sample, normalised
 
     checkpoint = Checkpoint.read(imagenet18)
     pixels = torch.from_numpy(np.array(picture))[None]
@@ -331,7 +331,7 @@ def test_a_full_disk_leaves_nothing(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("rescli.exporters.safetensors.save_file", full)
+    monkeypatch.setattr("rescli.exporters.formats.safetensors.save_file", full)
     answer = rescli("export", net8, "--format", "safetensors", "--out", tmp_path / "net.safetensors", *FEW)
     assert answer.code == 4
     assert "No space left on device; nothing was left there" in answer.err

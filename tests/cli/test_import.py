@@ -14,11 +14,11 @@ import pytest
 import torch
 
 from rescli import registry
-from rescli.data.cifar_classes import CIFAR10_CLASSES
-from rescli.data.shapes import make_shapes
+from rescli.checkpoints.checkpoint import Checkpoint
+from rescli.data.cifar.classes import CIFAR10_CLASSES
+from rescli.data.shapes.images import make_shapes
 from rescli.importers.pycls import PyclsImporter
 from rescli.models.specs import model_spec
-from rescli.runs.checkpoint import Checkpoint
 
 Rescli = Callable[..., Any]
 
@@ -44,7 +44,7 @@ def flags(tmp_path: Path) -> list[object]:
 
 def test_module_import_is_light() -> None:
     code = (
-        "import sys, rescli.cli.import_;"
+        "import sys, rescli.cli.import_weights;"
         "sys.exit(bool({'torch', 'numpy', 'pydantic', 'matplotlib'} & sys.modules.keys()))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -57,7 +57,7 @@ def test_a_table_ends_with_published_beside_measured(rescli, flags, tmp_path):
 
 
 def test_interrupted_and_begun_again_nothing_is_done_twice(rescli, flags, monkeypatch):
-    import rescli.runs.campaign as campaign
+    import rescli.studies.queue as campaign
 
     whole = rescli("reproduce", "table6", *flags, *ONLY, "--runs", "whole", "--json").json
     execute, calls = campaign.execute, []
@@ -80,7 +80,7 @@ def test_interrupted_and_begun_again_nothing_is_done_twice(rescli, flags, monkey
 
 
 def test_a_run_that_diverges_is_named_and_the_others_go_on(rescli, flags, monkeypatch):
-    import rescli.runs.campaign as campaign
+    import rescli.studies.queue as campaign
 
     execute = campaign.execute
 

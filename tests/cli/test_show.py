@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rescli.runs.checkpoint import Checkpoint
+from rescli.checkpoints.checkpoint import Checkpoint
 
 Rescli = Callable[..., Any]
 

@@ -10,9 +10,9 @@ import pytest
 
 from rescli.cli.signals import stop_requested
 from rescli.errors import Interrupted
-from rescli.runs.campaign import CampaignRun, train_missing
-from rescli.runs.rundir import RunDir
+from rescli.runs.directory import RunDir
 from rescli.spec.load import load_spec
+from rescli.studies.queue import CampaignRun, train_missing
 
 
 @pytest.fixture

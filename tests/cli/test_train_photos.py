@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rescli.runs.checkpoint import Checkpoint
+from rescli.checkpoints.checkpoint import Checkpoint
 
 Rescli = Callable[..., Any]
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from rescli.data.cifar import CIFAR10, CifarFiles
+from rescli.data.cifar.images import CIFAR10, CifarFiles
 from rescli.data.image_set import ImageSet
 
 IMAGES_PER_FILE = 4

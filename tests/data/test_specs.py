@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-import rescli.data.cifar
+import rescli.data.cifar.images
 from rescli import registry
 from rescli.data.specs import Cifar10Spec, Cifar100Spec, ImageFolderSpec, ImageNetSpec, ShapesSpec
 from rescli.errors import DataError, SpecError
@@ -57,7 +57,7 @@ def test_no_torch_before_build() -> None:
 
 
 def test_build_reads_the_asked_splits(fake_cifar: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rescli.data.cifar, "CIFAR10", fake_cifar.cifar)
+    monkeypatch.setattr(rescli.data.cifar.images, "CIFAR10", fake_cifar.cifar)
     sets = Cifar10Spec(val_size=5).build(fake_cifar.root, ("val", "test"))
     assert {split: len(images) for split, images in sets.items()} == {"val": 5, "test": 4}
 

@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 from torch import nn
 
-from rescli.data.folder import read_folder
-from rescli.data.image_files import ImageFiles
 from rescli.data.normalization import Normalization
+from rescli.data.photos.folder import read_folder
+from rescli.data.photos.image_files import ImageFiles
+from rescli.hardware.numerics import Numerics
 from rescli.models.resnet import cifar_resnet, imagenet_resnet
-from rescli.training.precision import Numerics
 
 SIZES = ((301, 199), (224, 224), (256, 257), (57, 83), (1, 3), (640, 91), (225, 500))
 """width, height"""

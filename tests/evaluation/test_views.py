@@ -6,9 +6,9 @@ import torch.nn.functional as F
 import torchvision.transforms as T
 from PIL import Image
 
-from rescli.data.image_files import ImageFiles
 from rescli.data.image_set import ImageSet
 from rescli.data.normalization import Normalization
+from rescli.data.photos.image_files import ImageFiles
 from rescli.errors import DataError
 from rescli.evaluation.protocols import CENTER224, FLIP, MULTI_SCALE, SINGLE, TEN_CROP
 from rescli.evaluation.views import crop_corners, resized_size, view_batches

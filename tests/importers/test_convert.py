@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from rescli.data.cifar_classes import CIFAR10_CLASSES
+from rescli.data.cifar.classes import CIFAR10_CLASSES
 from rescli.data.specs import Cifar10Spec, Cifar100Spec
 from rescli.errors import CheckpointError, UnknownNameError, UsageError
 from rescli.importers.akamaster import AkamasterImporter

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rescli import registry
-from rescli.data.cifar import CIFAR10, read_cifar
+from rescli.data.cifar.images import CIFAR10, read_cifar
 from rescli.data.normalization import Normalization
 from rescli.errors import UnknownNameError
 from rescli.importers.normalizations import NORMALIZATIONS, named_normalization

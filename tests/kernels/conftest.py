@@ -44,7 +44,8 @@ class _Counted:
 @pytest.fixture
 def launches(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often each kernel has been launched."""
-    from rescli.kernels import crop_kernels, norm_kernels
+    from rescli.kernels.crop import triton_code as crop_kernels
+    from rescli.kernels.norm import triton_code as norm_kernels
 
     launched: Counter[str] = Counter()
     for module in (crop_kernels, norm_kernels):
@@ -56,7 +57,7 @@ def launches(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often each of the two compiled functions has been called."""
-    from rescli.kernels import norm_native
+    from rescli.kernels.norm import native as norm_native
 
     load = norm_native.load_norm_native
     called: Counter[str] = Counter()

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from rescli.kernels.choice import KernelName, crop_flip_function, self_test, use_kernels
-from rescli.kernels.crop import crop_flip_batch
-from rescli.kernels.norm import norm_act
-from rescli.kernels.norm_native import norm_act_native
+from rescli.kernels.crop.plain import crop_flip_batch
+from rescli.kernels.norm.native import norm_act_native
+from rescli.kernels.norm.plain import norm_act
 from rescli.models.resnet import cifar_resnet
 
 
@@ -28,7 +28,7 @@ def test_a_net_calls_plain_torch_unless_told() -> None:
 
 
 def test_use_kernels_and_back() -> None:
-    norm_triton: Any = pytest.importorskip("rescli.kernels.norm_triton", exc_type=ImportError)
+    norm_triton: Any = pytest.importorskip("rescli.kernels.norm.triton", exc_type=ImportError)
     net = cifar_resnet(depth=8, shortcut="B")
     names = list(net.state_dict())
     use_kernels(net, "triton")
@@ -69,7 +69,7 @@ def test_another_module_s_attribute_of_that_name_is_left_alone(kernels: KernelNa
 
 
 def test_crop_flip_function() -> None:
-    crop_triton: Any = pytest.importorskip("rescli.kernels.crop_triton", exc_type=ImportError)
+    crop_triton: Any = pytest.importorskip("rescli.kernels.crop.triton", exc_type=ImportError)
     assert crop_flip_function("plain") is crop_flip_function("native") is crop_flip_batch
     assert crop_flip_function("triton") is crop_triton.crop_flip_batch_triton
 

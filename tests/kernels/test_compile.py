@@ -18,8 +18,9 @@ from triton import compile as triton_compile
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from rescli.kernels import crop_kernels, norm_kernels
-from rescli.kernels.launch import MAX_PARTIALS, norm_launch
+from rescli.kernels.crop import triton_code as crop_kernels
+from rescli.kernels.norm import triton_code as norm_kernels
+from rescli.kernels.norm.tiles import MAX_PARTIALS, norm_launch
 
 H100 = GPUTarget("cuda", 90, 32)
 FP32_TENSORS = (

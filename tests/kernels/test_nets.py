@@ -16,7 +16,7 @@ from rescli.kernels.choice import self_test, use_kernels
 from rescli.models.blocks import BottleneckBlock
 from rescli.models.resnet import ResNet, cifar_resnet
 
-norm_triton: Any = pytest.importorskip("rescli.kernels.norm_triton", exc_type=ImportError)
+norm_triton: Any = pytest.importorskip("rescli.kernels.norm.triton", exc_type=ImportError)
 if not norm_triton.INTERPRETED and not torch.cuda.is_available():
     pytest.skip("no CUDA device; test_interpreter.py runs these", allow_module_level=True)
 pytestmark = pytest.mark.gpu
@@ -132,7 +132,7 @@ def test_self_test_finds_a_wrong_kernel(device: torch.device, monkeypatch: pytes
 
 
 def test_self_test_finds_a_wrong_crop(device: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rescli.kernels import crop_triton
+    from rescli.kernels.crop import triton as crop_triton
 
     right = crop_triton.crop_flip_batch_triton
     monkeypatch.setattr(

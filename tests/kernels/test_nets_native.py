@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rescli.kernels.c_compiler import NoCompiler
 from rescli.kernels.choice import KernelName, self_test, use_kernels
-from rescli.kernels.native import NoCompiler
-from rescli.kernels.norm import norm_act
-from rescli.kernels.norm_native import load_norm_native
+from rescli.kernels.norm.native import load_norm_native
+from rescli.kernels.norm.plain import norm_act
 from rescli.models.blocks import BottleneckBlock
 from rescli.models.resnet import cifar_resnet
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from rescli.errors import CheckpointError
+from rescli.runs.directory import RunDir
 from rescli.runs.record import read_record
-from rescli.runs.rundir import RunDir
 
 RECORD = {
     "status": "finished",

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from rescli.errors import DivergedError
+from rescli.hardware.numerics import Numerics
 from rescli.optim.schedules import MultiStep, Warmup
 from rescli.optim.sgd import sgd
 from rescli.plan import TrainPlan
@@ -19,7 +20,6 @@ from rescli.training.events import (
     Stopped,
 )
 from rescli.training.fit import fit
-from rescli.training.precision import Numerics
 from rescli.training.state import TrainState
 
 BATCH_SIZE = 8

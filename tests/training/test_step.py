@@ -4,9 +4,9 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from rescli.hardware.numerics import Numerics
 from rescli.models.resnet import cifar_resnet
 from rescli.optim.sgd import sgd
-from rescli.training.precision import Numerics
 from rescli.training.step import train_step
 
 CPU_FP32 = Numerics(torch.device("cpu"), "fp32")

@@ -9,14 +9,14 @@ import torch
 from torch import nn
 
 from rescli.errors import UsageError, first_line
+from rescli.hardware.numerics import Numerics
+from rescli.hardware.ranks import ALONE, Ranks
 from rescli.kernels.choice import KernelName, self_test
 from rescli.training.engines.capture import CudaRecorder, NotCapturable, Recorder, Snapshot
 from rescli.training.engines.compiled import compiled
 from rescli.training.engines.eager import EagerEngine
 from rescli.training.engines.graph import GraphEngine
 from rescli.training.fit import Engine
-from rescli.training.precision import Numerics
-from rescli.training.ranks import ALONE, Ranks
 from rescli.training.state import TrainState
 
 __all__ = [

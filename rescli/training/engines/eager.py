@@ -7,9 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from rescli.hardware.numerics import Numerics
+from rescli.hardware.ranks import ALONE, Ranks
 from rescli.optim.sgd import Sgd
-from rescli.training.precision import Numerics
-from rescli.training.ranks import ALONE, Ranks
 from rescli.training.state import TrainState
 from rescli.training.step import train_step
 

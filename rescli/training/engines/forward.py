@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from rescli.errors import first_line
+from rescli.hardware.numerics import Numerics
 from rescli.training.engines.capture import Recorder
-from rescli.training.precision import Numerics
 
 __all__ = ["RecordedForward"]
 

@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 from rescli.errors import first_line
+from rescli.hardware.numerics import Numerics
 from rescli.training.engines.capture import NotCapturable, Operations, Recorder, Snapshot
 from rescli.training.engines.forward import RecordedForward
-from rescli.training.precision import Numerics
 from rescli.training.state import TrainState
 from rescli.training.step import train_step
 

@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 from rescli.errors import UsageError
+from rescli.hardware.numerics import Numerics
+from rescli.hardware.ranks import Ranks
 from rescli.models.resnet import cifar_resnet
 from rescli.optim.sgd import sgd
 from rescli.training.engines import choose
 from rescli.training.engines.choose import ChosenKernels, choose_engine, choose_kernels
-from rescli.training.precision import Numerics
-from rescli.training.ranks import Ranks
 from rescli.training.state import TrainState
 
 CPU = Numerics(torch.device("cpu"), "fp32")

@@ -9,7 +9,8 @@ from torch import nn
 
 from rescli.data.loader import DeviceLoader
 from rescli.data.normalization import Normalization
-from rescli.data.shapes import make_shapes
+from rescli.data.shapes.images import make_shapes
+from rescli.hardware.numerics import Numerics
 from rescli.models.resnet import cifar_resnet
 from rescli.optim.schedules import MultiStep, Warmup
 from rescli.optim.sgd import sgd
@@ -20,7 +21,6 @@ from rescli.training.engines.eager import EagerEngine
 from rescli.training.engines.graph import GraphEngine
 from rescli.training.events import CheckpointDue, EvalResult, MetricsReady
 from rescli.training.fit import fit
-from rescli.training.precision import Numerics
 from rescli.training.state import TrainState
 
 BATCH_SIZE = 8

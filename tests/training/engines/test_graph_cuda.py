@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rescli.runs.assemble import Assembly, assemble
+from rescli.hardware.numerics import Numerics
+from rescli.runs.assembly import Assembly, assemble
 from rescli.spec.load import load_spec
-from rescli.training.precision import Numerics
 from rescli.training.state import TrainState
 
 pytestmark = [

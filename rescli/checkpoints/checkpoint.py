@@ -1,0 +1,187 @@
+"""A checkpoint: one safetensors file that eval, export and people need nothing beside.
+
+Tensors: the model's state dict under its own names. Metadata, each value JSON: ``model``, ``dataset``,
+``normalization``, ``class_names``, ``spec`` (of the run; null for weights that rescli did not train),
+``iteration``, ``selection`` (last or best-val), ``results`` by split, ``data`` (fingerprints),
+``precision``, ``rescli_version``, ``format_version``, ``content_sha256`` (of all the others and the tensors:
+``rescli.checkpoints.header.content_sha256``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import nn
+
+from rescli import __version__
+from rescli.checkpoints.header import CONTENT_KEY, check_content, content_sha256, parse_header
+from rescli.data.normalization import Normalization
+from rescli.errors import CheckpointError, RescliError
+from rescli.files import write_atomically
+from rescli.spec.base import DatasetSpec, ModelSpec, plugged
+from rescli.spec.load import spec_from_dict
+from rescli.spec.run import RunSpec
+
+__all__ = ["FORMAT_VERSION", "Checkpoint", "read_tensors", "serialise"]
+
+FORMAT_VERSION = 1
+
+_MODEL: TypeAdapter[ModelSpec] = TypeAdapter(plugged(ModelSpec))
+_DATASET: TypeAdapter[DatasetSpec] = TypeAdapter(plugged(DatasetSpec))
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """Weights with everything needed to use them.
+
+    tensors: the state dict, on the CPU. spec: of the run that trained them; None for imported weights.
+    results: per split, errors in percent.
+    """
+
+    tensors: dict[str, torch.Tensor]
+    model: ModelSpec
+    dataset: DatasetSpec
+    spec: RunSpec | None
+    normalization: Normalization
+    class_names: tuple[str, ...]
+    iteration: int
+    selection: str
+    results: dict[str, Any]
+    data: dict[str, Any]
+    precision: str
+    sha256: str = ""
+    """Of the file that it was read from."""
+
+    def write(self, path: Path) -> None:
+        """Replace ``path`` atomically.
+
+        Raises:
+            CheckpointError: it cannot be written; what stood there is untouched.
+        """
+        metadata = {
+            "format_version": FORMAT_VERSION,
+            "rescli_version": __version__,
+            "model": self.model.model_dump(mode="json", exclude_none=True),
+            "dataset": self.dataset.model_dump(mode="json", exclude_none=True),
+            "spec": self.spec.to_dict() if self.spec else None,
+            "normalization": self.normalization.to_json(),
+            "class_names": self.class_names,
+            "iteration": self.iteration,
+            "selection": self.selection,
+            "results": self.results,
+            "data": self.data,
+            "precision": self.precision,
+        }
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
+        texts = {key: json.dumps(value) for key, value in metadata.items()}
+        write_atomically(path, serialise(tensors, texts))
+
+    @classmethod
+    def read(cls, path: Path) -> Checkpoint:
+        """A checkpoint without ``content_sha256``, of an earlier rescli or another program, is read too.
+
+        Raises:
+            CheckpointError: missing, truncated, of another content than was written, of another format,
+                without rescli's metadata, or with weights that are not finite.
+        """
+        tensors, texts, sha256 = read_tensors(path)
+        if "model" not in texts or "format_version" not in texts:
+            raise CheckpointError(
+                f"{path} holds tensors but no rescli model, so nobody can say which network they belong to."
+            )
+        try:
+            metadata = {key: json.loads(texts[key]) for key in texts if key != "format"}
+            if metadata["format_version"] != FORMAT_VERSION:
+                raise CheckpointError(
+                    f"{path} has format {metadata['format_version']}; this rescli reads {FORMAT_VERSION}.",
+                    hint="install a newer rescli",
+                )
+            checkpoint = cls(
+                tensors=tensors,
+                model=_MODEL.validate_python(metadata["model"]),
+                dataset=_DATASET.validate_python(metadata["dataset"]),
+                spec=spec_from_dict(metadata["spec"]) if metadata["spec"] else None,
+                normalization=Normalization.from_json(metadata["normalization"]),
+                class_names=tuple(metadata["class_names"]),
+                iteration=int(metadata["iteration"]),
+                selection=str(metadata["selection"]),
+                results=dict(metadata["results"]),
+                data=dict(metadata["data"]),
+                precision=str(metadata["precision"]),
+                sha256=sha256,
+            )
+        except CheckpointError:
+            raise
+        except (KeyError, TypeError, ValueError, RescliError) as error:
+            reason = " ".join(str(error).split())
+            raise CheckpointError(
+                f"{path}: its metadata is damaged: {type(error).__name__}: {reason}"
+            ) from error
+        for name, tensor in tensors.items():
+            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+                raise CheckpointError(f"{path}: tensor {name} holds numbers that are not finite.")
+        return checkpoint
+
+    def build_model(self) -> nn.Module:
+        """The network with these weights, on the CPU, in evaluation mode.
+
+        Raises:
+            CheckpointError: a tensor is missing, too many, or of another shape.
+        """
+        model = self.model.build(
+            num_classes=len(self.class_names), image_size=self.dataset.image_size, seed=0
+        )
+        try:
+            model.load_state_dict(self.tensors, strict=True)
+        except RuntimeError as error:
+            # torch's message names every tensor, over several lines.
+            reason = " ".join(str(error).partition(":")[2].split())
+            raise CheckpointError(f"the weights do not fit {self.model.name}: {reason}") from error
+        return model.eval()
+
+
+def serialise(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> bytes:
+    """A safetensors file with ``content_sha256``; equal content gives equal bytes, so that a hash names a
+    checkpoint.
+
+    The library writes the metadata in an order that differs from process to process: it is sorted here.
+    """
+    data = save(tensors, metadata)
+    end, header = parse_header(data)
+    digest = content_sha256(header, memoryview(data)[end:])
+    texts = {**header.pop("__metadata__"), CONTENT_KEY: json.dumps(digest)}
+    ordered = {"__metadata__": dict(sorted(texts.items())), **header}
+    text = json.dumps(ordered, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[end:]
+
+
+def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str], str]:
+    """Tensors on the CPU, metadata and sha256 of any safetensors file, all of one reading.
+
+    Nothing in it is executed.
+
+    Raises:
+        CheckpointError: missing, unreadable, truncated, not safetensors, or with a ``content_sha256`` that
+            does not hold.
+    """
+    try:
+        data = path.read_bytes()
+        tensors = load(data)
+        end, header = parse_header(data)
+        check_content(path, header, memoryview(data)[end:])
+        return tensors, (header.get("__metadata__") or {}), hashlib.sha256(data).hexdigest()
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise CheckpointError(
+            f"no such checkpoint: {path}", hint="a run keeps them in RUN_DIR/checkpoints/"
+        ) from error
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is not a whole safetensors file: {error}") from error

@@ -1,0 +1,161 @@
+"""What a checkpoint says of itself, and whether it is what was written: no torch is needed for either."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import mmap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rescli.errors import CheckpointError
+from rescli.spec.from_names import WarmStart
+
+__all__ = [
+    "CONTENT_KEY",
+    "MODEL_KEY",
+    "CheckpointHeader",
+    "StoredTensor",
+    "check_content",
+    "content_sha256",
+    "parse_header",
+    "warm_start_from",
+]
+
+CONTENT_KEY = "content_sha256"
+"""Of the metadata: JSON, what ``content_sha256`` gives. Files of other programs, and of an earlier rescli,
+have none."""
+
+MODEL_KEY = "model"
+"""Of the metadata: where it is missing, the file is none of ours."""
+
+_MAX_HEADER = 100_000_000
+"""As the safetensors library has it: a longer one is taken for damage."""
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """dtype: as safetensors names it, ``F32``."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def elements(self) -> int:
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class CheckpointHeader:
+    """metadata: each value decoded from its JSON. sha256: of the whole file."""
+
+    metadata: Mapping[str, Any]
+    tensors: tuple[StoredTensor, ...]
+    file_bytes: int
+    sha256: str
+
+    @classmethod
+    def read(cls, path: Path) -> CheckpointHeader:
+        """Raises:
+        CheckpointError: missing, truncated, not safetensors, without rescli's metadata, or of another content
+            than was written.
+        """
+        try:
+            with open(path, "rb") as file:
+                length = int.from_bytes(file.read(8), "little")
+                if not 2 <= length <= _MAX_HEADER:
+                    raise ValueError("it does not begin as one")
+                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                    begin, header = parse_header(data)
+                    entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
+                    ends = [begin + int(entry["data_offsets"][1]) for entry in entries.values()]
+                    size, end = len(data), max(ends, default=begin)
+                    if size != end:
+                        raise ValueError(f"it has {size} bytes and should have {end}")
+                    with memoryview(data) as whole, whole[begin:] as stored:
+                        sha256 = hashlib.sha256(whole).hexdigest()
+                        check_content(path, header, stored)
+            texts = header.get("__metadata__") or {}
+            tensors = [
+                StoredTensor(name, str(entry["dtype"]), tuple(int(side) for side in entry["shape"]))
+                for name, entry in entries.items()
+            ]
+        except FileNotFoundError as error:
+            raise CheckpointError(
+                f"no such checkpoint: {path}", hint="a run keeps them in RUN_DIR/checkpoints/"
+            ) from error
+        except IsADirectoryError as error:
+            raise CheckpointError(f"{path} is a folder, not a checkpoint.") from error
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            IndexError,
+            RecursionError,
+        ) as error:
+            raise CheckpointError(f"{path} is not a whole safetensors file: {error}.") from error
+        if MODEL_KEY not in texts:
+            raise CheckpointError(
+                f"{path} holds {len(tensors)} tensors but no rescli model.", hint="rescli import makes it one"
+            )
+        try:
+            metadata = {key: json.loads(text) for key, text in texts.items() if key != "format"}
+        except (TypeError, ValueError, RecursionError) as error:
+            raise CheckpointError(f"{path}: its metadata is damaged: {error}.") from error
+        return cls(metadata, tuple(tensors), size, sha256)
+
+
+def parse_header(data: bytes | mmap.mmap) -> tuple[int, dict[str, Any]]:
+    """Where the tensors begin, and the JSON before them: the format is length, JSON, tensors."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    return end, json.loads(data[8:end])
+
+
+def content_sha256(header: Mapping[str, Any], tensors: memoryview) -> str:
+    """sha256 of all that a safetensors file says, however its writer laid it out.
+
+    Of the JSON ``[metadata, [[name, dtype, shape], ...]]``, ASCII without spaces, sorted by key and by name,
+    without ``content_sha256`` itself; then of each tensor's bytes as stored, in the same order.
+
+    Args:
+        header: the file's, of ``parse_header``. tensors: the bytes behind it.
+    """
+    metadata = {key: text for key, text in (header.get("__metadata__") or {}).items() if key != CONTENT_KEY}
+    stored = [(name, header[name]) for name in sorted(header) if name != "__metadata__"]
+    listed = [[name, entry["dtype"], entry["shape"]] for name, entry in stored]
+    text = json.dumps([metadata, listed], separators=(",", ":"), sort_keys=True)
+    digest = hashlib.sha256(text.encode())
+    for _, entry in stored:
+        begin, end = entry["data_offsets"]
+        digest.update(tensors[begin:end])
+    return digest.hexdigest()
+
+
+def check_content(path: Path, header: Mapping[str, Any], tensors: memoryview) -> None:
+    """Hold a file against the hash in its metadata, if it has one.
+
+    Raises:
+        CheckpointError: its content is not what was written.
+    """
+    written = (header.get("__metadata__") or {}).get(CONTENT_KEY)
+    if written is not None and written != json.dumps(content_sha256(header, tensors)):
+        raise CheckpointError(
+            f"{path} is damaged: its content is not what was written (its {CONTENT_KEY} does not hold).",
+            hint="copy it again from where it came, or take another checkpoint of the run",
+        )
+
+
+def warm_start_from(path: Path) -> WarmStart:
+    """What a spec holds of a checkpoint whose weights a run begins with.
+
+    Raises:
+        CheckpointError: no such checkpoint, or a damaged one.
+    """
+    header = CheckpointHeader.read(path)
+    return WarmStart(str(path.absolute()), header.sha256, dict(header.metadata[MODEL_KEY]))

@@ -1,0 +1,78 @@
+"""What ``rescli bench`` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from rescli.cli.output.durations import format_seconds
+from rescli.cli.output.messages import say
+from rescli.cli.output.results import print_json
+
+__all__ = ["bench_progress", "print_bench"]
+
+
+@contextmanager
+def bench_progress() -> Iterator[Callable[[str, float | None], None]]:
+    """One line that changes, on a terminal; nothing else draws while contenders are timed."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda what, seconds_left: say(_progress_text(what, seconds_left))
+        return
+    with console.status("starts", refresh_per_second=1) as status:
+        yield lambda what, seconds_left: status.update(_progress_text(what, seconds_left))
+
+
+def _progress_text(what: str, seconds_left: float | None) -> str:
+    return what if seconds_left is None else f"{what}, about {format_seconds(seconds_left)} more"
+
+
+def print_bench(record: dict[str, Any], *, as_json: bool) -> None:
+    """A table of speeds, the ratios, and what was counted; or one JSON object."""
+    if as_json:
+        print_json(record)
+        return
+    console = Console(highlight=False, markup=False)
+    console.print(
+        f"{record['model']} on {record['dataset']}, batch {record['batch_size']}, {record['precision']}, "
+        f"{record['device']}; median [quartiles] of {record['rounds']} interleaved rounds",
+        soft_wrap=True,
+    )
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for head in ("contender", "img/s", "quartiles", "ms/step", "first step", "memory"):
+        table.add_column(head, justify="left" if head == "contender" else "right", no_wrap=True)
+    for name, row in record["contenders"].items():
+        speed = row["images_per_second"]
+        table.add_row(
+            name,
+            f"{speed['median']:,.0f}",
+            f"{speed['q1']:,.0f} .. {speed['q3']:,.0f}",
+            f"{row['milliseconds_per_step']:.3g}",
+            f"{row['first_step_seconds']:.1f} s",
+            f"{row['peak_memory_bytes'] / 1e9:.2f} GB",
+        )
+    console.print(table)
+    for name, ratio in record["ratios"].items():
+        unit = "" if "percent" in name else " x"
+        console.print(f"{name}: {ratio['median']:.3g}{unit} [{ratio['q1']:.3g}, {ratio['q3']:.3g}]")
+    counts = {
+        f"engine {record['engine']}, {record['kernels']} kernels": record["engine"],
+        f"{record['operations_per_step']} operations a step when eager": record["operations_per_step"],
+        f"{record['kernels_per_step']} kernels a step": record["kernels_per_step"],
+    }
+    if any(counts.values()):
+        console.print(", ".join(text for text, there in counts.items() if there))
+    if (bound := record["roofline"]) is not None:
+        console.print(
+            f"{bound['percent']:.3g} % of the roofline: {bound['images_per_second_by_flops']:,.0f} img/s by "
+            f"arithmetic ({bound['flops_per_second'] / 1e12:.3g} TFLOP/s of a matrix product), "
+            f"{bound['images_per_second_by_bytes']:,.0f} by memory "
+            f"({bound['bytes_per_second'] / 1e9:.4g} GB/s of a copy)",
+            soft_wrap=True,
+        )
+    for name, reason in record["failed"].items():
+        console.print(f"{name} did not run: {reason}", markup=False, soft_wrap=True)

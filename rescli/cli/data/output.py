@@ -1,0 +1,242 @@
+"""What ``rescli data`` prints: lines that are not cut off on a narrow terminal or in a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from rescli.cli.output.results import print_json
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from rescli.data.verify.check import Fault, FilesCheck, SplitCheck
+    from rescli.data.verify.copies import Copies
+
+__all__ = ["VerifyProgress", "print_datasets", "print_report", "verify_progress"]
+
+_SHOWN = 5
+"""Names in a line for people; --json has more."""
+
+_MODE_WORDS = {
+    "1": "black and white",
+    "CMYK": "CMYK",
+    "L": "grey",
+    "LA": "grey with transparency",
+    "P": "palette",
+    "RGB": "RGB",
+    "RGBA": "RGB with transparency",
+}
+
+
+class VerifyProgress:
+    """A bar; without one, nothing."""
+
+    def __init__(self, bar: Progress | None) -> None:
+        self._bar = bar
+        self._task = bar.add_task("", total=None) if bar is not None else None
+
+    @property
+    def is_shown(self) -> bool:
+        return self._bar is not None
+
+    def reading(self, split: str) -> None:
+        self.begin(f"{split}: reading", None)
+
+    def checking(self, split: str, num_images: int) -> None:
+        self.begin(f"{split}: checking", num_images)
+
+    def done(self, amount: int) -> None:
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=amount)
+
+    def begin(self, text: str, total: int | None) -> None:
+        if self._bar is not None:
+            if self._task is not None:
+                self._bar.remove_task(self._task)
+            self._task = self._bar.add_task(text, total=total)
+
+
+@contextmanager
+def verify_progress() -> Iterator[VerifyProgress]:
+    """A bar on stderr, gone when done; where stderr is no terminal, none."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield VerifyProgress(None)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("time left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        yield VerifyProgress(bar)
+
+
+def print_datasets(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"datasets": rows})
+        return
+    width = max((len(row["name"]) for row in rows), default=0)
+    for row in rows:
+        print(f"{row['name']:{width}}  {row['problem'] or _facts(row)}")
+        if row["summary"]:
+            print(f"{'':{width}}  {row['summary']}")
+
+
+def _facts(row: dict[str, Any]) -> str:
+    side = row["image_size"]
+    size = f"of any size (crops of {side}x{side})" if row["any_size"] else f"of {side}x{side}"
+    if row["num_classes"] is None and row["sizes"] is None:
+        return f"classes and images as in its folders, {size}"
+    classes = "classes as in its folders" if row["num_classes"] is None else _classes(row["num_classes"])
+    sizes = "as many as its folders have"
+    if row["sizes"] is not None:
+        sizes = ", ".join(f"{split} {size:,}" for split, size in row["sizes"].items() if size)
+    return f"{classes}, images {size}: {sizes}"
+
+
+def print_report(
+    name: str,
+    checks: Sequence[SplitCheck],
+    between: Mapping[tuple[str, str], Copies],
+    faults: Sequence[Fault],
+    *,
+    as_json: bool,
+) -> None:
+    """All that was found; ``between`` has a pair of splits to the images of the second in the first."""
+    if as_json:
+        print_json(
+            {
+                "dataset": name,
+                "ok": not faults,
+                "splits": [_split_json(check) for check in checks],
+                "copies_between": [
+                    {"original_split": first, "split": second, **asdict(copies)}
+                    for (first, second), copies in between.items()
+                ],
+                "faults": [asdict(fault) for fault in faults],
+            }
+        )
+        return
+    for check in checks:
+        print(f"{name} {check.split}")
+        _print_split(check)
+        print()
+    for (first, second), copies in between.items():
+        if copies.count:
+            print(f"{name} {second} against {first}")
+            _line(
+                "copies",
+                f"{copies.count:,} of its images {_are(copies.count)} in {first} too{_other(copies)}",
+            )
+            _print_copies(copies, first, second)
+            print()
+    if len(checks) > 1 and not any(copies.count for copies in between.values()):
+        print("no image is in two splits\n")
+    for text in dict.fromkeys(fault.text for fault in faults):
+        print(f"fault: {text}")
+    if not faults:
+        print("no faults")
+
+
+def _print_split(check: SplitCheck) -> None:
+    wanted = ""
+    if check.expected_images not in (None, check.num_images):
+        wanted = f", expected {check.expected_images:,}"
+    _line("images", f"{check.num_images:,} in {_classes(len(check.class_names))}{wanted}")
+    if check.fewest is not None and check.most is not None:
+        fewest, most = check.fewest, check.most
+        filled = len(check.class_names) - len(check.empty_classes)
+        if fewest[1] == most[1]:
+            _line("per class", f"{most[1]:,} in {'each' if not check.empty_classes else f'each of {filled}'}")
+        else:
+            _line("per class", f"from {fewest[1]:,} ({fewest[0]}) to {most[1]:,} ({most[0]})")
+    if check.empty_classes:
+        count = len(check.empty_classes)
+        _line("", f"none in {count}: {_named(check.empty_classes, count)}")
+    if check.files is not None:
+        _print_files(check.files)
+    copies = check.copies
+    equal = "equals" if copies.count == 1 else "equal"
+    _line("copies", f"{copies.count:,} {equal} an earlier image{_other(copies)}" if copies.count else "none")
+    _print_copies(copies)
+    _line("fingerprint", check.fingerprint)
+
+
+def _print_files(files: FilesCheck) -> None:
+    modes = ", ".join(f"{count:,} {_MODE_WORDS.get(mode, mode)}" for mode, count in files.modes.items())
+    _line("stored as", modes or "nothing that can be decoded")
+    if files.smallest is not None and files.largest is not None:
+        small, large = files.smallest, files.largest
+        if (small.width, small.height) == (large.width, large.height):
+            _line("size", f"{small.width}x{small.height}")
+        else:
+            _line("smallest", f"{small.width}x{small.height} ({small.name})")
+            _line("largest", f"{large.width}x{large.height} ({large.name})")
+    if files.num_undecodable:
+        _line("damaged", f"{files.num_undecodable:,}, named below")
+    if files.num_other_files:
+        count = files.num_other_files
+        kind = "that is no image" if count == 1 else "that are no images"
+        _line("other files", f"{count:,} {kind} by suffix: {_named(files.other_files, count)}")
+
+
+def _print_copies(copies: Copies, first: str = "", second: str = "") -> None:
+    for copy in copies.named[:_SHOWN]:
+        left, right = (
+            f"{split} {name}".lstrip() for split, name in ((second, copy.name), (first, copy.original))
+        )
+        classes = ""
+        if copy.class_name != copy.original_class_name:
+            classes = f"  ({copy.class_name}, {copy.original_class_name})"
+        _line("", f"{left} = {right}{classes}")
+    if copies.count > _SHOWN:
+        _line("", f"and {copies.count - _SHOWN:,} more (--json names {len(copies.named):,})")
+
+
+def _split_json(check: SplitCheck) -> dict[str, Any]:
+    def pair(found: tuple[str, int] | None) -> dict[str, Any] | None:
+        return None if found is None else {"class": found[0], "num_images": found[1]}
+
+    return {
+        "split": check.split,
+        "num_images": check.num_images,
+        "expected_images": check.expected_images,
+        "num_classes": len(check.class_names),
+        "fewest": pair(check.fewest),
+        "most": pair(check.most),
+        "empty_classes": check.empty_classes,
+        "images_per_class": dict(zip(check.class_names, check.images_per_class, strict=True)),
+        "fingerprint": check.fingerprint,
+        "copies": asdict(check.copies),
+        "files": None if check.files is None else asdict(check.files),
+    }
+
+
+def _classes(count: int) -> str:
+    return "1 class" if count == 1 else f"{count:,} classes"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _other(copies: Copies) -> str:
+    return f", {copies.other_label:,} under another label" if copies.other_label else ""
+
+
+def _named(names: Sequence[str], count: int) -> str:
+    """The first few names, out of ``count``."""
+    return ", ".join(names[:_SHOWN]) + (", ..." if count > _SHOWN else "")
+
+
+def _line(key: str, text: str) -> None:
+    print(f"  {key:<11}  {text}")

@@ -1,0 +1,71 @@
+"""Options that several commands share, each written once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+__all__ = [
+    "AnyPrecision",
+    "BatchSize",
+    "DataRoot",
+    "Dataset",
+    "Device",
+    "Engine",
+    "EvalBatchSize",
+    "EvalPrecision",
+    "Iterations",
+    "Json",
+    "Kernels",
+    "Overrides",
+    "Quiet",
+    "Runs",
+    "Seeds",
+    "SharedBudget",
+]
+
+AnyPrecision = Annotated[str | None, typer.Option(help="Of the convolutions: auto, fp32, bf16 or fp16.")]
+BatchSize = Annotated[int | None, typer.Option(help="Images per iteration. Unset: the preset's.")]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(help="Where the data lies. Unset: RESCLI_DATA, else the user's cache.", metavar="DIR"),
+]
+Dataset = Annotated[str | None, typer.Option(help="Data set: one of rescli data, or a plugin's.")]
+Device = Annotated[str, typer.Option(help="Device to compute on: auto, cpu, cuda or mps.")]
+Engine = Annotated[
+    Literal["auto", "eager", "graph", "compile"] | None,
+    typer.Option(help="What launches the steps; graph needs CUDA. Unset: auto, or as the run began."),
+]
+EvalBatchSize = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Inputs per forward pass; changes no result. Unset: 500, or 64 of 224x224 pixels."
+    ),
+]
+EvalPrecision = Annotated[
+    Literal["auto", "fp32", "bf16", "fp16"],
+    typer.Option(help="Of the convolutions; auto: as trained, fp32 for imported weights."),
+]
+Iterations = Annotated[
+    int | None, typer.Option(help="Stop after this many iterations; milestones stay where they are.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout.")]
+Kernels = Annotated[
+    Literal["auto", "triton", "native", "plain"] | None,
+    typer.Option(
+        help="Kernels: triton (CUDA), native (CPU, compiled C) or plain torch. Unset: auto, or as begun."
+    ),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Any key of the spec, repeatable: optimizer.lr=0.05", metavar="KEY=VALUE"),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+Runs = Annotated[Path, typer.Option(help="Where run directories lie and are found again.", metavar="DIR")]
+Seeds = Annotated[int, typer.Option(min=1, max=100, help="Runs of each net, with seeds 0, 1, ...")]
+SharedBudget = Annotated[
+    str | None,
+    typer.Option(help="Shorten all schedules alike to fit all runs, for example 20m.", metavar="TIME"),
+]

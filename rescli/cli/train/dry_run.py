@@ -1,0 +1,103 @@
+"""``rescli train --dry-run``: the whole spec, the plan and the ledger, without torch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from rescli.cli.output.durations import format_seconds
+from rescli.cli.output.results import print_json
+from rescli.plan import Estimate, TrainPlan, estimate, make_plan
+from rescli.spec.ledger.ledger import LedgerRow, ledger
+from rescli.spec.run import RunSpec
+from rescli.spec.toml import to_toml
+
+__all__ = ["print_dry_run"]
+
+_MARKS = {
+    "same": "[green]same[/]",
+    "differs": "[yellow]differs[/]",
+    "not stated": "[dim]not stated[/]",
+    "beyond": "[cyan]beyond[/]",
+}
+
+
+def print_dry_run(preset: str, spec: RunSpec, *, budget: str | None, as_json: bool) -> None:
+    """Everything that would happen, on stdout."""
+    plan = make_plan(spec)
+    forecast, rows = estimate(spec, plan), ledger(spec)
+    if as_json:
+        print_json(
+            {
+                "preset": preset,
+                "spec": spec.to_dict(),
+                "spec_sha256": spec.fingerprint(),
+                "plan": plan.to_dict(),
+                "estimate": asdict(forecast) if forecast else None,
+                "ledger": [row.to_dict() for row in rows],
+            }
+        )
+        return
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    console.print(f"[bold]spec[/] of {spec.name} (preset {preset}, sha256 {spec.fingerprint()[:12]})\n")
+    console.print(to_toml(spec.to_dict()), markup=False, soft_wrap=True)
+    console.print("[bold]plan[/]\n")
+    console.print(_plan_table(plan, forecast, budget))
+    section = "sections 3.4, 4.1" if spec.data.dataset.any_size else "section 4.2"
+    console.print(f"\n[bold]ledger[/]: this spec against the paper (arXiv:1512.03385, {section})\n")
+    console.print(_ledger_table(rows))
+
+
+def _plan_table(plan: TrainPlan, forecast: Estimate | None, budget: str | None) -> Any:
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 3))
+    epochs = plan.epoch(plan.total_steps)
+    table.add_row(
+        "iterations",
+        f"{plan.total_steps:,} of {plan.batch_size} images ({epochs:.1f} epochs of {plan.num_train:,})",
+    )
+    for count, (step, lr) in enumerate(plan.lr_changes()):
+        table.add_row("learning rate" if count == 0 else "", f"{lr:g} from iteration {step:,}")
+    for text in plan.schedule.describe_triggers():
+        table.add_row("", text)
+    late = [step for step, _ in plan.schedule.changes(10**12) if step >= plan.total_steps]
+    if late:
+        table.add_row(
+            "", f"milestones beyond the end, never reached: {', '.join(f'{step:,}' for step in late)}"
+        )
+    val = (
+        f"{plan.num_evaluations} on {plan.num_val:,} val images"
+        if plan.num_evaluations
+        else "none: no val images"
+    )
+    table.add_row("evaluations", f"{val}, every {plan.eval_every:,} iterations and at the end")
+    table.add_row("saved states", f"every {plan.checkpoint_every:,} iterations, at the end, and when stopped")
+    if forecast is None:
+        table.add_row("estimate", "unknown for this model; it is measured after the first iterations")
+    else:
+        table.add_row(
+            "network", f"{forecast.params:,} parameters, {forecast.macs / 1e6:,.1f} M multiply-adds an image"
+        )
+        seconds = format_seconds(forecast.cpu_train_seconds)
+        table.add_row(
+            "time",
+            f"about {seconds} on {forecast.cores} CPU cores in {forecast.precision} (within a factor of 2)",
+        )
+        table.add_row("memory", f"about {forecast.memory_bytes / 2**30:.2f} GiB beside torch itself")
+    if budget is not None:
+        table.add_row("budget", f"{budget}: the schedule is shortened in proportion once a step was timed")
+    return table
+
+
+def _ledger_table(rows: list[LedgerRow]) -> Any:
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("", "field", "here", "paper", "note"):
+        table.add_column(column, no_wrap=column in ("", "field"), overflow="fold")
+    for row in rows:
+        table.add_row(_MARKS[row.verdict], row.field, row.here, row.paper, f"[dim]{row.note}[/]")
+    return table

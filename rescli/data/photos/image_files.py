@@ -1,0 +1,143 @@
+"""A labelled set of image files of any size, decoded when they are asked for."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO, Self, TypeVar
+
+import torch
+from PIL import Image
+
+from rescli.data.photos.prefetch import map_ahead
+from rescli.data.split import split_fingerprint
+from rescli.errors import DataError
+
+__all__ = ["ImageFiles", "decode_rgb", "map_images", "open_rgb"]
+
+T = TypeVar("T")
+
+_EIGHT_BIT_MODES = frozenset(
+    {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "LAB", "HSV"}
+)
+
+_PILLOW = r"PIL\."
+_NOT_OF_PILLOW = ("ignore", None, Warning, re.compile(_PILLOW), 0)
+"""The filter as it stands in ``warnings.filters``."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFiles:
+    """The images of one split as files; what ``ImageSet`` is for images in memory.
+
+    file_names: relative to ``root``, with forward slashes, sorted by class and name.
+    labels_N: int64 (N,), each in [0, num_classes).
+    class_names: one per class, in label order.
+    fingerprint: sha256 hex digest of the names and contents of all files, in this order.
+    """
+
+    root: Path
+    file_names: tuple[str, ...]
+    labels_N: torch.Tensor
+    class_names: tuple[str, ...]
+    fingerprint: str
+
+    def __len__(self) -> int:
+        return len(self.file_names)
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
+    def content(self, index: int) -> bytes:
+        """The file as it stands.
+
+        Raises:
+            OSError: it is missing or unreadable.
+        """
+        return (self.root / self.file_names[index]).read_bytes()
+
+    def subset(self, indices_N: torch.Tensor) -> Self:
+        """Some of the images, with a fingerprint of their own."""
+        return replace(
+            self,
+            file_names=tuple(self.file_names[index] for index in indices_N.tolist()),
+            labels_N=self.labels_N[indices_N],
+            fingerprint=split_fingerprint([self.fingerprint], indices_N),
+        )
+
+    def image(self, index: int) -> Image.Image:
+        """The decoded image, RGB.
+
+        Raises:
+            DataError: the file is missing, damaged, or no image of 8 bits per channel.
+        """
+        return open_rgb(self.root / self.file_names[index])
+
+    def stored_mode(self, index: int) -> str:
+        """Pillow's name for the pixels as they stand in the file: RGB, L (grey), CMYK and so on.
+
+        Raises:
+            DataError: the file is missing, or its beginning is no image's.
+        """
+        path = self.root / self.file_names[index]
+        with _opened(path, str(path)) as image:
+            return image.mode
+
+
+def open_rgb(path: Path) -> Image.Image:
+    """Any image file as RGB: grey is repeated, CMYK converted, transparency dropped. As torchvision's loader,
+    an orientation noted in the file is not applied: published ImageNet figures are of the stored pixels.
+    Colour of 16 bits per channel is read by its upper 8, as Pillow does; grey of 16 bits is refused, for
+    Pillow would clip it.
+
+    Raises:
+        DataError: the file is missing, damaged, or has pixels that are not levels of 8 bits.
+    """
+    return decode_rgb(path, str(path))
+
+
+def decode_rgb(source: Path | BinaryIO, name: str) -> Image.Image:
+    """As ``open_rgb``, of a file or of bytes that errors call ``name``."""
+    with _opened(source, name) as image:
+        if image.mode not in _EIGHT_BIT_MODES:
+            raise DataError(
+                f"{name} has pixels of mode {image.mode!r}; images need 8 bits per channel.",
+                hint="convert it, for example to PNG with 8 bits per channel",
+            )
+        return image.convert("RGB")
+
+
+@contextmanager
+def _opened(source: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
+    """The file as Pillow sees it, not yet decoded; what goes wrong in the block is a DataError."""
+    # Of damaged EXIF tags and the like: no pixel depends on them. For the whole process and for good:
+    # warnings.catch_warnings in several threads would leave everybody's warnings switched off.
+    if _NOT_OF_PILLOW not in warnings.filters:
+        warnings.filterwarnings("ignore", module=_PILLOW)
+    try:
+        with Image.open(source) as image:
+            yield image
+    # Pillow's decoders raise SyntaxError, struct.error, ValueError and more on damaged files.
+    except (DataError, MemoryError):
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(
+            f"{name} cannot be decoded: {reason}", hint="replace or remove the file; then try again"
+        ) from error
+
+
+def map_images(files: ImageFiles, prepare: Callable[[int, Image.Image], T], *, threads: int) -> Iterator[T]:
+    """``prepare(index, image)`` of each image, in order, computed ahead in ``threads`` threads.
+
+    Memory is bounded as in ``map_ahead``. Pillow decodes and resizes without holding the interpreter's lock.
+
+    Raises:
+        DataError: an image cannot be decoded.
+    """
+    return map_ahead(lambda index: prepare(index, files.image(index)), range(len(files)), threads=threads)

@@ -1,0 +1,196 @@
+"""Photographs packed into one file for each split: JPEG bytes one after the other, and a table of places.
+
+``packed.json`` names the splits and classes; ``SPLIT.images`` has the bytes; ``SPLIT.safetensors`` the table:
+``starts`` and ``lengths`` int64 (N,) in bytes, ``labels`` int64 (N,), ``names`` uint8, joined by line ends.
+A file system serves one large file faster than a million small ones, and a smaller picture decodes faster.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from rescli import __version__
+from rescli.data.photos.image_files import ImageFiles, decode_rgb
+from rescli.data.photos.prefetch import map_ahead
+from rescli.errors import DataError
+
+__all__ = [
+    "INDEX",
+    "PackedImages",
+    "is_packed",
+    "packed_counts",
+    "read_packed",
+    "write_index",
+    "write_packed_split",
+]
+
+INDEX = "packed.json"
+_FORMAT = 1
+_TABLE = ("starts", "lengths", "labels", "names")
+
+
+@dataclass(frozen=True, eq=False)
+class PackedImages(ImageFiles):
+    """``ImageFiles`` out of one file. starts_N, lengths_N: int64, in bytes of ``data``."""
+
+    data: Path
+    starts_N: torch.Tensor
+    lengths_N: torch.Tensor
+
+    def content(self, index: int) -> bytes:
+        length = int(self.lengths_N[index])
+        try:
+            found = os.pread(_descriptor(self.data), length, int(self.starts_N[index]))
+        except OSError as error:
+            raise DataError(f"{self.data} cannot be read: {error.strerror}.") from error
+        if len(found) != length:
+            raise DataError(f"{self.data} is damaged: it ends within {self.file_names[index]}.")
+        return found
+
+    def image(self, index: int) -> Image.Image:
+        return decode_rgb(io.BytesIO(self.content(index)), f"{self.data}: {self.file_names[index]}")
+
+    def stored_mode(self, index: int) -> str:
+        return self.image(index).mode
+
+    def subset(self, indices_N: torch.Tensor) -> Self:
+        chosen = super().subset(indices_N)
+        return replace(chosen, starts_N=self.starts_N[indices_N], lengths_N=self.lengths_N[indices_N])
+
+
+def is_packed(root: Path) -> bool:
+    return (root / INDEX).is_file()
+
+
+def packed_counts(root: Path) -> tuple[tuple[str, ...], dict[str, int]]:
+    """The classes, and how many images each split has.
+
+    Raises:
+        DataError: the index is damaged.
+    """
+    try:
+        index = json.loads((root / INDEX).read_text(encoding="utf-8"))
+        if index["format"] != _FORMAT:
+            raise DataError(f"{root / INDEX} has format {index['format']}; this rescli reads {_FORMAT}.")
+        return tuple(index["class_names"]), {split: int(count) for split, count in index["splits"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{root / INDEX} is damaged: {error}", hint="rescli data pack makes it anew"
+        ) from error
+
+
+def read_packed(root: Path, split: str, class_names: tuple[str, ...]) -> PackedImages:
+    """Raises:
+    DataError: files missing or damaged.
+    """
+    table = root / f"{split}.safetensors"
+    data = root / f"{split}.images"
+    try:
+        with safe_open(table, "pt") as file:
+            starts, lengths, labels, names = (file.get_tensor(name) for name in _TABLE)
+            metadata = file.metadata()
+        size = data.stat().st_size
+        file_names = tuple(names.numpy().tobytes().decode("utf-8", "surrogateescape").split("\n"))
+        if not len(starts) == len(lengths) == len(labels) == len(file_names):
+            raise ValueError("its columns differ in length")
+        if size != int(metadata["bytes"]):
+            raise ValueError(f"{data.name} has {size} bytes and should have {metadata['bytes']}")
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise DataError(
+            f"the packed images {data} are damaged: {error}", hint="rescli data pack makes them anew"
+        ) from error
+    return PackedImages(
+        root=root,
+        file_names=file_names,
+        labels_N=labels,
+        class_names=class_names,
+        fingerprint=metadata["sha256"],
+        data=data,
+        starts_N=starts,
+        lengths_N=lengths,
+    )
+
+
+def write_packed_split(
+    files: ImageFiles,
+    folder: Path,
+    split: str,
+    *,
+    short_side: int,
+    quality: int,
+    threads: int,
+    progress: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Write the two files of a split.
+
+    An RGB JPEG whose shorter side is ``short_side`` or less is copied byte for byte; other images are reduced
+    (never enlarged) and written with ``quality``.
+
+    Raises:
+        DataError: an image is damaged.
+    """
+    lengths, digest = [], hashlib.sha256()
+    with open(folder / f"{split}.images", "wb") as out:
+        made = map_ahead(
+            lambda index: _packed(files, index, short_side, quality), range(len(files)), threads=threads
+        )
+        for count, content in enumerate(made, start=1):
+            out.write(content)
+            digest.update(content)
+            lengths.append(len(content))
+            progress(count)
+    ends = torch.tensor(lengths, dtype=torch.int64).cumsum(0)
+    names = "\n".join(files.file_names).encode("utf-8", "surrogateescape")
+    tensors = {
+        "starts": ends - torch.tensor(lengths),
+        "lengths": torch.tensor(lengths),
+        "labels": files.labels_N.clone(),
+        "names": torch.frombuffer(bytearray(names), dtype=torch.uint8),
+    }
+    metadata = {
+        "bytes": str(sum(lengths)),
+        "sha256": digest.hexdigest(),
+        "made_from": files.fingerprint,
+        "made_by": f"rescli {__version__}, shorter side {short_side}, quality {quality}",
+    }
+    save_file(tensors, folder / f"{split}.safetensors", metadata=metadata)
+
+
+def write_index(folder: Path, class_names: tuple[str, ...], counts: dict[str, int]) -> None:
+    """packed.json, last: where it stands, all of it stands."""
+    index: dict[str, Any] = {"format": _FORMAT, "splits": counts, "class_names": list(class_names)}
+    (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+
+
+def _packed(files: ImageFiles, index: int, short_side: int, quality: int) -> bytes:
+    image = files.image(index)
+    width, height = image.size
+    if min(width, height) <= short_side:
+        content = files.content(index)
+        if content[:2] == b"\xff\xd8" and files.stored_mode(index) == "RGB":
+            return content
+    else:
+        scale = short_side / min(width, height)
+        image = image.resize((round(width * scale), round(height * scale)), Image.Resampling.BILINEAR)
+    written = io.BytesIO()
+    image.save(written, "JPEG", quality=quality)
+    return written.getvalue()
+
+
+@cache
+def _descriptor(path: Path) -> int:
+    """Kept open: workers read at places of their own (pread), so one serves them all."""
+    return os.open(path, os.O_RDONLY)

@@ -1,0 +1,72 @@
+"""The validation figures of a run while it trains: each image once, by the single view of its set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import torch
+from torch import nn
+
+from rescli.data.image_set import ImageSet
+from rescli.data.normalization import Normalization
+from rescli.data.photos.image_files import ImageFiles
+from rescli.evaluation.metrics import result_from_logits
+from rescli.evaluation.predict import predict_views
+from rescli.evaluation.protocols import Views
+from rescli.evaluation.views import ViewBatch, view_batches
+from rescli.hardware.numerics import Numerics
+from rescli.hardware.ranks import ALONE, Ranks
+from rescli.training.events import EvalResult
+
+__all__ = ["WHOLE", "evaluate"]
+
+WHOLE = Views()
+"""The image as it is."""
+
+
+def evaluate(
+    model: nn.Module,
+    images: ImageSet | ImageFiles,
+    normalization: Normalization,
+    *,
+    batch_size: int,
+    numerics: Numerics,
+    views: Views = WHOLE,
+    ranks: Ranks = ALONE,
+    forward: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> EvalResult | None:
+    """Figures of one pass, one view an image; neither batch size nor number of ranks changes a count.
+
+    forward: as of ``predict_views``. should_stop: asked before every batch; when it says yes, the pass is
+    left and there are no figures.
+    """
+    ranks.same_buffers(model)
+    count, labels_N = len(images), images.labels_N
+    if ranks.size > 1:
+        images = images.subset(torch.arange(ranks.rank, count, ranks.size))
+    batches = view_batches(images, views, normalization, batch_size=batch_size, device=numerics.device)
+    try:
+        logits_NVK = predict_views(
+            model,
+            batches if should_stop is None else _until(should_stop, batches),
+            num_images=len(images),
+            num_views=views.count,
+            num_classes=images.num_classes,
+            numerics=numerics,
+            forward=forward,
+        )
+    except _Left:
+        return None
+    return result_from_logits(ranks.together(logits_NVK[:, 0], count), labels_N)
+
+
+class _Left(Exception):
+    """Asked to stop in the middle of a pass."""
+
+
+def _until(should_stop: Callable[[], bool], batches: Iterable[ViewBatch]) -> Iterator[ViewBatch]:
+    for batch in batches:
+        if should_stop():
+            raise _Left
+        yield batch

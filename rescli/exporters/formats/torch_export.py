@@ -1,0 +1,31 @@
+"""``.pt2``: the whole computation as a program of torch.export."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rescli.exporters.base import Exporter, Subject
+from rescli.exporters.graph import capture
+from rescli.exporters.parity import readers
+
+__all__ = ["TorchExportExporter"]
+
+
+class TorchExportExporter(Exporter):
+    """``torch.export.load(file).module()(images)`` gives the logits; rescli.json inside describes them."""
+
+    kind = "torch-export"
+    suffixes = (".pt2",)
+    is_graph = True
+
+    def write(self, subject: Subject, path: Path) -> dict[str, Any]:
+        text = json.dumps(subject.description, ensure_ascii=False)
+        torch.export.save(capture(subject), path, extra_files={"rescli.json": text})
+        return {"torch": torch.__version__}
+
+    def reader(self, subject: Subject) -> list[str]:
+        return [str(readers.__file__), "torch.export"]

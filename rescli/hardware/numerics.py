@@ -1,0 +1,112 @@
+"""Which precision the convolutions run in, and what it needs."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+
+from rescli.errors import UsageError
+from rescli.hardware.allocator import keep_freed_memory
+from rescli.hardware.cpu_probe import bf16_pays_off
+
+__all__ = ["Numerics", "choose_device", "choose_precision", "precision_as_trained"]
+
+FP16_LOSS_SCALE = 128.0
+"""Static, so that nothing waits for the host; batch norm keeps the gradients of these nets in range."""
+
+
+@dataclass(frozen=True)
+class Numerics:
+    """Parameters, momentum, batch-norm statistics, logits and loss are fp32 throughout."""
+
+    device: torch.device
+    precision: str
+
+    def configure_backend(self) -> None:
+        """Set torch's switches, for training and evaluation alike: the same work gives the same bits."""
+        if self.device.type == "cuda":
+            torch.backends.cudnn.benchmark = False  # another algorithm on another day is another result
+            torch.backends.cudnn.deterministic = True
+            torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32
+        elif self.device.type == "cpu":
+            keep_freed_memory()
+
+    def autocast(self, *, keep_casts: bool = True) -> AbstractContextManager[object]:
+        """The context in which a forward pass runs.
+
+        keep_casts: cast a weight once, however often it is used.
+        """
+        if self.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.dtype, cache_enabled=keep_casts)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the maps between convolutions."""
+        return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
+
+    @property
+    def loss_scale(self) -> float:
+        return FP16_LOSS_SCALE if self.precision == "fp16" else 1.0
+
+
+def choose_device(requested: str) -> torch.device:
+    """``auto`` takes CUDA, then MPS, then the CPU.
+
+    Raises:
+        UsageError: not a device's name, or this machine has no such device.
+    """
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if requested == "auto":
+        return torch.device(next(name for name, there in available.items() if there))
+    try:
+        device = torch.device(requested)
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type not in available:
+        raise UsageError(
+            f"unknown device {requested!r}; known: auto, {', '.join(available)}, or cuda:1 and so on."
+        )
+    if not available[device.type] or (
+        device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()
+    ):
+        there = ", ".join(name for name, is_there in available.items() if is_there)
+        raise UsageError(
+            f"device {requested!r} is not available here; there is: {there}.", hint="--device auto"
+        )
+    return device
+
+
+def choose_precision(requested: str, device: torch.device) -> str:
+    """``auto`` is bf16 where the hardware multiplies bf16 (a CPU is asked by a probe of 30 ms), else fp32.
+
+    Raises:
+        UsageError: fp16 where there is no CUDA device.
+    """
+    if requested == "fp16" and device.type != "cuda":
+        raise UsageError(
+            f"precision fp16 needs a CUDA device; {device.type} has bf16 and fp32.", hint="--precision auto"
+        )
+    if requested != "auto":
+        return requested
+    return "bf16" if _multiplies_bf16(device) else "fp32"
+
+
+def precision_as_trained(trained: str, device: torch.device) -> str:
+    """The precision in which weights were trained where the hardware has it, else fp32.
+
+    What a net was trained in is what its figures were measured in; published weights are fp32.
+    """
+    if trained == "bf16" and _multiplies_bf16(device):
+        return trained
+    if trained == "fp16" and device.type == "cuda":
+        return trained
+    return "fp32"
+
+
+def _multiplies_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type == "cpu" and bf16_pays_off()

@@ -1,0 +1,271 @@
+"""Where specs become objects: data on the device, a model, an optimizer, a state."""
+
+from __future__ import annotations
+
+import os
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from rescli.checkpoints.checkpoint import Checkpoint
+from rescli.checkpoints.warm_start import begin_with
+from rescli.data.image_set import ImageSet
+from rescli.data.loader import DeviceLoader
+from rescli.data.normalization import Normalization
+from rescli.data.photos.image_files import ImageFiles
+from rescli.data.photos.loader import PhotoLoader
+from rescli.errors import CheckpointError, UsageError
+from rescli.evaluation.epoch import evaluate
+from rescli.evaluation.photo_mean import measure_photos
+from rescli.evaluation.protocols import Protocol, choose_protocol
+from rescli.hardware.numerics import Numerics
+from rescli.hardware.ranks import ALONE, Ranks, join_ranks
+from rescli.kernels.choice import KernelName, use_kernels
+from rescli.spec.run import RunSpec, StartSpec
+from rescli.training.engines.choose import (
+    PLAIN,
+    Chosen,
+    ChosenKernels,
+    check_engine,
+    choose_engine,
+    choose_kernels,
+)
+from rescli.training.events import EvalResult
+from rescli.training.state import TrainState
+
+__all__ = ["EVAL_BATCH_SIZE", "PHOTO_EVAL_BATCH_SIZE", "Assembly", "Loader", "assemble", "default_workers"]
+
+EVAL_BATCH_SIZE = 500
+"""Divides 5,000 and 10,000: large enough for any device, small enough for 1202 layers on a CPU."""
+
+
+PHOTO_EVAL_BATCH_SIZE = 64
+
+
+class Loader(typing.Protocol):
+    """Augmented training batches."""
+
+    batch_size: int
+    num_images: int
+
+    def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """(images float32 NCHW, labels) on the device: a pure function of the step."""
+
+
+@dataclass(frozen=True, eq=False)
+class Assembly:
+    """The parts of one run that stay as they are while it trains."""
+
+    spec: RunSpec
+    numerics: Numerics
+    train_set: ImageSet | ImageFiles
+    val_set: ImageSet | ImageFiles | None
+    normalization: Normalization
+    loader: Loader
+    data_root: Path | None
+    """Where the images were read, as it was given; None for the usual places."""
+    ranks: Ranks = ALONE
+    """The processes that train it together."""
+    start: Checkpoint | None = None
+    """Whose weights the run begins with."""
+    engine: str = "auto"
+    """Which engine is to train it, of ``rescli.training.engines.choose``."""
+    kernels: ChosenKernels = PLAIN
+    """What normalises and adds between convolutions, and gathers batches."""
+
+    def new_state(self) -> TrainState:
+        """The initial state, a pure function of the spec.
+
+        Raises:
+            CheckpointError: the weights to begin with fit the network nowhere.
+        """
+        device = self.numerics.device
+        model = _build(self.spec)
+        if self.start is not None:
+            begin_with(model, self.start)
+        use_kernels(model, self.kernels.name)
+        model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return TrainState(
+            model=model.train(),
+            optimizer=self.spec.optimizer.build(model),
+            ring=torch.zeros(self.spec.metrics.every, 2, device=device),
+        )
+
+    def choose_engine(self, state: TrainState) -> Chosen:
+        """Raises:
+        UsageError: the engine asked for does not work here.
+        """
+        return choose_engine(self.engine, state, self.loader, self.numerics, self.ranks)
+
+    def evaluate_val(
+        self,
+        model: torch.nn.Module,
+        *,
+        forward: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> EvalResult | None:
+        """Figures of the validation part, by its single view.
+
+        forward: what gives the model's logits, faster than a call of it; None for a call. should_stop: asked
+        before every batch; where it says yes, there are no figures. Several ranks, who would have to agree
+        before each batch and share the work as it is, end the pass.
+        """
+        assert self.val_set is not None, "the plan holds no evaluation without a validation part"
+        dataset = self.spec.data.dataset
+        return evaluate(
+            model,
+            self.val_set,
+            self.normalization,
+            batch_size=PHOTO_EVAL_BATCH_SIZE if dataset.any_size else EVAL_BATCH_SIZE,
+            numerics=self.numerics,
+            views=self.protocol.views(any_size=dataset.any_size, image_size=dataset.image_size),
+            ranks=self.ranks,
+            forward=forward,
+            should_stop=should_stop if self.ranks.size == 1 else None,
+        )
+
+    @property
+    def waited_seconds(self) -> Callable[[], float] | None:
+        """Seconds that steps have waited for images; None where all images lie on the device."""
+        loader = self.loader
+        return (lambda: loader.waited_seconds) if isinstance(loader, PhotoLoader) else None
+
+    @property
+    def protocol(self) -> Protocol:
+        """What validation figures are measured by."""
+        return choose_protocol(None, any_size=self.spec.data.dataset.any_size)
+
+
+def assemble(
+    spec: RunSpec,
+    *,
+    numerics: Numerics,
+    data_root: Path | None,
+    workers: int | None = None,
+    engine: str = "auto",
+    kernels: str = "auto",
+) -> Assembly:
+    """Read the training and validation parts; the test part stays sealed.
+
+    workers: processes that decode photographs; None for as many as suit the device. engine, kernels: by name,
+    or ``auto``.
+
+    Raises:
+        DataError: files missing or damaged.
+        UsageError: the training images do not fit on the device, or the kernels do not work here.
+        CheckpointError: the weights to begin with are missing, or other ones.
+    """
+    numerics.configure_backend()
+    check_engine(engine, numerics)
+    chosen_kernels = choose_kernels(kernels, numerics, engine=engine)
+    ranks = join_ranks(numerics.device)
+    share = ranks.share(spec.data.batch_size)
+    dataset = spec.data.dataset
+    parts = ("train", "val") if dataset.sizes["val"] else ("train",)
+    splits = dataset.build(data_root, parts)
+    train_set, val_set = splits["train"], splits.get("val")
+    start = None
+    skipped: set[str] = set()
+    if spec.start_from is not None:
+        start = _start(spec.start_from)
+        normalization = start.normalization
+        # Refused here rather than once the run has begun.
+        begin_with(_build(spec), start)
+    else:
+        normalization = _measure(train_set, spec, skipped)
+    loader = _loader(train_set, normalization, spec, numerics, workers, share, kernels=chosen_kernels.name)
+    if isinstance(loader, PhotoLoader):
+        loader.damaged |= skipped
+    return Assembly(
+        spec=spec,
+        numerics=numerics,
+        train_set=train_set,
+        val_set=val_set if val_set is not None and len(val_set) else None,
+        normalization=normalization,
+        loader=loader,
+        data_root=data_root,
+        ranks=ranks,
+        start=start,
+        engine=engine,
+        kernels=chosen_kernels,
+    )
+
+
+def _measure(train_set: ImageSet | ImageFiles, spec: RunSpec, skipped: set[str]) -> Normalization:
+    if isinstance(train_set, ImageSet):
+        return Normalization.fit(train_set.images_NHWC, spec.data.normalization)
+    return measure_photos(
+        train_set,
+        spec.data.normalization,
+        size=spec.data.dataset.image_size,
+        skipped=skipped if spec.data.skip_damaged else None,
+    )
+
+
+def _loader(
+    train_set: ImageSet | ImageFiles,
+    normalization: Normalization,
+    spec: RunSpec,
+    numerics: Numerics,
+    workers: int | None,
+    share: slice,
+    *,
+    kernels: KernelName,
+) -> Loader:
+    augment, data = spec.data.augment, spec.data
+    if isinstance(train_set, ImageFiles):
+        assert augment.shorter_side is not None, "the spec was validated"
+        return PhotoLoader(
+            train_set,
+            normalization,
+            batch_size=data.batch_size,
+            seed=spec.seed,
+            device=numerics.device,
+            size=data.dataset.image_size,
+            shorter_side=augment.shorter_side,
+            flip=augment.flip,
+            color=augment.color or 0.0,
+            skip_damaged=bool(data.skip_damaged),
+            workers=default_workers(numerics.device) if workers is None else workers,
+            share=share,
+        )
+    try:
+        return DeviceLoader(
+            train_set,
+            normalization,
+            batch_size=data.batch_size,
+            seed=spec.seed,
+            device=numerics.device,
+            pad=augment.pad,
+            flip=augment.flip,
+            share=share,
+            kernels=kernels,
+        )
+    except torch.OutOfMemoryError as error:
+        raise UsageError(f"the training images do not fit on {numerics.device}: {error}") from error
+
+
+def default_workers(device: torch.device) -> int:
+    """On a GPU, all cores but one, 16 at most; on the CPU, where training needs the cores itself, one."""
+    return max(1, min(16, (os.cpu_count() or 1) - 1)) if device.type == "cuda" else 1
+
+
+def _build(spec: RunSpec) -> torch.nn.Module:
+    dataset = spec.data.dataset
+    model: torch.nn.Module = spec.model.build(
+        num_classes=dataset.num_classes, image_size=dataset.image_size, seed=spec.seed
+    )
+    return model
+
+
+def _start(start: StartSpec) -> Checkpoint:
+    checkpoint = Checkpoint.read(Path(start.checkpoint))
+    if checkpoint.sha256 != start.sha256:
+        raise CheckpointError(
+            f"{start.checkpoint} is not the file that the run began with: its sha256 differs.",
+            hint="put that file back, or begin a new run",
+        )
+    return checkpoint

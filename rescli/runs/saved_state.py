@@ -1,0 +1,200 @@
+"""The state for resume: everything of a TrainState in one safetensors file, and a pointer written last."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rescli.checkpoints.checkpoint import read_tensors, serialise
+from rescli.errors import CheckpointError, RunDirError
+from rescli.files import read_json, write_atomically, write_json
+from rescli.spec.run import RunSpec
+from rescli.training.state import TrainState
+
+__all__ = ["SavedState", "describe_state", "load_state", "save_state"]
+
+
+@dataclass(frozen=True, eq=False)
+class SavedState:
+    """A state on its way to the disk or back, in no model.
+
+    metrics_bytes, metrics_sha256: of metrics.jsonl when it was saved; what is behind belongs to lost
+    iterations. precision, device, engine, kernels, threads: what the run used, to be repeated.
+    data: fingerprints of the images it saw. data_root: where they lay, in a state of the time before the run
+    directory noted it.
+    """
+
+    tensors: dict[str, torch.Tensor]
+    numbers: dict[str, Any]
+    precision: str
+    device: str
+    engine: str
+    kernels: str
+    threads: int
+    metrics_bytes: int
+    metrics_sha256: str
+    data: dict[str, Any]
+    data_root: str | None = None
+
+    @property
+    def step(self) -> int:
+        return int(self.numbers["step"])
+
+    @property
+    def evaluation_due(self) -> bool:
+        """Of its step; states of before that could be left hold none."""
+        return bool(self.numbers.get("evaluation_due", False))
+
+    def restore(self, state: TrainState) -> None:
+        """Put everything into ``state``, in place.
+
+        Raises:
+            CheckpointError: a tensor is missing or misshapen.
+        """
+        try:
+            model = {
+                name.removeprefix("model."): t
+                for name, t in self.tensors.items()
+                if name.startswith("model.")
+            }
+            state.model.load_state_dict(model, strict=True)
+            state.ring.copy_(self.tensors["ring"])
+            _restore_optimizer(state, self.tensors, self.numbers["optimizer"])
+            state.step = self.step
+            state.evaluation_due = self.evaluation_due
+            state.window_start = int(self.numbers["window_start"])
+            state.trigger = dict(self.numbers["trigger"])
+            state.best_val_error = self.numbers["best_val_error"]
+            state.best_step = self.numbers["best_step"]
+            state.train_seconds = float(self.numbers["train_seconds"])
+            state.window_seconds = float(self.numbers["window_seconds"])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise CheckpointError(f"the saved state does not fit this run: {error}") from error
+
+
+_META = tuple(field.name for field in fields(SavedState) if field.name != "tensors")
+
+
+def describe_state(state: TrainState) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """All that ``SavedState.restore`` puts back: tensors by name (the model's begin with ``model.``), and the
+    numbers beside them."""
+    tensors, optimizer = _optimizer_to_plain(state)
+    tensors |= {f"model.{name}": tensor for name, tensor in state.model.state_dict().items()}
+    tensors["ring"] = state.ring
+    numbers = {
+        "step": state.step,
+        "evaluation_due": state.evaluation_due,
+        "window_start": state.window_start,
+        "trigger": dict(state.trigger),
+        "best_val_error": state.best_val_error,
+        "best_step": state.best_step,
+        "train_seconds": state.train_seconds,
+        "window_seconds": state.window_seconds,
+        "optimizer": optimizer,
+    }
+    return tensors, numbers
+
+
+def save_state(directory: Path, saved: SavedState, spec: RunSpec) -> None:
+    """Write ``STEP.safetensors``, then ``latest.json`` that names it, then remove older states.
+
+    Args:
+        saved: its tensors contiguous on the CPU.
+
+    Raises:
+        CheckpointError: the disk is full or not writable; the state before this one still counts.
+    """
+    meta = {name: getattr(saved, name) for name in _META}
+    content = serialise(saved.tensors, {"state": json.dumps({"spec": spec.to_dict(), **meta})})
+    sha256 = hashlib.sha256(content).hexdigest()
+    # Named by content, so that the file which the pointer still names is never overwritten.
+    path = directory / f"{saved.step:08d}-{sha256[:12]}.safetensors"
+    write_atomically(path, content)
+    write_json(directory / "latest.json", {"file": path.name, "sha256": sha256})
+    for old in directory.glob("*.safetensors"):
+        if old != path:
+            old.unlink(missing_ok=True)
+
+
+def load_state(directory: Path, spec: RunSpec) -> SavedState | None:
+    """The newest state; None if none was ever saved.
+
+    Raises:
+        CheckpointError: the state is damaged or its file is gone.
+        RunDirError: it was saved by a run of another spec.
+    """
+    pointer_path = directory / "latest.json"
+    if not pointer_path.exists():
+        return None
+    pointer = read_json(pointer_path)
+    hint = (
+        f"nothing was changed; begin again with: rescli train {directory.parent / 'spec.toml'} --out NEW_DIR"
+    )
+    try:
+        path, sha256 = directory / pointer["file"], pointer["sha256"]
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"{pointer_path} is damaged: {error}", hint=hint) from error
+    if not path.is_file():
+        raise CheckpointError(f"the saved state {path} is missing.", hint=hint)
+    if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+        raise CheckpointError(
+            f"the saved state {path} is damaged: its sha256 is not the recorded one.", hint=hint
+        )
+    tensors, texts, _ = read_tensors(path)
+    meta = json.loads(texts["state"])
+    changed = differing_keys(meta["spec"], spec.to_dict())
+    if changed:
+        raise RunDirError(
+            f"the state in {directory} belongs to a run of another spec; these differ: {', '.join(changed)}.",
+            hint="put spec.toml back as it was, or begin a new run with --out NEW_DIR",
+        )
+    # Before states named them there was but one engine, and no kernels.
+    before = {"engine": "eager", "kernels": "plain"}
+    return SavedState(tensors=tensors, **before | {key: meta[key] for key in _META if key in meta})
+
+
+def differing_keys(one: dict[str, Any], other: dict[str, Any], *, prefix: str = "") -> list[str]:
+    """Dotted keys whose values are not equal."""
+    keys = []
+    for key in sorted({*one, *other}):
+        a, b = one.get(key), other.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            keys += differing_keys(a, b, prefix=f"{prefix}{key}.")
+        elif json.dumps(a) != json.dumps(b):
+            keys.append(f"{prefix}{key}")
+    return keys
+
+
+def _optimizer_to_plain(state: TrainState) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """The optimizer's state per parameter name: tensors, and numbers that JSON holds."""
+    tensors: dict[str, torch.Tensor] = {}
+    numbers: dict[str, Any] = {}
+    for name, parameter in state.model.named_parameters():
+        for key, value in state.optimizer.state.get(parameter, {}).items():
+            where = f"optimizer.{name}.{key}"
+            if isinstance(value, torch.Tensor):
+                tensors[where] = value
+            else:
+                numbers[where] = value
+    return tensors, numbers
+
+
+def _restore_optimizer(state: TrainState, tensors: dict[str, torch.Tensor], numbers: dict[str, Any]) -> None:
+    values: dict[str, Any] = {**{n: t for n, t in tensors.items() if n.startswith("optimizer.")}, **numbers}
+    for name, parameter in state.model.named_parameters():
+        prefix = f"optimizer.{name}."
+        for where in [where for where in values if where.startswith(prefix)]:
+            value = values.pop(where)
+            if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
+                # Strides too: the fused update walks parameter and momentum side by side.
+                value = torch.empty_like(parameter).copy_(value)
+            elif isinstance(value, torch.Tensor):
+                value = value.to(parameter.device)
+            state.optimizer.state[parameter][where.removeprefix(prefix)] = value
+    if values:
+        raise KeyError(f"no parameter for {', '.join(sorted(values))}")

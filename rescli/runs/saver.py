@@ -1,0 +1,258 @@
+"""The sink that keeps a run: checkpoints, the state for resume, and record.json."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Self
+
+import torch
+
+from rescli.checkpoints.checkpoint import Checkpoint
+from rescli.data.photos.loader import PhotoLoader
+from rescli.errors import CheckpointError
+from rescli.evaluation.metrics import with_interval
+from rescli.files import write_json
+from rescli.plan import TrainPlan
+from rescli.runs.assembly import Assembly
+from rescli.runs.directory import RunDir
+from rescli.runs.metrics_log import MetricsLog, read_metrics
+from rescli.runs.record import device_name, now, peak_memory_bytes, provenance, read_record
+from rescli.runs.saved_state import SavedState, describe_state, save_state
+from rescli.runs.writer import BackgroundWriter, HostCopies
+from rescli.spec.ledger.ledger import ledger
+from rescli.training.engines.choose import Chosen
+from rescli.training.events import CheckpointDue, EvalDone, Event, FitDone, MetricsReady, Stopped
+from rescli.training.state import TrainState
+
+__all__ = ["RunRecorder", "data_record"]
+
+_log = logging.getLogger(__name__)
+
+
+class RunRecorder:
+    """Writes what must survive, in this order: log, checkpoint, state, its pointer, record.
+
+    All but the log is written by a thread; ``close`` waits for it. A context manager.
+    """
+
+    def __init__(
+        self,
+        run_dir: RunDir,
+        assembly: Assembly,
+        state: TrainState,
+        plan: TrainPlan,
+        *,
+        chosen: Chosen,
+        log: MetricsLog,
+    ) -> None:
+        self._run_dir, self._assembly, self._state, self._plan = run_dir, assembly, state, plan
+        self._log, self._chosen = log, chosen
+        self._writer = BackgroundWriter()
+        self._train_row, self._val_row, self._best_row = _rows_so_far(run_dir)
+        run_dir.keep_data_root(assembly.data_root)  # a resumed run may have been told another
+        before = _record_before(run_dir)
+        # A resumed run goes on counting, as it does train_seconds.
+        self._waited_before = before.get("waited_for_data_seconds", 0.0) if state.step else 0.0
+        self._skipped_before = before.get("skipped_images", []) if state.step else []
+        spec, numerics = assembly.spec, assembly.numerics
+        self.record: dict[str, Any] = {
+            "name": spec.name,
+            "status": "running",
+            "spec_sha256": spec.fingerprint(),
+            "started": before.get("started", None if state.step else now()),
+            "updated": now(),
+            **provenance(),
+            "device": device_name(numerics),
+            "precision": numerics.precision,
+            "engine": chosen.engine.name,
+            "kernels": assembly.kernels.name,
+            "kernels_reason": assembly.kernels.why_plain,
+            "threads": torch.get_num_threads(),
+            "ranks": assembly.ranks.size,
+            "params": sum(parameter.numel() for parameter in state.model.parameters()),
+            "data": data_record(assembly),
+            "resumed_at": [*before.get("resumed_at", []), *([state.step] if state.step else [])],
+            "ledger": [row.to_dict() for row in ledger(spec)],
+            "scaled": spec.scaled_from is not None,
+            "iterations_done": state.step,
+            "last_saved_iteration": state.step or None,
+            "train_seconds": state.train_seconds,
+            "images_per_second": None,
+            "peak_memory_bytes": None,
+            "results": before.get("results", {}) if state.step else {},
+        }
+        self._write_record()
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, MetricsReady):
+            self._train_row = {"iteration": event.step, "loss": event.loss, "top1_error": event.top1_error}
+        elif isinstance(event, EvalDone):
+            result = event.result
+            self._val_row = {"iteration": event.step, **with_interval(result.num_images, vars(result))}
+            if event.best:
+                self._best_row = self._val_row
+                self._save_best()
+        elif isinstance(event, CheckpointDue):
+            self._save()
+        elif isinstance(event, FitDone | Stopped):
+            self.close("finished" if isinstance(event, FitDone) else "interrupted")
+
+    def close(self, status: str) -> None:
+        """Wait for what is being written, then write the record a last time, saying how the run ended."""
+        try:
+            self._writer.wait()
+        except CheckpointError:
+            # A run is not finished where its state is not saved; that it diverged stays true.
+            status = status if status == "diverged" else "failed"
+            raise
+        finally:
+            self.record["status"] = status
+            self._write_record()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """However the run ended, what is queued gets written."""
+        self._writer.close()
+
+    def _save(self) -> None:
+        metrics_bytes, metrics_sha256 = self._log.sync()
+        tensors, numbers = describe_state(self._state)
+        held = HostCopies.of(tensors)
+        numerics, spec, directory = self._assembly.numerics, self._assembly.spec, self._run_dir
+        model = {
+            name.removeprefix("model."): tensor
+            for name, tensor in held.tensors.items()
+            if name.startswith("model.")
+        }
+        last = self._checkpoint("last", model)
+        saved = SavedState(
+            tensors=held.tensors,
+            numbers=numbers,
+            precision=numerics.precision,
+            device=str(numerics.device),
+            engine=self.record["engine"],
+            kernels=self._assembly.kernels.name,
+            threads=torch.get_num_threads(),
+            metrics_bytes=metrics_bytes,
+            metrics_sha256=metrics_sha256,
+            data=data_record(self._assembly),
+        )
+        self._update_record()
+        record = {**self.record, "last_saved_iteration": saved.step}
+
+        def write() -> None:
+            held.wait()
+            last.write(directory.last)
+            save_state(directory.state, saved, spec)
+            write_json(directory.record, record)
+            self.record["last_saved_iteration"] = saved.step
+
+        self._writer.submit(write)
+
+    def _save_best(self) -> None:
+        held = HostCopies.of(self._state.model.state_dict())
+        best, path = self._checkpoint("best-val", held.tensors), self._run_dir.best
+
+        def write() -> None:
+            held.wait()
+            best.write(path)
+
+        self._writer.submit(write)
+
+    def _checkpoint(self, selection: str, tensors: dict[str, torch.Tensor]) -> Checkpoint:
+        return Checkpoint(
+            tensors=tensors,
+            model=self._assembly.spec.model,
+            dataset=self._assembly.spec.data.dataset,
+            spec=self._assembly.spec,
+            normalization=self._assembly.normalization,
+            class_names=self._assembly.train_set.class_names,
+            iteration=self._state.step,
+            selection=selection,
+            results=self._results(selection),
+            data=data_record(self._assembly),
+            precision=self._assembly.numerics.precision,
+        )
+
+    def _results(self, selection: str) -> dict[str, Any]:
+        results: dict[str, Any] = {}
+        if self._train_row:
+            results["train"] = {
+                **self._train_row,
+                "selection": selection,
+                "protocol": "augmented, while training",
+            }
+        row = self._best_row if selection == "best-val" else self._val_row
+        if row:
+            results["val"] = {**row, "selection": selection, "protocol": self._assembly.protocol.name}
+        return results
+
+    def _write_record(self) -> None:
+        self._update_record()
+        write_json(self._run_dir.record, self.record)
+
+    def _update_record(self) -> None:
+        state, record = self._state, self.record
+        results = self._results("last")
+        if "val" in results and self._best_row:
+            results["val"]["best_val"] = self._best_row
+        # A test result stands until the run goes on; then it no longer belongs to the last weights.
+        if "test" in record["results"] and record["iterations_done"] == state.step:
+            results["test"] = record["results"]["test"]
+        record["results"] = results
+        record["updated"] = now()
+        record["iterations_done"] = state.step
+        record["train_seconds"] = round(state.train_seconds, 3)
+        if state.train_seconds > 0:
+            record["images_per_second"] = round(state.step * self._plan.batch_size / state.train_seconds, 1)
+        record["engine_reason"] = self._chosen.reason
+        record["peak_memory_bytes"] = peak_memory_bytes(self._assembly.numerics)
+        loader = self._assembly.loader
+        if isinstance(loader, PhotoLoader):
+            record["waited_for_data_seconds"] = round(self._waited_before + loader.waited_seconds, 3)
+            record["skipped_images"] = sorted({*self._skipped_before, *loader.damaged})
+
+
+def _record_before(run_dir: RunDir) -> dict[str, Any]:
+    """What the record held; nothing where it is damaged, for what training needs lies in the state."""
+    if not run_dir.record.exists():
+        return {}
+    try:
+        return read_record(run_dir)
+    except CheckpointError as error:
+        _log.warning(
+            "warning: %s; it is written anew, without what only it knew: when the run began, its resumes, "
+            "skipped images, a test error",
+            error,
+        )
+        return {}
+
+
+def _rows_so_far(
+    run_dir: RunDir,
+) -> tuple[dict[str, Any] | None, dict[str, Any] | None, dict[str, Any] | None]:
+    """The newest train and val figures and the best val ones, as a resumed run left them."""
+    rows = read_metrics(run_dir.metrics)
+    train = [
+        {k: row[k] for k in ("iteration", "loss", "top1_error")} for row in rows if row["event"] == "train"
+    ]
+    val = [row for row in rows if row["event"] == "val"]
+    figures = [{"iteration": row["iteration"], **with_interval(row["num_images"], row)} for row in val]
+    best = [figure for figure, row in zip(figures, val, strict=True) if row["best"]]
+    return _newest(train), _newest(figures), _newest(best)
+
+
+def _newest(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+    return rows[-1] if rows else None
+
+
+def data_record(assembly: Assembly) -> dict[str, Any]:
+    """Which images, as counts and fingerprints by split."""
+    splits = {"train": assembly.train_set, "val": assembly.val_set}
+    return {
+        "dataset": assembly.spec.data.dataset.kind,
+        "num_images": {name: len(part) for name, part in splits.items() if part is not None},
+        "sha256": {name: part.fingerprint for name, part in splits.items() if part is not None},
+    }

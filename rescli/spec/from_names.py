@@ -1,0 +1,170 @@
+"""What the user named, by preset or by data set and model, as one RunSpec."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from rescli import registry
+from rescli.errors import SpecError, UnknownNameError, UsageError
+from rescli.models.naming import parse_model_name
+from rescli.spec.base import DatasetSpec
+from rescli.spec.load import load_spec, parse_override, preset_names, read_preset
+from rescli.spec.run import RunSpec
+
+__all__ = ["Choice", "WarmStart", "choose_changes", "choose_spec", "named_dataset"]
+
+WARMUP_FROM_DEPTH = 110
+"""Section 4.2: with 110 layers the paper begins at a tenth of the learning rate."""
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """A checkpoint whose weights a run begins with.
+
+    checkpoint: its absolute path. sha256: of the whole file. model: its whole model section, since a net that
+    begins with these weights is that net.
+    """
+
+    checkpoint: str
+    sha256: str
+    model: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The flags of ``rescli train`` that decide the spec; None and empty where not given."""
+
+    preset: str | None = None
+    dataset: str | None = None
+    model: str | None = None
+    depth: int | None = None
+    shortcut: str | None = None
+    iterations: int | None = None
+    batch_size: int | None = None
+    seed: int | None = None
+    precision: str | None = None
+    overrides: list[str] = field(default_factory=list)
+    start_from: WarmStart | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        return self == Choice()
+
+    @property
+    def names_a_net(self) -> bool:
+        """Whether a whole spec is named, not only changes to one."""
+        return any(name is not None for name in (self.preset, self.dataset, self.model, self.depth))
+
+
+def choose_spec(choice: Choice) -> tuple[str, RunSpec]:
+    """(preset used, spec).
+
+    With a preset, ``--dataset``, ``--model`` and ``--depth`` change it. Without one, the preset
+    ``D/resnet-N`` is used where there is one, else ``D/base`` with that model.
+
+    Raises:
+        UsageError: nothing was named, or names contradict each other.
+        SpecError: a key or value that cannot work.
+    """
+    preset, overrides = _preset_of(choice)
+    if choice.start_from is not None and choice.model is None and choice.depth is None:
+        overrides = [*overrides, ("model", choice.start_from.model)]
+    return preset, load_spec(preset, [*overrides, *_flag_overrides(choice)])
+
+
+def choose_changes(preset: str, choice: Choice) -> RunSpec:
+    """The spec of ``preset`` (or a .toml file) with the flags that do not name a net."""
+    return load_spec(preset, _flag_overrides(choice))
+
+
+def named_dataset(name: str) -> DatasetSpec:
+    """The data set of that name with its defaults.
+
+    Raises:
+        UnknownNameError: no data set has that name. SpecError: its name alone does not say enough.
+    """
+    dataset_class: type[DatasetSpec] = registry.load("datasets", name)
+    try:
+        return dataset_class.model_validate({"kind": name})
+    except ValidationError as error:
+        fields = ", ".join(".".join(map(str, line["loc"])) for line in error.errors(include_url=False))
+        raise SpecError(
+            f"data set {name!r} is not complete by its name alone; it needs: {fields}."
+        ) from error
+
+
+def _flag_overrides(choice: Choice) -> list[tuple[str, Any]]:
+    flags = (
+        ("model.shortcut", choice.shortcut),
+        ("iterations", choice.iterations),
+        ("data.batch_size", choice.batch_size),
+        ("seed", choice.seed),
+        ("precision", choice.precision),
+    )
+    given: list[tuple[str, Any]] = [(key, value) for key, value in flags if value is not None]
+    if choice.start_from is not None:
+        given.append(
+            ("start_from", {"checkpoint": choice.start_from.checkpoint, "sha256": choice.start_from.sha256})
+        )
+    return given + [parse_override(pair) for pair in choice.overrides]
+
+
+def _preset_of(choice: Choice) -> tuple[str, list[tuple[str, Any]]]:
+    if choice.model is not None and choice.depth is not None:
+        raise UsageError(
+            f"--model {choice.model} and --depth {choice.depth} both name a depth; give one of them."
+        )
+    if choice.preset is not None:
+        return choice.preset, _changes_to_preset(choice)
+    if choice.dataset is None and choice.model is None and choice.depth is None:
+        raise UsageError(
+            "nothing to train was named.",
+            hint="rescli train quickstart, or rescli train --dataset cifar10 --depth 20",
+        )
+    dataset = choice.dataset if choice.dataset is not None else "cifar10"
+    if dataset not in registry.names("datasets"):
+        raise UnknownNameError("dataset", dataset, registry.names("datasets"))
+    kind, depth = parse_model_name(choice.model) if choice.model is not None else ("resnet", choice.depth)
+    if depth is None and choice.model is None:
+        return f"{dataset}/base", []
+    exact = f"{dataset}/{kind}-{depth}"
+    if exact in preset_names():
+        return exact, []
+    base = f"{dataset}/base"
+    if base not in preset_names():
+        raise UsageError(
+            f"data set {dataset!r} has no preset {base!r}; name a preset that fits it.", hint="rescli presets"
+        )
+    overrides: list[tuple[str, Any]] = [("model", _model_table(kind, depth))]
+    return base, overrides + _warmup_of(depth, base)
+
+
+def _changes_to_preset(choice: Choice) -> list[tuple[str, Any]]:
+    changes: list[tuple[str, Any]] = []
+    if choice.dataset is not None:
+        if choice.dataset not in registry.names("datasets"):
+            raise UnknownNameError("dataset", choice.dataset, registry.names("datasets"))
+        changes.append(("data.dataset", {"kind": choice.dataset}))
+    if choice.model is not None:
+        kind, depth = parse_model_name(choice.model)
+        changes += [("model", _model_table(kind, depth)), *_warmup_of(depth, str(choice.preset))]
+    if choice.depth is not None:
+        changes += [("model.depth", choice.depth), *_warmup_of(choice.depth, str(choice.preset))]
+    return changes
+
+
+def _warmup_of(depth: int | None, preset: str) -> list[tuple[str, Any]]:
+    """Another depth brings its own warm-up: the paper's from 110 layers, none below.
+
+    Of the CIFAR study, whose schedule has milestones; that of ImageNet has none.
+    """
+    if depth is None or read_preset(preset).get("schedule", {}).get("kind") != "multistep":
+        return []
+    return [("schedule.warmup", {} if depth >= WARMUP_FROM_DEPTH else None)]
+
+
+def _model_table(kind: str, depth: int | None) -> dict[str, Any]:
+    return {"kind": kind} if depth is None else {"kind": kind, "depth": depth}

@@ -1,0 +1,62 @@
+"""Layer responses of a checkpoint on images of the set that it was trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rescli.checkpoints.checkpoint import Checkpoint
+from rescli.errors import UsageError
+from rescli.evaluation.protocols import choose_protocol
+from rescli.evaluation.responses import layer_responses
+from rescli.evaluation.views import view_batches
+from rescli.hardware.numerics import Numerics, choose_device
+from rescli.models.failure import naming_failed_module
+from rescli.runs.test_seal import log_opening
+
+__all__ = ["measure_responses"]
+
+
+def measure_responses(
+    path: Path, split: str | None, data_root: Path | None, device: str, batch_size: int
+) -> dict[str, Any]:
+    """What ``rescli analyze responses --json`` prints of one checkpoint; in fp32.
+
+    split: None for the first there is of val, train, others.
+
+    Raises:
+        CheckpointError, DataError: as ``Checkpoint.read`` and the data set.
+        UsageError: no images in that split, a net without 3x3 layers to look at, or a plugin's that failed.
+    """
+    checkpoint = Checkpoint.read(path)
+    dataset = checkpoint.dataset
+    there = dataset.splits(data_root)
+    chosen = split or next(name for name in ("val", "train", *there) if name in there)
+    images = dataset.build(data_root, (chosen,))[chosen]
+    if len(images) == 0:
+        raise UsageError(f"{dataset.kind} has no images in {chosen}.", hint="--split train")
+    if chosen == "test":
+        log_opening(path, checkpoint, "responses")
+    numerics = Numerics(choose_device(device), "fp32")
+    numerics.configure_backend()
+    model = checkpoint.build_model().to(numerics.device).to(memory_format=torch.channels_last)
+    views = choose_protocol(None, any_size=dataset.any_size).views(
+        any_size=dataset.any_size, image_size=dataset.image_size
+    )
+    batches = view_batches(
+        images, views, checkpoint.normalization, batch_size=batch_size, device=numerics.device
+    )
+    with naming_failed_module(checkpoint.model.name):
+        layers = layer_responses(model, batches, numerics=numerics)
+    return {
+        "checkpoint": str(path),
+        "sha256": checkpoint.sha256,
+        "model": checkpoint.model.name,
+        "dataset": dataset.kind,
+        "split": chosen,
+        "num_images": len(images),
+        "layers": [{"layer": layer.layer, "std": layer.std} for layer in layers],
+        "mean_std": sum(layer.std for layer in layers) / len(layers),
+    }

@@ -1,0 +1,44 @@
+import pytest
+import torch
+
+from rescli.errors import UsageError
+from rescli.hardware import numerics as precision
+from rescli.hardware.numerics import choose_device, choose_precision, precision_as_trained
+
+
+def test_auto_always_finds_a_device():
+    assert choose_device("auto").type in ("cuda", "mps", "cpu")
+
+
+@pytest.mark.parametrize("name", ["gpu", "cpu0", "", "meta", "xla"])
+def test_an_unknown_device_names_the_known_ones(name):
+    with pytest.raises(UsageError, match="known: auto, cuda, mps, cpu"):
+        choose_device(name)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+def test_a_device_that_is_not_there_says_what_is():
+    with pytest.raises(UsageError, match="there is: cpu"):
+        choose_device("cuda")
+
+
+def test_auto_precision_follows_the_probe(monkeypatch):
+    cpu = torch.device("cpu")
+    for pays_off, expected in ((True, "bf16"), (False, "fp32")):
+        monkeypatch.setattr(precision, "bf16_pays_off", lambda pays_off=pays_off: pays_off)
+        assert choose_precision("auto", cpu) == expected
+    assert choose_precision("bf16", cpu) == "bf16"
+
+
+def test_fp16_needs_cuda():
+    with pytest.raises(UsageError, match="fp16 needs a CUDA device"):
+        choose_precision("fp16", torch.device("cpu"))
+
+
+@pytest.mark.parametrize("has_bf16", [True, False])
+def test_weights_are_judged_in_the_precision_of_their_training_where_it_is_there(monkeypatch, has_bf16):
+    monkeypatch.setattr(precision, "bf16_pays_off", lambda: has_bf16)
+    cpu = torch.device("cpu")
+    assert precision_as_trained("fp32", cpu) == "fp32"
+    assert precision_as_trained("bf16", cpu) == ("bf16" if has_bf16 else "fp32")
+    assert precision_as_trained("fp16", cpu) == "fp32"

@@ -1,0 +1,151 @@
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from rescli.errors import CheckpointError, RunDirError
+from rescli.runs.directory import RunDir, default_run_path, resume_command
+from rescli.spec.load import load_spec
+
+
+def begin(path):
+    with RunDir.create(path) as run_dir:
+        run_dir.write_spec(load_spec("quickstart"))
+    return run_dir
+
+
+def test_the_spec_comes_back_as_it_was(tmp_path):
+    spec = load_spec("he2015/resnet-110", [("seed", 3)])
+    with RunDir.create(tmp_path / "run") as run_dir:
+        run_dir.write_spec(spec)
+    assert RunDir.open(tmp_path / "run").read_spec() == spec
+
+
+def test_a_directory_with_anything_in_it_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(RunDirError, match=r"is not empty: it holds thesis\.tex"), RunDir.create(tmp_path):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] in (["thesis.tex"], [".lock", "thesis.tex"])
+
+
+def test_a_run_is_not_overwritten(tmp_path):
+    begin(tmp_path)
+    with pytest.raises(RunDirError, match="holds a run already") as caught, RunDir.create(tmp_path):
+        pass
+    assert f"rescli train --resume {tmp_path}" in caught.value.hint
+
+
+def test_a_file_in_the_way_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(RunDirError, match="cannot write the run directory"):
+        begin(tmp_path / "file" / "run")
+
+
+@pytest.mark.parametrize(("make", "says"), [(True, "holds no run"), (False, "does not exist")])
+def test_opening_what_is_no_run(tmp_path, make, says):
+    if make:
+        (tmp_path / "run").mkdir()
+    with pytest.raises(RunDirError, match=says):
+        RunDir.open(tmp_path / "run")
+
+
+def test_the_lock_keeps_a_second_writer_out_and_ends_with_the_block(tmp_path):
+    with RunDir.create(tmp_path):
+        for second in (RunDir(tmp_path).locked(), RunDir.create(tmp_path)):
+            with pytest.raises(RunDirError, match=r"is in use by process \d+"), second:
+                pass
+    with RunDir(tmp_path).locked():
+        pass
+
+
+def test_a_run_that_began_while_another_waited_is_seen(tmp_path):
+    # Both saw an empty directory; what counts is what the second one sees once it holds the lock.
+    second = RunDir.create(tmp_path)
+    begin(tmp_path)
+    with pytest.raises(RunDirError, match="holds a run already"), second:
+        pass
+
+
+def test_what_a_killed_writer_left_is_swept_up(tmp_path):
+    begin(tmp_path)
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / ".latest.json.123.tmp").touch()
+    with RunDir(tmp_path).locked():
+        assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_discard_takes_back_only_what_rescli_put_there(tmp_path):
+    with RunDir.create(tmp_path / "mine") as mine:
+        mine.write_spec(load_spec("quickstart"), tmp_path)
+        mine.discard()
+    assert not mine.path.exists()
+    with RunDir.create(tmp_path / "shared") as shared:
+        (shared.path / "notes.txt").touch()
+        shared.discard()
+    assert [path.name for path in shared.path.iterdir()] == ["notes.txt"]
+
+
+def test_where_the_images_lie_is_kept_with_the_spec(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    run_dir = begin(tmp_path / "run")
+    assert run_dir.read_data_root() is None
+    for given, kept in (("photos", tmp_path / "photos"), ("~/data", tmp_path / "home" / "data")):
+        run_dir.keep_data_root(Path(given))
+        assert run_dir.read_data_root() == kept
+    run_dir.keep_data_root(None)
+    assert run_dir.read_data_root() == tmp_path / "home" / "data"
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"data_root": 3}', '{"data_root": ""}'])
+def test_where_the_images_lie_is_asked_for_where_it_is_damaged(tmp_path, content):
+    run_dir = begin(tmp_path)
+    run_dir.keep_data_root(tmp_path)
+    run_dir.data_root.write_text(content)
+    with pytest.raises(CheckpointError, match=r"data_root\.json is damaged") as caught:
+        run_dir.read_data_root()
+    assert "--data-root DIR" in caught.value.hint
+
+
+def test_a_start_that_was_killed_before_its_spec_was_written_is_no_run(tmp_path):
+    (tmp_path / "state").mkdir()
+    RunDir(tmp_path).keep_data_root(tmp_path / "photos")
+    run_dir = begin(tmp_path)
+    assert run_dir.read_data_root() is None
+    (tmp_path / "other" / "state").mkdir(parents=True)
+    with pytest.raises(RunDirError, match="is not empty: it holds state"):
+        begin(tmp_path / "other")
+
+
+def test_default_names_sort_by_what_and_when_and_never_collide(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    when, spec = datetime(2026, 1, 2, 3, 4, 5), load_spec("cifar10/resnet-20")
+    first = default_run_path(spec, when)
+    assert str(first) == "runs/cifar10-resnet-20-seed0-20260102-030405"
+    first.mkdir(parents=True)
+    assert default_run_path(spec, when).name.endswith("-030405-2")
+
+
+def test_a_checkpoint_knows_its_run(tmp_path):
+    run_dir = begin(tmp_path)
+    run_dir.checkpoints.mkdir()
+    assert RunDir.of_checkpoint(run_dir.last) is None
+    run_dir.record.write_text("{}")
+    assert RunDir.of_checkpoint(run_dir.last).path == tmp_path.resolve()
+    assert RunDir.of_checkpoint(tmp_path / "alone.safetensors") is None
+
+
+def test_a_damaged_spec_is_named(tmp_path):
+    run_dir = begin(tmp_path)
+    run_dir.spec.write_text("iterations = [")
+    with pytest.raises(RunDirError, match=r"spec\.toml is damaged"):
+        run_dir.read_spec()
+
+
+def test_the_command_to_go_on_is_fit_for_a_shell():
+    assert resume_command(Path("runs/a")) == "rescli train --resume runs/a"
+    assert resume_command(Path("my run's")) == "rescli train --resume 'my run'\"'\"'s'"
+
+
+def test_a_path_with_a_line_break_does_not_break_the_spec(tmp_path):
+    assert begin(tmp_path / "a\nb").read_spec() == load_spec("quickstart")

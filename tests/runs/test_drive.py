@@ -1,0 +1,230 @@
+"""What a resumed run repeats of its first start, and what a failed one says."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+
+from rescli.errors import CheckpointError, DataError, DivergedError, Interrupted, UsageError
+from rescli.hardware.numerics import Numerics
+from rescli.runs.assembly import assemble
+from rescli.runs.directory import RunDir
+from rescli.runs.drive import execute, prepare_resume
+from rescli.runs.saved_state import load_state, save_state
+from rescli.spec.load import load_spec
+from rescli.training.events import Event, MetricsReady, StepDone
+
+SMALL = [
+    ("model", {"kind": "resnet", "depth": 8}),
+    ("data.dataset", {"kind": "shapes", "num_train": 100, "num_val": 20, "num_test": 20}),
+    ("data.batch_size", 8),
+    ("iterations", 6),
+    ("metrics.every", 2),
+    ("checkpoint.every", 3),
+    ("evaluation.every", 3),
+]
+
+
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    yield before
+    torch.set_num_threads(before)
+
+
+def begin(path, numerics, overrides=(), **options):
+    spec = load_spec("shapes/base", [*SMALL, *overrides])
+    with RunDir.create(path) as run_dir:
+        run_dir.write_spec(spec)
+        assembly = assemble(spec, numerics=numerics, data_root=None)
+        return run_dir, execute(assembly, run_dir, **options)
+
+
+@pytest.mark.usefixtures("threads")
+def test_a_resumed_run_repeats_precision_device_and_threads_of_its_first_start(tmp_path):
+    # auto would choose by the hardware of the day; the run's own choice was fp32 on the CPU with 1 thread.
+    torch.set_num_threads(1)
+    run_dir, record = begin(tmp_path / "run", Numerics(torch.device("cpu"), "fp32"))
+    assert (record["precision"], record["threads"]) == ("fp32", 1)
+    torch.set_num_threads(2)
+    assembly, saved = prepare_resume(run_dir, data_root=None, device="auto")
+    assert assembly.numerics == Numerics(torch.device("cpu"), "fp32")
+    assert torch.get_num_threads() == saved.threads == 1
+    assert saved.step == 6
+
+
+def test_the_precision_of_the_spec_counts_where_nothing_was_saved_yet(tmp_path):
+    with RunDir.create(tmp_path / "run") as run_dir:
+        run_dir.write_spec(load_spec("shapes/base", [*SMALL, ("precision", "fp32")]))
+    assembly, saved = prepare_resume(run_dir, data_root=None, device="cpu")
+    assert saved is None
+    assert assembly.numerics.precision == "fp32"
+
+
+def test_a_run_that_diverges_after_a_save_names_that_checkpoint(tmp_path):
+    broken = []
+
+    def break_the_weights(event):
+        if event.step == 4 and not broken:
+            broken.append(True)
+            with torch.no_grad():
+                states[0].model.fc.bias.fill_(float("nan"))
+
+    states = []
+    import rescli.runs.drive as module
+
+    real = module.fit
+
+    def watched(state, *arguments, **options):
+        states.append(state)
+        return real(state, *arguments, **options)
+
+    module.fit = watched
+    try:
+        with pytest.raises(DivergedError, match="nan at iteration 5") as caught:
+            begin(tmp_path / "run", Numerics(torch.device("cpu"), "fp32"), sinks=[break_the_weights])
+    finally:
+        module.fit = real
+    last = tmp_path / "run" / "checkpoints" / "last.safetensors"
+    assert f"the last good checkpoint is {last}" in caught.value.hint
+    assert json.loads((tmp_path / "run" / "record.json").read_text())["status"] == "diverged"
+    assert json.loads((tmp_path / "run" / "record.json").read_text())["iterations_done"] >= 3
+
+
+def test_the_record_counts_what_was_done(tmp_path):
+    _, record = begin(tmp_path / "run", Numerics(torch.device("cpu"), "fp32"))
+    assert record["iterations_done"] == 6
+    assert record["images_per_second"] == pytest.approx(6 * 8 / record["train_seconds"], rel=0.01)
+    assert record["results"]["train"]["iteration"] == 6
+    assert record["params"] == 75_290
+    assert record["engine"] == "eager"
+    assert not any("environ" in key for key in record)
+
+
+CPU_FP32 = Numerics(torch.device("cpu"), "fp32")
+
+
+def test_a_run_whose_state_is_gone_is_not_trained_over(tmp_path):
+    run_dir, _ = begin(tmp_path / "run", CPU_FP32)
+    shutil.rmtree(run_dir.state)
+    before = run_dir.metrics.read_bytes()
+    with pytest.raises(CheckpointError, match=r"saved a state at iteration 6, but .*latest\.json is gone"):
+        prepare_resume(run_dir, data_root=None, device="cpu")
+    assert run_dir.metrics.read_bytes() == before
+
+
+def test_the_data_root_is_that_of_the_first_start_unless_another_is_given(tmp_path):
+    with RunDir.create(tmp_path / "run") as run_dir:
+        run_dir.write_spec(load_spec("shapes/base", SMALL), tmp_path / "first")
+    for given, used in ((None, "first"), (tmp_path / "second", "second"), (None, "second")):
+        assembly, saved = prepare_resume(run_dir, data_root=given, device="cpu")
+        assert assembly.data_root == tmp_path / used
+        execute(assembly, run_dir, saved=saved)
+
+
+def test_a_state_of_an_earlier_version_knows_the_data_root(tmp_path):
+    run_dir, _ = begin(tmp_path / "run", CPU_FP32)
+    spec = run_dir.read_spec()
+    saved = replace(load_state(run_dir.state, spec), data_root=str(tmp_path))
+    save_state(run_dir.state, saved, spec)
+    assert prepare_resume(run_dir, data_root=None, device="cpu")[0].data_root == tmp_path
+
+
+def test_other_images_than_the_runs_are_refused(tmp_path, monkeypatch):
+    run_dir, _ = begin(tmp_path / "run", CPU_FP32)
+    import rescli.data.shapes.images as shapes
+
+    real = shapes.make_shapes
+    monkeypatch.setattr(shapes, "make_shapes", lambda *, seed, **options: real(seed=seed + 1, **options))
+    with pytest.raises(DataError, match="fingerprints differ"):
+        prepare_resume(run_dir, data_root=None, device="cpu")
+
+
+DAMAGE = {
+    "cut": lambda text: text[: len(text) // 2],
+    "no record": lambda _: "[]",
+    "a wrong type": lambda text: json.dumps({**json.loads(text), "resumed_at": 4}),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_record_stops_no_resume_and_is_written_anew(tmp_path, damage, caplog):
+    _, whole = begin(tmp_path / "whole", CPU_FP32)
+    done: list[Event] = []
+    with pytest.raises(Interrupted):
+        begin(
+            tmp_path / "run",
+            CPU_FP32,
+            sinks=[done.append],
+            should_stop=lambda: any(isinstance(event, StepDone) and event.step == 4 for event in done),
+        )
+    run_dir = RunDir.open(tmp_path / "run")
+    run_dir.record.write_text(DAMAGE[damage](run_dir.record.read_text()))
+    assembly, saved = prepare_resume(run_dir, data_root=None, device="cpu")
+    record = execute(assembly, run_dir, saved=saved)
+    (warning,) = caplog.messages
+    assert f"{run_dir.record} is damaged" in warning
+    assert "it is written anew" in warning
+    assert json.loads(run_dir.record.read_text()) == record
+    assert (record["status"], record["resumed_at"], record["last_saved_iteration"]) == ("finished", [4], 6)
+    assert record["started"] is None  # nobody knows any more
+    assert record["results"] == whole["results"]
+    checkpoints = [tmp_path / run / "checkpoints" / "last.safetensors" for run in ("whole", "run")]
+    assert checkpoints[0].read_bytes() == checkpoints[1].read_bytes()
+
+
+def test_a_run_with_a_damaged_record_and_no_state_is_not_trained_over(tmp_path):
+    run_dir, _ = begin(tmp_path / "run", CPU_FP32)
+    shutil.rmtree(run_dir.state)
+    run_dir.record.write_text("{")
+    with pytest.raises(CheckpointError, match=r"latest\.json is gone, .*record\.json is damaged") as caught:
+        prepare_resume(run_dir, data_root=None, device="cpu")
+    assert caught.value.exit_code == 4
+    assert f"{run_dir.last} is there" in str(caught.value)
+    assert "--out NEW_DIR" in caught.value.hint
+    # Before the first checkpoint there is nothing to lose.
+    shutil.rmtree(run_dir.checkpoints)
+    assembly, saved = prepare_resume(run_dir, data_root=None, device="cpu")
+    assert saved is None
+    assert execute(assembly, run_dir)["status"] == "finished"
+
+
+def test_a_device_that_is_gone_is_named(tmp_path, monkeypatch):
+    run_dir, _ = begin(tmp_path / "run", CPU_FP32)
+    import rescli.runs.drive as module
+
+    def gone(_name):
+        raise UsageError("not here")
+
+    monkeypatch.setattr(module, "choose_device", gone)
+    with pytest.raises(UsageError, match="the run was on cpu, which is not here"):
+        prepare_resume(run_dir, data_root=None, device="auto")
+
+
+def test_seconds_of_training_survive_a_stop_in_mid_window(tmp_path):
+    asked = iter([False] * 5 + [True])
+    with pytest.raises(Interrupted):
+        begin(
+            tmp_path / "run",
+            CPU_FP32,
+            [("metrics.every", 100), ("checkpoint.every", 100)],
+            should_stop=lambda: next(asked),
+        )
+    stopped = json.loads((tmp_path / "run" / "record.json").read_text())
+    assert stopped["train_seconds"] > 0
+    assert stopped["images_per_second"] > 0
+    run_dir = RunDir.open(tmp_path / "run")
+    assembly, saved = prepare_resume(run_dir, data_root=None, device="cpu")
+    assert saved.numbers["window_seconds"] == pytest.approx(stopped["train_seconds"], abs=0.001)
+    windows = []
+    record = execute(
+        assembly,
+        run_dir,
+        saved=saved,
+        sinks=[lambda e: windows.append(e) if isinstance(e, MetricsReady) else None],
+    )
+    # The one window spans the stop: its speed counts the seconds before it too.
+    assert windows[0].num_images / windows[0].images_per_second > stopped["train_seconds"] - 0.001
+    assert record["train_seconds"] > stopped["train_seconds"]

@@ -1,0 +1,75 @@
+import pytest
+
+from rescli.studies.verdict import verdict
+
+IMAGES = {
+    "num_images": 1000,
+    "only_first_wrong": 90,
+    "only_second_wrong": 40,
+    "difference": 5.0,
+    "interval95": [2.8, 7.2],
+    "p_mcnemar": 0.00001,
+    "detectable": 3.2,
+}
+SEEDS = {
+    "counts": [3, 3],
+    "means": [20.0, 15.0],
+    "stds": [1.0, 1.0],
+    "difference": 5.0,
+    "interval95": [2.7, 7.3],
+    "p_welch": 0.004,
+    "p_permutation": 0.1,
+    "detectable": 3.1,
+}
+ONE = {**SEEDS, "counts": [1, 1], "stds": [None, None], "interval95": None, "p_welch": None}
+
+
+def pair(images=IMAGES, seeds=SEEDS, reason=None):
+    return {
+        "first": "plain-56",
+        "second": "resnet-56",
+        "reason": reason,
+        "test": {"images": images, "seeds": seeds},
+    }
+
+
+def test_over_seeds():
+    text = " ".join(verdict(pair()))
+    assert (
+        "plain-56 has the higher error, by 5.00 points (20.00 against 15.00 %, mean over 3 and 3 seeds)"
+        in text
+    )
+    assert "Welch p = 0.004, permutation p = 0.1: more than seeds explain" in text
+    assert "exact McNemar p = under 0.0001: more than chance" in text
+
+
+def test_one_seed_is_no_word_about_training_anew():
+    text = " ".join(verdict(pair(seeds=ONE)))
+    assert "these two trained nets, not about training anew" in text
+    assert "Welch" not in text
+
+
+def test_the_second_may_be_the_worse():
+    text = " ".join(verdict(pair(seeds={**ONE, "difference": -5.0, "means": [15.0, 20.0]})))
+    assert "resnet-56 has the higher error, by 5.00 points (20.00 against 15.00 %)" in text
+
+
+def test_no_difference_and_no_disagreement():
+    images = {**IMAGES, "only_first_wrong": 0, "only_second_wrong": 0, "p_mcnemar": 1.0, "detectable": None}
+    text = " ".join(verdict(pair(images=images, seeds={**ONE, "difference": 0.0})))
+    assert "equally many errors" in text
+    assert "no more than chance" in text
+    assert "None" not in text
+
+
+@pytest.mark.parametrize("p", [0.5, 0.051])
+def test_what_chance_explains_is_said(p):
+    text = " ".join(verdict(pair(images={**IMAGES, "p_mcnemar": p}, seeds={**SEEDS, "p_welch": p})))
+    assert "no more than seeds may explain" in text
+    assert "no more than chance explains" in text
+
+
+def test_what_is_not_ranked_says_why():
+    assert verdict(pair(reason="different protocols: single and ten-crop")) == [
+        "plain-56 and resnet-56 are not ranked: different protocols: single and ten-crop."
+    ]
