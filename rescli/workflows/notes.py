@@ -15,7 +15,7 @@ R = TypeVar("R")
 
 
 def with_notes(function: Callable[P, R]) -> Callable[P, R]:
-    """``function``, whose errors carry their hint and remedies as notes: tracebacks and notebooks show them."""
+    """``function``, whose errors carry their hint and remedies as notes, for tracebacks and notebooks."""
 
     @functools.wraps(function)
     def noting(*args: P.args, **kwargs: P.kwargs) -> R:
