@@ -17,7 +17,7 @@ ROOT = HERE.parent.parent
 
 def test_in_the_interpreter() -> None:
     paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    names = ("test_crop_triton.py", "test_norm_triton.py", "test_nets.py")
+    names = ("crop/test_triton.py", "norm/test_triton.py", "test_nets.py")
     done = subprocess.run(
         [
             sys.executable,
