@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from rescli.errors import DataError, SpecError
+from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec
 
 if TYPE_CHECKING:
@@ -160,7 +161,9 @@ class ImageFolderSpec(DatasetSpec):
     @property
     def num_classes(self) -> int:
         if self.classes is None:
-            raise SpecError("the classes of an imagefolder stand in its folders.", hint="--data-root DIR")
+            raise SpecError(
+                "the classes of an imagefolder stand in its folders.", remedy=Remedy("data_root", "DIR")
+            )
         return len(self.classes)
 
     @property
@@ -268,7 +271,10 @@ def _imagenet_wnids() -> tuple[str, ...]:
 def _root(data_root: Path | None) -> Path:
     given = data_root or os.environ.get("RESCLI_DATA")
     if not given:
-        raise DataError("nobody said where the images are.", hint="--data-root DIR, or RESCLI_DATA=DIR")
+        raise DataError(
+            "nobody said where the images are.",
+            remedy=Remedy("data_root", "DIR", "or RESCLI_DATA=DIR in the environment"),
+        )
     try:
         return Path(given).expanduser()
     except RuntimeError as error:

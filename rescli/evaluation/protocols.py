@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from rescli import registry
+from rescli import paper, registry
 from rescli.errors import UsageError
 
 __all__ = [
@@ -168,14 +168,14 @@ FLIP = Protocol(
 TEN_CROP = Protocol(
     "ten-crop",
     "corners, centre, and their mirror images (section 4.1; 32x32 images padded by 4)",
-    small=Views(pad=4, crop=32, positions="five", flip=True),
+    small=Views(pad=paper.PAD, crop=32, positions="five", flip=True),
     photos=Views(shorter_sides=(256,), crop=224, positions="five", flip=True),
 )
 MULTI_SCALE = Protocol(
     "multi-scale",
     "fully convolutional at several scales (section 3.4; on 32x32 images rescli's own choice of scales)",
     small=Views(shorter_sides=(32, 36, 40), positions="dense", flip=True, window=8),
-    photos=Views(shorter_sides=(224, 256, 384, 480, 640), positions="dense", flip=True, window=7),
+    photos=Views(shorter_sides=paper.TEST_SCALES, positions="dense", flip=True, window=7),
 )
 
 

@@ -14,6 +14,7 @@ from rescli.exporters.base import Exporter, Options, Subject
 from rescli.exporters.parity.check import check_export
 from rescli.exporters.parity.sample import Sample
 from rescli.installation import install_command
+from rescli.remedy import Remedy
 from rescli.spec.base import ModelSpec
 
 __all__ = ["export", "require_fit"]
@@ -26,21 +27,21 @@ def require_fit(exporter: Exporter, model: ModelSpec, options: Options) -> None:
         UsageError: the format lacks the precision, the preprocessing, or the network; or a package is absent.
     """
     if reason := exporter.unfit(model, options):
-        raise UsageError(f"--format {exporter.kind}: {reason}")
+        raise UsageError(f"the format {exporter.kind}: {reason}")
     if options.precision not in exporter.precisions:
         raise UsageError(
-            f"--format {exporter.kind} has {', '.join(exporter.precisions)}, not {options.precision}.",
-            hint="--format onnx for int8" if options.precision == "int8" else None,
+            f"the format {exporter.kind} has {', '.join(exporter.precisions)}, not {options.precision}.",
+            remedy=Remedy("format", "onnx", "for int8") if options.precision == "int8" else (),
         )
     if options.with_preprocessing and not exporter.is_graph:
         raise UsageError(
-            f"--format {exporter.kind} holds weights and no computation, so no preprocessing either.",
-            hint="--format onnx, or torch-export",
+            f"the format {exporter.kind} holds weights and no computation, so no preprocessing either.",
+            remedy=[Remedy("format", "onnx"), Remedy("format", "torch-export")],
         )
     absent = [name for name in exporter.needed(model) if importlib.util.find_spec(name) is None]
     if absent:
         raise UsageError(
-            f"--format {exporter.kind} needs {', '.join(absent)} to write and to check the file.",
+            f"the format {exporter.kind} needs {', '.join(absent)} to write and to check the file.",
             hint=install_command(exporter.extra) if exporter.extra else f"pip install {' '.join(absent)}",
         )
 
@@ -80,7 +81,8 @@ def _give_names(staging: Path, out: Path) -> list[Path]:
     for entry in made:
         if os.path.lexists(out.parent / entry.name):
             raise UsageError(
-                f"{out.parent / entry.name} exists and is not overwritten.", hint="name another place: --out"
+                f"{out.parent / entry.name} exists and is not overwritten.",
+                remedy=Remedy("out", "PATH", "names another place"),
             )
         for file in (entry, *entry.rglob("*")):
             _fsync(file)
@@ -108,5 +110,6 @@ def _fsync(path: Path) -> None:
 def _unwritable(out: Path, error: OSError) -> CheckpointError:
     return CheckpointError(
         f"cannot write {out}: {error.strerror or error}; nothing was left there.",
-        hint=f"another place (--out), or room on the disk: df -h {out.parent}",
+        hint=f"room on the disk (df -h {out.parent}), or another place",
+        remedy=Remedy("out", "PATH"),
     )

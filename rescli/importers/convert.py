@@ -11,14 +11,17 @@ from torch import Tensor
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.errors import CheckpointError, UsageError
 from rescli.importers.base import Importer
-from rescli.importers.guess import fitting_flags
+from rescli.importers.guess import Likeness, likeness
 from rescli.importers.normalizations import named_normalization
 from rescli.importers.weights_file import Weights, listed
+from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec, ModelSpec
 
 __all__ = ["recognise", "to_checkpoint"]
 
 _COUNTER = "num_batches_tracked"
+
+_UNLIKE = Likeness("")
 
 
 def recognise(weights: Weights, importers: Mapping[str, Importer]) -> Importer:
@@ -38,7 +41,8 @@ def recognise(weights: Weights, importers: Mapping[str, Importer]) -> Importer:
     if len(fitting) > 1:
         raise UsageError(
             f"{weights.file} could be in the layouts {' and '.join(sorted(fitting))}.",
-            hint=f"say which: --layout {min(fitting)}",
+            hint="say which",
+            remedy=Remedy("layout", min(fitting)),
         )
     return importers[fitting[0]]
 
@@ -63,9 +67,11 @@ def to_checkpoint(
     """
     if nets := importer.unfit(model):
         shortcut = f" with shortcut {model.shortcut}" if hasattr(model, "shortcut") else ""
+        alike = likeness(weights.tensors, importer, model, dataset) or _UNLIKE
         raise UsageError(
             f"the layout {importer.kind} has {nets}, and no {model.name}{shortcut} as given.",
-            hint=fitting_flags(weights.tensors, importer, model, dataset),
+            hint=alike.text or None,
+            remedy=alike.remedies,
         )
     scheme = normalization or importer.default_normalization(model)
     measured = named_normalization(scheme)
@@ -78,9 +84,11 @@ def to_checkpoint(
     expected = _expected(model, dataset, len(class_names))
     given = _with_counters(weights.tensors, expected, importer)
     if faults := _differences(given, expected, importer):
+        alike = likeness(weights.tensors, importer, model, dataset) or _UNLIKE
         raise CheckpointError(
             f"{weights.file} does not fit {model.name} on {dataset.kind}: {faults}.",
-            hint=fitting_flags(weights.tensors, importer, model, dataset),
+            hint=alike.text or None,
+            remedy=alike.remedies,
         )
     ours = {name: given[importer.their_name(name)] for name in expected}
     _require_numbers(ours, expected, importer, weights.file)

@@ -1,4 +1,4 @@
-"""From a preset or a file, flags and ``--set`` pairs to one validated RunSpec."""
+"""From a preset or a file and changes to its keys to one validated RunSpec."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def parse_override(pair: str) -> tuple[str, Any]:
     """
     key, equals, text = pair.partition("=")
     if not equals or not key.strip():
-        raise SpecError(f"--set {pair!r} is not KEY=VALUE.", hint="for example --set optimizer.lr=0.05")
+        raise SpecError(f"{pair!r} is not KEY=VALUE.", hint="for example optimizer.lr=0.05")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except (ValueError, RecursionError):

@@ -23,6 +23,7 @@ from rescli.data.order import SampleOrder
 from rescli.data.photos.augment import PhotoFinish, crop_pixels, draw_photos
 from rescli.data.photos.image_files import ImageFiles
 from rescli.errors import DataError
+from rescli.remedy import Remedy
 
 __all__ = ["PhotoLoader"]
 
@@ -122,7 +123,9 @@ class PhotoLoader:
         if made.failure is not None:
             self.close()
             raise DataError(
-                made.failure, hint="rescli data verify names all of them; --skip-damaged goes on without them"
+                made.failure,
+                hint="all of them are named by: rescli data verify",
+                remedy=Remedy("skip_damaged", note="goes on without them"),
             )
         pixels, labels, flipped, shift = (
             tensor.to(self._device, non_blocking=True)

@@ -30,7 +30,7 @@ class SafetensorsExporter(Exporter):
         if standalone_architecture(model, num_classes=1) is None:
             return (
                 f"{model.name} is a plugin's network, whose weights mean nothing without that plugin; "
-                "--format onnx and torch-export hold the computation too."
+                "the formats onnx and torch-export hold the computation too."
             )
         return None
 

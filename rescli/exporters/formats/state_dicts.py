@@ -31,7 +31,9 @@ class _StateDictExporter(Exporter):
 
     def unfit(self, model: ModelSpec, options: Options) -> str | None:
         if reason := why_not_torchvision(model):
-            other = "; --format huggingface writes it for transformers" if transformers_config(model) else ""
+            other = (
+                "; the format huggingface writes it for transformers" if transformers_config(model) else ""
+            )
             return f"{self.kind} does not have this network: {reason}{other}."
         if options.fold_bn:
             return f"{self.kind}'s network has its batch normalisations; without them no weights fit it."
