@@ -10,6 +10,7 @@ import typer
 __all__ = [
     "AnyPrecision",
     "BatchSize",
+    "Classes",
     "DataRoot",
     "Dataset",
     "Device",
@@ -26,8 +27,17 @@ __all__ = [
     "SharedBudget",
 ]
 
-AnyPrecision = Annotated[str | None, typer.Option(help="Of the convolutions: auto, fp32, bf16 or fp16.")]
+AnyPrecision = Annotated[
+    str | None, typer.Option(help="Precision of the convolutions: auto, fp32, bf16 or fp16.")
+]
 BatchSize = Annotated[int | None, typer.Option(help="Images per iteration. Unset: the preset's.")]
+Classes = Annotated[
+    Literal["same", "wnids", "names"],
+    typer.Option(
+        help="How the images' classes belong to the net's: the same, or some of them, found by their "
+        "WordNet ids or by their names."
+    ),
+]
 DataRoot = Annotated[
     Path | None,
     typer.Option(help="Where the data lies. Unset: RESCLI_DATA, else the user's cache.", metavar="DIR"),
@@ -46,7 +56,7 @@ EvalBatchSize = Annotated[
 ]
 EvalPrecision = Annotated[
     Literal["auto", "fp32", "bf16", "fp16"],
-    typer.Option(help="Of the convolutions; auto: as trained, fp32 for imported weights."),
+    typer.Option(help="Precision of the convolutions; auto: as trained, fp32 for imported weights."),
 ]
 Iterations = Annotated[
     int | None, typer.Option(help="Stop after this many iterations; milestones stay where they are.")

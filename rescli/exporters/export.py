@@ -7,17 +7,35 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from rescli.errors import CheckpointError, UsageError
-from rescli.exporters.base import Exporter, Options, Subject
-from rescli.exporters.parity.check import check_export
+from rescli.exporters.base import Exporter, FormatFacts, Options, Subject
+from rescli.exporters.description import Description
+from rescli.exporters.parity.check import ExportCheck, check_export
 from rescli.exporters.parity.sample import Sample
+from rescli.files import fsync_path
 from rescli.installation import install_command
 from rescli.remedy import Remedy
 from rescli.spec.base import ModelSpec
 
-__all__ = ["export", "require_fit"]
+__all__ = ["ExportFacts", "Written", "export", "require_fit"]
+
+
+class Written(TypedDict):
+    """What came of an export, as JSON values."""
+
+    files: list[str]
+    bytes: int
+    facts: FormatFacts
+    check: ExportCheck
+
+
+class ExportFacts(Description, Written):
+    """What ``rescli export`` prints as one JSON object."""
+
+    format: str
+    checkpoint_file: str
 
 
 def require_fit(exporter: Exporter, model: ModelSpec, options: Options) -> None:
@@ -46,11 +64,8 @@ def require_fit(exporter: Exporter, model: ModelSpec, options: Options) -> None:
         )
 
 
-def export(exporter: Exporter, subject: Subject, out: Path, sample: Sample) -> dict[str, Any]:
+def export(exporter: Exporter, subject: Subject, out: Path, sample: Sample) -> Written:
     """Write, check, and only then give ``out`` its name.
-
-    Returns:
-        ``{"files", "bytes", "facts", "check"}``.
 
     Raises:
         VerificationError: the check failed; nothing is left.
@@ -85,26 +100,18 @@ def _give_names(staging: Path, out: Path) -> list[Path]:
                 remedy=Remedy("out", "PATH", "names another place"),
             )
         for file in (entry, *entry.rglob("*")):
-            _fsync(file)
+            fsync_path(file)
     named: list[Path] = []
     try:
         for entry in reversed(made):
             entry.rename(out.parent / entry.name)
             named.append(out.parent / entry.name)
-        _fsync(out.parent)
+        fsync_path(out.parent)
     except OSError:
         for path in named:
             path.unlink(missing_ok=True)
         raise
     return named[::-1]
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _unwritable(out: Path, error: OSError) -> CheckpointError:

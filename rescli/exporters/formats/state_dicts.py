@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import save_file
 
 from rescli.exporters.architectures import torchvision_name, transformers_config, why_not_torchvision
-from rescli.exporters.base import Exporter, Options, Subject
+from rescli.exporters.base import Exporter, FormatFacts, Options, Subject
 from rescli.exporters.parity import readers
 from rescli.spec.base import ModelSpec
 
@@ -39,7 +38,7 @@ class _StateDictExporter(Exporter):
             return f"{self.kind}'s network has its batch normalisations; without them no weights fit it."
         return None
 
-    def write(self, subject: Subject, path: Path) -> dict[str, Any]:
+    def write(self, subject: Subject, path: Path) -> FormatFacts:
         state = as_stored(subject.checkpoint.tensors, subject.options.precision)
         if path.suffix == ".safetensors":
             save_file(state, path, metadata={"format": "pt"})

@@ -20,13 +20,22 @@ from rescli.evaluation.protocols import choose_protocol
 from rescli.evaluation.views import view_batches
 from rescli.spec.base import DatasetSpec
 
-__all__ = ["BATCH_SIZES", "Pass", "Sample", "draw_sample", "normalised", "raw_passes", "stand_in_sample"]
+__all__ = [
+    "BATCH_SIZES",
+    "SPLITS",
+    "Pass",
+    "Sample",
+    "draw_sample",
+    "normalised",
+    "raw_passes",
+    "stand_in_sample",
+]
 
 BATCH_SIZES = (1, 2, 7)
 """Each is tried: a batch dimension that was frozen or multiplied into another one shows."""
 
 _REST = 32
-_SPLITS = ("val", "all", "train", "test")
+SPLITS = ("val", "all", "train", "test")
 """The first that is there: the sealed test part only where there is nothing else."""
 
 
@@ -34,7 +43,12 @@ _SPLITS = ("val", "all", "train", "test")
 class Sample:
     """Some images of a split, evenly spread over it.
 
-    columns: the network's output for each class of the images; None where their labels mean nothing to it.
+    Args:
+        images: the chosen ones.
+        dataset: name of the data set.
+        split: the part of it that they are taken from.
+        columns: the network's output for each class of the images; None where their labels mean nothing
+            to it.
     """
 
     images: ImageSet | ImageFiles
@@ -58,9 +72,12 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class Pass:
-    """One forward pass. array: as the export takes it. inputs: the same images, normalised (B, 3, h, w).
+    """One forward pass.
 
-    members: which images of the sample they are; None where they were cut to a common size.
+    Args:
+        array: the images as the export takes them.
+        inputs: the same images, normalised, float32 (B, 3, h, w).
+        members: which images of the sample they are; None where they were cut to a common size.
     """
 
     array: Tensor
@@ -75,7 +92,7 @@ def draw_sample(
     matching: Matching,
     data_root: Path | None,
     count: int,
-    splits: Sequence[str] = _SPLITS,
+    splits: Sequence[str] = SPLITS,
 ) -> Sample:
     """At most ``count`` images of the first of ``splits`` that the set has.
 
