@@ -273,7 +273,7 @@ def _root(data_root: Path | None) -> Path:
     if not given:
         raise DataError(
             "nobody said where the images are.",
-            remedy=Remedy("data_root", "DIR", "or RESCLI_DATA=DIR in the environment"),
+            remedy=Remedy("data_root", "DIR", "or RESCLI_DATA=DIR"),
         )
     try:
         return Path(given).expanduser()

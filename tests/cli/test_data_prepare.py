@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from rescli.cli.data import prepare as data_prepare
-from rescli.cli.data.prepare import DEVKIT, OFFICIAL, TRAIN, VAL, Official
 from rescli.data.specs import ImageNetSpec
+from rescli.workflows import prepare_imagenet as data_prepare
+from rescli.workflows.prepare_imagenet import DEVKIT, OFFICIAL, TRAIN, VAL, Official
 
 Rescli = Callable[..., Any]
 
@@ -194,7 +194,7 @@ def test_lines_and_a_bar(
     rescli: Rescli, three_classes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = ("data", "prepare", "imagenet", "--from", three_classes.folder, "--out")
-    monkeypatch.setattr(data_prepare, "LINE_SECONDS", 0.0)
+    monkeypatch.setattr(command_line, "LINE_SECONDS", 0.0)
     assert "val: 0.0 of 0.0 GB" in rescli(*command, tmp_path / "a").err
     monkeypatch.setenv("FORCE_COLOR", "1")  # makes rich take stderr for a terminal
     shown = rescli(*command, tmp_path / "b").err

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from rescli.cli.remedies import as_flag
 from rescli.errors import RescliError
+from rescli.remedy import Remedy
 
 __all__ = ["in_flags"]
 
@@ -17,7 +18,7 @@ def in_flags(said: Mapping[str, str]) -> Iterator[None]:
     """Words the errors of the block as the flags that were typed.
 
     A hint and its remedies become one line, ``these look like resnet-32: try --model resnet-32``; a single
-    remedy reads on with its note where that begins with ``for``: ``--format onnx for int8``.
+    remedy reads on with its note where that begins with ``for`` or ``or``: ``--format onnx for int8``.
 
     Args:
         said: words of the library to those of the command line, ``{"the format timm": "--format timm"}``.
@@ -41,8 +42,13 @@ def in_flags(said: Mapping[str, str]) -> Iterator[None]:
         if error.hint and error.remedies:
             error.hint = f"{error.hint}: try {' '.join(map(as_flag, error.remedies))}"
             error.remedies = ()
-        elif len(error.remedies) == 1 and error.remedies[0].note.startswith("for "):
-            (remedy,) = error.remedies
-            error.hint = f"{as_flag(replace(remedy, note=''))} {remedy.note}"
-            error.remedies = ()
+        elif len(error.remedies) == 1 and (read_on := _read_on(error.remedies[0])):
+            error.hint, error.remedies = read_on, ()
         raise
+
+
+def _read_on(remedy: Remedy) -> str | None:
+    flag = as_flag(replace(remedy, note=""))
+    if remedy.note.startswith("for "):
+        return f"{flag} {remedy.note}"
+    return f"{flag}, {remedy.note}" if remedy.note.startswith("or ") else None
