@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from rescli.cli.data import prepare as command_line
 from rescli.data.specs import ImageNetSpec
 from rescli.workflows import prepare_imagenet as data_prepare
 from rescli.workflows.prepare_imagenet import DEVKIT, OFFICIAL, TRAIN, VAL, Official
