@@ -25,12 +25,14 @@ INPUT, OUTPUT = "images", "logits"
 _log = logging.getLogger(__name__)
 
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "int8": torch.float32}
-"""Of convolutions and batch normalisation. int8 is made of fp32 by the quantizer of the runtime."""
+"""Type of convolutions and batch normalisation; the runtime's quantizer makes int8 of fp32."""
 
 
 class ExportedNetwork(nn.Module):
-    """images -> logits float32 (N, num_classes). Images are normalised float32 (N, 3, H, W), or uint8
-    (N, H, W, 3) where ``preprocess`` is given."""
+    """images -> logits float32 (N, num_classes).
+
+    Images are normalised float32 (N, 3, H, W), or uint8 (N, H, W, 3) where ``preprocess`` is given.
+    """
 
     def __init__(self, net: nn.Module, *, preprocess: nn.Module | None, dtype: torch.dtype) -> None:
         super().__init__()
@@ -45,8 +47,10 @@ class ExportedNetwork(nn.Module):
 
 
 def network_of(subject: Subject) -> ExportedNetwork:
-    """In evaluation mode on the CPU. Convolutions and batch normalisation in the precision asked for, the
-    classifier in fp32, as in training."""
+    """The network to export, in evaluation mode on the CPU.
+
+    Convolutions and batch normalisation are in the precision asked for, the classifier in fp32.
+    """
     checkpoint, options = subject.checkpoint, subject.options
     net = checkpoint.build_model()
     size = checkpoint.dataset.image_size

@@ -25,8 +25,7 @@ class Importer(ABC):
 
     @abstractmethod
     def default_normalization(self, model: ModelSpec) -> str:
-        """Of the images that such nets are trained on, unless the user says else; a key of
-        ``NORMALIZATIONS``."""
+        """How images are normalised for such nets, unless the user says else: a key of ``NORMALIZATIONS``."""
 
     @abstractmethod
     def recognises(self, names: Collection[str]) -> bool:

@@ -28,8 +28,8 @@ def recognise(weights: Weights, importers: Mapping[str, Importer]) -> Importer:
     """The one importer whose layout these weights are in.
 
     Raises:
-        CheckpointError: none of them.
-        UsageError: several.
+        CheckpointError: no importer knows their layout.
+        UsageError: several importers do.
     """
     fitting = [name for name, importer in importers.items() if importer.recognises(weights.tensors.keys())]
     if not fitting:
@@ -127,14 +127,16 @@ def _expected(model: ModelSpec, dataset: DatasetSpec, num_classes: int) -> dict[
 def _with_counters(
     tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], importer: Importer
 ) -> dict[str, Tensor]:
-    """PyTorch before 0.4.1 did not count batches. The count matters only to a batch normalisation without
-    momentum, which none of ours is, so a missing one is filled with 0."""
+    """The tensors, with a count of 0 batches where PyTorch before 0.4.1 did not count.
+
+    The count matters only to a batch normalisation without momentum, which none of ours is.
+    """
     counters = [importer.their_name(name) for name in expected if name.endswith(_COUNTER)]
     return {**{name: torch.tensor(0) for name in counters}, **tensors}
 
 
 def _differences(given: Mapping[str, Tensor], expected: Mapping[str, Tensor], importer: Importer) -> str:
-    """Empty where there are none. In the names of the file, which the user can look up there."""
+    """What is missing, extra or misshapen, in the names of the file; empty where all tensors fit."""
     shapes = {importer.their_name(name): tuple(tensor.shape) for name, tensor in expected.items()}
     missing = [name for name in shapes if name not in given]
     extra = [name for name in given if name not in shapes]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import shutil
@@ -10,54 +9,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal
 
+from rescli.data.imagenet.labels import DEVKIT
+from rescli.data.imagenet.official import TRAIN, VAL, ByteProgress, CheckedArchive, check_md5
 from rescli.errors import CheckpointError, DataError, UsageError
 from rescli.remedy import Remedy
 from rescli.workflows.notes import with_notes
 
-__all__ = [
-    "DEVKIT",
-    "OFFICIAL",
-    "TRAIN",
-    "VAL",
-    "CheckedArchive",
-    "Official",
-    "PreparedImageNet",
-    "PreparedSplit",
-    "prepare_imagenet",
-]
+__all__ = ["PreparedImageNet", "PreparedSplit", "prepare_imagenet"]
 
 _log = logging.getLogger(__name__)
 
-TRAIN, VAL, DEVKIT = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar", "ILSVRC2012_devkit_t12.tar.gz"
-
-ByteProgress: TypeAlias = Callable[[str, int, int], None]
-"""Called with what is done, the bytes done and the bytes in all."""
-
-
-@dataclass(frozen=True)
-class Official:
-    """An archive as image-net.org publishes it.
-
-    Args:
-        num_bytes: its size; None where it is checked whatever its size.
-        md5: hex digest of its bytes.
-    """
-
-    num_bytes: int | None
-    md5: str
-
-
-OFFICIAL = {
-    TRAIN: Official(147_897_477_120, "1d675b47d978889d74fa0da5fadfb00e"),
-    VAL: Official(6_744_924_160, "29b22e2961454d5413ddabcf34fc5622"),
-    DEVKIT: Official(None, "fa75699e90414af021442c21a62c3abf"),
-}
-
 _LOCK = ".rescli-prepare.lock"
-_CHECKED = ".rescli-checked.json"
-"""Archives whose MD5 was right: to read 148 GB a second time takes long."""
 
 
 @dataclass(frozen=True)
@@ -77,21 +41,6 @@ class PreparedSplit:
     num_images: int
     num_new: int
     images_per_class: Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class CheckedArchive:
-    """An archive that was read.
-
-    Args:
-        archive: its path.
-        num_bytes: its size.
-        official: whether it is the one that image-net.org publishes.
-    """
-
-    archive: str
-    num_bytes: int
-    official: bool
 
 
 @dataclass(frozen=True)
@@ -184,7 +133,7 @@ def _prepare(
         clear_staging(root / split)
     _check_space(archives, root)
     to_check = [*archives, *([labels.path] if labels is not None and labels.path.name == DEVKIT else [])]
-    checked = tuple(_check_md5(path, root, progress, warn) for path in to_check)
+    checked = tuple(check_md5(path, root, progress, warn) for path in to_check)
     return PreparedImageNet(
         root=str(root),
         splits=tuple(_extract(archive, root, labels, progress) for archive in archives),
@@ -232,43 +181,6 @@ def _extract(archive: Path, root: Path, labels: _Labels | None, progress: BytePr
 
 def _split_of(archive: Path) -> Literal["train", "val"]:
     return "train" if archive.name == TRAIN else "val"
-
-
-def _check_md5(path: Path, root: Path, progress: ByteProgress, warn: Callable[[str], None]) -> CheckedArchive:
-    """Whether the archive is the official one.
-
-    Raises:
-        DataError: it has the official one's size and another content.
-    """
-    from rescli.files import read_json, write_json
-
-    official, stat = OFFICIAL[path.name], path.stat()
-    size = stat.st_size
-    if official.num_bytes not in (None, size):
-        warn(f"{path} has {size:,} bytes, the official one {official.num_bytes:,}: its MD5 is not checked")
-        return CheckedArchive(str(path), size, official=False)
-    memory = root / _CHECKED
-    known = read_json(memory) if memory.exists() else {}
-    mark = [size, stat.st_mtime_ns, official.md5]
-    if not isinstance(known, dict):
-        known = {}
-    if known.get(path.name) == mark:
-        return CheckedArchive(str(path), size, official=True)
-    digest = hashlib.md5(usedforsecurity=False)
-    with open(path, "rb") as file:
-        while chunk := file.read(1 << 22):
-            digest.update(chunk)
-            progress(f"{path.name}: MD5", file.tell(), size)
-    if digest.hexdigest() != official.md5:
-        if official.num_bytes is None:
-            warn(f"{path} is not the official archive: its MD5 is {digest.hexdigest()}")
-            return CheckedArchive(str(path), size, official=False)
-        raise DataError(
-            f"{path} is damaged: its MD5 is {digest.hexdigest()}, expected {official.md5}.",
-            hint="get the archive again",
-        )
-    write_json(memory, {**known, path.name: mark})
-    return CheckedArchive(str(path), size, official=True)
 
 
 def _check_space(archives: list[Path], root: Path) -> None:

@@ -18,9 +18,10 @@ import pytest
 from PIL import Image
 
 from rescli.cli.data import prepare as command_line
+from rescli.data.imagenet.labels import DEVKIT
+from rescli.data.imagenet.official import OFFICIAL, TRAIN, VAL, Official
 from rescli.data.specs import ImageNetSpec
 from rescli.workflows import prepare_imagenet as data_prepare
-from rescli.workflows.prepare_imagenet import DEVKIT, OFFICIAL, TRAIN, VAL, Official
 
 Rescli = Callable[..., Any]
 
@@ -135,7 +136,7 @@ class TestMd5:
         command = ("data", "prepare", "imagenet", "--from", three_classes.folder, "--out", tmp_path / "out")
         assert rescli(*command).code == 0
         with monkeypatch.context() as patch:
-            patch.setattr(data_prepare.hashlib, "md5", None)
+            patch.setattr(hashlib, "md5", None)
             assert rescli(*command).code == 0
         path = three_classes.folder / VAL
         path.write_bytes(path.read_bytes().replace(b"4", b"5", 1))  # newer than what was checked

@@ -93,8 +93,10 @@ def packed_counts(root: Path) -> tuple[tuple[str, ...], dict[str, int]]:
 
 
 def read_packed(root: Path, split: str, class_names: tuple[str, ...]) -> PackedImages:
-    """Raises:
-    DataError: files missing or damaged.
+    """One split of a packed folder.
+
+    Raises:
+        DataError: files missing or damaged.
     """
     table = root / f"{split}.safetensors"
     data = root / f"{split}.images"

@@ -15,7 +15,7 @@ from rescli.data.image_set import ImageSet
 from rescli.data.photos.folder import other_files
 from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.prefetch import map_ahead
-from rescli.data.verify.copies import MOST_NAMED, Contents, Copies, find_copies, hash64
+from rescli.data.verify.copies import MOST_NAMED, Contents, Copies, content_hash, find_copies
 from rescli.errors import DataError
 
 __all__ = ["Fault", "FileSize", "FilesCheck", "SplitCheck", "check_split", "copies_between"]
@@ -172,7 +172,7 @@ def _check_files(
         try:
             image = files.image(index)
             content = files.content(index)
-            return hash64(content), files.stored_mode(index), image.width, image.height
+            return content_hash(content), files.stored_mode(index), image.width, image.height
         except DataError as error:
             return error
         except OSError as error:
@@ -189,8 +189,8 @@ def _check_files(
         if isinstance(seen, DataError):
             undecodable[index] = Fault(split, name, str(seen))
             continue
-        content_hash, mode, width, height = seen
-        hashes[index - len(undecodable)] = content_hash
+        hashed, mode, width, height = seen
+        hashes[index - len(undecodable)] = hashed
         modes[mode] += 1
         size = FileSize(name, width, height)
         smallest = size if smallest is None else min(smallest, size, key=_num_pixels)
@@ -211,13 +211,13 @@ def _check_files(
 def _hashes_of_pixels(images_NHWC: torch.Tensor, progress: Callable[[int], None]) -> NDArray[np.uint64]:
     hashes = np.empty(len(images_NHWC), dtype=np.uint64)
     for index, pixels_HWC in enumerate(images_NHWC.numpy()):
-        hashes[index] = hash64(np.ascontiguousarray(pixels_HWC).data)
+        hashes[index] = content_hash(np.ascontiguousarray(pixels_HWC).data)
         progress(index + 1)
     return hashes
 
 
 def _num_pixels(size: FileSize) -> tuple[int, int]:
-    """Of as many pixels, the narrower first: where the smallest is the largest, all are of one size."""
+    """The order of sizes: by pixels, then by width, so that one size for all is both smallest and largest."""
     return size.width * size.height, size.width
 
 

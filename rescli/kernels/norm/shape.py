@@ -30,7 +30,7 @@ class NormShape:
 
     @classmethod
     def of(cls, y: torch.Size, residual: torch.Size | None, stride: int) -> NormShape:
-        """Of the shapes of y (N, C, H, W) and of what is added to it."""
+        """The form of a call, from the shapes of y (N, C, H, W) and of what is added to it."""
         images, channels, height, width = y
         other = y if residual is None else residual
         kind: Literal["none", "same", "padded"] = "padded"
