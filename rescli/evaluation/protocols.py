@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from rescli import paper, registry
 from rescli.errors import UsageError
+from rescli.spec.base import DatasetSpec
 
 __all__ = [
     "AVERAGES",
@@ -23,6 +24,7 @@ __all__ = [
     "Protocol",
     "Views",
     "choose_protocol",
+    "default_protocol",
 ]
 
 Average = Literal["probabilities", "logits"]
@@ -149,6 +151,18 @@ class Protocol:
             )
         return views
 
+    def views_on(self, dataset: DatasetSpec, *, image_size: int | None = None) -> Views:
+        """The views on the images of a data set.
+
+        Args:
+            dataset: the data set.
+            image_size: side of the net's training images, in pixels; None for the data set's.
+
+        Raises:
+            UsageError: the protocol has no form for such images.
+        """
+        return self.views(any_size=dataset.any_size, image_size=image_size or dataset.image_size)
+
 
 SINGLE = Protocol(
     "single", "each image once, as it is (section 4.2; CIFAR)", small=Views(positions="whole"), photos=None
@@ -177,6 +191,11 @@ MULTI_SCALE = Protocol(
     small=Views(shorter_sides=(32, 36, 40), positions="dense", flip=True, window=8),
     photos=Views(shorter_sides=paper.TEST_SCALES, positions="dense", flip=True, window=7),
 )
+
+
+def default_protocol(dataset: DatasetSpec) -> Protocol:
+    """The protocol of a data set's single view: ``center224`` for photographs, else ``single``."""
+    return CENTER224 if dataset.any_size else SINGLE
 
 
 def choose_protocol(name: str | None, *, any_size: bool) -> Protocol:

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from rescli import __version__
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.data.normalization import StoredNormalization
-from rescli.evaluation.protocols import choose_protocol
+from rescli.evaluation.protocols import default_protocol
 from rescli.exporters.architectures import Architecture, standalone_architecture
 from rescli.exporters.base import ExportPrecision, Options, Quantization
 from rescli.spec.ledger.ledger import differences, ledger
@@ -73,8 +73,7 @@ def describe(
         results: rows with split, protocol and errors in percent, as ``rescli eval`` gives them.
     """
     dataset, spec = checkpoint.dataset, checkpoint.spec
-    protocol = choose_protocol(None, any_size=dataset.any_size)
-    views = protocol.views(any_size=dataset.any_size, image_size=dataset.image_size)
+    protocol = default_protocol(dataset)
     return {
         "made_by": f"rescli {__version__}",
         "model": checkpoint.model.name,
@@ -87,7 +86,7 @@ def describe(
         "class_names": list(checkpoint.class_names),
         "input": _input(dataset.image_size, any_size=dataset.any_size, raw=options.with_preprocessing),
         "normalization": checkpoint.normalization.to_json(),
-        "test_protocol": {"name": protocol.name, "text": views.describe()},
+        "test_protocol": {"name": protocol.name, "text": protocol.views_on(dataset).describe()},
         "checkpoint": {
             "sha256": checkpoint.sha256,
             "iteration": checkpoint.iteration,

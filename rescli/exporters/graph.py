@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from rescli.errors import UsageError, first_line
-from rescli.evaluation.protocols import choose_protocol
+from rescli.evaluation.protocols import default_protocol
 from rescli.exporters.base import Subject
 from rescli.exporters.fold import fold_batch_norm
 from rescli.exporters.preprocessing import MAX_SIDE, preprocessing
@@ -62,8 +62,7 @@ def network_of(subject: Subject) -> ExportedNetwork:
             module.to(dtype)
     preprocess = None
     if options.with_preprocessing:
-        any_size = checkpoint.dataset.any_size
-        views = choose_protocol(None, any_size=any_size).views(any_size=any_size, image_size=size)
+        views = default_protocol(checkpoint.dataset).views_on(checkpoint.dataset)
         shorter_side = views.shorter_sides[0] if views.shorter_sides else None
         preprocess = preprocessing(checkpoint.normalization, shorter_side=shorter_side, crop=views.crop)
     return ExportedNetwork(net, preprocess=preprocess, dtype=dtype).eval()

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from rescli import registry
+from rescli import paper, registry
 from rescli.errors import RescliError
 from rescli.spec.base import DatasetSpec, ModelSpec, OptimizerSpec, ScheduleSpec, Spec, plugged
 
@@ -37,7 +37,7 @@ class AugmentSpec(Spec):
     """Training augmentation: of images of one size (section 4.2), or of photographs (section 3.4)."""
 
     pad: int = Field(
-        4,
+        paper.PAD,
         ge=0,
         le=32,
         description="Zero pixels added on each side before the random crop; not of photographs.",
@@ -149,16 +149,17 @@ class RunSpec(Spec):
     @model_validator(mode="after")
     def _augmentation_fits_images(self) -> Self:
         dataset, augment = self.data.dataset, self.data.augment
+        photographs = dataset.any_size
         reason = None
-        if dataset.any_size and augment.shorter_side is None:
+        if photographs and augment.shorter_side is None:
             reason = "shorter_side is needed for photographs; the paper's is [256, 480]"
-        elif dataset.any_size and augment.pad:
+        elif photographs and augment.pad:
             reason = "photographs are resized, not padded: pad = 0"
         elif augment.shorter_side is not None and augment.shorter_side[0] > augment.shorter_side[1]:
             reason = "shorter_side is [smallest, largest]"
         elif augment.shorter_side is not None and augment.shorter_side[0] < dataset.image_size:
             reason = f"a shorter side below {dataset.image_size} holds no crop of that size"
-        elif not dataset.any_size and (augment.shorter_side or augment.color):
+        elif not photographs and (augment.shorter_side or augment.color):
             reason = f"shorter_side and color are for photographs; {dataset.kind} has images of one size"
         if reason:
             raise PydanticCustomError(

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rescli.data.image_set import ImageSet
+from rescli.data.labelled_images import LabelledImages
 from rescli.data.photos.folder import other_files
 from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.prefetch import map_ahead
@@ -103,7 +103,7 @@ class SplitCheck:
 
 
 def check_split(
-    images: ImageSet | ImageFiles,
+    images: LabelledImages,
     *,
     split: str,
     expected_images: int | None = None,
@@ -136,7 +136,8 @@ def check_split(
         indices = np.delete(indices, list(undecodable))
         faults += undecodable.values()
     else:
-        hashes = _hashes_of_pixels(images.images_NHWC, progress)
+        assert images.stacked is not None, "images are files or lie in memory"
+        hashes = _hashes_of_pixels(images.stacked, progress)
     contents = Contents(
         hashes_M=hashes,
         indices_M=indices,
