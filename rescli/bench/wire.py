@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NotRequired, TypedDict
+from typing import NotRequired, TypedDict
+
+from rescli.spec.toml import Table
 
 __all__ = ["Ceilings", "LoopReady", "Measured", "RaceRequest", "WindowResult", "WorkerRequest"]
 
@@ -19,7 +21,7 @@ class Ceilings(TypedDict):
 class RaceRequest(TypedDict):
     """What every contender is told."""
 
-    spec: dict[str, Any]
+    spec: Table
     device: str
     precision: str
     engine: str

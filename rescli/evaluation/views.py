@@ -88,7 +88,7 @@ def _of_one_size(
     batch_size: int,
     device: torch.device | str,
 ) -> Iterator[ViewBatch]:
-    """``stacked``, uint8 (N, H, W, 3), is uploaded whole before the first batch: 31 MB for CIFAR's test set."""
+    """``stacked``, uint8 (N, H, W, 3), is uploaded whole at first: 31 MB for CIFAR's test set."""
     images_NHWC = stacked.to(device)
     for start in range(0, len(stacked), batch_size):
         end = min(start + batch_size, len(stacked))

@@ -14,6 +14,7 @@ from rescli.models.layout import CONVS_PER_BLOCK, Layout, resnet_layout
 from rescli.models.naming import default_image_size, neighbours, parse_model_name, table1_depths
 from rescli.spec.base import BlockSpec, ModelSpec, plugged
 from rescli.spec.explain import explain
+from rescli.spec.toml import Table
 
 if TYPE_CHECKING:
     from torch import nn
@@ -82,7 +83,7 @@ class _StagedSpec(ModelSpec):
     )
 
     @classmethod
-    def complete(cls, given: dict[str, Any], *, image_size: int) -> dict[str, Any]:
+    def complete(cls, given: Table, *, image_size: int) -> Table:
         """``given`` plus what follows from it and the image size; given keys stay, even wrong ones."""
         filled = dict(given)
         filled.setdefault("family", "imagenet" if image_size >= _LARGE else "cifar")
@@ -210,7 +211,7 @@ class ResNetSpec(_StagedSpec):
     )
 
     @classmethod
-    def complete(cls, given: dict[str, Any], *, image_size: int) -> dict[str, Any]:
+    def complete(cls, given: Table, *, image_size: int) -> Table:
         filled = super().complete(given, image_size=image_size)
         imagenet = filled["family"] == "imagenet"
         filled.setdefault(

@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from rescli import registry
 from rescli.errors import RescliError, nearest
+from rescli.spec.toml import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +78,7 @@ class ModelSpec(PluggedSpec, ABC):
     group = "models"
 
     @classmethod
-    def complete(cls, given: dict[str, Any], *, image_size: int) -> dict[str, Any]:
+    def complete(cls, given: Table, *, image_size: int) -> Table:
         """``given`` plus every value that follows from the image size, so the spec says it all."""
         return given
 

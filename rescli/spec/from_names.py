@@ -14,6 +14,7 @@ from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec
 from rescli.spec.load import load_spec, parse_override, preset_names, read_preset
 from rescli.spec.run import RunSpec
+from rescli.spec.toml import Table
 
 __all__ = ["Choice", "WarmStart", "choose_changes", "choose_spec", "named_dataset"]
 
@@ -28,7 +29,7 @@ class WarmStart:
 
     checkpoint: str
     sha256: str
-    model: dict[str, Any]
+    model: Table
 
 
 @dataclass(frozen=True)
@@ -166,5 +167,5 @@ def _warmup_of(depth: int | None, preset: str) -> list[tuple[str, Any]]:
     return [("schedule.warmup", {} if paper.warms_up(depth) else None)]
 
 
-def _model_table(kind: str, depth: int | None) -> dict[str, Any]:
+def _model_table(kind: str, depth: int | None) -> Table:
     return {"kind": kind} if depth is None else {"kind": kind, "depth": depth}

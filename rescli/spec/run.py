@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 from rescli import paper, registry
 from rescli.errors import RescliError
 from rescli.spec.base import DatasetSpec, ModelSpec, OptimizerSpec, ScheduleSpec, Spec, plugged
+from rescli.spec.toml import Table
 
 __all__ = [
     "AugmentSpec",
@@ -183,7 +184,7 @@ class RunSpec(Spec):
         """Short and readable: ``cifar10-resnet-20-seed0``."""
         return f"{self.data.dataset.kind}-{self.model.name}-seed{self.seed}"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Table:
         """Plain JSON values, keys in the order of the fields, unset keys left out."""
         return self.model_dump(mode="json", exclude_none=True)
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import torch
 from PIL import Image
@@ -173,7 +173,7 @@ def write_packed_split(
 
 def write_index(folder: Path, class_names: tuple[str, ...], counts: dict[str, int]) -> None:
     """packed.json, last: where it stands, all of it stands."""
-    index: dict[str, Any] = {"format": _FORMAT, "splits": counts, "class_names": list(class_names)}
+    index = {"format": _FORMAT, "splits": counts, "class_names": list(class_names)}
     (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
 
