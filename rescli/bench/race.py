@@ -1,4 +1,4 @@
-"""Contenders against each other: each is timed once in every round, so that all share the machine's moods."""
+"""Contenders against each other: each is timed once in every round, so that all meet the same conditions."""
 
 from __future__ import annotations
 

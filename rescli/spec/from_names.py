@@ -23,8 +23,10 @@ __all__ = ["Choice", "WarmStart", "choose_changes", "choose_spec", "named_datase
 class WarmStart:
     """A checkpoint whose weights a run begins with.
 
-    checkpoint: its absolute path. sha256: of the whole file. model: its whole model section, since a net that
-    begins with these weights is that net.
+    Args:
+        checkpoint: its absolute path.
+        sha256: of the whole file.
+        model: its whole model section, since a net that begins with these weights is that net.
     """
 
     checkpoint: str

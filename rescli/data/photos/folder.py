@@ -154,7 +154,8 @@ def image_fingerprint(
 ) -> str:
     """sha256 of names, labels and contents; a digest per file, so that files are read in parallel.
 
-    called: what to hash for the names, where the same images would be called otherwise elsewhere.
+    Args:
+        called: what to hash for the names, where the same images would be called otherwise elsewhere.
 
     Raises:
         DataError: files that cannot be read, their number and the first few of them.

@@ -37,7 +37,12 @@ _TRIES = 8
 
 @dataclass(frozen=True, eq=False)
 class _Batch:
-    """As a worker hands it over. damaged: file names. failure: why there are no pixels."""
+    """As a worker hands it over.
+
+    Args:
+        damaged: file names.
+        failure: why there are no pixels.
+    """
 
     pixels: torch.Tensor
     labels: torch.Tensor

@@ -44,7 +44,11 @@ _TABLE = ("starts", "lengths", "labels", "names")
 
 @dataclass(frozen=True, eq=False)
 class PackedImages(ImageFiles):
-    """``ImageFiles`` out of one file. starts_N, lengths_N: int64, in bytes of ``data``."""
+    """``ImageFiles`` out of one file.
+
+    Args:
+        starts_N, lengths_N: int64, in bytes of ``data``.
+    """
 
     data: Path
     starts_N: torch.Tensor

@@ -25,8 +25,9 @@ __all__ = ["Fault", "FileSize", "FilesCheck", "SplitCheck", "check_split", "copi
 class Fault:
     """What must be mended.
 
-    file: its name, relative to its split; None where the whole split is meant.
-    text: what is wrong, a sentence that can stand alone.
+    Args:
+        file: its name, relative to its split; None where the whole split is meant.
+        text: what is wrong, a sentence that can stand alone.
     """
 
     split: str
@@ -47,11 +48,13 @@ class FileSize:
 class FilesCheck:
     """What is said of image files only.
 
-    modes: Pillow's name for the pixels as stored (RGB, L for grey, CMYK, ...) to how many files have it.
-    smallest, largest: with the fewest and the most pixels; None where no file can be decoded.
-    num_undecodable: files that are missing or damaged; each is a fault.
-    num_other_files: files in the class folders that are no images by their suffix.
-    other_files: the first ``MOST_NAMED`` of those.
+    Args:
+        modes: Pillow's name for the pixels as stored (RGB, L for grey, CMYK, ...) to how many files
+            have it.
+        smallest, largest: with the fewest and the most pixels; None where no file can be decoded.
+        num_undecodable: files that are missing or damaged; each is a fault.
+        num_other_files: files in the class folders that are no images by their suffix.
+        other_files: the first ``MOST_NAMED`` of those.
     """
 
     modes: Mapping[str, int]
@@ -66,10 +69,11 @@ class FilesCheck:
 class SplitCheck:
     """One split, all of it read.
 
-    expected_images: how many there should be; None where nobody knows.
-    images_per_class: one per class, in label order.
-    copies: within the split, of images that can be decoded.
-    files: None for a set in memory.
+    Args:
+        expected_images: how many there should be; None where nobody knows.
+        images_per_class: one per class, in label order.
+        copies: within the split, of images that can be decoded.
+        files: None for a set in memory.
     """
 
     split: str

@@ -29,9 +29,10 @@ class Copy:
 class Copies:
     """Images that equal an earlier one, byte for byte or pixel for pixel.
 
-    count: how many; three equal images are two copies of the first.
-    other_label: how many of them have another label than the first.
-    named: the first ``MOST_NAMED`` of them.
+    Args:
+        count: how many; three equal images are two copies of the first.
+        other_label: how many of them have another label than the first.
+        named: the first ``MOST_NAMED`` of them.
     """
 
     count: int

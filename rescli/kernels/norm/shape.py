@@ -16,8 +16,9 @@ __all__ = ["NormShape", "takes_maps", "takes_norm"]
 class NormShape:
     """Rows (pixels) and channels of the map, and how a residual is added to it.
 
-    kind: ``none``; ``same``, of the map's shape; or ``padded``, of which every ``stride``-th pixel is added
-    to the first ``residual_channels`` channels.
+    Args:
+        kind: ``none``; ``same``, of the map's shape; or ``padded``, of which every ``stride``-th pixel
+            is added to the first ``residual_channels`` channels.
     """
 
     images: int
@@ -83,7 +84,8 @@ def takes_maps(
 ) -> bool:
     """Whether both are channels-last maps that fit each other, of one of the types, on such a device.
 
-    rows: most pixels that the kernels can count.
+    Args:
+        rows: most pixels that the kernels can count.
     """
     return (
         y.device.type == device
