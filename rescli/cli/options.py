@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from rescli.errors import SpecError
+
 __all__ = [
     "AnyPrecision",
     "BatchSize",
@@ -26,6 +28,15 @@ __all__ = [
     "Seeds",
     "SharedBudget",
 ]
+
+
+def _key_and_value(context: typer.Context, pairs: list[str] | None) -> list[str] | None:
+    for pair in pairs or ():
+        key, equals, _ = pair.partition("=")
+        if not (context.resilient_parsing or (equals and key.strip())):
+            raise SpecError(f"--set {pair!r} is not KEY=VALUE.", hint="for example --set optimizer.lr=0.05")
+    return pairs
+
 
 AnyPrecision = Annotated[
     str | None, typer.Option(help="Precision of the convolutions: auto, fp32, bf16 or fp16.")
@@ -70,7 +81,12 @@ Kernels = Annotated[
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Any key of the spec, repeatable: optimizer.lr=0.05", metavar="KEY=VALUE"),
+    typer.Option(
+        "--set",
+        help="Any key of the spec, repeatable: optimizer.lr=0.05",
+        metavar="KEY=VALUE",
+        callback=_key_and_value,
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Runs = Annotated[Path, typer.Option(help="Where run directories lie and are found again.", metavar="DIR")]

@@ -32,7 +32,7 @@ class Importer(ABC):
         """Whether a state dict with these tensor names is in this layout. No two importers should agree."""
 
     def unfit(self, model: ModelSpec) -> str | None:
-        """Which nets the layout has, where ``model`` is none of them; else None."""
+        """The nets that the layout has, in words, where ``model`` is none of them; else None."""
         return None
 
     def their_name(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Which net a state dict looks like, for the hint beside a refusal; never to import by."""
+"""The net that a state dict looks like, for the hint beside a refusal; nothing is imported by it."""
 
 from __future__ import annotations
 

@@ -133,7 +133,11 @@ class DatasetSpec(PluggedSpec, ABC):
     @property
     @abstractmethod
     def num_classes(self) -> int:
-        """Raises SpecError where only the files can say."""
+        """How many classes the labels count.
+
+        Raises:
+            SpecError: only the files can say.
+        """
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
@@ -145,11 +149,12 @@ class DatasetSpec(PluggedSpec, ABC):
     def sizes(self) -> dict[str, int]:
         """Number of images in each of ``train``, ``val`` and ``test``.
 
-        Raises SpecError where only the files can say.
+        Raises:
+            SpecError: only the files can say.
         """
 
     def resolved(self, data_root: Path | None) -> Self:
-        """Itself with what only the files can say filled in, before a training on them.
+        """The same spec with what only the files can say filled in, before a training on them.
 
         Raises:
             DataError: files missing.

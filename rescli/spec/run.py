@@ -70,7 +70,7 @@ class StartSpec(Spec):
     """Weights to begin with: all that fit by name and shape; a head of other classes begins anew."""
 
     checkpoint: str = Field(description="The file; its normalisation is taken over too.")
-    sha256: str = Field(description="Of the file: another one under that name is refused.")
+    sha256: str = Field(description="Hash of the file: another one under that name is refused.")
 
 
 class EvaluationSpec(Spec):
@@ -108,7 +108,7 @@ class RunSpec(Spec):
         0, ge=0, lt=2**63, description="Decides initial weights, order of images, crops and flips."
     )
     precision: Precision = Field(
-        "auto", description="Of the convolutions; auto is bf16 where the device has it, else fp32."
+        "auto", description="Precision of the convolutions; auto is bf16 where the device has it, else fp32."
     )
     evaluation: EvaluationSpec = EvaluationSpec()
     checkpoint: CheckpointSpec = CheckpointSpec()
@@ -169,7 +169,7 @@ class RunSpec(Spec):
         return self
 
     def resolved(self, data_root: Path | None) -> Self:
-        """With what only the image files can say: classes and counts of a folder.
+        """The same spec with what only the image files can say: classes and counts of a folder.
 
         Raises:
             DataError: files missing.

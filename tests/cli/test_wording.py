@@ -36,3 +36,9 @@ def test_settings_are_called_as_they_were_typed() -> None:
         in_flags({"the format timm": "--format timm"}),
     ):
         raise CheckpointError("the format timm: no")
+
+
+def test_a_command_to_type_stands_on_a_line_of_its_own() -> None:
+    with pytest.raises(UsageError) as caught, in_flags({}):
+        raise UsageError("no", hint="rescli presets", remedy=Remedy("depth", 20))
+    assert next_steps(caught.value) == "\n  try: rescli presets\n  --depth 20"

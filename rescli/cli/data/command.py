@@ -57,14 +57,12 @@ def verify(
     rescli data verify imagefolder --data-root photos
     """
     from rescli.cli.data.output import data_progress, print_report
-    from rescli.cli.output.wording import in_flags
     from rescli.workflows.verify_data import verify_data
 
-    with in_flags({}), data_progress() as bar:
+    with data_progress() as bar:
         report = verify_data(name, data_root, splits=split or (), progress=bar.checking)
     print_report(report, as_json=json or bool(context.obj))
-    with in_flags({}):
-        report.require_sound()
+    report.require_sound()
 
 
 def _print_list(*, as_json: bool) -> None:

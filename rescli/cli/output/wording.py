@@ -17,8 +17,9 @@ __all__ = ["in_flags"]
 def in_flags(said: Mapping[str, str]) -> Iterator[None]:
     """Words the errors of the block as the flags that were typed.
 
-    A hint and its remedies become one line, ``these look like resnet-32: try --model resnet-32``; a single
-    remedy reads on with its note where that begins with ``for`` or ``or``: ``--format onnx for int8``.
+    A hint that is no command and its remedies become one line, ``these look like resnet-32: try --model
+    resnet-32``; the hint says whether all of them are needed. A single remedy reads on with its note where that
+    begins with ``for`` or ``or``: ``--format onnx for int8``.
 
     Args:
         said: words of the library to those of the command line, ``{"the format timm": "--format timm"}``.
@@ -39,7 +40,7 @@ def in_flags(said: Mapping[str, str]) -> Iterator[None]:
         for words, typed in said.items():
             message = message.replace(words, typed)
         error.args = (message,)
-        if error.hint and error.remedies:
+        if error.hint and error.remedies and not error.hint.startswith("rescli "):
             error.hint = f"{error.hint}: try {' '.join(map(as_flag, error.remedies))}"
             error.remedies = ()
         elif len(error.remedies) == 1 and (read_on := _read_on(error.remedies[0])):

@@ -42,6 +42,7 @@ class Extracted:
     """What stands on the disk.
 
     Args:
+        images_per_class: WordNet id to number of images.
         num_new: images that were not there before.
     """
 

@@ -152,7 +152,7 @@ def _read(path: Path) -> dict[str, str]:
 
 
 def _members(archive: Path) -> tuple[bytes, bytes]:
-    """Read, not extracted: nothing in the archive gets a name on the disk."""
+    """Truth and meta.mat of the devkit's archive, read and not extracted: nothing gets a name on the disk."""
     found: dict[str, bytes] = {}
     try:
         with tarfile.open(archive, "r:gz") as tar:

@@ -117,7 +117,7 @@ def open_rgb(path: Path) -> Image.Image:
 
 
 def decode_rgb(source: Path | BinaryIO, name: str) -> Image.Image:
-    """As ``open_rgb``, of a file or of bytes that errors call ``name``."""
+    """An image as RGB, like ``open_rgb``, from a file or from bytes that errors call ``name``."""
     with _opened(source, name) as image:
         if image.mode not in _EIGHT_BIT_MODES:
             raise DataError(

@@ -37,10 +37,10 @@ _TRIES = 8
 
 @dataclass(frozen=True, eq=False)
 class _Batch:
-    """As a worker hands it over.
+    """One batch as a worker hands it over.
 
     Args:
-        damaged: file names.
+        damaged: names of the files that were skipped.
         failure: why there are no pixels.
     """
 
@@ -142,7 +142,7 @@ class PhotoLoader:
             self.close()
             raise DataError(
                 made.failure,
-                hint="all of them are named by: rescli data verify",
+                hint="rescli data verify names all of them",
                 remedy=Remedy("skip_damaged", note="goes on without them"),
             )
         pixels, labels, flipped, shift = (

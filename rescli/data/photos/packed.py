@@ -47,7 +47,8 @@ class PackedImages(ImageFiles):
     """``ImageFiles`` out of one file.
 
     Args:
-        starts_N, lengths_N: int64, in bytes of ``data``.
+        starts_N: where each image begins, int64, in bytes of ``data``.
+        lengths_N: how many bytes it has, int64.
     """
 
     data: Path
@@ -198,5 +199,5 @@ def _packed(files: ImageFiles, index: int, short_side: int, quality: int) -> byt
 
 @cache
 def _descriptor(path: Path) -> int:
-    """Kept open: workers read at places of their own (pread), so one serves them all."""
+    """The open file, kept open: workers read at places of their own (pread), so one serves them all."""
     return os.open(path, os.O_RDONLY)

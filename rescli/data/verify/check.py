@@ -51,7 +51,8 @@ class FilesCheck:
     Args:
         modes: Pillow's name for the pixels as stored (RGB, L for grey, CMYK, ...) to how many files
             have it.
-        smallest, largest: with the fewest and the most pixels; None where no file can be decoded.
+        smallest: the file with the fewest pixels; None where no file can be decoded.
+        largest: the file with the most.
         num_undecodable: files that are missing or damaged; each is a fault.
         num_other_files: files in the class folders that are no images by their suffix.
         other_files: the first ``MOST_NAMED`` of those.

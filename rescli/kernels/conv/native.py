@@ -32,7 +32,7 @@ class Conv2dNative(nn.Conv2d):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        """As ``nn.Conv2d``."""
+        """What ``nn.Conv2d`` computes: x (N, C, H, W) -> (N, C_out, ceil(H / stride), ceil(W / stride))."""
         if not self._takes(input):
             return super().forward(input)
         result: Tensor = _Conv.apply(input, self.weight, self.stride)

@@ -59,7 +59,7 @@ class CropFlipBatch(Protocol):
         key: int,
         flip: bool,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """As ``crop_flip_batch``."""
+        """The call of ``crop_flip_batch``, which all of them equal."""
 
 
 def crop_flip_batch(
