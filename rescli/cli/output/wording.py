@@ -18,8 +18,8 @@ def in_flags(said: Mapping[str, str]) -> Iterator[None]:
     """Words the errors of the block as the flags that were typed.
 
     A hint that is no command and its remedies become one line, ``these look like resnet-32: try --model
-    resnet-32``; the hint says whether all of them are needed. A single remedy reads on with its note where that
-    begins with ``for`` or ``or``: ``--format onnx for int8``.
+    resnet-32``; the hint says whether all of them are needed. A single remedy reads on with its note where
+    that begins with ``for`` or ``or``: ``--format onnx for int8``.
 
     Args:
         said: words of the library to those of the command line, ``{"the format timm": "--format timm"}``.
