@@ -9,7 +9,7 @@ from typing import Any
 
 from rescli.errors import CheckpointError
 
-__all__ = ["cache_dir", "read_json", "write_atomically", "write_json"]
+__all__ = ["cache_dir", "fsync_path", "read_json", "write_atomically", "write_json"]
 
 
 def cache_dir() -> Path:
@@ -32,7 +32,7 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
-        _fsync_directory(path.parent)
+        fsync_path(path.parent)
     except BaseException as error:
         beside.unlink(missing_ok=True)
         if not isinstance(error, OSError):
@@ -60,9 +60,12 @@ def read_json(path: Path) -> Any:
         raise CheckpointError(f"{path} is damaged: {error}") from error
 
 
-def _fsync_directory(directory: Path) -> None:
-    # Without this the rename itself may not survive a power cut.
-    descriptor = os.open(directory, os.O_RDONLY)
+def fsync_path(path: Path) -> None:
+    """Wait until a file, or the names in a directory, are on the disk.
+
+    Without the latter a rename may not survive a power cut.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -21,7 +21,7 @@ def install_command(extra: str) -> str:
 
 
 def _folder_of_install() -> str | None:
-    """Of ``pip install FOLDER``, as pip noted it (PEP 610); None for any other way."""
+    """The folder of ``pip install FOLDER``, as pip noted it (PEP 610); None for any other way."""
     try:
         origin = json.loads(distribution("rescli").read_text("direct_url.json") or "{}")
     except (PackageNotFoundError, ValueError):

@@ -43,6 +43,9 @@ def names(group: str) -> list[str]:
 def load(group: str, name: str) -> Any:
     """The object registered as ``name``.
 
+    Entry points are read from what pip wrote down: after a new one in a pyproject.toml, its package has to be
+    installed again, an editable one too.
+
     Raises:
         UnknownNameError: nothing has that name.
         UsageError: two distributions claim the name, or the plugin cannot be imported.
@@ -71,13 +74,13 @@ def load(group: str, name: str) -> Any:
 
 
 def origin(group: str, name: str) -> tuple[str, str]:
-    """(distribution, object path) of a name; imports nothing."""
+    """The distribution and the object path that a name stands for; imports nothing."""
     point = _table(group)[name][0]
     return _owner(point), point.value
 
 
 def broken(group: str) -> dict[str, str]:
-    """Name -> reason, for every name of the group that cannot be loaded. Imports the whole group."""
+    """Name to reason, for every name of the group that cannot be loaded; imports the whole group."""
     problems = {}
     for name in names(group):
         try:
@@ -89,7 +92,20 @@ def broken(group: str) -> dict[str, str]:
 
 @contextmanager
 def override(group: str, name: str, value: Any) -> Iterator[None]:
-    """Within the ``with`` block, ``name`` means ``value``: for tests and notebooks."""
+    """Within the ``with`` block, ``name`` means ``value``: for tests, and for trying a plugin in a notebook.
+
+    Args:
+        group: the registry group, without the prefix ``rescli.``.
+        name: what users call it; it may be new, or a registered name that is to mean something else.
+        value: what the group's entry points name, see ``GROUPS``.
+
+    Example:
+        >>> with override("datasets", "mine", load("datasets", "shapes")):
+        ...     "mine" in names("datasets")
+        True
+        >>> "mine" in names("datasets")
+        False
+    """
     key = (group, name)
     before = _overrides.get(key, _overrides)
     _overrides[key] = value

@@ -7,18 +7,17 @@ from collections.abc import Callable
 
 import torch
 
+from rescli.bench.wire import Ceilings
 from rescli.hardware.numerics import Numerics
 
 __all__ = ["measure_ceilings"]
 
-_SECONDS = 0.2
-"""For each of the figures, and so many times at least."""
-_TIMES = 5
+_SECONDS, _TIMES = 0.2, 5
+"""How long, and how often at least, each of the two is repeated."""
 
 
-def measure_ceilings(numerics: Numerics) -> dict[str, float]:
-    """``flops_per_second`` of a matrix product in the run's precision (two per multiply-add), and
-    ``bytes_per_second`` of a copy within the device's memory, read and written bytes together."""
+def measure_ceilings(numerics: Numerics) -> Ceilings:
+    """Time a matrix product in the run's precision, and a copy within the device's memory."""
     device = numerics.device
     on_gpu = device.type == "cuda"
     flops = 0.0
@@ -33,7 +32,7 @@ def measure_ceilings(numerics: Numerics) -> dict[str, float]:
 
 
 def _fastest(work: Callable[[], torch.Tensor], device: torch.device) -> float:
-    """Seconds, the least of several."""
+    """The least of several times, in seconds."""
     took: list[float] = []
     ends = time.perf_counter() + _SECONDS
     while time.perf_counter() < ends or len(took) < _TIMES:

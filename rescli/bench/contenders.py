@@ -5,7 +5,7 @@ p1, p1-wN    the idiomatic PyTorch loop: PIL transforms one image at a time in a
 p2           what an expert writes by hand: rescli's images on the device, channels-last, the run's
              precision, fused SGD, nothing read
 p3           p2 with torch.compile in its mode max-autotune
-p4           ``rescli train --engine compile``: torch.compile inside one CUDA graph
+p4           rescli's whole loop with the engine ``compile``: torch.compile inside one CUDA graph
 bare-step    forward, loss, backward and update on one batch that is there already
 whole-loop   what ``rescli train`` does, quiet, with no evaluation and no saved state falling due
 loader       rescli's batches alone
@@ -29,6 +29,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, RandomSampler, default_collate
 from torchvision import transforms  # type: ignore[import-untyped]
 
+from rescli import paper
 from rescli.data.image_set import ImageSet
 from rescli.data.loader import DeviceLoader
 from rescli.data.normalization import Normalization
@@ -41,25 +42,27 @@ from rescli.training.events import StepDone
 from rescli.training.fit import fit
 from rescli.training.step import train_step
 
-__all__ = ["Contender", "IdiomaticLoop", "make_contender"]
+__all__ = ["IdiomaticLoop", "TimedLoop", "make_loop"]
 
 _PREFETCH = 2
 """Batches that a DataLoader's worker holds ready: its default."""
 
 
 @dataclass(frozen=True)
-class Contender:
-    """run: does so many steps and gives the number of images; queued work is not waited for.
+class TimedLoop:
+    """A training loop, or a part of one, that can be timed.
 
-    engine: of rescli's own loop.
+    Args:
+        run: does so many steps and gives the number of images; queued work is not waited for.
+        engine: what launches the steps of rescli's own loop.
     """
 
     run: Callable[[int], int]
     engine: str | None = None
 
 
-def make_contender(name: str, assembly: Assembly) -> Contender:
-    """Any but p1, which rescli has no part in.
+def make_loop(name: str, assembly: Assembly) -> TimedLoop:
+    """The loop of any contender but p1, which rescli has no part in.
 
     Raises:
         UsageError: it does not work here, or there is none of that name.
@@ -68,15 +71,15 @@ def make_contender(name: str, assembly: Assembly) -> Contender:
         # What rescli gives up for the same bits on another day, nobody else does.
         torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = True, False
     if name == "p2":
-        return Contender(_expert_loop(assembly, _own_net(assembly)))
+        return TimedLoop(_expert_loop(assembly, _own_net(assembly)))
     if name == "p3":
         mode = "max-autotune" if assembly.numerics.device.type == "cuda" else None
         model = cast(nn.Module, torch.compile(_own_net(assembly), mode=mode))
-        return Contender(_expert_loop(assembly, model, compiling=torch.compile))
+        return TimedLoop(_expert_loop(assembly, model, compiling=torch.compile))
     if name == "p4":
         return _whole_loop(replace(assembly, engine="compile"))
     if name == "bare-step":
-        return Contender(_bare_step(assembly))
+        return TimedLoop(_bare_step(assembly))
     if name == "whole-loop":
         return _whole_loop(assembly)
     if name == "loader":
@@ -85,22 +88,24 @@ def make_contender(name: str, assembly: Assembly) -> Contender:
         def run(count: int) -> int:
             return sum(len(assembly.loader.batch(next(steps))[1]) for _ in range(count))
 
-        return Contender(run)
+        return TimedLoop(run)
     if name == "timm":
-        return Contender(_on_one_batch(assembly, _timm_net(assembly)))
+        return TimedLoop(_on_one_batch(assembly, _timm_net(assembly)))
     raise UsageError(f"unknown contender {name!r}.")
 
 
 class IdiomaticLoop:
-    """P1: the training loop of a usual CIFAR repository (akamaster/pytorch_resnet_cifar10 and its kin).
+    """p1: the training loop of a usual CIFAR repository (akamaster/pytorch_resnet_cifar10 and its kin).
 
     A window ends only when the workers' queue is full again: it pays for as many batches as it trains on,
     and the workers sleep while others are timed. What a DataLoader pays at each epoch's start is left out.
     """
 
     def __init__(self, spec: RunSpec, *, data_root: Path | None, device: torch.device, workers: int) -> None:
-        """Raises:
-        UsageError: the set is one of photographs.
+        """Read the training part and start the workers.
+
+        Raises:
+            UsageError: the set is one of photographs.
         """
         dataset = spec.data.dataset
         train_set = dataset.build(data_root, ("train",))["train"]
@@ -109,7 +114,7 @@ class IdiomaticLoop:
         normalization = Normalization.fit(train_set.images_NHWC, "per-channel")
         assert normalization.std_C is not None
         chain = (
-            transforms.RandomCrop(dataset.image_size, padding=4),
+            transforms.RandomCrop(dataset.image_size, padding=paper.PAD),
             transforms.RandomHorizontalFlip(),
             transforms.ToTensor(),
             transforms.Normalize(normalization.mean_CHW.flatten().tolist(), normalization.std_C.tolist()),
@@ -184,7 +189,13 @@ class _CountedCollate:
 def _expert_loop(
     assembly: Assembly, model: nn.Module, *, compiling: Callable[[Any], Any] = lambda function: function
 ) -> Callable[[int], int]:
-    """compiling: what makes the gathering of a batch as fast as the network."""
+    """p2 and p3: rescli's batches and an expert's step.
+
+    Args:
+        assembly: the data.
+        model: the network.
+        compiling: what makes the gathering of a batch as fast as the network.
+    """
     loader = cast(DeviceLoader, assembly.loader)
     gather = compiling(loader.gather)
     optimizer = _fused_sgd(model)
@@ -240,7 +251,7 @@ def _bare_step(assembly: Assembly) -> Callable[[int], int]:
     return run
 
 
-def _whole_loop(assembly: Assembly) -> Contender:
+def _whole_loop(assembly: Assembly) -> TimedLoop:
     state = assembly.new_state()
     plan = make_plan(assembly.spec)
     engine = assembly.choose_engine(state).engine
@@ -250,7 +261,7 @@ def _whole_loop(assembly: Assembly) -> Contender:
     def run(count: int) -> int:
         return sum(plan.batch_size for _ in itertools.islice(done, count))
 
-    return Contender(run, engine.name)
+    return TimedLoop(run, engine.name)
 
 
 def _net(spec: RunSpec) -> nn.Module:

@@ -1,4 +1,4 @@
-"""Contenders against each other: in each round every one is timed once, so that all meet the same weather."""
+"""Contenders against each other: each is timed once in every round, so that all meet the same conditions."""
 
 from __future__ import annotations
 
@@ -11,24 +11,31 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO, Any, cast
 
+from rescli.bench.wire import LoopReady, Measured, RaceRequest, WindowResult, WorkerRequest
 from rescli.errors import UsageError
 
-__all__ = ["Entry", "Lane", "race"]
+__all__ = ["Lane", "LoopRequest", "race"]
 
 _SETTLE_SECONDS = 0.05
-"""Between two windows: threads of the one before stop spinning."""
+"""Rest between two windows, in which threads of the one before stop spinning."""
 
 _FEWEST_STEPS = 3
 
 _WARMUP = 0.4
-"""Of a window, untimed before it: while others ran, caches went cold and the clock of the cores went down."""
+"""Share of a window that runs untimed before it: caches went cold while others ran, and cores slowed down."""
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A contender as it is asked for. workers: of its DataLoader; None for as many as suit the device."""
+class LoopRequest:
+    """A contender as it is asked for.
+
+    Args:
+        label: its name in the results.
+        contender: which loop it is, of ``rescli.bench.contenders``.
+        workers: processes of its DataLoader; None for as many as suit the device.
+    """
 
     label: str
     contender: str
@@ -37,11 +44,22 @@ class Entry:
 
 @dataclass
 class Lane:
-    """What one contender did. seconds, images: of each round's window. failed: why there are none."""
+    """What one contender did.
 
-    entry: Entry
-    ready: dict[str, Any] = field(default_factory=dict)
-    measured: dict[str, Any] = field(default_factory=dict)
+    Args:
+        entry: what was asked for.
+        ready: what is known of it after its first steps.
+        measured: what its step launches, and what the device can do.
+        steps: how many a window has.
+        images: how many each round's window trained on.
+        seconds: how long each round's window took.
+        peak_memory_bytes: the most memory that it held.
+        failed: why there are no windows, or no more.
+    """
+
+    entry: LoopRequest
+    ready: LoopReady = field(default_factory=LoopReady)
+    measured: Measured = field(default_factory=Measured)
     steps: int = 0
     images: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
@@ -54,8 +72,8 @@ class Lane:
 
 
 def race(
-    entries: Sequence[Entry],
-    request: dict[str, Any],
+    entries: Sequence[LoopRequest],
+    request: RaceRequest,
     *,
     rounds: int,
     window_seconds: float,
@@ -63,9 +81,15 @@ def race(
 ) -> list[Lane]:
     """Time each contender ``rounds`` times, in turn, in windows of about so many seconds.
 
-    request: what ``rescli.bench.worker`` is told, the same for all. A contender that does not work here is
-    told by ``failed``; the others run. progress: called with what begins and, from the second round on, the
-    seconds that this and the later rounds will take.
+    A contender that does not work here has ``failed`` set; the others run.
+
+    Args:
+        entries: the contenders.
+        request: what ``rescli.bench.worker`` is told, the same for all.
+        rounds: how often each is timed.
+        window_seconds: how long, about.
+        progress: called with what begins and, from the second round on, the seconds that this and the later
+            rounds will take.
 
     Raises:
         UsageError: none of them works.
@@ -89,7 +113,7 @@ def race(
                 if not lane.steps:
                     lane.steps = max(_FEWEST_STEPS, math.ceil(window_seconds / lane.ready["step_seconds"]))
                 time.sleep(_SETTLE_SECONDS)
-                answer = worker.ask({"warmup": math.ceil(_WARMUP * lane.steps), "steps": lane.steps})
+                answer = worker.time(math.ceil(_WARMUP * lane.steps), lane.steps)
                 if "failed" in answer:
                     lane.failed = answer["failed"]
                     workers.remove((lane, worker))
@@ -100,7 +124,7 @@ def race(
         progress("counts what a step launches", None)
         for lane, worker in workers:
             # After the races: counting and the device's ceilings take time and memory of their own.
-            lane.measured = worker.ask({"measure": True})
+            lane.measured = worker.measure()
     return lanes
 
 
@@ -109,16 +133,24 @@ class _Worker:
     process: subprocess.Popen[str]
     errors: IO[str]
 
-    def ask(self, message: dict[str, Any]) -> dict[str, Any]:
+    def begin(self, request: WorkerRequest) -> LoopReady:
+        return cast(LoopReady, self._ask(request))
+
+    def time(self, warmup: int, steps: int) -> WindowResult:
+        return cast(WindowResult, self._ask({"warmup": warmup, "steps": steps}))
+
+    def measure(self) -> Measured:
+        return cast(Measured, self._ask({"measure": True}))
+
+    def _ask(self, message: object) -> Any:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         try:
             self.process.stdin.write(json.dumps(message) + "\n")
             self.process.stdin.flush()
-            answer: dict[str, Any] = json.loads(self.process.stdout.readline())
+            return json.loads(self.process.stdout.readline())
         except (OSError, ValueError):
             return {"failed": self._last_words()}
-        return answer
 
     def _last_words(self) -> str:
         self.process.wait()
@@ -128,7 +160,7 @@ class _Worker:
 
 
 @contextmanager
-def _started(lane: Lane, request: dict[str, Any]) -> Iterator[_Worker]:
+def _started(lane: Lane, request: RaceRequest) -> Iterator[_Worker]:
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
         subprocess.Popen(
@@ -141,8 +173,13 @@ def _started(lane: Lane, request: dict[str, Any]) -> Iterator[_Worker]:
     ):
         worker = _Worker(process, errors)
         try:
-            asked = {"contender": lane.entry.contender, "workers": lane.entry.workers}
-            lane.ready = worker.ask({**request, **asked, "launched": time.time()})
+            asked: WorkerRequest = {
+                **request,
+                "contender": lane.entry.contender,
+                "workers": lane.entry.workers,
+                "launched": time.time(),
+            }
+            lane.ready = worker.begin(asked)
             lane.failed = lane.ready.get("failed")
             yield worker
         finally:

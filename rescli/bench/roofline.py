@@ -9,7 +9,7 @@ from rescli.models.layout import Layout
 __all__ = ["Roofline", "roofline"]
 
 _FLOPS_PER_MAC = 6
-"""Two each for the forward pass, the gradient of the input and that of the weights."""
+"""Two for the forward pass, two for the gradient of the input, two for that of the weights."""
 
 _BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
 
@@ -27,7 +27,8 @@ class Roofline:
 
 
 def roofline(layout: Layout, *, precision: str, flops_per_second: float, bytes_per_second: float) -> Roofline:
-    """
+    """The speed at which a device would train that only multiplies and copies.
+
     Each convolution's input and output pass through memory three times each: once forward, and once for each
     of its two gradients. That would take batch normalisation, ReLU and the shortcut's addition within the
     convolutions; weights, optimizer and images are left out.

@@ -1,13 +1,11 @@
-"""What a race came to: speeds, and ratios of one round's figures, as medians with quartiles."""
+"""What a race came to: speeds, and ratios of the windows of one round, as medians with quartiles."""
 
 from __future__ import annotations
 
 import os
-import shlex
 import statistics
-import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TypedDict
 
 from rescli.bench.race import Lane
 from rescli.bench.roofline import roofline
@@ -15,47 +13,119 @@ from rescli.hardware.numerics import Numerics
 from rescli.runs.record import device_name, gpu_driver, now, provenance
 from rescli.spec.run import RunSpec
 
-__all__ = ["spread", "summarize"]
+__all__ = ["BenchRecord", "BenchRow", "RooflineRecord", "Spread", "spread", "summarize"]
 
 
-def summarize(lanes: Sequence[Lane], spec: RunSpec, numerics: Numerics, *, rounds: int) -> dict[str, Any]:
-    """JSON values. ``ratios`` have the whole loop above the others, each of the same round."""
+class Spread(TypedDict):
+    """Median, quartiles and extremes."""
+
+    median: float
+    q1: float
+    q3: float
+    min: float
+    max: float
+
+
+class BenchRow(TypedDict):
+    """One contender."""
+
+    images_per_second: Spread
+    milliseconds_per_step: float
+    steps_per_window: int
+    first_step_seconds: float
+    peak_memory_bytes: int | None
+
+
+class RooflineRecord(TypedDict):
+    """How near the whole loop comes to what the device could do at best."""
+
+    flops_per_second: float
+    bytes_per_second: float
+    images_per_second_by_flops: float
+    images_per_second_by_bytes: float
+    percent: float
+
+
+class BenchRecord(TypedDict):
+    """What ``rescli bench`` prints as one JSON object."""
+
+    benchmark: str
+    date: str
+    command: str | None
+    device: str
+    precision: str
+    threads: int | None
+    load_average: float
+    rescli_version: str
+    versions: dict[str, str | None]
+    platform: str
+    git: object
+    driver: str | None
+    dataset: str
+    model: str
+    batch_size: int
+    rounds: int
+    engine: str | None
+    kernels: str | None
+    operations_per_step: int | None
+    kernels_per_step: int | None
+    contenders: dict[str, BenchRow]
+    failed: dict[str, str]
+    ratios: dict[str, Spread]
+    roofline: RooflineRecord | None
+
+
+def summarize(
+    lanes: Sequence[Lane], spec: RunSpec, numerics: Numerics, *, rounds: int, command: str | None = None
+) -> BenchRecord:
+    """Speeds of all contenders, and ratios of the whole loop to the others, each of the same round.
+
+    Args:
+        lanes: what each contender did.
+        spec: the run that was timed.
+        numerics: the device and its precision.
+        rounds: how often each was timed.
+        command: what was typed, to be kept with the numbers.
+    """
     ran = {lane.entry.label: lane for lane in lanes if lane.failed is None}
     own = ran.get("whole-loop")
-    ready, measured = (own.ready, own.measured) if own else ({}, {})
+    made_by = provenance()
     return {
         "benchmark": "bench",
         "date": now(),
-        "command": shlex.join(["rescli", *sys.argv[1:]]),
+        "command": command,
         "device": device_name(numerics),
         "precision": numerics.precision,
         "threads": next((lane.ready["threads"] for lane in ran.values()), None),
         "load_average": round(os.getloadavg()[0], 2),
-        **provenance(),
+        "rescli_version": made_by["rescli_version"],
+        "versions": made_by["versions"],
+        "platform": made_by["platform"],
+        "git": made_by["git"],
         "driver": gpu_driver() if numerics.device.type == "cuda" else None,
         "dataset": spec.data.dataset.kind,
         "model": spec.model.name,
         "batch_size": spec.data.batch_size,
         "rounds": rounds,
-        "engine": ready.get("engine"),
-        "kernels": ready.get("kernels"),
-        "operations_per_step": measured.get("operations_per_step"),
-        "kernels_per_step": measured.get("kernels_per_step"),
-        "contenders": {name: _of_lane(lane, spec.data.batch_size) for name, lane in ran.items()},
+        "engine": own.ready.get("engine") if own else None,
+        "kernels": own.ready.get("kernels") if own else None,
+        "operations_per_step": own.measured.get("operations_per_step") if own else None,
+        "kernels_per_step": own.measured.get("kernels_per_step") if own else None,
+        "contenders": {name: _row(lane, spec.data.batch_size) for name, lane in ran.items()},
         "failed": {lane.entry.label: lane.failed for lane in lanes if lane.failed is not None},
         "ratios": _ratios(ran),
-        "roofline": _roofline(own, spec, numerics),
+        "roofline": _roofline(own, spec, numerics) if own else None,
     }
 
 
-def spread(values: Sequence[float], digits: int) -> dict[str, float]:
-    """Median, quartiles and extremes."""
-    q1, median, q3 = statistics.quantiles(values, n=4, method="inclusive")
-    figures = {"median": median, "q1": q1, "q3": q3, "min": min(values), "max": max(values)}
-    return {name: round(figure, digits) for name, figure in figures.items()}
+def spread(values: Sequence[float], digits: int) -> Spread:
+    """Median, quartiles and extremes, rounded to so many digits."""
+    q1, median, q3 = (round(cut, digits) for cut in statistics.quantiles(values, n=4, method="inclusive"))
+    low, high = round(min(values), digits), round(max(values), digits)
+    return {"median": median, "q1": q1, "q3": q3, "min": low, "max": high}
 
 
-def _of_lane(lane: Lane, batch_size: int) -> dict[str, Any]:
+def _row(lane: Lane, batch_size: int) -> BenchRow:
     speed = spread(lane.images_per_second, 1)
     return {
         "images_per_second": speed,
@@ -66,7 +136,7 @@ def _of_lane(lane: Lane, batch_size: int) -> dict[str, Any]:
     }
 
 
-def _ratios(ran: dict[str, Lane]) -> dict[str, Any]:
+def _ratios(ran: dict[str, Lane]) -> dict[str, Spread]:
     own = ran.get("whole-loop")
     if own is None:
         return {}
@@ -91,16 +161,17 @@ def _ratios(ran: dict[str, Lane]) -> dict[str, Any]:
     return ratios
 
 
-def _roofline(own: Lane | None, spec: RunSpec, numerics: Numerics) -> dict[str, Any] | None:
+def _roofline(own: Lane, spec: RunSpec, numerics: Numerics) -> RooflineRecord | None:
     dataset = spec.data.dataset
     layout = spec.model.layout(num_classes=dataset.num_classes, image_size=dataset.image_size)
-    if own is None or layout is None or "ceilings" not in own.measured:
+    if layout is None or "ceilings" not in own.measured:
         return None
     ceilings = own.measured["ceilings"]
     bounds = roofline(layout, precision=numerics.precision, **ceilings)
     speed = statistics.median(own.images_per_second)
     return {
-        **{name: float(f"{value:.4g}") for name, value in ceilings.items()},
+        "flops_per_second": float(f"{ceilings['flops_per_second']:.4g}"),
+        "bytes_per_second": float(f"{ceilings['bytes_per_second']:.4g}"),
         "images_per_second_by_flops": round(bounds.by_flops, 1),
         "images_per_second_by_bytes": round(bounds.by_bytes, 1),
         "percent": round(100 * speed / bounds.bound, 1),

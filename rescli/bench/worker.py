@@ -1,4 +1,4 @@
-"""One contender in a process of its own, so that none profits or suffers from what another has set.
+"""One contender in a process of its own, so that the settings of one change no other.
 
 Standard input: the request, then ``{"warmup": M, "steps": N}`` lines and ``{"measure": true}``; standard
 output: one JSON line for each. The module is run by ``rescli.bench.race``.
@@ -11,13 +11,14 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import torch
 
 from rescli.bench.ceilings import measure_ceilings
-from rescli.bench.contenders import Contender, IdiomaticLoop, make_contender
+from rescli.bench.contenders import IdiomaticLoop, TimedLoop, make_loop
 from rescli.bench.counts import count_operations, device_kernels
+from rescli.bench.wire import LoopReady, Measured, WindowResult, WorkerRequest
 from rescli.errors import RescliError, first_line
 from rescli.hardware.numerics import Numerics
 from rescli.runs.assembly import assemble
@@ -33,10 +34,10 @@ _OWN = ("bare-step", "whole-loop", "loader")
 
 
 def _serve(out: TextIO) -> None:
-    request = json.loads(sys.stdin.readline())
+    request: WorkerRequest = json.loads(sys.stdin.readline())
     numerics = Numerics(torch.device(request["device"]), request["precision"])
     try:
-        answer, contender = _ready(request, numerics)
+        answer, loop = _ready(request, numerics)
     except (RescliError, RuntimeError, ImportError) as error:
         _say(out, {"failed": first_line(error)})
         return
@@ -44,20 +45,20 @@ def _serve(out: TextIO) -> None:
     for line in sys.stdin:
         asked = json.loads(line)
         if "measure" in asked:
-            _say(out, _measured(request, numerics, contender))
+            _say(out, _measured(request, numerics, loop))
             continue
-        contender.run(asked["warmup"])
+        loop.run(asked["warmup"])
         _wait(numerics)
         began = time.perf_counter()
-        images = contender.run(asked["steps"])
+        images = loop.run(asked["steps"])
         _wait(numerics)
         seconds = time.perf_counter() - began
         memory = peak_memory_bytes(numerics)
         _say(out, {"images": images, "seconds": seconds, "peak_memory_bytes": memory})
 
 
-def _ready(request: dict[str, Any], numerics: Numerics) -> tuple[dict[str, Any], Contender]:
-    """The contender after its first steps, and what is known of it by then."""
+def _ready(request: WorkerRequest, numerics: Numerics) -> tuple[LoopReady, TimedLoop]:
+    """The contender's loop after its first steps, and what is known of it by then."""
     if request["threads"] is not None:
         torch.set_num_threads(request["threads"])
     spec = spec_from_dict(request["spec"])
@@ -67,10 +68,10 @@ def _ready(request: dict[str, Any], numerics: Numerics) -> tuple[dict[str, Any],
         # As its author would run it, with none of rescli's switches.
         if numerics.device.type == "cuda":
             torch.backends.cudnn.benchmark = True  # as akamaster's trainer has it
-        loop = IdiomaticLoop(
+        idiomatic = IdiomaticLoop(
             spec, data_root=data_root, device=numerics.device, workers=request["workers"] or 0
         )
-        contender = Contender(loop)
+        loop = TimedLoop(idiomatic)
     else:
         assembly = assemble(
             spec,
@@ -78,26 +79,26 @@ def _ready(request: dict[str, Any], numerics: Numerics) -> tuple[dict[str, Any],
             data_root=data_root,
             workers=request["workers"],
             engine=request["engine"],
-            # Others have plain torch.
+            # The others have plain torch.
             kernels=request["kernels"] if request["contender"] in _OWN else "plain",
         )
-        contender = make_contender(request["contender"], assembly)
-    contender.run(1)
+        loop = make_loop(request["contender"], assembly)
+    loop.run(1)
     _wait(numerics)
-    answer = {
+    answer: LoopReady = {
         "first_step_seconds": time.time() - request["launched"],
-        "engine": contender.engine,
+        "engine": loop.engine,
         "threads": torch.get_num_threads(),
     }
     began = time.perf_counter()
-    contender.run(_WARMUP_STEPS)
+    loop.run(_WARMUP_STEPS)
     _wait(numerics)
     answer["step_seconds"] = (time.perf_counter() - began) / _WARMUP_STEPS
     answer["kernels"] = assembly.kernels.name if assembly is not None else None
-    return answer, contender
+    return answer, loop
 
 
-def _measured(request: dict[str, Any], numerics: Numerics, contender: Contender) -> dict[str, Any]:
+def _measured(request: WorkerRequest, numerics: Numerics, loop: TimedLoop) -> Measured:
     """What the whole loop's step launches, and what the device could do; nothing of the others."""
     if request["contender"] != "whole-loop":
         return {}
@@ -108,7 +109,7 @@ def _measured(request: dict[str, Any], numerics: Numerics, contender: Contender)
     )
     return {
         "operations_per_step": count_operations(plain),
-        "kernels_per_step": device_kernels(contender.run, numerics),
+        "kernels_per_step": device_kernels(loop.run, numerics),
         "ceilings": measure_ceilings(numerics),
     }
 
@@ -120,7 +121,7 @@ def _wait(numerics: Numerics) -> None:
         torch.mps.synchronize()
 
 
-def _say(out: TextIO, answer: dict[str, Any]) -> None:
+def _say(out: TextIO, answer: LoopReady | WindowResult | Measured) -> None:
     out.write(json.dumps(answer) + "\n")
     out.flush()
 

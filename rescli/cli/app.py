@@ -11,6 +11,7 @@ import typer
 from rescli import __version__, registry
 from rescli.cli.launch import end, report_outcome
 from rescli.cli.output.messages import say
+from rescli.cli.output.wording import in_flags
 from rescli.cli.remedies import next_steps
 from rescli.errors import RescliError, UsageError
 
@@ -62,7 +63,8 @@ def main() -> None:
     """Entry point of the console script."""
     _mend_streams()
     try:
-        build_app()()
+        with in_flags({}):
+            build_app()()
     except RescliError as error:
         if report_outcome(error):
             say(f"error: {error}{next_steps(error)}")

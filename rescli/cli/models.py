@@ -167,7 +167,8 @@ def _describe(kind: str) -> dict[str, Any]:
     from typing import Literal, get_args, get_origin
 
     from rescli import registry
-    from rescli.models.naming import PAPER_CIFAR_DEPTHS, table1_depths
+    from rescli.models.naming import table1_depths
+    from rescli.paper import CIFAR_DEPTHS
 
     model_class: type[ModelSpec] = registry.load("models", kind)
     options = {
@@ -182,7 +183,7 @@ def _describe(kind: str) -> dict[str, Any]:
     families = {}
     if kind in ("plain", "resnet"):
         families = {
-            "cifar": f"6n+2 (the paper: {' '.join(map(str, PAPER_CIFAR_DEPTHS))})",
+            "cifar": f"6n+2 (the paper: {' '.join(map(str, CIFAR_DEPTHS))})",
             "imagenet": " ".join(map(str, table1_depths(kind))),
         }
     return {

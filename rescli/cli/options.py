@@ -7,9 +7,12 @@ from typing import Annotated, Literal
 
 import typer
 
+from rescli.errors import SpecError
+
 __all__ = [
     "AnyPrecision",
     "BatchSize",
+    "Classes",
     "DataRoot",
     "Dataset",
     "Device",
@@ -26,8 +29,26 @@ __all__ = [
     "SharedBudget",
 ]
 
-AnyPrecision = Annotated[str | None, typer.Option(help="Of the convolutions: auto, fp32, bf16 or fp16.")]
+
+def _key_and_value(context: typer.Context, pairs: list[str] | None) -> list[str] | None:
+    for pair in pairs or ():
+        key, equals, _ = pair.partition("=")
+        if not (context.resilient_parsing or (equals and key.strip())):
+            raise SpecError(f"--set {pair!r} is not KEY=VALUE.", hint="for example --set optimizer.lr=0.05")
+    return pairs
+
+
+AnyPrecision = Annotated[
+    str | None, typer.Option(help="Precision of the convolutions: auto, fp32, bf16 or fp16.")
+]
 BatchSize = Annotated[int | None, typer.Option(help="Images per iteration. Unset: the preset's.")]
+Classes = Annotated[
+    Literal["same", "wnids", "names"],
+    typer.Option(
+        help="How the images' classes belong to the net's: the same, or some of them, found by their "
+        "WordNet ids or by their names."
+    ),
+]
 DataRoot = Annotated[
     Path | None,
     typer.Option(help="Where the data lies. Unset: RESCLI_DATA, else the user's cache.", metavar="DIR"),
@@ -46,7 +67,7 @@ EvalBatchSize = Annotated[
 ]
 EvalPrecision = Annotated[
     Literal["auto", "fp32", "bf16", "fp16"],
-    typer.Option(help="Of the convolutions; auto: as trained, fp32 for imported weights."),
+    typer.Option(help="Precision of the convolutions; auto: as trained, fp32 for imported weights."),
 ]
 Iterations = Annotated[
     int | None, typer.Option(help="Stop after this many iterations; milestones stay where they are.")
@@ -60,7 +81,12 @@ Kernels = Annotated[
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Any key of the spec, repeatable: optimizer.lr=0.05", metavar="KEY=VALUE"),
+    typer.Option(
+        "--set",
+        help="Any key of the spec, repeatable: optimizer.lr=0.05",
+        metavar="KEY=VALUE",
+        callback=_key_and_value,
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Runs = Annotated[Path, typer.Option(help="Where run directories lie and are found again.", metavar="DIR")]

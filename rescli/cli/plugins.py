@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+from rescli.cli.options import Json
 
 __all__ = ["plugins"]
 
 
-def plugins(json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
-    """List every registered command, model, data set and so on, with the package it comes from."""
-    from rescli import registry
-    from rescli.cli.output.results import print_json
+def plugins(json: Json = False) -> None:
+    """List every registered command, model, data set and so on, with the package it comes from.
 
-    rows = []
-    for group in registry.GROUPS:
-        problems = registry.broken(group)
-        for name in registry.names(group):
-            distribution, target = registry.origin(group, name)
-            rows.append(
-                {
-                    "group": group,
-                    "name": name,
-                    "distribution": distribution,
-                    "object": target,
-                    "problem": problems.get(name),
-                }
-            )
+    A name that is missing here was not there when its package was installed: after a new entry point in a
+    pyproject.toml, run pip install again, for an editable install too.
+    """
+    from dataclasses import asdict
+
+    from rescli.cli.output.results import print_json
+    from rescli.workflows import plugins as workflow
+
+    found = workflow.plugins()
     if json:
-        print_json({"plugins": rows})
+        print_json({"plugins": [asdict(one) for one in found]})
         return
-    for row in rows:
-        mark = f"  BROKEN: {row['problem']}" if row["problem"] else ""
-        print(f"{row['group']:<11} {row['name']:<12} {row['distribution']:<12} {row['object']}{mark}")
+    for one in found:
+        mark = f"  BROKEN: {one.problem}" if one.problem else ""
+        print(f"{one.group:<11} {one.name:<12} {one.distribution:<12} {one.object}{mark}")

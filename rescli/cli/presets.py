@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from rescli.spec.base import Spec
+from rescli.cli.options import Json
 
 __all__ = ["app"]
 
@@ -22,14 +21,12 @@ def presets(context: typer.Context) -> None:
 
 
 @app.command("list")
-def list_presets(
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-) -> None:
-    """Names of all presets, each with the first line of its file."""
+def list_presets(json: Json = False) -> None:
+    """List the names of all presets, each with the first line of its file."""
     from rescli.cli.output.results import print_json
-    from rescli.spec.load import preset_names, preset_text
+    from rescli.workflows import presets as workflow
 
-    summaries = {name: preset_text(name).splitlines()[0].lstrip("# ") for name in preset_names()}
+    summaries = workflow.presets()
     if json:
         print_json({"presets": [{"name": name, "summary": text} for name, text in summaries.items()]})
         return
@@ -39,31 +36,14 @@ def list_presets(
 
 
 @app.command("show")
-def show(
-    name: Annotated[str, typer.Argument(help="A preset, or a .toml file.")],
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-) -> None:
-    """The whole spec, base included, every key with its meaning."""
+def show(name: Annotated[str, typer.Argument(help="A preset, or a .toml file.")], json: Json = False) -> None:
+    """Print the whole spec, base included, every key with its meaning."""
     from rescli.cli.output.results import print_json
-    from rescli.spec.load import load_spec
     from rescli.spec.toml import to_toml
+    from rescli.workflows.presets import describe_keys, spec
 
-    spec = load_spec(name)
+    shown = spec(name)
     if json:
-        print_json({"name": name, "spec": spec.to_dict(), "spec_sha256": spec.fingerprint()})
+        print_json({"name": name, "spec": shown.to_dict(), "spec_sha256": shown.fingerprint()})
         return
-    print(to_toml(spec.to_dict(), comments=_descriptions(spec)), end="")
-
-
-def _descriptions(spec: Spec, prefix: str = "") -> dict[str, str]:
-    """Dotted key -> the field's description, through all sections."""
-    from rescli.spec.base import Spec
-
-    texts: dict[str, str] = {}
-    for key, field in type(spec).model_fields.items():
-        value = getattr(spec, key)
-        if isinstance(value, Spec):
-            texts |= _descriptions(value, f"{prefix}{key}.")
-        elif field.description:
-            texts[f"{prefix}{key}"] = field.description
-    return texts
+    print(to_toml(shown.to_dict(), comments=describe_keys(shown)), end="")

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Self, TypeVar
 
 import torch
+from PIL import Image
 
+from rescli.data.labelled_images import LabelledImages
 from rescli.data.split import split_fingerprint
 
 __all__ = ["ImageSet"]
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, eq=False)
-class ImageSet:
+class ImageSet(LabelledImages):
     """Images and labels of one split.
 
-    images_NHWC: uint8 (N, H, W, 3), contiguous, on the CPU.
-    labels_N: int64 (N,), each in [0, num_classes).
-    class_names: one per class, in label order.
-    fingerprint: sha256 hex digest of the split: which images, in which order.
-    file_names: one per image where the set's authors gave names; else empty.
+    Args:
+        images_NHWC: uint8 (N, H, W, 3), contiguous, on the CPU.
+        labels_N: int64 (N,), each in [0, num_classes).
+        class_names: one per class, in label order.
+        fingerprint: sha256 hex digest of the split: which images, in which order.
+        file_names: one per image where the set's authors gave names; else empty.
     """
 
     images_NHWC: torch.Tensor
@@ -41,9 +47,17 @@ class ImageSet:
             else (),
         )
 
-    def __len__(self) -> int:
-        return len(self.labels_N)
-
     @property
-    def num_classes(self) -> int:
-        return len(self.class_names)
+    def stacked(self) -> torch.Tensor:
+        return self.images_NHWC
+
+    def name(self, index: int) -> str:
+        """``an image``: images in memory have no name that says where they are."""
+        return "an image"
+
+    def pixels(self, index: int) -> torch.Tensor:
+        return self.images_NHWC[index]
+
+    def map(self, prepare: Callable[[int, Image.Image], T], *, threads: int) -> Iterator[T]:
+        for index, pixels_HWC in enumerate(self.images_NHWC):
+            yield prepare(index, Image.fromarray(pixels_HWC.numpy()))

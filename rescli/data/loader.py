@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 
 from rescli.data.augment import crop_flip_key, pad_images
@@ -10,7 +12,20 @@ from rescli.data.normalization import Normalization
 from rescli.data.order import SampleOrder
 from rescli.kernels.choice import KernelName, crop_flip_function
 
-__all__ = ["DeviceLoader"]
+__all__ = ["DeviceLoader", "LoaderNotes"]
+
+
+@dataclass(frozen=True)
+class LoaderNotes:
+    """What a loader that reads files has to tell of its work so far.
+
+    Args:
+        waited_seconds: how long steps have waited for images.
+        damaged: names of the files that were skipped, sorted.
+    """
+
+    waited_seconds: float
+    damaged: tuple[str, ...]
 
 
 class DeviceLoader:
@@ -33,8 +48,16 @@ class DeviceLoader:
         share: slice = slice(None),
         kernels: KernelName = "plain",
     ) -> None:
-        """
+        """Pad the images and put them on the device.
+
         Args:
+            image_set: the training part.
+            normalization: its statistics.
+            batch_size: images per step, of all processes together.
+            seed: decides order, crops and flips.
+            device: where images and batches are to be.
+            pad: zero pixels on each side before the random crop.
+            flip: mirror half of the images.
             share: the places of each batch that this process computes; all of them unless several train.
             kernels: triton gathers by one kernel, with the same bits; see ``rescli.kernels.choice``.
 
@@ -52,6 +75,10 @@ class DeviceLoader:
         self._images = pad_images(image_set.images_NHWC, normalization, pad=pad, device=device)
         self._labels_N = image_set.labels_N.to(device)
         self._crop_flip = crop_flip_function(kernels)
+
+    def notes(self) -> LoaderNotes | None:
+        """None: all images lie on the device, so nothing waits and nothing is damaged."""
+        return None
 
     def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """``(images_NCHW, labels_B)`` of the step: float32 in channels-last, and int64.

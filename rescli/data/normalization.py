@@ -10,7 +10,7 @@ import base64
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, Self, cast
+from typing import Literal, Self, TypedDict, cast
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ import torch
 from rescli.errors import CheckpointError, DataError
 from rescli.kernels.crop.plain import full_scale
 
-__all__ = ["Kind", "Normalization"]
+__all__ = ["Kind", "Normalization", "StoredNormalization"]
 
 Kind = Literal["per-pixel-mean", "per-channel"]
 
@@ -27,14 +27,25 @@ _CHUNK = 2048
 """Images per partial sum; bounds the memory that the widened copies take."""
 
 
+class StoredNormalization(TypedDict):
+    """A normalisation as JSON values; float32 as base64 of its little-endian bytes."""
+
+    kind: Kind
+    shape: list[int]
+    mean_per_channel: list[float]
+    mean_float32_base64: str
+    std_float32_base64: str | None
+
+
 @dataclass(frozen=True, eq=False)
 class Normalization:
     """``(pixel / 255 - mean) / std``; without ``std_C`` the division by it is left out.
 
-    kind: ``per-pixel-mean`` subtracts the mean image, as the paper (section 4.2); ``per-channel``
-        subtracts one mean and divides by one standard deviation per channel.
-    mean_CHW: float32 (C, H, W), or (C, 1, 1) for ``per-channel``, in units of pixel / 255.
-    std_C: float32 (C,) in the same units, or None.
+    Args:
+        kind: ``per-pixel-mean`` subtracts the mean image, as the paper (section 4.2); ``per-channel``
+            subtracts one mean and divides by one standard deviation per channel.
+        mean_CHW: float32 (C, H, W), or (C, 1, 1) for ``per-channel``, in units of pixel / 255.
+        std_C: float32 (C,) in the same units, or None.
     """
 
     kind: Kind
@@ -110,7 +121,7 @@ class Normalization:
         if self.kind == "per-pixel-mean" and size != (height, width):
             raise ValueError(f"the mean image is {size[0]}x{size[1]}, the images are {height}x{width}")
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> StoredNormalization:
         """JSON values that ``from_json`` turns back bit for bit; the channel means are for reading."""
         return {
             "kind": self.kind,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import abstractmethod
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -10,9 +11,11 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from rescli.errors import DataError, SpecError
+from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec
 
 if TYPE_CHECKING:
+    from rescli.data.cifar.images import CifarFiles
     from rescli.data.image_set import ImageSet
     from rescli.data.photos.image_files import ImageFiles
 
@@ -39,12 +42,30 @@ class _CifarSpec(DatasetSpec):
         return 32
 
     @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
+    @property
+    @abstractmethod
+    def class_names(self) -> tuple[str, ...]: ...
+
+    @property
     def sizes(self) -> dict[str, int]:
         return {
             "train": _CIFAR_TRAIN_IMAGES - self.val_size,
             "val": self.val_size,
             "test": _CIFAR_TEST_IMAGES,
         }
+
+    def build(self, data_root: Path | None, splits: tuple[str, ...]) -> dict[str, ImageSet]:
+        from rescli.data.cifar.images import read_cifar
+
+        return read_cifar(
+            self._files(), data_root, splits, val_size=self.val_size, split_seed=self.split_seed
+        )
+
+    @abstractmethod
+    def _files(self) -> CifarFiles: ...
 
 
 class Cifar10Spec(_CifarSpec):
@@ -53,19 +74,15 @@ class Cifar10Spec(_CifarSpec):
     kind: Literal["cifar10"] = "cifar10"
 
     @property
-    def num_classes(self) -> int:
-        return 10
-
-    @property
     def class_names(self) -> tuple[str, ...]:
         from rescli.data.cifar.classes import CIFAR10_CLASSES
 
         return CIFAR10_CLASSES
 
-    def build(self, data_root: Path | None, splits: tuple[str, ...]) -> dict[str, ImageSet]:
-        from rescli.data.cifar.images import CIFAR10, read_cifar
+    def _files(self) -> CifarFiles:
+        from rescli.data.cifar.images import CIFAR10
 
-        return read_cifar(CIFAR10, data_root, splits, val_size=self.val_size, split_seed=self.split_seed)
+        return CIFAR10
 
 
 class Cifar100Spec(_CifarSpec):
@@ -74,19 +91,15 @@ class Cifar100Spec(_CifarSpec):
     kind: Literal["cifar100"] = "cifar100"
 
     @property
-    def num_classes(self) -> int:
-        return 100
-
-    @property
     def class_names(self) -> tuple[str, ...]:
         from rescli.data.cifar.classes import CIFAR100_CLASSES
 
         return CIFAR100_CLASSES
 
-    def build(self, data_root: Path | None, splits: tuple[str, ...]) -> dict[str, ImageSet]:
-        from rescli.data.cifar.images import CIFAR100, read_cifar
+    def _files(self) -> CifarFiles:
+        from rescli.data.cifar.images import CIFAR100
 
-        return read_cifar(CIFAR100, data_root, splits, val_size=self.val_size, split_seed=self.split_seed)
+        return CIFAR100
 
 
 class ShapesSpec(DatasetSpec):
@@ -160,7 +173,9 @@ class ImageFolderSpec(DatasetSpec):
     @property
     def num_classes(self) -> int:
         if self.classes is None:
-            raise SpecError("the classes of an imagefolder stand in its folders.", hint="--data-root DIR")
+            raise SpecError(
+                "the classes of an imagefolder stand in its folders.", remedy=Remedy("data_root", "DIR")
+            )
         return len(self.classes)
 
     @property
@@ -268,7 +283,10 @@ def _imagenet_wnids() -> tuple[str, ...]:
 def _root(data_root: Path | None) -> Path:
     given = data_root or os.environ.get("RESCLI_DATA")
     if not given:
-        raise DataError("nobody said where the images are.", hint="--data-root DIR, or RESCLI_DATA=DIR")
+        raise DataError(
+            "nobody said where the images are.",
+            remedy=Remedy("data_root", "DIR", "or RESCLI_DATA=DIR"),
+        )
     try:
         return Path(given).expanduser()
     except RuntimeError as error:

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 from torch import nn
 
-from rescli.data.image_set import ImageSet
+from rescli.data.labelled_images import LabelledImages
 from rescli.data.normalization import Normalization
-from rescli.data.photos.image_files import ImageFiles
 from rescli.evaluation.metrics import result_from_logits
 from rescli.evaluation.predict import predict_views
 from rescli.evaluation.protocols import Views
@@ -26,7 +25,7 @@ WHOLE = Views()
 
 def evaluate(
     model: nn.Module,
-    images: ImageSet | ImageFiles,
+    images: LabelledImages,
     normalization: Normalization,
     *,
     batch_size: int,

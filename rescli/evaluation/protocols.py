@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from rescli import registry
+from rescli import paper, registry
 from rescli.errors import UsageError
+from rescli.spec.base import DatasetSpec
 
 __all__ = [
     "AVERAGES",
@@ -23,6 +24,7 @@ __all__ = [
     "Protocol",
     "Views",
     "choose_protocol",
+    "default_protocol",
 ]
 
 Average = Literal["probabilities", "logits"]
@@ -149,6 +151,18 @@ class Protocol:
             )
         return views
 
+    def views_on(self, dataset: DatasetSpec, *, image_size: int | None = None) -> Views:
+        """The views on the images of a data set.
+
+        Args:
+            dataset: the data set.
+            image_size: side of the net's training images, in pixels; None for the data set's.
+
+        Raises:
+            UsageError: the protocol has no form for such images.
+        """
+        return self.views(any_size=dataset.any_size, image_size=image_size or dataset.image_size)
+
 
 SINGLE = Protocol(
     "single", "each image once, as it is (section 4.2; CIFAR)", small=Views(positions="whole"), photos=None
@@ -168,15 +182,20 @@ FLIP = Protocol(
 TEN_CROP = Protocol(
     "ten-crop",
     "corners, centre, and their mirror images (section 4.1; 32x32 images padded by 4)",
-    small=Views(pad=4, crop=32, positions="five", flip=True),
+    small=Views(pad=paper.PAD, crop=32, positions="five", flip=True),
     photos=Views(shorter_sides=(256,), crop=224, positions="five", flip=True),
 )
 MULTI_SCALE = Protocol(
     "multi-scale",
     "fully convolutional at several scales (section 3.4; on 32x32 images rescli's own choice of scales)",
     small=Views(shorter_sides=(32, 36, 40), positions="dense", flip=True, window=8),
-    photos=Views(shorter_sides=(224, 256, 384, 480, 640), positions="dense", flip=True, window=7),
+    photos=Views(shorter_sides=paper.TEST_SCALES, positions="dense", flip=True, window=7),
 )
+
+
+def default_protocol(dataset: DatasetSpec) -> Protocol:
+    """The protocol of a data set's single view: ``center224`` for photographs, else ``single``."""
+    return CENTER224 if dataset.any_size else SINGLE
 
 
 def choose_protocol(name: str | None, *, any_size: bool) -> Protocol:

@@ -14,9 +14,8 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from rescli.data.image_set import ImageSet
+from rescli.data.labelled_images import LabelledImages
 from rescli.data.normalization import Normalization
-from rescli.data.photos.image_files import ImageFiles, map_images
 from rescli.errors import DataError
 from rescli.evaluation.protocols import Views
 
@@ -39,7 +38,7 @@ class ViewBatch:
 
 
 def view_batches(
-    images: ImageSet | ImageFiles,
+    images: LabelledImages,
     views: Views,
     normalization: Normalization,
     *,
@@ -58,8 +57,9 @@ def view_batches(
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    if isinstance(images, ImageSet) and not views.shorter_sides:
-        return _of_one_size(images, views, normalization, batch_size=batch_size, device=device)
+    stacked = images.stacked
+    if stacked is not None and not views.shorter_sides:
+        return _of_one_size(stacked, views, normalization, batch_size=batch_size, device=device)
     return _resized(images, views, normalization, batch_size=batch_size, device=device)
 
 
@@ -81,17 +81,17 @@ def crop_corners(height: int, width: int, crop: int, positions: str) -> list[tup
 
 
 def _of_one_size(
-    images: ImageSet,
+    stacked: torch.Tensor,
     views: Views,
     normalization: Normalization,
     *,
     batch_size: int,
     device: torch.device | str,
 ) -> Iterator[ViewBatch]:
-    """The uint8 set is uploaded whole before the first batch (31 MB for CIFAR's test set)."""
-    images_NHWC = images.images_NHWC.to(device)
-    for start in range(0, len(images), batch_size):
-        end = min(start + batch_size, len(images))
+    """``stacked``, uint8 (N, H, W, 3), is uploaded whole at first: 31 MB for CIFAR's test set."""
+    images_NHWC = stacked.to(device)
+    for start in range(0, len(stacked), batch_size):
+        end = min(start + batch_size, len(stacked))
         whole = normalization.apply(images_NHWC[start:end])
         if views.pad:
             whole = F.pad(whole, (views.pad,) * 4)
@@ -110,7 +110,7 @@ def _of_one_size(
 
 
 def _resized(
-    images: ImageSet | ImageFiles,
+    images: LabelledImages,
     views: Views,
     normalization: Normalization,
     *,
@@ -157,17 +157,13 @@ def _oriented(
             yield ViewBatch(inputs, members, (scale * orientations + mirrored) * places + place)
 
 
-def _prepared(images: ImageSet | ImageFiles, views: Views) -> Iterator[list[torch.Tensor]]:
+def _prepared(images: LabelledImages, views: Views) -> Iterator[list[torch.Tensor]]:
     """Per image and scale, its pieces, on the CPU, made ahead in threads."""
-    if isinstance(images, ImageFiles):
 
-        def prepare(index: int, image: Image.Image) -> list[torch.Tensor]:
-            return _pieces(image, views, images.file_names[index])
+    def prepare(index: int, image: Image.Image) -> list[torch.Tensor]:
+        return _pieces(image, views, images.name(index))
 
-        yield from map_images(images, prepare, threads=os.cpu_count() or 1)
-    else:
-        for pixels_HWC in images.images_NHWC:
-            yield _pieces(Image.fromarray(pixels_HWC.numpy()), views, "an image")
+    return images.map(prepare, threads=os.cpu_count() or 1)
 
 
 def _pieces(image: Image.Image, views: Views, name: str) -> list[torch.Tensor]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 
+from pydantic import JsonValue
 from torch import Tensor
 
 from rescli.models.layout import stage_counts
@@ -13,6 +14,7 @@ from rescli.models.specs import BasicBlockSpec, BottleneckBlockSpec, PlainSpec, 
 from rescli.spec.base import ModelSpec
 
 __all__ = [
+    "Architecture",
     "standalone_architecture",
     "torchvision_name",
     "transformers_config",
@@ -21,6 +23,18 @@ __all__ = [
 ]
 
 _BLOCKS = (BasicBlockSpec, BottleneckBlockSpec)
+
+
+class Architecture(TypedDict):
+    """The arguments of ``standalone_resnet.ResNet``."""
+
+    blocks_per_stage: list[int]
+    width: int
+    block: str
+    shortcut: str | None
+    stride_on: str
+    large_stem: bool
+    num_classes: int
 
 
 def torchvision_name(model: ModelSpec) -> str | None:
@@ -46,9 +60,14 @@ def why_not_torchvision(model: ModelSpec) -> str | None:
     return None
 
 
-def transformers_config(model: ModelSpec) -> dict[str, Any] | None:
-    """Of ``transformers.ResNetForImageClassification``, which has the stride on either convolution; None
-    where it has no such network."""
+def transformers_config(model: ModelSpec) -> dict[str, JsonValue] | None:
+    """The configuration of ``transformers.ResNetForImageClassification`` for this network.
+
+    Its bottlenecks have the stride on either convolution.
+
+    Returns:
+        None where transformers has no such network.
+    """
     if (
         not isinstance(model, ResNetSpec)
         or not isinstance(model.block, _BLOCKS)
@@ -63,7 +82,7 @@ def transformers_config(model: ModelSpec) -> dict[str, Any] | None:
         "num_channels": 3,
         "embedding_size": model.width,
         "hidden_sizes": [model.width * 2**stage * expansion for stage in range(4)],
-        "depths": list(stage_counts("imagenet", model.depth)),
+        "depths": [*stage_counts("imagenet", model.depth)],
         "layer_type": model.block.kind,
         "hidden_act": "relu",
         "downsample_in_first_stage": False,
@@ -92,7 +111,7 @@ def _transformers_tensor(name: str) -> str:
 _LAYERS = {"conv": "convolution", "bn": "normalization"}
 
 
-def standalone_architecture(model: ModelSpec, *, num_classes: int) -> dict[str, Any] | None:
+def standalone_architecture(model: ModelSpec, *, num_classes: int) -> Architecture | None:
     """What ``standalone_resnet.py`` builds the network from; None where a plugin made it."""
     if not isinstance(model, ResNetSpec | PlainSpec) or not isinstance(model.block, _BLOCKS):
         return None

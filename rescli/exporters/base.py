@@ -6,48 +6,58 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 import torch
 
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.spec.base import ModelSpec
 
-__all__ = ["PRECISIONS", "Exporter", "Options", "Precision", "Subject"]
+if TYPE_CHECKING:
+    from rescli.exporters.description import Description
 
-Precision = Literal["fp32", "fp16", "bf16", "int8"]
+__all__ = ["ExportPrecision", "Exporter", "FormatFacts", "Options", "Quantization", "Subject"]
 
-PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "bf16", "int8")
+ExportPrecision: TypeAlias = Literal["fp32", "fp16", "bf16", "int8"]
+
+Quantization: TypeAlias = Literal["static", "dynamic"]
+
+FormatFacts: TypeAlias = dict[str, "str | int | list[str]"]
+"""What an exporter tells people about its file, such as ``{"opset": 20}``."""
 
 
 @dataclass(frozen=True)
 class Options:
     """How the network is written.
 
-    precision: of weights and convolutions; inputs and logits are float32 whatever it is.
-    fold_bn: each batch normalisation becomes a part of the convolution before it.
-    with_preprocessing: the input is uint8 images (N, H, W, 3) as they are; else normalised (N, 3, H, W).
-    quantization: of int8: ``static`` measures activations on calibration images, ``dynamic`` measures
-        them anew in each forward pass.
+    Args:
+        precision: what weights and convolutions are in; inputs and logits are float32 whatever it is.
+        fold_bn: each batch normalisation becomes a part of the convolution before it.
+        with_preprocessing: the input is uint8 images (N, H, W, 3) as they are; else normalised (N, 3, H, W).
+        quantization: how int8 finds the range of activations: ``static`` measures them on calibration
+            images, ``dynamic`` anew in each forward pass.
     """
 
-    precision: Precision = "fp32"
+    precision: ExportPrecision = "fp32"
     fold_bn: bool = False
     with_preprocessing: bool = False
-    quantization: Literal["static", "dynamic"] = "static"
+    quantization: Quantization = "static"
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
     """What is exported.
 
-    description: everything that a reader needs to use the network, as JSON values.
-    calibration: makes the inputs of a static quantization, as the exported network takes them.
+    Args:
+        checkpoint: the trained network.
+        options: how it is written.
+        description: everything that a reader needs to use the network, as JSON values.
+        calibration: makes the inputs of a static quantization, as the exported network takes them.
     """
 
     checkpoint: Checkpoint
     options: Options
-    description: dict[str, Any]
+    description: Description
     calibration: Callable[[], Sequence[torch.Tensor]]
 
 
@@ -57,17 +67,17 @@ class Exporter(ABC):
     kind: ClassVar[str]
     """The name under which the class is registered."""
     suffixes: ClassVar[tuple[str, ...]]
-    """Of the file; empty where it is a folder."""
+    """Suffixes of the file; empty where it is a folder."""
     packages: ClassVar[tuple[str, ...]] = ()
     """What writing and checking import, beyond what rescli depends on."""
     extra: ClassVar[str | None] = None
     """The extra of rescli that installs them."""
-    precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "fp16", "bf16")
+    precisions: ClassVar[tuple[ExportPrecision, ...]] = ("fp32", "fp16", "bf16")
     is_graph: ClassVar[bool] = False
     """Whether the file holds the computation and not only weights, so that it can hold preprocessing."""
 
     def unfit(self, model: ModelSpec, options: Options) -> str | None:
-        """Why such a network cannot be written so, as a sentence, where it cannot; else None."""
+        """A sentence that says why such a network cannot be written so; None where it can."""
         return None
 
     def needed(self, model: ModelSpec) -> tuple[str, ...]:
@@ -75,7 +85,7 @@ class Exporter(ABC):
         return self.packages
 
     @abstractmethod
-    def write(self, subject: Subject, path: Path) -> dict[str, Any]:
+    def write(self, subject: Subject, path: Path) -> FormatFacts:
         """Write ``path``, in a folder of its own; other files may go beside it.
 
         Returns:
@@ -87,8 +97,12 @@ class Exporter(ABC):
 
     @abstractmethod
     def reader(self, subject: Subject) -> list[str]:
-        """Arguments for the interpreter that read the file back: a script, what it takes, and then the
-        path of the file, of the inputs and of the outputs, as ``readers.py`` has it."""
+        """Arguments for the Python interpreter that read the file back.
+
+        Returns:
+            A script and what it takes first; the paths of the file, the inputs and the outputs are appended,
+            as ``readers.py`` has it.
+        """
 
     def expected_tensors(self, subject: Subject) -> dict[str, torch.Tensor] | None:
         """The weights that the reader's network must hold, under its names; None where it has others."""

@@ -2,27 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Literal, TypedDict
+
+from pydantic import JsonValue
 
 from rescli import __version__
 from rescli.checkpoints.checkpoint import Checkpoint
-from rescli.evaluation.protocols import choose_protocol
-from rescli.exporters.architectures import standalone_architecture
-from rescli.exporters.base import Options
+from rescli.data.normalization import StoredNormalization
+from rescli.evaluation.protocols import default_protocol
+from rescli.exporters.architectures import Architecture, standalone_architecture
+from rescli.exporters.base import ExportPrecision, Options, Quantization
 from rescli.spec.ledger.ledger import differences, ledger
 
-__all__ = ["describe"]
+__all__ = ["CheckpointOrigin", "Description", "InputDescription", "TestProtocol", "describe"]
 
 
-def describe(checkpoint: Checkpoint, options: Options, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+InputDescription = TypedDict(
+    "InputDescription", {"name": str, "dtype": str, "shape": "list[int | str]", "is": str}
+)
+"""What the network takes; a side in ``shape`` is a number or the name of a free one."""
+
+
+class TestProtocol(TypedDict):
+    """How the single view of an image is made."""
+
+    name: str
+    text: str
+
+
+class CheckpointOrigin(TypedDict):
+    """Where the weights come from."""
+
+    sha256: str
+    iteration: int
+    selection: str
+    trained_in: str
+    imported_from: JsonValue
+
+
+class Description(TypedDict):
+    """Everything that a reader needs to use the network, as JSON values."""
+
+    made_by: str
+    model: str
+    model_spec: dict[str, JsonValue]
+    architecture: Architecture | None
+    batch_norm: Literal["folded", "separate"]
+    precision: ExportPrecision
+    quantization: Quantization | None
+    dataset: str
+    class_names: list[str]
+    input: InputDescription
+    normalization: StoredNormalization
+    test_protocol: TestProtocol
+    checkpoint: CheckpointOrigin
+    training: dict[str, JsonValue] | None
+    differs_from_paper: list[dict[str, str]] | None
+    results: list[Mapping[str, object]]
+
+
+def describe(
+    checkpoint: Checkpoint, options: Options, results: Sequence[Mapping[str, object]]
+) -> Description:
     """Model, classes, input, normalisation, origin, the ledger's differences and measured errors.
 
-    results: rows with split, protocol and errors in percent, as ``measured_results`` gives them.
+    Args:
+        checkpoint: the trained network.
+        options: how it is written.
+        results: rows with split, protocol and errors in percent, as ``rescli eval`` gives them.
     """
     dataset, spec = checkpoint.dataset, checkpoint.spec
-    protocol = choose_protocol(None, any_size=dataset.any_size)
-    views = protocol.views(any_size=dataset.any_size, image_size=dataset.image_size)
+    protocol = default_protocol(dataset)
     return {
         "made_by": f"rescli {__version__}",
         "model": checkpoint.model.name,
@@ -35,7 +86,7 @@ def describe(checkpoint: Checkpoint, options: Options, results: Sequence[dict[st
         "class_names": list(checkpoint.class_names),
         "input": _input(dataset.image_size, any_size=dataset.any_size, raw=options.with_preprocessing),
         "normalization": checkpoint.normalization.to_json(),
-        "test_protocol": {"name": protocol.name, "text": views.describe()},
+        "test_protocol": {"name": protocol.name, "text": protocol.views_on(dataset).describe()},
         "checkpoint": {
             "sha256": checkpoint.sha256,
             "iteration": checkpoint.iteration,
@@ -49,10 +100,10 @@ def describe(checkpoint: Checkpoint, options: Options, results: Sequence[dict[st
     }
 
 
-def _input(size: int, *, any_size: bool, raw: bool) -> dict[str, Any]:
+def _input(size: int, *, any_size: bool, raw: bool) -> InputDescription:
     if not raw:
         return {"name": "images", "dtype": "float32", "shape": ["batch", 3, size, size], "is": "normalised"}
-    sides: list[Any] = ["height", "width"] if any_size else [size, size]
+    sides: list[int | str] = ["height", "width"] if any_size else [size, size]
     return {
         "name": "images",
         "dtype": "uint8",

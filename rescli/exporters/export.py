@@ -7,16 +7,35 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from rescli.errors import CheckpointError, UsageError
-from rescli.exporters.base import Exporter, Options, Subject
-from rescli.exporters.parity.check import check_export
+from rescli.exporters.base import Exporter, FormatFacts, Options, Subject
+from rescli.exporters.description import Description
+from rescli.exporters.parity.check import ExportCheck, check_export
 from rescli.exporters.parity.sample import Sample
+from rescli.files import fsync_path
 from rescli.installation import install_command
+from rescli.remedy import Remedy
 from rescli.spec.base import ModelSpec
 
-__all__ = ["export", "require_fit"]
+__all__ = ["ExportFacts", "Written", "export", "require_fit"]
+
+
+class Written(TypedDict):
+    """What came of an export, as JSON values."""
+
+    files: list[str]
+    bytes: int
+    facts: FormatFacts
+    check: ExportCheck
+
+
+class ExportFacts(Description, Written):
+    """What ``rescli export`` prints as one JSON object."""
+
+    format: str
+    checkpoint_file: str
 
 
 def require_fit(exporter: Exporter, model: ModelSpec, options: Options) -> None:
@@ -26,30 +45,27 @@ def require_fit(exporter: Exporter, model: ModelSpec, options: Options) -> None:
         UsageError: the format lacks the precision, the preprocessing, or the network; or a package is absent.
     """
     if reason := exporter.unfit(model, options):
-        raise UsageError(f"--format {exporter.kind}: {reason}")
+        raise UsageError(f"the format {exporter.kind}: {reason}")
     if options.precision not in exporter.precisions:
         raise UsageError(
-            f"--format {exporter.kind} has {', '.join(exporter.precisions)}, not {options.precision}.",
-            hint="--format onnx for int8" if options.precision == "int8" else None,
+            f"the format {exporter.kind} has {', '.join(exporter.precisions)}, not {options.precision}.",
+            remedy=Remedy("format", "onnx", "for int8") if options.precision == "int8" else (),
         )
     if options.with_preprocessing and not exporter.is_graph:
         raise UsageError(
-            f"--format {exporter.kind} holds weights and no computation, so no preprocessing either.",
-            hint="--format onnx, or torch-export",
+            f"the format {exporter.kind} holds weights and no computation, so no preprocessing either.",
+            remedy=[Remedy("format", "onnx"), Remedy("format", "torch-export")],
         )
     absent = [name for name in exporter.needed(model) if importlib.util.find_spec(name) is None]
     if absent:
         raise UsageError(
-            f"--format {exporter.kind} needs {', '.join(absent)} to write and to check the file.",
+            f"the format {exporter.kind} needs {', '.join(absent)} to write and to check the file.",
             hint=install_command(exporter.extra) if exporter.extra else f"pip install {' '.join(absent)}",
         )
 
 
-def export(exporter: Exporter, subject: Subject, out: Path, sample: Sample) -> dict[str, Any]:
+def export(exporter: Exporter, subject: Subject, out: Path, sample: Sample) -> Written:
     """Write, check, and only then give ``out`` its name.
-
-    Returns:
-        ``{"files", "bytes", "facts", "check"}``.
 
     Raises:
         VerificationError: the check failed; nothing is left.
@@ -80,16 +96,17 @@ def _give_names(staging: Path, out: Path) -> list[Path]:
     for entry in made:
         if os.path.lexists(out.parent / entry.name):
             raise UsageError(
-                f"{out.parent / entry.name} exists and is not overwritten.", hint="name another place: --out"
+                f"{out.parent / entry.name} exists and is not overwritten.",
+                remedy=Remedy("out", "PATH", "names another place"),
             )
         for file in (entry, *entry.rglob("*")):
-            _fsync(file)
+            fsync_path(file)
     named: list[Path] = []
     try:
         for entry in reversed(made):
             entry.rename(out.parent / entry.name)
             named.append(out.parent / entry.name)
-        _fsync(out.parent)
+        fsync_path(out.parent)
     except OSError:
         for path in named:
             path.unlink(missing_ok=True)
@@ -97,16 +114,9 @@ def _give_names(staging: Path, out: Path) -> list[Path]:
     return named[::-1]
 
 
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _unwritable(out: Path, error: OSError) -> CheckpointError:
     return CheckpointError(
         f"cannot write {out}: {error.strerror or error}; nothing was left there.",
-        hint=f"another place (--out), or room on the disk: df -h {out.parent}",
+        hint=f"room on the disk (df -h {out.parent}), or another place",
+        remedy=Remedy("out", "PATH"),
     )

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from rescli.errors import UsageError, first_line
-from rescli.evaluation.protocols import choose_protocol
+from rescli.evaluation.protocols import default_protocol
 from rescli.exporters.base import Subject
 from rescli.exporters.fold import fold_batch_norm
 from rescli.exporters.preprocessing import MAX_SIDE, preprocessing
@@ -25,12 +25,14 @@ INPUT, OUTPUT = "images", "logits"
 _log = logging.getLogger(__name__)
 
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "int8": torch.float32}
-"""Of convolutions and batch normalisation. int8 is made of fp32 by the quantizer of the runtime."""
+"""Type of convolutions and batch normalisation; the runtime's quantizer makes int8 of fp32."""
 
 
 class ExportedNetwork(nn.Module):
-    """images -> logits float32 (N, num_classes). Images are normalised float32 (N, 3, H, W), or uint8
-    (N, H, W, 3) where ``preprocess`` is given."""
+    """images -> logits float32 (N, num_classes).
+
+    Images are normalised float32 (N, 3, H, W), or uint8 (N, H, W, 3) where ``preprocess`` is given.
+    """
 
     def __init__(self, net: nn.Module, *, preprocess: nn.Module | None, dtype: torch.dtype) -> None:
         super().__init__()
@@ -45,8 +47,10 @@ class ExportedNetwork(nn.Module):
 
 
 def network_of(subject: Subject) -> ExportedNetwork:
-    """In evaluation mode on the CPU. Convolutions and batch normalisation in the precision asked for, the
-    classifier in fp32, as in training."""
+    """The network to export, in evaluation mode on the CPU.
+
+    Convolutions and batch normalisation are in the precision asked for, the classifier in fp32.
+    """
     checkpoint, options = subject.checkpoint, subject.options
     net = checkpoint.build_model()
     size = checkpoint.dataset.image_size
@@ -58,8 +62,7 @@ def network_of(subject: Subject) -> ExportedNetwork:
             module.to(dtype)
     preprocess = None
     if options.with_preprocessing:
-        any_size = checkpoint.dataset.any_size
-        views = choose_protocol(None, any_size=any_size).views(any_size=any_size, image_size=size)
+        views = default_protocol(checkpoint.dataset).views_on(checkpoint.dataset)
         shorter_side = views.shorter_sides[0] if views.shorter_sides else None
         preprocess = preprocessing(checkpoint.normalization, shorter_side=shorter_side, crop=views.crop)
     return ExportedNetwork(net, preprocess=preprocess, dtype=dtype).eval()

@@ -22,8 +22,8 @@ _LOW_BITS = 11
 _LOW = 2**_LOW_BITS
 
 MAX_SIDE = 8192
-"""Of an image, in pixels: to a shorter side of 256 that is 64 weights a pixel, the most whose partial sums
-float32 holds."""
+"""The largest side of an image, in pixels: reduced to 256 that is 64 weights a pixel, the most whose partial
+sums float32 holds."""
 
 
 class Normalize(nn.Module):

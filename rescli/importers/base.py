@@ -25,15 +25,14 @@ class Importer(ABC):
 
     @abstractmethod
     def default_normalization(self, model: ModelSpec) -> str:
-        """Of the images that such nets are trained on, unless the user says else; a key of
-        ``NORMALIZATIONS``."""
+        """How images are normalised for such nets, unless the user says else: a key of ``NORMALIZATIONS``."""
 
     @abstractmethod
     def recognises(self, names: Collection[str]) -> bool:
         """Whether a state dict with these tensor names is in this layout. No two importers should agree."""
 
     def unfit(self, model: ModelSpec) -> str | None:
-        """Which nets the layout has, where ``model`` is none of them; else None."""
+        """The nets that the layout has, in words, where ``model`` is none of them; else None."""
         return None
 
     def their_name(self, name: str) -> str:

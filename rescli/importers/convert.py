@@ -11,22 +11,25 @@ from torch import Tensor
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.errors import CheckpointError, UsageError
 from rescli.importers.base import Importer
-from rescli.importers.guess import fitting_flags
+from rescli.importers.guess import Likeness, likeness
 from rescli.importers.normalizations import named_normalization
 from rescli.importers.weights_file import Weights, listed
+from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec, ModelSpec
 
 __all__ = ["recognise", "to_checkpoint"]
 
 _COUNTER = "num_batches_tracked"
 
+_UNLIKE = Likeness("")
+
 
 def recognise(weights: Weights, importers: Mapping[str, Importer]) -> Importer:
     """The one importer whose layout these weights are in.
 
     Raises:
-        CheckpointError: none of them.
-        UsageError: several.
+        CheckpointError: no importer knows their layout.
+        UsageError: several importers do.
     """
     fitting = [name for name, importer in importers.items() if importer.recognises(weights.tensors.keys())]
     if not fitting:
@@ -38,7 +41,8 @@ def recognise(weights: Weights, importers: Mapping[str, Importer]) -> Importer:
     if len(fitting) > 1:
         raise UsageError(
             f"{weights.file} could be in the layouts {' and '.join(sorted(fitting))}.",
-            hint=f"say which: --layout {min(fitting)}",
+            hint="say which",
+            remedy=Remedy("layout", min(fitting)),
         )
     return importers[fitting[0]]
 
@@ -63,9 +67,11 @@ def to_checkpoint(
     """
     if nets := importer.unfit(model):
         shortcut = f" with shortcut {model.shortcut}" if hasattr(model, "shortcut") else ""
+        alike = likeness(weights.tensors, importer, model, dataset) or _UNLIKE
         raise UsageError(
             f"the layout {importer.kind} has {nets}, and no {model.name}{shortcut} as given.",
-            hint=fitting_flags(weights.tensors, importer, model, dataset),
+            hint=alike.text or None,
+            remedy=alike.remedies,
         )
     scheme = normalization or importer.default_normalization(model)
     measured = named_normalization(scheme)
@@ -78,9 +84,11 @@ def to_checkpoint(
     expected = _expected(model, dataset, len(class_names))
     given = _with_counters(weights.tensors, expected, importer)
     if faults := _differences(given, expected, importer):
+        alike = likeness(weights.tensors, importer, model, dataset) or _UNLIKE
         raise CheckpointError(
             f"{weights.file} does not fit {model.name} on {dataset.kind}: {faults}.",
-            hint=fitting_flags(weights.tensors, importer, model, dataset),
+            hint=alike.text or None,
+            remedy=alike.remedies,
         )
     ours = {name: given[importer.their_name(name)] for name in expected}
     _require_numbers(ours, expected, importer, weights.file)
@@ -119,14 +127,16 @@ def _expected(model: ModelSpec, dataset: DatasetSpec, num_classes: int) -> dict[
 def _with_counters(
     tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], importer: Importer
 ) -> dict[str, Tensor]:
-    """PyTorch before 0.4.1 did not count batches. The count matters only to a batch normalisation without
-    momentum, which none of ours is, so a missing one is filled with 0."""
+    """The tensors, with a count of 0 batches where PyTorch before 0.4.1 did not count.
+
+    The count matters only to a batch normalisation without momentum, which none of ours is.
+    """
     counters = [importer.their_name(name) for name in expected if name.endswith(_COUNTER)]
     return {**{name: torch.tensor(0) for name in counters}, **tensors}
 
 
 def _differences(given: Mapping[str, Tensor], expected: Mapping[str, Tensor], importer: Importer) -> str:
-    """Empty where there are none. In the names of the file, which the user can look up there."""
+    """What is missing, extra or misshapen, in the names of the file; empty where all tensors fit."""
     shapes = {importer.their_name(name): tuple(tensor.shape) for name, tensor in expected.items()}
     missing = [name for name in shapes if name not in given]
     extra = [name for name in given if name not in shapes]

@@ -1,42 +1,70 @@
-"""Which net a state dict looks like, for the hint beside a refusal; never to import by."""
+"""The net that a state dict looks like, for the hint beside a refusal; nothing is imported by it."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from itertools import count, takewhile
 
 from torch import Tensor
 
+from rescli import paper
 from rescli.importers.base import Importer
 from rescli.models.layout import stage_counts
-from rescli.models.naming import IMAGENET_DEPTHS
+from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec, ModelSpec
 
-__all__ = ["family_and_depth", "fitting_flags", "shortcut_option"]
+__all__ = ["Likeness", "family_and_depth", "likeness", "shortcut_option"]
 
 
-def fitting_flags(
+@dataclass(frozen=True)
+class Likeness:
+    """What weights look like that do not fit.
+
+    Args:
+        text: a sentence's worth of words, such as ``these look like resnet-32``.
+        remedies: the settings that would take them; all of them are needed.
+    """
+
+    text: str
+    remedies: tuple[Remedy, ...] = ()
+
+
+def likeness(
     given: Mapping[str, Tensor], importer: Importer, model: ModelSpec, dataset: DatasetSpec
-) -> str | None:
-    """``these look like resnet-32: try --model resnet-32``; None where nothing is known to try."""
-    flags, looks = [], []
+) -> Likeness | None:
+    """What the tensors look like, where that is not the model and data set asked for.
+
+    Args:
+        given: the state dict under the file's names.
+        importer: its layout.
+        model: the net asked for.
+        dataset: the data set asked for.
+
+    Returns:
+        None where nothing is known to try.
+    """
+    looks: list[str] = []
+    remedies: list[Remedy] = []
     found = family_and_depth(given, importer)
     if found and found != (getattr(model, "family", None), getattr(model, "depth", None)):
         family, depth = found
         name = f"{model.kind if model.kind == 'plain' else 'resnet'}-{depth}"
         if family != getattr(model, "family", family):
-            return f"these look like the {name} of the {family} family, which {dataset.kind} does not take"
+            return Likeness(
+                f"these look like the {name} of the {family} family, which {dataset.kind} does not take"
+            )
         looks.append(name)
-        flags.append(f"--model {name}")
+        remedies.append(Remedy("model", name))
     option = shortcut_option(given, importer)
     if option and hasattr(model, "shortcut") and option != model.shortcut:
         looks.append(f"shortcut {option}")
-        flags.append(f"--shortcut {option}")
+        remedies.append(Remedy("shortcut", option))
     head = given.get(importer.their_name("fc.bias"))
     if head is not None and head.ndim == 1 and len(head) != dataset.num_classes:
         looks.append(f"{len(head)} classes where {dataset.kind} has {dataset.num_classes}")
-        flags.append("another --dataset")
-    return f"these look like {', '.join(looks)}: try {' '.join(flags)}" if flags else None
+        remedies.append(Remedy("dataset", "NAME"))
+    return Likeness(f"these look like {', '.join(looks)}", tuple(remedies)) if looks else None
 
 
 def family_and_depth(names: Collection[str], importer: Importer) -> tuple[str, int] | None:
@@ -45,8 +73,9 @@ def family_and_depth(names: Collection[str], importer: Importer) -> tuple[str, i
     bottlenecks = importer.their_name("layer1.0.conv3.weight") in names
     if len(counts) == 3 and len(set(counts)) == 1:
         return "cifar", 3 * (3 if bottlenecks else 2) * counts[0] + 2
-    for depth in IMAGENET_DEPTHS:
-        if stage_counts("imagenet", depth) == counts and (depth >= 50) == bottlenecks:
+    for depth in paper.IMAGENET_DEPTHS:
+        fits = bottlenecks == (paper.imagenet_block(depth) == "bottleneck")
+        if stage_counts("imagenet", depth) == counts and fits:
             return "imagenet", depth
     return None
 

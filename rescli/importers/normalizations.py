@@ -31,8 +31,10 @@ NORMALIZATIONS: dict[str, tuple[_Channels, _Channels]] = {
 
 
 def named_normalization(name: str) -> Normalization:
-    """Raises:
-    UnknownNameError: no normalisation has that name.
+    """The normalisation of that name.
+
+    Raises:
+        UnknownNameError: no normalisation has it.
     """
     if name not in NORMALIZATIONS:
         raise UnknownNameError("normalization", name, NORMALIZATIONS)

@@ -38,7 +38,13 @@ _MAX_DEPTH = 3
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """tensors: the state dict under the file's names, without wrappers and prefixes, on the CPU."""
+    """Published weights.
+
+    Args:
+        tensors: the state dict under the file's names, without wrappers and prefixes, on the CPU.
+        file: name of the file.
+        sha256: hex digest of its bytes.
+    """
 
     tensors: dict[str, torch.Tensor]
     file: str

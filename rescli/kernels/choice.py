@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_weight
 
+from rescli import paper
 from rescli.errors import first_line
 from rescli.kernels.c_compiler import NoCompiler
 from rescli.kernels.conv.native import Conv2dNative, load_conv_native, weight_gradient_native
@@ -40,7 +41,7 @@ __all__ = ["KernelName", "crop_flip_function", "self_test", "use_kernels"]
 KernelName = Literal["triton", "native", "plain"]
 
 _TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 1e-2, torch.float16: 2e-3}
-"""Of the largest value of each compared tensor: a few roundings of its type."""
+"""Largest error, as a share of the largest value of each compared tensor: a few roundings of its type."""
 
 
 def use_kernels(model: nn.Module, kernels: KernelName) -> None:
@@ -48,7 +49,9 @@ def use_kernels(model: nn.Module, kernels: KernelName) -> None:
 
     With native kernels its convolutions become ``Conv2dNative`` where this processor has a use for that.
 
-    Takes a net on any device; where the kernels cannot work the call falls back to plain torch.
+    Args:
+        model: a net on any device; where the kernels cannot work, a call falls back to plain torch.
+        kernels: which to use.
 
     Raises:
         RuntimeError: there is no Triton; ``self_test`` says so beforehand.
@@ -69,7 +72,7 @@ def use_kernels(model: nn.Module, kernels: KernelName) -> None:
 
 
 def crop_flip_function(kernels: KernelName) -> CropFlipBatch:
-    """What draws a batch: one kernel, or plain torch. The same bits, so either may go on from the other.
+    """The function that draws a batch: one kernel, or plain torch, with the same bits.
 
     Raises:
         RuntimeError: there is no Triton.
@@ -92,7 +95,9 @@ def self_test(
     state as it was. The first call on a machine also compiles, which is kept in the user's cache.
 
     Args:
-        dtypes: of the maps; only those that the run will use spare the others' compilation.
+        kernels: which to try.
+        device: where they are to run.
+        dtypes: types of the maps between convolutions; only those that the run will use need compiling.
     """
     if kernels == "plain":
         return None
@@ -146,8 +151,8 @@ def _unfit(kernels: KernelName, device: torch.device, dtypes: Sequence[torch.dty
 
 
 def _compare_crop(device: torch.device | str) -> str | None:
-    """For the sizes of CIFAR, which is what compiles here and what a run will use."""
-    size, pad, num_images = (32, 32, 3), 4, 4
+    """Why the crop kernel is wrong at the sizes of CIFAR; None where it is right."""
+    size, pad, num_images = (32, 32, 3), paper.PAD, 4
     random = torch.Generator().manual_seed(0)
     padded = torch.randint(0, 256, (num_images + 1, 40, 40, 3), dtype=torch.uint8, generator=random)
     images = PaddedImages(

@@ -9,18 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rescli import paper
+
 __all__ = ["CONVS_PER_BLOCK", "ConvLayer", "Layout", "Row", "resnet_layout", "stage_counts"]
 
 CONVS_PER_BLOCK = {"basic": 2, "bottleneck": 3}
 _EXPANSION = {"basic": 1, "bottleneck": 4}
-
-_TABLE_1 = {
-    18: (2, 2, 2, 2),
-    34: (3, 4, 6, 3),
-    50: (3, 4, 6, 3),
-    101: (3, 4, 23, 3),
-    152: (3, 8, 36, 3),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,9 +86,11 @@ def stage_counts(family: str, depth: int, *, convs_per_block: int = 2) -> tuple[
         ValueError: the family has no net of that depth.
     """
     if family == "imagenet":
-        if depth not in _TABLE_1:
-            raise ValueError(f"{depth} is not in Table 1, which has {' '.join(map(str, _TABLE_1))}")
-        return _TABLE_1[depth]
+        if depth not in paper.TABLE_1_BLOCKS:
+            raise ValueError(
+                f"{depth} is not in Table 1, which has {' '.join(map(str, paper.TABLE_1_BLOCKS))}"
+            )
+        return paper.TABLE_1_BLOCKS[depth]
     n, rest = divmod(depth - 2, 3 * convs_per_block)
     if rest or n < 1:
         raise ValueError(f"{depth} is not {3 * convs_per_block}n+2")

@@ -5,27 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from rescli import registry
+from rescli import paper, registry
 from rescli.errors import UnknownNameError, UsageError
 
-__all__ = [
-    "IMAGENET_DEPTHS",
-    "PAPER_CIFAR_DEPTHS",
-    "PLAIN_IMAGENET_DEPTHS",
-    "default_image_size",
-    "neighbours",
-    "parse_model_name",
-    "table1_depths",
-]
-
-IMAGENET_DEPTHS = (18, 34, 50, 101, 152)
-"""Depths of Table 1."""
-
-PLAIN_IMAGENET_DEPTHS = (18, 34)
-"""Depths of the plain nets on ImageNet (section 4.1)."""
-
-PAPER_CIFAR_DEPTHS = (20, 32, 44, 56, 110, 1202)
-"""Depths of section 4.2; every other 6n+2 can be built too."""
+__all__ = ["default_image_size", "neighbours", "parse_model_name", "table1_depths"]
 
 _OWN_KINDS = ("plain", "resnet")
 
@@ -66,7 +49,7 @@ def default_image_size(depth: int | None, *, kind: str = "resnet") -> int:
 
 def table1_depths(kind: str) -> tuple[int, ...]:
     """The depths that ``plain`` or ``resnet`` has on ImageNet."""
-    return PLAIN_IMAGENET_DEPTHS if kind == "plain" else IMAGENET_DEPTHS
+    return paper.IMAGENET_PLAIN_DEPTHS if kind == "plain" else paper.IMAGENET_DEPTHS
 
 
 def neighbours(depth: int, *, among: Sequence[int] | None = None, layers_per_n: int = 6) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from rescli import paper
 from rescli.kernels.norm.plain import norm_act
 from rescli.models.blocks import BasicBlock, BottleneckBlock
 from rescli.models.init import build_seeded
@@ -161,9 +162,8 @@ def imagenet_resnet(
     """
     counts = stage_counts("imagenet", depth)
     if block is None:
-        block, expansion = (
-            (partial(BottleneckBlock, stride_on=stride_on), 4) if depth >= 50 else (BasicBlock, 1)
-        )
+        deep = paper.imagenet_block(depth) == "bottleneck"
+        block, expansion = (partial(BottleneckBlock, stride_on=stride_on), 4) if deep else (BasicBlock, 1)
     chosen = block
     return build_seeded(
         lambda: ResNet(

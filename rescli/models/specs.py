@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationError
 
-from rescli import registry
+from rescli import paper, registry
 from rescli.errors import SpecError
 from rescli.models.layout import CONVS_PER_BLOCK, Layout, resnet_layout
 from rescli.models.naming import default_image_size, neighbours, parse_model_name, table1_depths
 from rescli.spec.base import BlockSpec, ModelSpec, plugged
 from rescli.spec.explain import explain
+from rescli.spec.toml import Table
 
 if TYPE_CHECKING:
     from torch import nn
@@ -82,14 +83,14 @@ class _StagedSpec(ModelSpec):
     )
 
     @classmethod
-    def complete(cls, given: dict[str, Any], *, image_size: int) -> dict[str, Any]:
+    def complete(cls, given: Table, *, image_size: int) -> Table:
         """``given`` plus what follows from it and the image size; given keys stay, even wrong ones."""
         filled = dict(given)
         filled.setdefault("family", "imagenet" if image_size >= _LARGE else "cifar")
         imagenet = filled["family"] == "imagenet"
-        filled.setdefault("width", 64 if imagenet else 16)
-        deep = imagenet and _is_from_50(filled.get("depth"))
-        filled.setdefault("block", {"kind": "bottleneck" if deep else "basic"})
+        filled.setdefault("width", paper.IMAGENET_WIDTH if imagenet else paper.CIFAR_WIDTH)
+        block = paper.imagenet_block(_depth(filled.get("depth"))) if imagenet else "basic"
+        filled.setdefault("block", {"kind": block})
         filled.setdefault("init_fan", "in")
         return filled
 
@@ -188,7 +189,7 @@ class _StagedSpec(ModelSpec):
                     f"; the 6n+2 layers of section 4.2 are family = 'cifar', for images under {_LARGE} pixels"
                 )
             raise ValueError(reason)
-        fitting = "bottleneck" if self.depth >= 50 else "basic"
+        fitting = paper.imagenet_block(self.depth)
         if self.block.kind in CONVS_PER_BLOCK and self.block.kind != fitting:
             raise ValueError(
                 f"{self.name} of Table 1 is made of {fitting} blocks; of {self.block.kind} blocks it "
@@ -210,10 +211,12 @@ class ResNetSpec(_StagedSpec):
     )
 
     @classmethod
-    def complete(cls, given: dict[str, Any], *, image_size: int) -> dict[str, Any]:
+    def complete(cls, given: Table, *, image_size: int) -> Table:
         filled = super().complete(given, image_size=image_size)
-        deep = filled["family"] == "imagenet" and _is_from_50(filled.get("depth"))
-        filled.setdefault("shortcut", "B" if deep else "A")
+        imagenet = filled["family"] == "imagenet"
+        filled.setdefault(
+            "shortcut", paper.imagenet_shortcut(_depth(filled.get("depth"))) if imagenet else "A"
+        )
         filled.setdefault("stride_on", "1x1")
         return filled
 
@@ -257,12 +260,12 @@ def model_spec(name: str, *, image_size: int | None = None, **given: Any) -> Mod
     return spec
 
 
-def _is_from_50(depth: Any) -> bool:
-    """Whether a depth that nothing has validated yet is 50 or more."""
+def _depth(given: Any) -> int:
+    """A depth that nothing has validated yet as a number; 0 where it is none."""
     try:
-        return int(depth) >= 50
+        return int(given)
     except (TypeError, ValueError, OverflowError):
-        return False
+        return 0
 
 
 def _depths_are(depths: tuple[int, ...]) -> str:

@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from rescli import registry
 from rescli.errors import RescliError, nearest
+from rescli.spec.toml import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +78,7 @@ class ModelSpec(PluggedSpec, ABC):
     group = "models"
 
     @classmethod
-    def complete(cls, given: dict[str, Any], *, image_size: int) -> dict[str, Any]:
+    def complete(cls, given: Table, *, image_size: int) -> Table:
         """``given`` plus every value that follows from the image size, so the spec says it all."""
         return given
 
@@ -132,7 +133,11 @@ class DatasetSpec(PluggedSpec, ABC):
     @property
     @abstractmethod
     def num_classes(self) -> int:
-        """Raises SpecError where only the files can say."""
+        """How many classes the labels count.
+
+        Raises:
+            SpecError: only the files can say.
+        """
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
@@ -144,11 +149,12 @@ class DatasetSpec(PluggedSpec, ABC):
     def sizes(self) -> dict[str, int]:
         """Number of images in each of ``train``, ``val`` and ``test``.
 
-        Raises SpecError where only the files can say.
+        Raises:
+            SpecError: only the files can say.
         """
 
     def resolved(self, data_root: Path | None) -> Self:
-        """Itself with what only the files can say filled in, before a training on them.
+        """The same spec with what only the files can say filled in, before a training on them.
 
         Raises:
             DataError: files missing.

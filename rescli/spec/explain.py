@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from rescli.errors import nearest
 
@@ -38,15 +39,20 @@ _RULES = {
     "dict_type": _SECTION,
     "missing": "is required.",
 }
-"""By pydantic's type of the error; braces take from its context."""
+"""Pydantic's type of an error to our words; braces take from its context."""
 
 
 def explain(error: ValidationError, *, whole: str = "spec") -> str:
-    """All mistakes in one line, each with its dotted key. whole: names what has no key."""
-    return "; ".join(_explain_one(dict(line), whole) for line in error.errors(include_url=False))
+    """All mistakes in one line, each with its dotted key.
+
+    Args:
+        error: what pydantic found.
+        whole: what to call a mistake that belongs to no key.
+    """
+    return "; ".join(_explain_one(line, whole) for line in error.errors(include_url=False))
 
 
-def _explain_one(line: dict[str, Any], whole: str) -> str:
+def _explain_one(line: ErrorDetails, whole: str) -> str:
     context, path = line.get("ctx", {}), _dotted(line["loc"])
     if line["type"] == "unknown_key":
         within = f"{path}." if path else ""
@@ -69,7 +75,7 @@ def _dotted(place: tuple[str | int, ...]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
 
 
-def _message(line: Mapping[str, Any], context: Mapping[str, Any]) -> str:
+def _message(line: ErrorDetails, context: Mapping[str, Any]) -> str:
     if line["type"] == "literal_error":
         return f"must be one of {', '.join(_choices(context))}"
     if line["type"] in _RULES:
@@ -82,11 +88,11 @@ def _message(line: Mapping[str, Any], context: Mapping[str, Any]) -> str:
 
 
 def _choices(context: Mapping[str, Any]) -> list[str]:
-    """Out of ``'auto', 'fp32', 'bf16' or 'fp16'``."""
+    """The single names in pydantic's ``'auto', 'fp32', 'bf16' or 'fp16'``."""
     return re.findall(r"'([^']*)'", context["expected"]) or [context["expected"]]
 
 
-def _guess(line: Mapping[str, Any], context: Mapping[str, Any], given: object) -> str:
+def _guess(line: ErrorDetails, context: Mapping[str, Any], given: object) -> str:
     if line["type"] != "literal_error" or not isinstance(given, str):
         return ""
     guess = nearest(given, _choices(context))

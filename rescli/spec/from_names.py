@@ -7,35 +7,36 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rescli import registry
+from rescli import paper, registry
 from rescli.errors import SpecError, UnknownNameError, UsageError
 from rescli.models.naming import parse_model_name
+from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec
 from rescli.spec.load import load_spec, parse_override, preset_names, read_preset
 from rescli.spec.run import RunSpec
+from rescli.spec.toml import Table
 
 __all__ = ["Choice", "WarmStart", "choose_changes", "choose_spec", "named_dataset"]
-
-WARMUP_FROM_DEPTH = 110
-"""Section 4.2: with 110 layers the paper begins at a tenth of the learning rate."""
 
 
 @dataclass(frozen=True)
 class WarmStart:
     """A checkpoint whose weights a run begins with.
 
-    checkpoint: its absolute path. sha256: of the whole file. model: its whole model section, since a net that
-    begins with these weights is that net.
+    Args:
+        checkpoint: its absolute path.
+        sha256: of the whole file.
+        model: its whole model section, since a net that begins with these weights is that net.
     """
 
     checkpoint: str
     sha256: str
-    model: dict[str, Any]
+    model: Table
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The flags of ``rescli train`` that decide the spec; None and empty where not given."""
+    """What a user may name of a run; None and empty where not given."""
 
     preset: str | None = None
     dataset: str | None = None
@@ -62,8 +63,8 @@ class Choice:
 def choose_spec(choice: Choice) -> tuple[str, RunSpec]:
     """(preset used, spec).
 
-    With a preset, ``--dataset``, ``--model`` and ``--depth`` change it. Without one, the preset
-    ``D/resnet-N`` is used where there is one, else ``D/base`` with that model.
+    With a preset, data set, model and depth change it. Without one, the preset ``D/resnet-N`` is used
+    where there is one, else ``D/base`` with that model.
 
     Raises:
         UsageError: nothing was named, or names contradict each other.
@@ -115,14 +116,16 @@ def _flag_overrides(choice: Choice) -> list[tuple[str, Any]]:
 def _preset_of(choice: Choice) -> tuple[str, list[tuple[str, Any]]]:
     if choice.model is not None and choice.depth is not None:
         raise UsageError(
-            f"--model {choice.model} and --depth {choice.depth} both name a depth; give one of them."
+            f"the model {choice.model!r} and the depth {choice.depth} both name a depth; give one of them.",
+            remedy=[Remedy("model", choice.model), Remedy("depth", choice.depth)],
         )
     if choice.preset is not None:
         return choice.preset, _changes_to_preset(choice)
     if choice.dataset is None and choice.model is None and choice.depth is None:
         raise UsageError(
             "nothing to train was named.",
-            hint="rescli train quickstart, or rescli train --dataset cifar10 --depth 20",
+            hint="rescli train quickstart",
+            remedy=Remedy("depth", 20, "trains ResNet-20 on CIFAR-10"),
         )
     dataset = choice.dataset if choice.dataset is not None else "cifar10"
     if dataset not in registry.names("datasets"):
@@ -163,8 +166,8 @@ def _warmup_of(depth: int | None, preset: str) -> list[tuple[str, Any]]:
     """
     if depth is None or read_preset(preset).get("schedule", {}).get("kind") != "multistep":
         return []
-    return [("schedule.warmup", {} if depth >= WARMUP_FROM_DEPTH else None)]
+    return [("schedule.warmup", {} if paper.warms_up(depth) else None)]
 
 
-def _model_table(kind: str, depth: int | None) -> dict[str, Any]:
+def _model_table(kind: str, depth: int | None) -> Table:
     return {"kind": kind} if depth is None else {"kind": kind, "depth": depth}

@@ -1,4 +1,4 @@
-"""From a preset or a file, flags and ``--set`` pairs to one validated RunSpec."""
+"""From a preset or a file and changes to its keys to one validated RunSpec."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from rescli.errors import SpecError, UnknownNameError
 from rescli.spec.explain import explain
 from rescli.spec.run import RunSpec
+from rescli.spec.toml import Table
 
 __all__ = [
     "find_preset",
@@ -58,7 +59,7 @@ def preset_text(name: str) -> str:
         raise SpecError(f"cannot read {path}: {error}") from error
 
 
-def read_preset(name: str) -> dict[str, Any]:
+def read_preset(name: str) -> Table:
     """The preset's keys laid over those of its ``base``, if it names one.
 
     Raises:
@@ -86,7 +87,7 @@ def parse_override(pair: str) -> tuple[str, Any]:
     """
     key, equals, text = pair.partition("=")
     if not equals or not key.strip():
-        raise SpecError(f"--set {pair!r} is not KEY=VALUE.", hint="for example --set optimizer.lr=0.05")
+        raise SpecError(f"{pair!r} is not KEY=VALUE.", hint="for example optimizer.lr=0.05")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except (ValueError, RecursionError):
@@ -114,14 +115,14 @@ def spec_from_dict(table: Mapping[str, Any]) -> RunSpec:
         raise SpecError(explain(error), hint="rescli presets show NAME   prints every key") from error
 
 
-def _read_toml(name: str) -> dict[str, Any]:
+def _read_toml(name: str) -> Table:
     try:
         return tomllib.loads(preset_text(name))
     except tomllib.TOMLDecodeError as error:
         raise SpecError(f"{find_preset(name)} is not TOML: {error}") from error
 
 
-def _overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def _overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> Table:
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)
@@ -129,14 +130,14 @@ def _overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _lay_section(below: Any, value: Mapping[str, Any]) -> dict[str, Any]:
+def _lay_section(below: Any, value: Mapping[str, Any]) -> Table:
     # Another kind has other keys: the section is replaced, not mixed.
     if not isinstance(below, Mapping) or value.get("kind", below.get("kind")) != below.get("kind"):
         return dict(value)
     return _overlay(below, value)
 
 
-def _set(table: dict[str, Any], path: list[str], value: Any) -> None:
+def _set(table: Table, path: list[str], value: Any) -> None:
     head, *rest = path
     if not rest:
         table[head] = value

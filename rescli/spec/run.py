@@ -11,9 +11,10 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from rescli import registry
+from rescli import paper, registry
 from rescli.errors import RescliError
 from rescli.spec.base import DatasetSpec, ModelSpec, OptimizerSpec, ScheduleSpec, Spec, plugged
+from rescli.spec.toml import Table
 
 __all__ = [
     "AugmentSpec",
@@ -37,7 +38,7 @@ class AugmentSpec(Spec):
     """Training augmentation: of images of one size (section 4.2), or of photographs (section 3.4)."""
 
     pad: int = Field(
-        4,
+        paper.PAD,
         ge=0,
         le=32,
         description="Zero pixels added on each side before the random crop; not of photographs.",
@@ -69,7 +70,7 @@ class StartSpec(Spec):
     """Weights to begin with: all that fit by name and shape; a head of other classes begins anew."""
 
     checkpoint: str = Field(description="The file; its normalisation is taken over too.")
-    sha256: str = Field(description="Of the file: another one under that name is refused.")
+    sha256: str = Field(description="Hash of the file: another one under that name is refused.")
 
 
 class EvaluationSpec(Spec):
@@ -107,7 +108,7 @@ class RunSpec(Spec):
         0, ge=0, lt=2**63, description="Decides initial weights, order of images, crops and flips."
     )
     precision: Precision = Field(
-        "auto", description="Of the convolutions; auto is bf16 where the device has it, else fp32."
+        "auto", description="Precision of the convolutions; auto is bf16 where the device has it, else fp32."
     )
     evaluation: EvaluationSpec = EvaluationSpec()
     checkpoint: CheckpointSpec = CheckpointSpec()
@@ -149,16 +150,17 @@ class RunSpec(Spec):
     @model_validator(mode="after")
     def _augmentation_fits_images(self) -> Self:
         dataset, augment = self.data.dataset, self.data.augment
+        photographs = dataset.any_size
         reason = None
-        if dataset.any_size and augment.shorter_side is None:
+        if photographs and augment.shorter_side is None:
             reason = "shorter_side is needed for photographs; the paper's is [256, 480]"
-        elif dataset.any_size and augment.pad:
+        elif photographs and augment.pad:
             reason = "photographs are resized, not padded: pad = 0"
         elif augment.shorter_side is not None and augment.shorter_side[0] > augment.shorter_side[1]:
             reason = "shorter_side is [smallest, largest]"
         elif augment.shorter_side is not None and augment.shorter_side[0] < dataset.image_size:
             reason = f"a shorter side below {dataset.image_size} holds no crop of that size"
-        elif not dataset.any_size and (augment.shorter_side or augment.color):
+        elif not photographs and (augment.shorter_side or augment.color):
             reason = f"shorter_side and color are for photographs; {dataset.kind} has images of one size"
         if reason:
             raise PydanticCustomError(
@@ -167,7 +169,7 @@ class RunSpec(Spec):
         return self
 
     def resolved(self, data_root: Path | None) -> Self:
-        """With what only the image files can say: classes and counts of a folder.
+        """The same spec with what only the image files can say: classes and counts of a folder.
 
         Raises:
             DataError: files missing.
@@ -182,7 +184,7 @@ class RunSpec(Spec):
         """Short and readable: ``cifar10-resnet-20-seed0``."""
         return f"{self.data.dataset.kind}-{self.model.name}-seed{self.seed}"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Table:
         """Plain JSON values, keys in the order of the fields, unset keys left out."""
         return self.model_dump(mode="json", exclude_none=True)
 

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
-__all__ = ["to_toml"]
+__all__ = ["Table", "to_toml"]
+
+Table: TypeAlias = dict[str, Any]
+"""Keys and values as TOML or JSON has them, of any shape, before a spec has validated them."""
 
 
 def to_toml(table: Mapping[str, Any], *, comments: Mapping[str, str] | None = None, _path: str = "") -> str:
     """TOML of nested mappings of strings, booleans, numbers and flat lists of those.
 
-    comments: dotted key -> text, written behind the value. Reading the text back with ``tomllib``
-    gives an equal mapping.
+    Reading the text back with ``tomllib`` gives an equal mapping.
+
+    Args:
+        table: keys and values.
+        comments: dotted key to the text that is written behind its value.
     """
     comments = comments or {}
     values = {key: value for key, value in table.items() if not isinstance(value, Mapping)}

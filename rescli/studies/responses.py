@@ -9,7 +9,7 @@ import torch
 
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.errors import UsageError
-from rescli.evaluation.protocols import choose_protocol
+from rescli.evaluation.protocols import default_protocol
 from rescli.evaluation.responses import layer_responses
 from rescli.evaluation.views import view_batches
 from rescli.hardware.numerics import Numerics, choose_device
@@ -42,9 +42,7 @@ def measure_responses(
     numerics = Numerics(choose_device(device), "fp32")
     numerics.configure_backend()
     model = checkpoint.build_model().to(numerics.device).to(memory_format=torch.channels_last)
-    views = choose_protocol(None, any_size=dataset.any_size).views(
-        any_size=dataset.any_size, image_size=dataset.image_size
-    )
+    views = default_protocol(dataset).views_on(dataset)
     batches = view_batches(
         images, views, checkpoint.normalization, batch_size=batch_size, device=numerics.device
     )

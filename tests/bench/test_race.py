@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from rescli.bench import race as module
-from rescli.bench.race import Entry, race
+from rescli.bench.race import LoopRequest, race
 from rescli.errors import UsageError
 
 FAKE = """
@@ -47,7 +47,7 @@ def test_each_is_timed_once_a_round_in_turn(log: Any, monkeypatch: pytest.Monkey
     clock = iter([100.0, 110.0, 130.0])  # as the first round begins, and after each but the last
     monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
     told: list[tuple[str, float | None]] = []
-    entries = [Entry("one", "a"), Entry("other", "b")]
+    entries = [LoopRequest("one", "a"), LoopRequest("other", "b")]
     request = {"log": str(log), "step_seconds": 0.125}
     lanes = race(entries, request, rounds=3, window_seconds=1.0, progress=lambda *what: told.append(what))
     assert log.read_text() == "a b a b a b "
@@ -62,12 +62,14 @@ def test_each_is_timed_once_a_round_in_turn(log: Any, monkeypatch: pytest.Monkey
 
 
 def test_a_window_has_three_steps_at_least(log: Any) -> None:
-    (lane,) = race([Entry("one", "a")], {"log": str(log), "step_seconds": 60.0}, rounds=2, window_seconds=1.0)
+    (lane,) = race(
+        [LoopRequest("one", "a")], {"log": str(log), "step_seconds": 60.0}, rounds=2, window_seconds=1.0
+    )
     assert lane.steps == 3
 
 
 def test_who_fails_is_named_and_the_others_run(log: Any) -> None:
-    entries = [Entry("x", "broken"), Entry("y", "dies"), Entry("z", "a")]
+    entries = [LoopRequest("x", "broken"), LoopRequest("y", "dies"), LoopRequest("z", "a")]
     lanes = race(entries, {"log": str(log), "step_seconds": 1.0}, rounds=3, window_seconds=1.0)
     assert [lane.failed for lane in lanes] == ["it needs a compiler", "out of memory", None]
     assert len(lanes[2].seconds) == 3
@@ -75,4 +77,6 @@ def test_who_fails_is_named_and_the_others_run(log: Any) -> None:
 
 def test_where_none_works_there_is_nothing_to_tell(log: Any) -> None:
     with pytest.raises(UsageError, match="no contender works here: it needs a compiler"):
-        race([Entry("x", "broken")], {"log": str(log), "step_seconds": 1.0}, rounds=3, window_seconds=1.0)
+        race(
+            [LoopRequest("x", "broken")], {"log": str(log), "step_seconds": 1.0}, rounds=3, window_seconds=1.0
+        )

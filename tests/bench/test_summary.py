@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from rescli.bench.race import Entry, Lane
+from rescli.bench.race import Lane, LoopRequest
 from rescli.bench.summary import spread, summarize
 from rescli.hardware.numerics import Numerics
 from rescli.spec.load import load_spec
@@ -16,7 +16,7 @@ CPU = Numerics(torch.device("cpu"), "fp32")
 def lane(label: str, images_per_second: list[float], **ready: object) -> Lane:
     first = {"first_step_seconds": 3.0, "step_seconds": 0.1, "threads": 2, "engine": None}
     return Lane(
-        Entry(label, label.partition("-w")[0]),
+        LoopRequest(label, label.partition("-w")[0]),
         ready={**first, **ready},
         steps=4,
         images=[1000] * len(images_per_second),
@@ -34,7 +34,7 @@ def test_ratios_are_of_the_same_round_and_of_the_better_p1() -> None:
         lane("p1-w2", [50.0, 50.0, 50.0]),
         own,
         lane("loader", [1e4, 1e4, 1e4]),
-        Lane(Entry("p3", "p3"), failed="no compiler"),
+        Lane(LoopRequest("p3", "p3"), failed="no compiler"),
     ]
     record = summarize(lanes, load_spec("cifar10/resnet-20"), CPU, rounds=3)
     assert set(record["ratios"]) == {"whole-loop / p1-w2", "loader, percent of a step"}

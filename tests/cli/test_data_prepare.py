@@ -17,9 +17,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from rescli.cli.data import prepare as data_prepare
-from rescli.cli.data.prepare import DEVKIT, OFFICIAL, TRAIN, VAL, Official
+from rescli.cli.data import prepare as command_line
+from rescli.data.imagenet.labels import DEVKIT
+from rescli.data.imagenet.official import OFFICIAL, TRAIN, VAL, Official
 from rescli.data.specs import ImageNetSpec
+from rescli.workflows import prepare_imagenet as data_prepare
 
 Rescli = Callable[..., Any]
 
@@ -134,7 +136,7 @@ class TestMd5:
         command = ("data", "prepare", "imagenet", "--from", three_classes.folder, "--out", tmp_path / "out")
         assert rescli(*command).code == 0
         with monkeypatch.context() as patch:
-            patch.setattr(data_prepare.hashlib, "md5", None)
+            patch.setattr(hashlib, "md5", None)
             assert rescli(*command).code == 0
         path = three_classes.folder / VAL
         path.write_bytes(path.read_bytes().replace(b"4", b"5", 1))  # newer than what was checked
@@ -194,7 +196,7 @@ def test_lines_and_a_bar(
     rescli: Rescli, three_classes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = ("data", "prepare", "imagenet", "--from", three_classes.folder, "--out")
-    monkeypatch.setattr(data_prepare, "LINE_SECONDS", 0.0)
+    monkeypatch.setattr(command_line, "LINE_SECONDS", 0.0)
     assert "val: 0.0 of 0.0 GB" in rescli(*command, tmp_path / "a").err
     monkeypatch.setenv("FORCE_COLOR", "1")  # makes rich take stderr for a terminal
     shown = rescli(*command, tmp_path / "b").err

@@ -14,6 +14,7 @@ from rescli.importers.normalizations import NORMALIZATIONS
 from rescli.importers.torchvision import TorchvisionImporter
 from rescli.importers.weights_file import Weights
 from rescli.models.specs import model_spec
+from rescli.remedy import Remedy
 
 IMPORTERS = {"akamaster": AkamasterImporter(), "torchvision": TorchvisionImporter()}
 
@@ -93,33 +94,36 @@ def test_every_difference_is_named_sorted_and_counted(akamaster: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("original", "name", "options", "hint"),
+    ("original", "name", "options", "hint", "settings"),
     [
-        ({"depth": 32}, "resnet-20", {}, "these look like resnet-32: try --model resnet-32"),
-        ({"depth": 8}, "resnet-20", {}, "these look like resnet-8: try --model resnet-8"),
-        ({"depth": 8, "option": "B"}, "resnet-8", {}, "these look like shortcut B: try --shortcut B"),
-        ({"depth": 8}, "resnet-8", {"shortcut": "B"}, "these look like shortcut A: try --shortcut A"),
+        ({"depth": 32}, "resnet-20", {}, "these look like resnet-32", {"model": "resnet-32"}),
+        ({"depth": 8}, "resnet-20", {}, "these look like resnet-8", {"model": "resnet-8"}),
+        ({"depth": 8, "option": "B"}, "resnet-8", {}, "these look like shortcut B", {"shortcut": "B"}),
+        ({"depth": 8}, "resnet-8", {"shortcut": "B"}, "these look like shortcut A", {"shortcut": "A"}),
         (
             {"depth": 14, "option": "B"},
             "resnet-8",
             {},
-            "these look like resnet-14, shortcut B: try --model resnet-14 --shortcut B",
+            "these look like resnet-14, shortcut B",
+            {"model": "resnet-14", "shortcut": "B"},
         ),
         (
             {"depth": 8},
             "resnet-8",
             {"dataset": Cifar100Spec()},
-            "these look like 10 classes where cifar100 has 100: try another --dataset",
+            "these look like 10 classes where cifar100 has 100",
+            {"dataset": "NAME"},
         ),
-        ({"depth": 8, "width": 32}, "resnet-8", {}, None),
+        ({"depth": 8, "width": 32}, "resnet-8", {}, None, {}),
     ],
 )
 def test_the_hint_says_which_net_it_looks_like(
-    akamaster: Any, original: Any, name: str, options: Any, hint: str | None
+    akamaster: Any, original: Any, name: str, options: Any, hint: str | None, settings: dict[str, str]
 ) -> None:
     with pytest.raises(CheckpointError, match=f"net.th does not fit {name} on cifar10") as caught:
         converted(akamaster(**original).state, name, **options)
     assert caught.value.hint == hint
+    assert {remedy.setting: remedy.value for remedy in caught.value.remedies} == settings
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
@@ -155,7 +159,8 @@ def test_a_layout_that_nobody_knows() -> None:
 def test_a_layout_that_two_claim(akamaster: Any) -> None:
     with pytest.raises(UsageError, match="could be in the layouts akamaster and fork") as caught:
         recognise(weights(akamaster(8).state), {**IMPORTERS, "fork": AkamasterImporter()})
-    assert caught.value.hint == "say which: --layout akamaster"
+    assert caught.value.hint == "say which"
+    assert caught.value.remedies == (Remedy("layout", "akamaster"),)
 
 
 def test_a_data_set_whose_classes_only_its_files_name(akamaster: Any) -> None:

@@ -114,24 +114,26 @@ def test_every_wrong_tensor_is_named(pycls: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("counts", "name", "given", "hint"),
+    ("counts", "name", "given", "hint", "settings"),
     [
-        ((3, 3, 3), "resnet-8", {}, "these look like resnet-20: try --model resnet-20"),
-        ((1, 1, 1), "resnet-8", {"shortcut": "A"}, "these look like shortcut B: try --shortcut B"),
+        ((3, 3, 3), "resnet-8", {}, "these look like resnet-20", {"model": "resnet-20"}),
+        ((1, 1, 1), "resnet-8", {"shortcut": "A"}, "these look like shortcut B", {"shortcut": "B"}),
         (
             (2, 2, 2, 2),
             "resnet-8",
             {},
             "these look like the resnet-18 of the imagenet family, which cifar10 does not take",
+            {},
         ),
     ],
 )
 def test_the_hint_says_which_net_it_looks_like(
-    pycls: Any, counts: Any, name: str, given: Any, hint: str
+    pycls: Any, counts: Any, name: str, given: Any, hint: str, settings: dict[str, str]
 ) -> None:
     with pytest.raises((CheckpointError, UsageError)) as caught:
         imported(pycls(counts).state, name, **given)
     assert caught.value.hint == hint
+    assert {remedy.setting: remedy.value for remedy in caught.value.remedies} == settings
 
 
 @pytest.mark.parametrize(

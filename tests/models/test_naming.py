@@ -7,13 +7,12 @@ import pytest
 from rescli import registry
 from rescli.errors import UnknownNameError, UsageError
 from rescli.models.naming import (
-    IMAGENET_DEPTHS,
-    PAPER_CIFAR_DEPTHS,
     default_image_size,
     neighbours,
     parse_model_name,
     table1_depths,
 )
+from rescli.paper import CIFAR_DEPTHS, IMAGENET_DEPTHS
 
 
 @pytest.mark.parametrize(
@@ -72,7 +71,7 @@ def test_neighbours_among_given_depths() -> None:
 
 def test_default_image_size() -> None:
     assert [default_image_size(depth) for depth in IMAGENET_DEPTHS] == [224] * 5
-    assert [default_image_size(depth) for depth in PAPER_CIFAR_DEPTHS] == [32] * 6
+    assert [default_image_size(depth) for depth in CIFAR_DEPTHS] == [32] * 6
     assert default_image_size(None) == 32
     assert default_image_size(50, kind="plain") == 32
     assert table1_depths("plain") == (18, 34)

@@ -105,7 +105,7 @@ def test_zero_is_a_value_not_an_absence() -> None:
     [
         (Choice(), "nothing to train was named"),
         (Choice(seed=3), "nothing to train was named"),
-        (Choice(model="resnet-20", depth=20), "--model resnet-20 and --depth 20 both name a depth"),
+        (Choice(model="resnet-20", depth=20), "the model 'resnet-20' and the depth 20 both name a depth"),
         (Choice("quickstart", model="plain", depth=20), "both name a depth"),
         (Choice(dataset="cifar1"), "unknown dataset 'cifar1'.*Did you mean 'cifar10'"),
         (Choice("quickstart", dataset="cifar1"), "unknown dataset 'cifar1'.*Did you mean 'cifar10'"),

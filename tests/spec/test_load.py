@@ -170,7 +170,7 @@ def test_parse_override(pair: str, parsed: tuple[str, Any]) -> None:
 def test_a_pair_without_key_or_value_says_how_to_write_one(pair: str) -> None:
     with pytest.raises(SpecError, match="is not KEY=VALUE") as caught:
         parse_override(pair)
-    assert caught.value.hint == "for example --set optimizer.lr=0.05"
+    assert caught.value.hint == "for example optimizer.lr=0.05"
 
 
 def test_set_reaches_every_depth() -> None:

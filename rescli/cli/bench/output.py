@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -12,6 +12,9 @@ from rich.table import Table
 from rescli.cli.output.durations import format_seconds
 from rescli.cli.output.messages import say
 from rescli.cli.output.results import print_json
+
+if TYPE_CHECKING:
+    from rescli.bench.summary import BenchRecord
 
 __all__ = ["bench_progress", "print_bench"]
 
@@ -31,7 +34,7 @@ def _progress_text(what: str, seconds_left: float | None) -> str:
     return what if seconds_left is None else f"{what}, about {format_seconds(seconds_left)} more"
 
 
-def print_bench(record: dict[str, Any], *, as_json: bool) -> None:
+def print_bench(record: BenchRecord, *, as_json: bool) -> None:
     """A table of speeds, the ratios, and what was counted; or one JSON object."""
     if as_json:
         print_json(record)
@@ -53,7 +56,7 @@ def print_bench(record: dict[str, Any], *, as_json: bool) -> None:
             f"{speed['q1']:,.0f} .. {speed['q3']:,.0f}",
             f"{row['milliseconds_per_step']:.3g}",
             f"{row['first_step_seconds']:.1f} s",
-            f"{row['peak_memory_bytes'] / 1e9:.2f} GB",
+            f"{(row['peak_memory_bytes'] or 0) / 1e9:.2f} GB",
         )
     console.print(table)
     for name, ratio in record["ratios"].items():

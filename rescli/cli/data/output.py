@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rescli.cli.output.results import print_json
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from rescli.data.verify.check import Fault, FilesCheck, SplitCheck
+    from rescli.data.verify.check import FilesCheck, SplitCheck
     from rescli.data.verify.copies import Copies
+    from rescli.workflows.datasets import DatasetInfo
+    from rescli.workflows.verify_data import DataReport
 
-__all__ = ["VerifyProgress", "print_datasets", "print_report", "verify_progress"]
+__all__ = ["DataProgress", "data_progress", "print_datasets", "print_report"]
 
 _SHOWN = 5
 """Names in a line for people; --json has more."""
@@ -31,7 +33,7 @@ _MODE_WORDS = {
 }
 
 
-class VerifyProgress:
+class DataProgress:
     """A bar; without one, nothing."""
 
     def __init__(self, bar: Progress | None) -> None:
@@ -42,11 +44,12 @@ class VerifyProgress:
     def is_shown(self) -> bool:
         return self._bar is not None
 
-    def reading(self, split: str) -> None:
-        self.begin(f"{split}: reading", None)
-
-    def checking(self, split: str, num_images: int) -> None:
-        self.begin(f"{split}: checking", num_images)
+    def checking(self, split: str, done: int, total: int | None) -> None:
+        """``done`` of the images of a split; ``total`` is None while it is being read."""
+        if done == 0:
+            self.begin(f"{split}: {'reading' if total is None else 'checking'}", total)
+        else:
+            self.done(done)
 
     def done(self, amount: int) -> None:
         if self._bar is not None and self._task is not None:
@@ -60,14 +63,14 @@ class VerifyProgress:
 
 
 @contextmanager
-def verify_progress() -> Iterator[VerifyProgress]:
+def data_progress() -> Iterator[DataProgress]:
     """A bar on stderr, gone when done; where stderr is no terminal, none."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield VerifyProgress(None)
+        yield DataProgress(None)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -77,46 +80,41 @@ def verify_progress() -> Iterator[VerifyProgress]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as bar:
-        yield VerifyProgress(bar)
+        yield DataProgress(bar)
 
 
-def print_datasets(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+def print_datasets(found: Sequence[DatasetInfo], *, as_json: bool) -> None:
+    """A line or two for each data set, or one JSON object."""
     if as_json:
-        print_json({"datasets": rows})
+        print_json({"datasets": [asdict(one) for one in found]})
         return
-    width = max((len(row["name"]) for row in rows), default=0)
-    for row in rows:
-        print(f"{row['name']:{width}}  {row['problem'] or _facts(row)}")
-        if row["summary"]:
-            print(f"{'':{width}}  {row['summary']}")
+    width = max((len(one.name) for one in found), default=0)
+    for one in found:
+        print(f"{one.name:{width}}  {one.problem or _facts(one)}")
+        if one.summary:
+            print(f"{'':{width}}  {one.summary}")
 
 
-def _facts(row: dict[str, Any]) -> str:
-    side = row["image_size"]
-    size = f"of any size (crops of {side}x{side})" if row["any_size"] else f"of {side}x{side}"
-    if row["num_classes"] is None and row["sizes"] is None:
+def _facts(found: DatasetInfo) -> str:
+    side = found.image_size
+    size = f"of any size (crops of {side}x{side})" if found.any_size else f"of {side}x{side}"
+    if found.num_classes is None and found.sizes is None:
         return f"classes and images as in its folders, {size}"
-    classes = "classes as in its folders" if row["num_classes"] is None else _classes(row["num_classes"])
+    classes = "classes as in its folders" if found.num_classes is None else _classes(found.num_classes)
     sizes = "as many as its folders have"
-    if row["sizes"] is not None:
-        sizes = ", ".join(f"{split} {size:,}" for split, size in row["sizes"].items() if size)
+    if found.sizes is not None:
+        sizes = ", ".join(f"{split} {count:,}" for split, count in found.sizes.items() if count)
     return f"{classes}, images {size}: {sizes}"
 
 
-def print_report(
-    name: str,
-    checks: Sequence[SplitCheck],
-    between: Mapping[tuple[str, str], Copies],
-    faults: Sequence[Fault],
-    *,
-    as_json: bool,
-) -> None:
-    """All that was found; ``between`` has a pair of splits to the images of the second in the first."""
+def print_report(report: DataReport, *, as_json: bool) -> None:
+    """All that was found in a data set."""
+    name, checks, between, faults = report.name, report.checks, report.copies_between, report.faults
     if as_json:
         print_json(
             {
                 "dataset": name,
-                "ok": not faults,
+                "ok": report.ok,
                 "splits": [_split_json(check) for check in checks],
                 "copies_between": [
                     {"original_split": first, "split": second, **asdict(copies)}
@@ -202,8 +200,8 @@ def _print_copies(copies: Copies, first: str = "", second: str = "") -> None:
         _line("", f"and {copies.count - _SHOWN:,} more (--json names {len(copies.named):,})")
 
 
-def _split_json(check: SplitCheck) -> dict[str, Any]:
-    def pair(found: tuple[str, int] | None) -> dict[str, Any] | None:
+def _split_json(check: SplitCheck) -> dict[str, object]:
+    def pair(found: tuple[str, int] | None) -> dict[str, str | int] | None:
         return None if found is None else {"class": found[0], "num_images": found[1]}
 
     return {

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rescli.exporters.export import ExportFacts
 
 __all__ = ["print_export"]
 
 
-def print_export(facts: dict[str, Any]) -> None:
+def print_export(facts: ExportFacts) -> None:
     """The files, what goes in and comes out, and what the check saw."""
     check, taken = facts["check"], facts["input"]
     details = [f"{key} {_text(value)}" for key, value in facts["facts"].items()]
@@ -40,5 +43,5 @@ def print_export(facts: dict[str, Any]) -> None:
     print(f"{facts['bytes'] / 1e6:.2f} MB")
 
 
-def _text(value: Any) -> str:
+def _text(value: str | int | list[str]) -> str:
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -8,7 +8,8 @@ from typing import Any
 from rescli.cli.output.durations import format_seconds
 from rescli.cli.output.results import print_json
 from rescli.plan import Estimate, TrainPlan, estimate, make_plan
-from rescli.spec.ledger.ledger import LedgerRow, ledger
+from rescli.spec.ledger.ledger import ledger
+from rescli.spec.ledger.row import LedgerRow
 from rescli.spec.run import RunSpec
 from rescli.spec.toml import to_toml
 

@@ -23,13 +23,14 @@ from pathlib import Path, PurePosixPath
 
 from rescli.errors import DataError
 from rescli.files import cache_dir
+from rescli.remedy import Remedy
 
 __all__ = ["OfficialFiles", "default_data_root", "read_checked"]
 
 _log = logging.getLogger(__name__)
 
 _SOCKET_TIMEOUT_SECONDS = 15.0
-_ELSEWHERE = "--data-root DIR or RESCLI_DATA=DIR"
+_ELSEWHERE = Remedy("data_root", "DIR", "names another place; so does RESCLI_DATA=DIR")
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ def read_checked(
     except OSError as error:
         raise DataError(
             f"cannot read {files.title} from {root}: {error}.",
-            hint=f"check the path and its permissions, or name another place with {_ELSEWHERE}",
+            hint="check the path and its permissions",
+            remedy=_ELSEWHERE,
         ) from error
 
 
@@ -111,7 +113,8 @@ def _folder_contents(files: OfficialFiles, folder: Path) -> Iterator[tuple[str, 
     if missing:
         raise DataError(
             f"{files.title} in {folder} is incomplete: {', '.join(missing)} missing.",
-            hint=f"unpack {files.archive} from {files.url} again, or name another place with {_ELSEWHERE}",
+            hint=f"unpack {files.archive} from {files.url} again",
+            remedy=_ELSEWHERE,
         )
     for name in files.md5s:
         yield name, (folder / name).read_bytes()
@@ -130,6 +133,7 @@ def _archive_contents(files: OfficialFiles, archive: Path) -> Iterator[tuple[str
         raise DataError(
             f"{archive} is not a whole tar archive of {files.title}: {error}.",
             hint=_how_to_replace(files, archive),
+            remedy=_ELSEWHERE,
         ) from error
 
 
@@ -143,6 +147,7 @@ def _checked(
             raise DataError(
                 f"{name} of {files.title} in {source} is damaged: its MD5 is {found}, expected {expected}.",
                 hint=_how_to_replace(files, source),
+                remedy=_ELSEWHERE,
             )
         missing.discard(name)
         if name in wanted:
@@ -151,6 +156,7 @@ def _checked(
         raise DataError(
             f"{source} lacks files of {files.title}: {', '.join(sorted(missing))}.",
             hint=_how_to_replace(files, source),
+            remedy=_ELSEWHERE,
         )
     return kept
 
@@ -172,6 +178,7 @@ def _download(files: OfficialFiles, root: Path) -> Path:
             raise DataError(
                 f"{files.title} is not in {root}, and downloading {files.url} failed: {error}.",
                 hint=_how_to_provide(files, root),
+                remedy=_ELSEWHERE,
             ) from error
         finally:
             socket.setdefaulttimeout(before)
@@ -181,11 +188,11 @@ def _download(files: OfficialFiles, root: Path) -> Path:
 
 
 def _how_to_provide(files: OfficialFiles, root: Path) -> str:
-    return f"put {_identity(files)} into {root}, or name the place where it lies with {_ELSEWHERE}"
+    return f"put {_identity(files)} into {root}"
 
 
 def _how_to_replace(files: OfficialFiles, source: Path) -> str:
-    return f"move {source} away and get it again ({_identity(files)}), or name another with {_ELSEWHERE}"
+    return f"move {source} away and get it again ({_identity(files)})"
 
 
 def _identity(files: OfficialFiles) -> str:

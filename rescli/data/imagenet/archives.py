@@ -39,7 +39,12 @@ def _silent(*_bytes: int) -> None:
 
 @dataclass(frozen=True)
 class Extracted:
-    """What stands on the disk. num_new: images that were not there before."""
+    """What stands on the disk.
+
+    Args:
+        images_per_class: WordNet id to number of images.
+        num_new: images that were not there before.
+    """
 
     images_per_class: Mapping[str, int]
     num_new: int
@@ -104,7 +109,10 @@ def extract_val(
     labels_from: Path,
     progress: Progress = _silent,
 ) -> Extracted:
-    """``out/CLASS/*``, all of it or nothing. labels: classes by file name without suffix.
+    """``out/CLASS/*``, all of it or nothing.
+
+    Args:
+        labels: classes by file name without suffix.
 
     Raises:
         DataError: as ``extract_train``, or images without labels.

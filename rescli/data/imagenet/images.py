@@ -20,6 +20,7 @@ from rescli.data.photos.folder import ALL, SUFFIXES, image_fingerprint, read_fol
 from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.packed import is_packed
 from rescli.errors import DataError
+from rescli.remedy import Remedy
 
 __all__ = ["read_imagenet"]
 
@@ -38,8 +39,9 @@ def read_imagenet(root: Path, splits: tuple[str, ...], class_names: tuple[str, .
     if place is None:
         raise DataError(
             f"no ImageNet in {root}: none of {', '.join(splits)} is a folder in it.",
-            hint="it needs train/WNID/*.JPEG and val/WNID/*.JPEG; --data-root DIR names another place; "
-            "rescli data prepare imagenet --from DIR makes them of the official archives",
+            hint="it needs train/WNID/*.JPEG and val/WNID/*.JPEG; "
+            "rescli data prepare imagenet makes them of the official archives",
+            remedy=Remedy("data_root", "DIR", "names another place"),
         )
     names = [] if is_packed(place) else _flat_images(place / "val")
     if not names:
@@ -62,7 +64,7 @@ def _read_flat(place: Path, root: Path, names: list[str], class_names: tuple[str
     if labelled is None:
         raise DataError(
             f"{val} holds {len(names)} images without class folders, and no labels are beside them.",
-            hint=f"put one of {', '.join(SOURCES)} into {place}, or: rescli data prepare imagenet --from DIR",
+            hint=f"put one of {', '.join(SOURCES)} into {place}, or: rescli data prepare imagenet",
         )
     source, labels = labelled
     wnids = labels_of(names, labels, class_names, source)

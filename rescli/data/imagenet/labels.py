@@ -28,7 +28,7 @@ SOURCES = ("ILSVRC2012_devkit_t12", DEVKIT, "LOC_val_solution.csv", "val.csv")
 
 _TRUTH, _META = "data/ILSVRC2012_validation_ground_truth.txt", "data/meta.mat"
 _LARGEST_MEMBER_BYTES = 64 << 20
-"""Hundred times what they have; more is no devkit."""
+"""A hundred times the size of the members that are read; a larger one belongs to no devkit."""
 
 _WNID = re.compile(r"n\d{8}")
 _NAMED = 3
@@ -79,8 +79,12 @@ def labels_of(
 
 
 def devkit_labels(truth: str, meta: bytes) -> dict[str, str]:
-    """Of ILSVRC2012_val_00000001 and on. Line k of the truth is image k's ILSVRC2012_ID, which is no label of
-    any net: those follow the sorted WordNet ids. meta.mat tells which id is which.
+    """File name without suffix, ILSVRC2012_val_00000001 and on, to WordNet id.
+
+    Args:
+        truth: the text whose line k is image k's ILSVRC2012_ID. That is no label of any net: those follow the
+            sorted WordNet ids.
+        meta: the bytes of meta.mat, which tells which id is which.
 
     Raises:
         DataError: damaged, or a line that is no id of meta.mat.
@@ -103,8 +107,12 @@ def devkit_labels(truth: str, meta: bytes) -> dict[str, str]:
 
 
 def csv_labels(text: str, name: str) -> dict[str, str]:
-    """Of two columns: a file's name, with its suffix or without, and a WordNet id, or Kaggle's boxes, of
-    which each begins with one. A first line without an id is a heading.
+    """File name without suffix to WordNet id.
+
+    Args:
+        text: two columns: a file's name, with its suffix or without, and a WordNet id, or Kaggle's boxes, of
+            which each begins with one. A first line without an id is a heading.
+        name: what errors call the file.
 
     Raises:
         DataError: a line that is not so, or a file twice.
@@ -144,7 +152,7 @@ def _read(path: Path) -> dict[str, str]:
 
 
 def _members(archive: Path) -> tuple[bytes, bytes]:
-    """Read, not extracted: nothing in the archive gets a name on the disk."""
+    """Truth and meta.mat of the devkit's archive, read and not extracted: nothing gets a name on the disk."""
     found: dict[str, bytes] = {}
     try:
         with tarfile.open(archive, "r:gz") as tar:

@@ -26,16 +26,22 @@ _FRACTION_BITS = 24
 
 _EIGENVALUES = (0.2175, 0.0188, 0.0045)
 _EIGENVECTORS = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836, -0.6948, 0.4203))
-"""Of the covariance of ImageNet's RGB values in [0, 1]; row: red, green, blue; column: component. As
-fb.resnet.torch (datasets/imagenet.lua) has them; AlexNet's paper gives no numbers."""
+"""Eigenvectors of the covariance of ImageNet's RGB values in [0, 1]: a row per colour, a column each.
+
+As fb.resnet.torch (datasets/imagenet.lua) has them; AlexNet's paper gives no numbers.
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class PhotoDraws:
     """What is drawn for each image of a batch, on the CPU.
 
-    sides_B: int64, the shorter side after resizing. top_B, left_B: int64 fractions of 2**24 of the margin.
-    flip_B: bool. shift_BC: float32 (B, 3), added to red, green and blue in units of pixel / 255.
+    Args:
+        sides_B: int64, the shorter side after resizing, in pixels.
+        top_B: int64, in 2**24 parts of the margin above and below the crop.
+        left_B: int64, in 2**24 parts of the margin beside it.
+        flip_B: bool, whether it is mirrored.
+        shift_BC: float32 (B, 3), added to red, green and blue in units of pixel / 255.
     """
 
     sides_B: torch.Tensor
@@ -92,8 +98,10 @@ class PhotoFinish:
     def __init__(
         self, normalization: Normalization, *, height: int, width: int, device: torch.device | str
     ) -> None:
-        """Raises:
-        ValueError: a mean image of another size than the images.
+        """Keep the statistics on the device.
+
+        Raises:
+            ValueError: a mean image of another size than the images.
         """
         normalization.check_size(height, width)
         std_C = torch.ones(3) if normalization.std_C is None else normalization.std_C

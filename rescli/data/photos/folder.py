@@ -21,6 +21,7 @@ from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.packed import is_packed, packed_counts, read_packed
 from rescli.data.photos.prefetch import map_ahead
 from rescli.errors import DataError
+from rescli.remedy import Remedy
 
 __all__ = [
     "ALL",
@@ -100,7 +101,8 @@ def read_folder(
         if class_names is not None and tuple(classes) != class_names:
             raise DataError(
                 _other_classes(root, classes, class_names),
-                hint="a folder of some of the classes: --dataset imagefolder --classes wnids",
+                hint="a folder of some of the classes is an imagefolder",
+                remedy=[Remedy("dataset", "imagefolder"), Remedy("classes", "wnids")],
             )
         for split in splits:
             if split not in there:
@@ -152,7 +154,8 @@ def image_fingerprint(
 ) -> str:
     """sha256 of names, labels and contents; a digest per file, so that files are read in parallel.
 
-    called: what to hash for the names, where the same images would be called otherwise elsewhere.
+    Args:
+        called: what to hash for the names, where the same images would be called otherwise elsewhere.
 
     Raises:
         DataError: files that cannot be read, their number and the first few of them.

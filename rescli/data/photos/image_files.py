@@ -10,14 +10,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Self, TypeVar
 
+import numpy as np
 import torch
 from PIL import Image
 
+from rescli.data.labelled_images import LabelledImages
 from rescli.data.photos.prefetch import map_ahead
 from rescli.data.split import split_fingerprint
 from rescli.errors import DataError
 
-__all__ = ["ImageFiles", "decode_rgb", "map_images", "open_rgb"]
+__all__ = ["ImageFiles", "decode_rgb", "open_rgb"]
 
 T = TypeVar("T")
 
@@ -31,13 +33,15 @@ _NOT_OF_PILLOW = ("ignore", None, Warning, re.compile(_PILLOW), 0)
 
 
 @dataclass(frozen=True, eq=False)
-class ImageFiles:
+class ImageFiles(LabelledImages):
     """The images of one split as files; what ``ImageSet`` is for images in memory.
 
-    file_names: relative to ``root``, with forward slashes, sorted by class and name.
-    labels_N: int64 (N,), each in [0, num_classes).
-    class_names: one per class, in label order.
-    fingerprint: sha256 hex digest of the names and contents of all files, in this order.
+    Args:
+        root: the folder that the names are relative to.
+        file_names: with forward slashes, sorted by class and name.
+        labels_N: int64 (N,), each in [0, num_classes).
+        class_names: one per class, in label order.
+        fingerprint: sha256 hex digest of the names and contents of all files, in this order.
     """
 
     root: Path
@@ -50,8 +54,18 @@ class ImageFiles:
         return len(self.file_names)
 
     @property
-    def num_classes(self) -> int:
-        return len(self.class_names)
+    def stacked(self) -> None:
+        return None
+
+    def name(self, index: int) -> str:
+        return self.file_names[index]
+
+    def pixels(self, index: int) -> torch.Tensor:
+        return torch.from_numpy(np.array(self.image(index)))
+
+    def map(self, prepare: Callable[[int, Image.Image], T], *, threads: int) -> Iterator[T]:
+        """Memory is bounded as in ``map_ahead``; Pillow decodes without holding the interpreter's lock."""
+        return map_ahead(lambda index: prepare(index, self.image(index)), range(len(self)), threads=threads)
 
     def content(self, index: int) -> bytes:
         """The file as it stands.
@@ -90,10 +104,11 @@ class ImageFiles:
 
 
 def open_rgb(path: Path) -> Image.Image:
-    """Any image file as RGB: grey is repeated, CMYK converted, transparency dropped. As torchvision's loader,
-    an orientation noted in the file is not applied: published ImageNet figures are of the stored pixels.
-    Colour of 16 bits per channel is read by its upper 8, as Pillow does; grey of 16 bits is refused, for
-    Pillow would clip it.
+    """Any image file as RGB: grey is repeated, CMYK converted, transparency dropped.
+
+    As in torchvision's loader, an orientation noted in the file is not applied: published ImageNet errors are
+    those of the stored pixels. Colour of 16 bits per channel is read by its upper 8, as Pillow does; grey of
+    16 bits is refused, for Pillow would clip it.
 
     Raises:
         DataError: the file is missing, damaged, or has pixels that are not levels of 8 bits.
@@ -102,7 +117,7 @@ def open_rgb(path: Path) -> Image.Image:
 
 
 def decode_rgb(source: Path | BinaryIO, name: str) -> Image.Image:
-    """As ``open_rgb``, of a file or of bytes that errors call ``name``."""
+    """An image as RGB, like ``open_rgb``, from a file or from bytes that errors call ``name``."""
     with _opened(source, name) as image:
         if image.mode not in _EIGHT_BIT_MODES:
             raise DataError(
@@ -130,14 +145,3 @@ def _opened(source: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
         raise DataError(
             f"{name} cannot be decoded: {reason}", hint="replace or remove the file; then try again"
         ) from error
-
-
-def map_images(files: ImageFiles, prepare: Callable[[int, Image.Image], T], *, threads: int) -> Iterator[T]:
-    """``prepare(index, image)`` of each image, in order, computed ahead in ``threads`` threads.
-
-    Memory is bounded as in ``map_ahead``. Pillow decodes and resizes without holding the interpreter's lock.
-
-    Raises:
-        DataError: an image cannot be decoded.
-    """
-    return map_ahead(lambda index: prepare(index, files.image(index)), range(len(files)), threads=threads)

@@ -18,11 +18,13 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
+from rescli.data.loader import LoaderNotes
 from rescli.data.normalization import Normalization
 from rescli.data.order import SampleOrder
 from rescli.data.photos.augment import PhotoFinish, crop_pixels, draw_photos
 from rescli.data.photos.image_files import ImageFiles
 from rescli.errors import DataError
+from rescli.remedy import Remedy
 
 __all__ = ["PhotoLoader"]
 
@@ -35,7 +37,12 @@ _TRIES = 8
 
 @dataclass(frozen=True, eq=False)
 class _Batch:
-    """As a worker hands it over. damaged: file names. failure: why there are no pixels."""
+    """One batch as a worker hands it over.
+
+    Args:
+        damaged: names of the files that were skipped.
+        failure: why there are no pixels.
+    """
 
     pixels: torch.Tensor
     labels: torch.Tensor
@@ -56,11 +63,7 @@ class _Batch:
 
 
 class PhotoLoader:
-    """Augmented training batches; ``batch(step)`` is a pure function of the step.
-
-    waited_seconds: the time that ``batch`` spent waiting for images, since the beginning.
-    damaged: names of the files that were skipped so far.
-    """
+    """Augmented training batches; ``batch(step)`` is a pure function of the step."""
 
     def __init__(
         self,
@@ -78,16 +81,28 @@ class PhotoLoader:
         workers: int,
         share: slice = slice(None),
     ) -> None:
-        """
+        """Begin with no worker; ``batch`` starts them.
+
         Args:
-            share: the places of each batch that this process computes; all of them unless several train.
-            size: side of the crops. workers: processes that decode; 0 decodes in this one.
+            files: the training part.
+            normalization: its statistics.
+            batch_size: images per step, of all processes together.
+            seed: decides order, crops, flips and colours.
+            device: where the batches are to be.
+            size: side of the crops, in pixels.
+            shorter_side: smallest and largest shorter side that an image is resized to, in pixels.
+            flip: mirror half of the images.
+            color: standard deviation of the colour shift; 0 leaves colours alone.
             skip_damaged: take the next image that is whole instead of raising.
+            workers: processes that decode; 0 decodes in this one.
+            share: the places of each batch that this process computes; all of them unless several train.
         """
         self.batch_size = batch_size
         self.num_images = len(files)
         self.waited_seconds = 0.0
+        """The time that ``batch`` spent waiting for images, since the beginning."""
         self.damaged: set[str] = set()
+        """Names of the files that were skipped so far."""
         self._device = torch.device(device)
         self._finish = PhotoFinish(normalization, height=size, width=size, device=self._device)
         self._workers = workers
@@ -103,6 +118,10 @@ class PhotoLoader:
         )
         self._ahead: Iterator[_Batch] | None = None
         self._next_step = -1
+
+    def notes(self) -> LoaderNotes:
+        """How long steps have waited, and what was skipped, since the beginning."""
+        return LoaderNotes(self.waited_seconds, tuple(sorted(self.damaged)))
 
     def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """``(images_NCHW, labels_B)`` of the step: float32 in channels-last, and int64, on the device.
@@ -122,7 +141,9 @@ class PhotoLoader:
         if made.failure is not None:
             self.close()
             raise DataError(
-                made.failure, hint="rescli data verify names all of them; --skip-damaged goes on without them"
+                made.failure,
+                hint="rescli data verify names all of them",
+                remedy=Remedy("skip_damaged", note="goes on without them"),
             )
         pixels, labels, flipped, shift = (
             tensor.to(self._device, non_blocking=True)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import torch
 from PIL import Image
@@ -44,7 +44,12 @@ _TABLE = ("starts", "lengths", "labels", "names")
 
 @dataclass(frozen=True, eq=False)
 class PackedImages(ImageFiles):
-    """``ImageFiles`` out of one file. starts_N, lengths_N: int64, in bytes of ``data``."""
+    """``ImageFiles`` out of one file.
+
+    Args:
+        starts_N: where each image begins, int64, in bytes of ``data``.
+        lengths_N: how many bytes it has, int64.
+    """
 
     data: Path
     starts_N: torch.Tensor
@@ -93,8 +98,10 @@ def packed_counts(root: Path) -> tuple[tuple[str, ...], dict[str, int]]:
 
 
 def read_packed(root: Path, split: str, class_names: tuple[str, ...]) -> PackedImages:
-    """Raises:
-    DataError: files missing or damaged.
+    """One split of a packed folder.
+
+    Raises:
+        DataError: files missing or damaged.
     """
     table = root / f"{split}.safetensors"
     data = root / f"{split}.images"
@@ -171,7 +178,7 @@ def write_packed_split(
 
 def write_index(folder: Path, class_names: tuple[str, ...], counts: dict[str, int]) -> None:
     """packed.json, last: where it stands, all of it stands."""
-    index: dict[str, Any] = {"format": _FORMAT, "splits": counts, "class_names": list(class_names)}
+    index = {"format": _FORMAT, "splits": counts, "class_names": list(class_names)}
     (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
 
@@ -192,5 +199,5 @@ def _packed(files: ImageFiles, index: int, short_side: int, quality: int) -> byt
 
 @cache
 def _descriptor(path: Path) -> int:
-    """Kept open: workers read at places of their own (pread), so one serves them all."""
+    """The open file, kept open: workers read at places of their own (pread), so one serves them all."""
     return os.open(path, os.O_RDONLY)

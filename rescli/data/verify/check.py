@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rescli.data.image_set import ImageSet
+from rescli.data.labelled_images import LabelledImages
 from rescli.data.photos.folder import other_files
 from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.prefetch import map_ahead
-from rescli.data.verify.copies import MOST_NAMED, Contents, Copies, find_copies, hash64
+from rescli.data.verify.copies import MOST_NAMED, Contents, Copies, content_hash, find_copies
 from rescli.errors import DataError
 
 __all__ = ["Fault", "FileSize", "FilesCheck", "SplitCheck", "check_split", "copies_between"]
@@ -25,8 +25,9 @@ __all__ = ["Fault", "FileSize", "FilesCheck", "SplitCheck", "check_split", "copi
 class Fault:
     """What must be mended.
 
-    file: its name, relative to its split; None where the whole split is meant.
-    text: what is wrong, a sentence that can stand alone.
+    Args:
+        file: its name, relative to its split; None where the whole split is meant.
+        text: what is wrong, a sentence that can stand alone.
     """
 
     split: str
@@ -47,11 +48,14 @@ class FileSize:
 class FilesCheck:
     """What is said of image files only.
 
-    modes: Pillow's name for the pixels as stored (RGB, L for grey, CMYK, ...) to how many files have it.
-    smallest, largest: with the fewest and the most pixels; None where no file can be decoded.
-    num_undecodable: files that are missing or damaged; each is a fault.
-    num_other_files: files in the class folders that are no images by their suffix.
-    other_files: the first ``MOST_NAMED`` of those.
+    Args:
+        modes: Pillow's name for the pixels as stored (RGB, L for grey, CMYK, ...) to how many files
+            have it.
+        smallest: the file with the fewest pixels; None where no file can be decoded.
+        largest: the file with the most.
+        num_undecodable: files that are missing or damaged; each is a fault.
+        num_other_files: files in the class folders that are no images by their suffix.
+        other_files: the first ``MOST_NAMED`` of those.
     """
 
     modes: Mapping[str, int]
@@ -66,10 +70,11 @@ class FilesCheck:
 class SplitCheck:
     """One split, all of it read.
 
-    expected_images: how many there should be; None where nobody knows.
-    images_per_class: one per class, in label order.
-    copies: within the split, of images that can be decoded.
-    files: None for a set in memory.
+    Args:
+        expected_images: how many there should be; None where nobody knows.
+        images_per_class: one per class, in label order.
+        copies: within the split, of images that can be decoded.
+        files: None for a set in memory.
     """
 
     split: str
@@ -103,7 +108,7 @@ class SplitCheck:
 
 
 def check_split(
-    images: ImageSet | ImageFiles,
+    images: LabelledImages,
     *,
     split: str,
     expected_images: int | None = None,
@@ -136,7 +141,8 @@ def check_split(
         indices = np.delete(indices, list(undecodable))
         faults += undecodable.values()
     else:
-        hashes = _hashes_of_pixels(images.images_NHWC, progress)
+        assert images.stacked is not None, "images are files or lie in memory"
+        hashes = _hashes_of_pixels(images.stacked, progress)
     contents = Contents(
         hashes_M=hashes,
         indices_M=indices,
@@ -172,7 +178,7 @@ def _check_files(
         try:
             image = files.image(index)
             content = files.content(index)
-            return hash64(content), files.stored_mode(index), image.width, image.height
+            return content_hash(content), files.stored_mode(index), image.width, image.height
         except DataError as error:
             return error
         except OSError as error:
@@ -189,8 +195,8 @@ def _check_files(
         if isinstance(seen, DataError):
             undecodable[index] = Fault(split, name, str(seen))
             continue
-        content_hash, mode, width, height = seen
-        hashes[index - len(undecodable)] = content_hash
+        hashed, mode, width, height = seen
+        hashes[index - len(undecodable)] = hashed
         modes[mode] += 1
         size = FileSize(name, width, height)
         smallest = size if smallest is None else min(smallest, size, key=_num_pixels)
@@ -211,13 +217,13 @@ def _check_files(
 def _hashes_of_pixels(images_NHWC: torch.Tensor, progress: Callable[[int], None]) -> NDArray[np.uint64]:
     hashes = np.empty(len(images_NHWC), dtype=np.uint64)
     for index, pixels_HWC in enumerate(images_NHWC.numpy()):
-        hashes[index] = hash64(np.ascontiguousarray(pixels_HWC).data)
+        hashes[index] = content_hash(np.ascontiguousarray(pixels_HWC).data)
         progress(index + 1)
     return hashes
 
 
 def _num_pixels(size: FileSize) -> tuple[int, int]:
-    """Of as many pixels, the narrower first: where the smallest is the largest, all are of one size."""
+    """The order of sizes: by pixels, then by width, so that one size for all is both smallest and largest."""
     return size.width * size.height, size.width
 
 

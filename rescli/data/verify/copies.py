@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MOST_NAMED", "Contents", "Copies", "Copy", "find_copies", "hash64"]
+__all__ = ["MOST_NAMED", "Contents", "Copies", "Copy", "content_hash", "find_copies"]
 
 MOST_NAMED = 1000
 """Copies that are kept by name; all are counted."""
@@ -29,9 +29,10 @@ class Copy:
 class Copies:
     """Images that equal an earlier one, byte for byte or pixel for pixel.
 
-    count: how many; three equal images are two copies of the first.
-    other_label: how many of them have another label than the first.
-    named: the first ``MOST_NAMED`` of them.
+    Args:
+        count: how many; three equal images are two copies of the first.
+        other_label: how many of them have another label than the first.
+        named: the first ``MOST_NAMED`` of them.
     """
 
     count: int
@@ -41,11 +42,15 @@ class Copies:
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """A split as far as equal images are concerned: 16 bytes for each of the M that can be decoded.
+    """What is needed to find equal images in a split: 16 bytes for each of the M that can be decoded.
 
-    hashes_M: 64 bits of each content. Of 1.3 million images, some two that differ have the same hash with a
-    probability of 5e-8.
-    indices_M: each one's place in the split.
+    Args:
+        hashes_M: 64 bits of each content. Two of 1.3 million different images have the same ones with a
+            probability of 5e-8.
+        indices_M: each one's place in the split.
+        labels_N: labels of all images of the split.
+        class_names: one per class, in label order.
+        file_names: one per image; empty for a set in memory.
     """
 
     hashes_M: NDArray[np.uint64]
@@ -81,5 +86,6 @@ def find_copies(first: Contents, second: Contents) -> Copies:
     return Copies(len(copies), int(differ.sum()), named)
 
 
-def hash64(content: bytes | memoryview) -> int:
+def content_hash(content: bytes | memoryview) -> int:
+    """64 bits of a content, the same on every machine."""
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")

@@ -8,12 +8,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from rescli.errors import UsageError
-from rescli.exporters.base import Exporter, Options, Subject
+from rescli.exporters.base import Exporter, FormatFacts, Options, Subject
 from rescli.exporters.graph import INPUT, OUTPUT, capture
 from rescli.exporters.parity import readers
 from rescli.spec.base import ModelSpec
@@ -21,7 +22,7 @@ from rescli.spec.base import ModelSpec
 __all__ = ["OPSET", "OnnxExporter"]
 
 OPSET = 20
-"""Of ONNX 1.15 (2023): what onnxruntime 1.17 and TensorRT 10 read."""
+"""The operators of ONNX 1.15 (2023), which onnxruntime 1.17 and TensorRT 10 read."""
 
 
 class OnnxExporter(Exporter):
@@ -39,7 +40,7 @@ class OnnxExporter(Exporter):
             return "onnxruntime has no bf16 convolution on the CPU, so such a file cannot be checked."
         return None
 
-    def write(self, subject: Subject, path: Path) -> dict[str, Any]:
+    def write(self, subject: Subject, path: Path) -> FormatFacts:
         import onnx
 
         with _quiet():
@@ -99,12 +100,12 @@ def _quantize(subject: Subject, path: Path) -> None:
 
 
 class _Calibration:
-    """The inputs as onnxruntime wants to be given them: one at a time, then None."""
+    """Calibration inputs as onnxruntime asks for them: one at a time, then None."""
 
     def __init__(self, subject: Subject) -> None:
         self._inputs = iter(subject.calibration())
 
-    def get_next(self) -> dict[str, Any] | None:
+    def get_next(self) -> dict[str, NDArray[np.float32 | np.uint8]] | None:
         images = next(self._inputs, None)
         return None if images is None else {INPUT: images.numpy()}
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import save_file
 
 from rescli.exporters.architectures import standalone_architecture
-from rescli.exporters.base import Exporter, Options, Subject
+from rescli.exporters.base import Exporter, FormatFacts, Options, Subject
 from rescli.exporters.formats.state_dicts import as_stored
 from rescli.exporters.graph import network_of
 from rescli.exporters.huggingface import standalone_resnet
@@ -30,11 +29,11 @@ class SafetensorsExporter(Exporter):
         if standalone_architecture(model, num_classes=1) is None:
             return (
                 f"{model.name} is a plugin's network, whose weights mean nothing without that plugin; "
-                "--format onnx and torch-export hold the computation too."
+                "the formats onnx and torch-export hold the computation too."
             )
         return None
 
-    def write(self, subject: Subject, path: Path) -> dict[str, Any]:
+    def write(self, subject: Subject, path: Path) -> FormatFacts:
         return {"beside": write_standalone(subject, path)}
 
     def reader(self, subject: Subject) -> list[str]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import save_file
 
 from rescli.exporters.architectures import torchvision_name, transformers_config, why_not_torchvision
-from rescli.exporters.base import Exporter, Options, Subject
+from rescli.exporters.base import Exporter, FormatFacts, Options, Subject
 from rescli.exporters.parity import readers
 from rescli.spec.base import ModelSpec
 
@@ -31,13 +30,15 @@ class _StateDictExporter(Exporter):
 
     def unfit(self, model: ModelSpec, options: Options) -> str | None:
         if reason := why_not_torchvision(model):
-            other = "; --format huggingface writes it for transformers" if transformers_config(model) else ""
+            other = (
+                "; the format huggingface writes it for transformers" if transformers_config(model) else ""
+            )
             return f"{self.kind} does not have this network: {reason}{other}."
         if options.fold_bn:
             return f"{self.kind}'s network has its batch normalisations; without them no weights fit it."
         return None
 
-    def write(self, subject: Subject, path: Path) -> dict[str, Any]:
+    def write(self, subject: Subject, path: Path) -> FormatFacts:
         state = as_stored(subject.checkpoint.tensors, subject.options.precision)
         if path.suffix == ".safetensors":
             save_file(state, path, metadata={"format": "pt"})

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from rescli.exporters.base import Exporter, Subject
+from rescli.exporters.base import Exporter, FormatFacts, Subject
 from rescli.exporters.graph import capture
 from rescli.exporters.parity import readers
 
@@ -22,7 +21,7 @@ class TorchExportExporter(Exporter):
     suffixes = (".pt2",)
     is_graph = True
 
-    def write(self, subject: Subject, path: Path) -> dict[str, Any]:
+    def write(self, subject: Subject, path: Path) -> FormatFacts:
         text = json.dumps(subject.description, ensure_ascii=False)
         torch.export.save(capture(subject), path, extra_files={"rescli.json": text})
         return {"torch": torch.__version__}

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
+from pydantic import JsonValue
 from safetensors.torch import save_file
 
 from rescli.exporters.architectures import (
@@ -20,7 +21,7 @@ from rescli.exporters.architectures import (
     transformers_config,
     transformers_state,
 )
-from rescli.exporters.base import Exporter, Options, Subject
+from rescli.exporters.base import Exporter, FormatFacts, Options, Subject
 from rescli.exporters.formats.safetensors import standalone_state, write_standalone
 from rescli.exporters.formats.state_dicts import as_stored
 from rescli.exporters.huggingface import standalone_resnet
@@ -53,7 +54,7 @@ class HuggingFaceExporter(Exporter):
         library = _library(model)
         return () if library == "torch" else (library,)
 
-    def write(self, subject: Subject, path: Path) -> dict[str, Any]:
+    def write(self, subject: Subject, path: Path) -> FormatFacts:
         path.mkdir()
         library = _library(subject.checkpoint.model)
         if library == "torch":
@@ -89,20 +90,23 @@ def _library(model: ModelSpec) -> str:
     return "transformers" if transformers_config(model) else "torch"
 
 
-def _write_json(path: Path, value: Any) -> None:
+def _write_json(path: Path, value: Mapping[str, object]) -> None:
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _channels(subject: Subject) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation per channel; of a mean image, its mean, which is what these libraries know.
-    The card says so, and the whole image is in the config's ``rescli`` part."""
+    """Mean and standard deviation per channel, which is what these libraries know.
+
+    A mean image is averaged to three numbers; the card says so, and the whole image is in the ``rescli`` part
+    of the config.
+    """
     normalization = subject.checkpoint.normalization
     mean = normalization.mean_CHW.double().mean((1, 2)).tolist()
     std = [1.0] * 3 if normalization.std_C is None else normalization.std_C.double().tolist()
     return [round(m, 7) for m in mean], [round(s, 7) for s in std]
 
 
-def _timm_config(subject: Subject) -> dict[str, Any]:
+def _timm_config(subject: Subject) -> dict[str, JsonValue]:
     checkpoint = subject.checkpoint
     size = checkpoint.dataset.image_size
     mean, std = _channels(subject)
@@ -110,15 +114,15 @@ def _timm_config(subject: Subject) -> dict[str, Any]:
     return {
         "architecture": torchvision_name(checkpoint.model),
         "num_classes": len(names),
-        "label_names": names,
+        "label_names": [*names],
         "pretrained_cfg": {
             "tag": "rescli",
             "input_size": [3, size, size],
             "interpolation": "bilinear",
             "crop_pct": size / 256,
             "crop_mode": "center",
-            "mean": mean,
-            "std": std,
+            "mean": [*mean],
+            "std": [*std],
             "num_classes": len(names),
             "first_conv": "conv1",
             "classifier": "fc",
@@ -126,7 +130,7 @@ def _timm_config(subject: Subject) -> dict[str, Any]:
     }
 
 
-def _transformers_config(subject: Subject) -> dict[str, Any]:
+def _transformers_config(subject: Subject) -> dict[str, JsonValue]:
     names = subject.checkpoint.class_names
     return {
         **(transformers_config(subject.checkpoint.model) or {}),
@@ -135,7 +139,7 @@ def _transformers_config(subject: Subject) -> dict[str, Any]:
     }
 
 
-def _image_processor(subject: Subject) -> dict[str, Any]:
+def _image_processor(subject: Subject) -> dict[str, JsonValue]:
     """Shorter side 224 / crop_pct, bilinear, then the 224x224 centre: transformers' name for it."""
     mean, std = _channels(subject)
     size = subject.checkpoint.dataset.image_size
@@ -148,6 +152,6 @@ def _image_processor(subject: Subject) -> dict[str, Any]:
         "do_rescale": True,
         "rescale_factor": 1 / 255,
         "do_normalize": True,
-        "image_mean": mean,
-        "image_std": std,
+        "image_mean": [*mean],
+        "image_std": [*std],
     }

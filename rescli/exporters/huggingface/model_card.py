@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from rescli.exporters.description import Description
 
 __all__ = ["model_card"]
 
@@ -13,10 +12,12 @@ _DATASETS = {"cifar10": "uoft-cs/cifar10", "cifar100": "uoft-cs/cifar100", "imag
 """rescli's name -> the hub's."""
 
 
-def model_card(description: Mapping[str, Any], *, library: str) -> str:
-    """Markdown with the hub's YAML header. Nothing stands in it that is not in the description.
+def model_card(description: Description, *, library: str) -> str:
+    """Markdown with the hub's YAML header; it says nothing that the description does not.
 
-    library: timm, transformers or torch, whichever reads the folder.
+    Args:
+        description: everything about the network.
+        library: timm, transformers or torch, whichever reads the folder.
     """
     environment = Environment(
         loader=PackageLoader("rescli.exporters.huggingface"),

@@ -16,28 +16,45 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
-__all__ = ["RUNTIMES", "main", "tensor_hashes"]
+__all__ = ["RUNTIMES", "JsonObject", "ReaderFacts", "main", "tensor_hashes"]
 
 Predict = Callable[[Any], Any]
-Facts = dict[str, Any]
+JsonObject = dict[str, Any]
+"""What JSON of any shape is read as."""
 
 
-def onnxruntime_cpu(file: str) -> tuple[Predict, Facts]:
+class ReaderFacts(TypedDict, total=False):
+    """What a runtime says of the file that it read.
+
+    ``description`` is the one found in the file, ``tensors`` a hash of each weight by name.
+    """
+
+    runtime: str
+    imported_rescli: bool
+    description: JsonObject
+    input_shape: list[int | str]
+    tensors: dict[str, str]
+
+
+def onnxruntime_cpu(file: str) -> tuple[Predict, ReaderFacts]:
     """onnxruntime on the CPU; nothing else, torch least of all."""
     import onnxruntime  # type: ignore[import-untyped]
 
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     (images,) = session.get_inputs()
     described = session.get_modelmeta().custom_metadata_map
-    facts = {"description": json.loads(described["rescli"]), "input_shape": images.shape}
+    facts: ReaderFacts = {
+        "description": json.loads(described["rescli"]),
+        "input_shape": images.shape,
+    }
     return lambda array: session.run(["logits"], {images.name: array})[0], facts
 
 
-def torch_program(file: str) -> tuple[Predict, Facts]:
+def torch_program(file: str) -> tuple[Predict, ReaderFacts]:
     """A program of torch.export."""
     import torch
 
@@ -46,7 +63,7 @@ def torch_program(file: str) -> tuple[Predict, Facts]:
     return _torch(module), {"description": json.loads(kept["rescli.json"])}
 
 
-def torchvision_net(name: str, num_classes: str, file: str) -> tuple[Predict, Facts]:
+def torchvision_net(name: str, num_classes: str, file: str) -> tuple[Predict, ReaderFacts]:
     """torchvision's network with these weights, strictly."""
     import torchvision  # type: ignore[import-untyped]
 
@@ -54,14 +71,14 @@ def torchvision_net(name: str, num_classes: str, file: str) -> tuple[Predict, Fa
     return _with_weights(net, file)
 
 
-def timm_net(name: str, num_classes: str, file: str) -> tuple[Predict, Facts]:
+def timm_net(name: str, num_classes: str, file: str) -> tuple[Predict, ReaderFacts]:
     """timm's network with these weights, strictly."""
     import timm
 
     return _with_weights(timm.create_model(name, pretrained=False, num_classes=int(num_classes)), file)
 
 
-def timm_folder(folder: str) -> tuple[Predict, Facts]:
+def timm_folder(folder: str) -> tuple[Predict, ReaderFacts]:
     """A Hugging Face folder through timm."""
     import timm
 
@@ -69,16 +86,16 @@ def timm_folder(folder: str) -> tuple[Predict, Facts]:
     return _torch(net), {"tensors": tensor_hashes(net.state_dict()), "description": _config(folder)}
 
 
-def transformers_folder(folder: str) -> tuple[Predict, Facts]:
+def transformers_folder(folder: str) -> tuple[Predict, ReaderFacts]:
     """A Hugging Face folder through transformers' own network."""
     from transformers import AutoModelForImageClassification
 
     net = AutoModelForImageClassification.from_pretrained(folder, local_files_only=True).float().eval()
-    facts = {"tensors": tensor_hashes(net.state_dict()), "description": _config(folder)}
+    facts: ReaderFacts = {"tensors": tensor_hashes(net.state_dict()), "description": _config(folder)}
     return _torch(lambda images: net(pixel_values=images).logits), facts
 
 
-def standalone(module: str, file: str) -> tuple[Predict, Facts]:
+def standalone(module: str, file: str) -> tuple[Predict, ReaderFacts]:
     """Plain PyTorch: the file ``module`` builds the network from the config.json beside the weights."""
     import importlib.util
 
@@ -91,14 +108,14 @@ def standalone(module: str, file: str) -> tuple[Predict, Facts]:
     return _torch(net), {"tensors": tensor_hashes(net.state_dict()), "description": config}
 
 
-def standalone_folder(module: str, folder: str) -> tuple[Predict, Facts]:
+def standalone_folder(module: str, folder: str) -> tuple[Predict, ReaderFacts]:
     """The same in a Hugging Face folder, whose own copy of ``module`` must be that file."""
     own = Path(folder) / Path(module).name
     assert own.read_bytes() == Path(module).read_bytes(), f"{own} is not {module}"
     return standalone(str(own), str(Path(folder) / "model.safetensors"))
 
 
-RUNTIMES: dict[str, tuple[Callable[..., tuple[Predict, Facts]], str]] = {
+RUNTIMES: dict[str, tuple[Callable[..., tuple[Predict, ReaderFacts]], str]] = {
     "onnxruntime": (onnxruntime_cpu, "onnxruntime"),
     "torch.export": (torch_program, "torch"),
     "torchvision": (torchvision_net, "torchvision"),
@@ -120,7 +137,7 @@ def tensor_hashes(tensors: Mapping[str, Any]) -> dict[str, str]:
     return hashes
 
 
-def _with_weights(net: Any, file: str) -> tuple[Predict, Facts]:
+def _with_weights(net: Any, file: str) -> tuple[Predict, ReaderFacts]:
     import torch
     from safetensors.torch import load_file
 

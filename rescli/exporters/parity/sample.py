@@ -6,27 +6,35 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.data.image_set import ImageSet
-from rescli.data.photos.image_files import ImageFiles
+from rescli.data.labelled_images import LabelledImages
 from rescli.data.shapes.images import make_shapes
 from rescli.errors import DataError
 from rescli.evaluation.classes import Matching, class_columns
-from rescli.evaluation.protocols import choose_protocol
+from rescli.evaluation.protocols import default_protocol
 from rescli.evaluation.views import view_batches
 from rescli.spec.base import DatasetSpec
 
-__all__ = ["BATCH_SIZES", "Pass", "Sample", "draw_sample", "normalised", "raw_passes", "stand_in_sample"]
+__all__ = [
+    "BATCH_SIZES",
+    "SPLITS",
+    "Pass",
+    "Sample",
+    "draw_sample",
+    "normalised",
+    "raw_passes",
+    "stand_in_sample",
+]
 
 BATCH_SIZES = (1, 2, 7)
 """Each is tried: a batch dimension that was frozen or multiplied into another one shows."""
 
 _REST = 32
-_SPLITS = ("val", "all", "train", "test")
+SPLITS = ("val", "all", "train", "test")
 """The first that is there: the sealed test part only where there is nothing else."""
 
 
@@ -34,10 +42,15 @@ _SPLITS = ("val", "all", "train", "test")
 class Sample:
     """Some images of a split, evenly spread over it.
 
-    columns: the network's output for each class of the images; None where their labels mean nothing to it.
+    Args:
+        images: the chosen ones.
+        dataset: name of the data set.
+        split: the part of it that they are taken from.
+        columns: the network's output for each class of the images; None where their labels mean nothing
+            to it.
     """
 
-    images: ImageSet | ImageFiles
+    images: LabelledImages
     dataset: str
     split: str
     columns: list[int] | None
@@ -51,16 +64,17 @@ class Sample:
 
     def raw(self, index: int) -> Tensor:
         """uint8 (H, W, 3)."""
-        if isinstance(self.images, ImageSet):
-            return self.images.images_NHWC[index]
-        return torch.from_numpy(np.array(self.images.image(index)))
+        return self.images.pixels(index)
 
 
 @dataclass(frozen=True, eq=False)
 class Pass:
-    """One forward pass. array: as the export takes it. inputs: the same images, normalised (B, 3, h, w).
+    """One forward pass.
 
-    members: which images of the sample they are; None where they were cut to a common size.
+    Args:
+        array: the images as the export takes them.
+        inputs: the same images, normalised, float32 (B, 3, h, w).
+        members: which images of the sample they are; None where they were cut to a common size.
     """
 
     array: Tensor
@@ -75,7 +89,7 @@ def draw_sample(
     matching: Matching,
     data_root: Path | None,
     count: int,
-    splits: Sequence[str] = _SPLITS,
+    splits: Sequence[str] = SPLITS,
 ) -> Sample:
     """At most ``count`` images of the first of ``splits`` that the set has.
 
@@ -106,12 +120,10 @@ def normalised(sample: Sample, checkpoint: Checkpoint, *, batch_size: int) -> It
     Raises:
         DataError: an image is damaged, or not of the size that the network was trained on.
     """
-    any_size = checkpoint.dataset.any_size
-    size = checkpoint.dataset.image_size
-    views = choose_protocol(None, any_size=any_size).views(any_size=any_size, image_size=size)
-    if not any_size and (
-        not isinstance(sample.images, ImageSet) or sample.images.images_NHWC.shape[1] != size
-    ):
+    dataset, size = checkpoint.dataset, checkpoint.dataset.image_size
+    views = default_protocol(dataset).views_on(dataset)
+    stacked = sample.images.stacked
+    if not dataset.any_size and (stacked is None or stacked.shape[1] != size):
         raise DataError(
             f"{checkpoint.model.name} was trained on {size}x{size} images; those of {sample.dataset} are not."
         )
@@ -161,7 +173,7 @@ def _raw_pass(images: list[Tensor], checkpoint: Checkpoint, members: range | Non
     return Pass(array, inputs, members)
 
 
-def _spread(images: ImageSet | ImageFiles, count: int) -> ImageSet | ImageFiles:
+def _spread(images: LabelledImages, count: int) -> LabelledImages:
     """``count`` of them at equal distances: folders are sorted by class, so every class has its share."""
     if len(images) <= count:
         return images

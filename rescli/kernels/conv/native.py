@@ -22,7 +22,7 @@ _LANES = 16
 _MOST_CHANNELS_IN, _MOST_CHANNELS_OUT = 64, 128
 """Sums of more do not stay in the cache from one image to the next: no faster, or slower, than torch."""
 _MOST_GROUPS = 16
-"""Of images; enough for as many threads, and few enough that their sums fit the cache."""
+"""Groups of images: enough for as many threads, and few enough that their sums fit the cache."""
 
 
 class Conv2dNative(nn.Conv2d):
@@ -32,7 +32,7 @@ class Conv2dNative(nn.Conv2d):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        """As ``nn.Conv2d``."""
+        """What ``nn.Conv2d`` computes: x (N, C, H, W) -> (N, C_out, ceil(H / stride), ceil(W / stride))."""
         if not self._takes(input):
             return super().forward(input)
         result: Tensor = _Conv.apply(input, self.weight, self.stride)
@@ -121,8 +121,10 @@ def weight_gradient_native(x: Tensor, dy: Tensor, *, stride: int) -> Tensor:
 
 @cache
 def load_conv_native() -> ctypes.CDLL:
-    """Raises:
-    NoCompiler: it cannot be compiled here, or this processor has no use for it.
+    """The compiled C of the convolution's gradient, with the types of its arguments.
+
+    Raises:
+        NoCompiler: it cannot be compiled here, or this processor has no use for it.
     """
     library = compile_native("conv")
     at, count = ctypes.c_void_p, ctypes.c_int64

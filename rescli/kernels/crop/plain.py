@@ -29,13 +29,14 @@ __all__ = [
 class PaddedImages:
     """A training set laid out so that any crop of any image is one row.
 
-    windows: uint8 (num_starts, H, W * C), an overlapping view of the padded set: row
-        ``(image * (H + 2P) + dy) * (W + 2P) + dx`` is the crop at (dy, dx). Costs no memory of its
-        own; the padded set takes N * (H + 2P) * (W + 2P) * C bytes (216 MB for 45k at P = 4).
-    means: float32 (2 * (2P + 1)**2, H * W * C), the mean under each crop, 0 in the padding; the
-        second half mirrored (2 MB at P = 4).
-    std: float32 (H * W * C,), or None.
-    size: (H, W, C).
+    Args:
+        windows: uint8 (num_starts, H, W * C), an overlapping view of the padded set: row ``(image * (H
+            + 2P) + dy) * (W + 2P) + dx`` is the crop at (dy, dx). Costs no memory of its own; the
+            padded set takes N * (H + 2P) * (W + 2P) * C bytes (216 MB for 45k at P = 4).
+        means: float32 (2 * (2P + 1)**2, H * W * C), the mean under each crop, 0 in the padding; the
+            second half mirrored (2 MB at P = 4).
+        std: float32 (H * W * C,), or None.
+        size: (H, W, C).
     """
 
     windows: torch.Tensor
@@ -58,7 +59,7 @@ class CropFlipBatch(Protocol):
         key: int,
         flip: bool,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """As ``crop_flip_batch``."""
+        """The call of ``crop_flip_batch``, which all of them equal."""
 
 
 def crop_flip_batch(

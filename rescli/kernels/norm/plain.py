@@ -26,7 +26,7 @@ class NormAct(Protocol):
         residual_stride: int = 1,
         relu: bool = True,
     ) -> Tensor:
-        """As ``norm_act``."""
+        """The call of ``norm_act``, which all of them equal."""
 
 
 def norm_act(

@@ -16,8 +16,9 @@ __all__ = ["NormShape", "takes_maps", "takes_norm"]
 class NormShape:
     """Rows (pixels) and channels of the map, and how a residual is added to it.
 
-    kind: ``none``; ``same``, of the map's shape; or ``padded``, of which every ``stride``-th pixel is added
-    to the first ``residual_channels`` channels.
+    Args:
+        kind: ``none``; ``same``, of the map's shape; or ``padded``, of which every ``stride``-th pixel
+            is added to the first ``residual_channels`` channels.
     """
 
     images: int
@@ -30,7 +31,7 @@ class NormShape:
 
     @classmethod
     def of(cls, y: torch.Size, residual: torch.Size | None, stride: int) -> NormShape:
-        """Of the shapes of y (N, C, H, W) and of what is added to it."""
+        """The form of a call, from the shapes of y (N, C, H, W) and of what is added to it."""
         images, channels, height, width = y
         other = y if residual is None else residual
         kind: Literal["none", "same", "padded"] = "padded"
@@ -83,7 +84,8 @@ def takes_maps(
 ) -> bool:
     """Whether both are channels-last maps that fit each other, of one of the types, on such a device.
 
-    rows: most pixels that the kernels can count.
+    Args:
+        rows: most pixels that the kernels can count.
     """
     return (
         y.device.type == device

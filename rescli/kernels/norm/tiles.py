@@ -18,10 +18,11 @@ MAX_PARTIALS = 128
 class NormLaunch:
     """Launch parameters of the four kernels of a map of M rows (pixels) and C channels.
 
-    block_rows, block_channels: the tile that a program holds at once; powers of 2.
-    num_partials: programs along the rows in the kernels that sum, each over ``rows_per_partial``.
-    num_programs: programs along the rows in the kernels that write, each over ``rows_per_program``.
-    channel_programs: programs along the channels in all of them.
+    Args:
+        block_rows, block_channels: the tile that a program holds at once; powers of 2.
+        num_partials: programs along the rows in the kernels that sum, each over ``rows_per_partial``.
+        num_programs: programs along the rows in the kernels that write, each over ``rows_per_program``.
+        channel_programs: programs along the channels in all of them.
     """
 
     block_rows: int

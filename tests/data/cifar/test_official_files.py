@@ -69,7 +69,7 @@ def test_flipped_bit_in_any_file(fake_cifar: Any, name: str) -> None:
     with pytest.raises(DataError, match=f"{name} of CIFAR-10 in .* is damaged: its MD5 is") as caught:
         read_checked(fake_cifar.cifar.files, fake_cifar.root, wanted=("data_batch_1",))
     assert fake_cifar.cifar.files.md5s[name] in str(caught.value)
-    assert "--data-root" in str(caught.value.hint)
+    assert [remedy.setting for remedy in caught.value.remedies] == ["data_root"]
     assert path.read_bytes() == content
 
 
@@ -131,14 +131,15 @@ def test_offline_says_what_to_put_where(fake_cifar: Any, tmp_path: Path) -> None
     root = tmp_path / "new" / "place"
     with pytest.raises(DataError, match=r"downloading http://.* failed: no network") as caught:
         read_checked(fake_cifar.cifar.files, root, wanted=WANTED)
-    hint = str(caught.value.hint)
+    (remedy,) = caught.value.remedies
+    hint = f"{caught.value.hint}; {remedy}"
     for said in (
         "cifar-10-python.tar.gz",
         "170498071 bytes",
         "c58f30108f718f92721af3b95e74349a",
         fake_cifar.cifar.files.url,
         str(root),
-        "--data-root",
+        "data_root",
         "RESCLI_DATA",
     ):
         assert said in hint

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
-from rescli.data.photos.image_files import ImageFiles, map_images, open_rgb
+from rescli.data.photos.image_files import ImageFiles, open_rgb
 from rescli.errors import DataError
 
 
@@ -183,12 +183,12 @@ def test_stored_mode_of_a_damaged_file(files: ImageFiles) -> None:
 
 class TestMapImages:
     def test_in_order(self, files: ImageFiles) -> None:
-        pairs = list(map_images(files, lambda index, image: (index, image.getpixel((0, 0))), threads=4))
+        pairs = list(files.map(lambda index, image: (index, image.getpixel((0, 0))), threads=4))
         assert pairs == [(index, (index, index, index)) for index in range(30)]
 
     def test_of_no_images(self, files: ImageFiles) -> None:
         none = dataclasses.replace(files, file_names=())
-        assert list(map_images(none, index_only, threads=2)) == []
+        assert list(none.map(index_only, threads=2)) == []
 
     def test_prepares_a_bounded_number_ahead(self, files: ImageFiles) -> None:
         prepared = []
@@ -199,14 +199,14 @@ class TestMapImages:
                 prepared.append(index)
             return index
 
-        results = map_images(files, prepare, threads=2)
+        results = files.map(prepare, threads=2)
         assert next(results) == 0
         results.close()  # type: ignore[attr-defined]
         assert 1 <= len(prepared) <= 8
 
     def test_an_error_in_the_middle_surfaces(self, files: ImageFiles) -> None:
         (files.root / "11.png").write_bytes(b"")
-        results = map_images(files, index_only, threads=2)
+        results = files.map(index_only, threads=2)
         assert [next(results) for _ in range(11)] == list(range(11))
         with pytest.raises(DataError, match=r"11.png cannot be decoded"):
             next(results)
@@ -216,11 +216,11 @@ class TestMapImages:
             raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
-            next(map_images(files, prepare, threads=2))
+            next(files.map(prepare, threads=2))
 
     def test_leaves_the_warnings_of_others_switched_on(self, files: ImageFiles) -> None:
         # warnings.catch_warnings in threads restores in any order, and can leave all of them ignored.
-        list(map_images(files, index_only, threads=4))
+        list(files.map(index_only, threads=4))
         assert ("ignore", None, Warning, None, 0) not in warnings.filters
         with pytest.warns(UserWarning, match="still heard"):
             warnings.warn("still heard", stacklevel=1)

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 import rescli.data.verify.copies
-from rescli.data.verify.copies import Contents, Copies, Copy, find_copies, hash64
+from rescli.data.verify.copies import Contents, Copies, Copy, content_hash, find_copies
 
 
 def contents_of(levels: list[int], labels: list[int], names: tuple[str, ...] = ()) -> Contents:
     """Images of which nothing matters but their level, in classes a, b, c."""
     return Contents(
-        hashes_M=np.array([hash64(bytes([level])) for level in levels], dtype=np.uint64),
+        hashes_M=np.array([content_hash(bytes([level])) for level in levels], dtype=np.uint64),
         indices_M=np.arange(len(levels)),
         labels_N=np.array(labels, dtype=np.int64),
         class_names=("a", "b", "c"),
@@ -70,10 +70,10 @@ def test_most_are_counted_only(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (copies.count, len(copies.named)) == (19, 4)
 
 
-def test_hash64() -> None:
-    assert hash64(b"") != hash64(b"\0") != hash64(b"\0\0")
-    assert hash64(memoryview(b"abc")) == hash64(b"abc")
-    hashes = {hash64(bytes([a, b])) for a in range(256) for b in range(256)}
+def test_content_hash() -> None:
+    assert content_hash(b"") != content_hash(b"\0") != content_hash(b"\0\0")
+    assert content_hash(memoryview(b"abc")) == content_hash(b"abc")
+    hashes = {content_hash(bytes([a, b])) for a in range(256) for b in range(256)}
     assert len(hashes) == 65536
     assert 0 <= min(hashes) < 2**54
     assert 2**64 - 2**54 < max(hashes) < 2**64

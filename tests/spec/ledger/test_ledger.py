@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from rescli.spec.ledger.ledger import LedgerRow, differences, ledger
+from rescli.spec.ledger.ledger import differences, ledger
+from rescli.spec.ledger.row import LedgerRow
 from rescli.spec.load import load_spec
 
 

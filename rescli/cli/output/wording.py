@@ -1,0 +1,55 @@
+"""What errors of the library say of settings, in the words of the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+
+from rescli.cli.remedies import as_flag
+from rescli.errors import RescliError
+from rescli.remedy import Remedy
+
+__all__ = ["in_flags"]
+
+
+@contextmanager
+def in_flags(said: Mapping[str, str]) -> Iterator[None]:
+    """Words the errors of the block as the flags that were typed.
+
+    A hint that is no command and its remedies become one line, ``these look like resnet-32: try --model
+    resnet-32``; the hint says whether all of them are needed. A single remedy reads on with its note where
+    that begins with ``for`` or ``or``: ``--format onnx for int8``.
+
+    Args:
+        said: words of the library to those of the command line, ``{"the format timm": "--format timm"}``.
+
+    Example:
+        >>> from rescli.errors import UsageError
+        >>> try:
+        ...     with in_flags({"net.pt exists": "--out net.pt exists"}):
+        ...         raise UsageError("net.pt exists and is not overwritten.")
+        ... except UsageError as error:
+        ...     print(error)
+        --out net.pt exists and is not overwritten.
+    """
+    try:
+        yield
+    except RescliError as error:
+        message = str(error)
+        for words, typed in said.items():
+            message = message.replace(words, typed)
+        error.args = (message,)
+        if error.hint and error.remedies and not error.hint.startswith("rescli "):
+            error.hint = f"{error.hint}: try {' '.join(map(as_flag, error.remedies))}"
+            error.remedies = ()
+        elif len(error.remedies) == 1 and (read_on := _read_on(error.remedies[0])):
+            error.hint, error.remedies = read_on, ()
+        raise
+
+
+def _read_on(remedy: Remedy) -> str | None:
+    flag = as_flag(replace(remedy, note=""))
+    if remedy.note.startswith("for "):
+        return f"{flag} {remedy.note}"
+    return f"{flag}, {remedy.note}" if remedy.note.startswith("or ") else None

@@ -1,0 +1,246 @@
+"""A checkpoint as a file that other programs read, checked before it gets its name."""
+
+from __future__ import annotations
+
+import html
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rescli import registry
+from rescli.checkpoints.locate import named_checkpoint
+from rescli.errors import DataError, UnknownNameError, UsageError
+from rescli.remedy import Remedy
+from rescli.workflows.notes import with_notes
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from rescli.checkpoints.checkpoint import Checkpoint
+    from rescli.evaluation.classes import Matching
+    from rescli.exporters.base import Exporter, ExportPrecision, Options, Quantization
+    from rescli.exporters.export import ExportFacts
+    from rescli.exporters.parity.check import ExportCheck
+    from rescli.exporters.parity.sample import Sample
+    from rescli.spec.base import DatasetSpec
+
+__all__ = ["LEAST_IMAGES", "ExportResult", "export"]
+
+_log = logging.getLogger(__name__)
+
+LEAST_IMAGES = 10
+"""Images that the check needs: one batch each of 1, 2 and 7."""
+
+_SMALL_IMAGES, _PHOTOS = 1000, 100
+"""Images of the check unless the user says else: of 32x32 and of any size."""
+
+_TRAIN_FIRST = ("train", "all", "val", "test")
+"""The parts of a data set in the order in which static quantization looks for its images."""
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """An export whose file was read back without rescli and held against the checkpoint.
+
+    Args:
+        facts: everything about the file and the check, as ``rescli export`` prints it as JSON.
+    """
+
+    facts: ExportFacts
+
+    @property
+    def files(self) -> list[Path]:
+        """What was written, the file asked for first."""
+        return [Path(file) for file in self.facts["files"]]
+
+    @property
+    def check(self) -> ExportCheck:
+        """What was compared, and by how much it differs."""
+        return self.facts["check"]
+
+    def _repr_html_(self) -> str:
+        check = self.check
+        rows = {
+            "network": f"{self.facts['model']}, {self.facts['format']}, {self.facts['precision']}",
+            "files": ", ".join(self.facts["files"]),
+            "size": f"{self.facts['bytes'] / 1e6:.2f} MB",
+            "checked with": f"{check['runtime']}, {check['num_images']} images of {check['dataset']}",
+            "largest difference of a logit": f"{check['largest_difference']:.2e}",
+            "top-1 agreement": f"{check['top1_agreement']:.2f} %",
+        }
+        cells = (f"<tr><th>{key}</th><td>{html.escape(text)}</td></tr>" for key, text in rows.items())
+        return f"<table>{''.join(cells)}</table>"
+
+
+@with_notes
+def export(
+    source: str | os.PathLike[str],
+    format: str,
+    out: str | os.PathLike[str],
+    *,
+    precision: ExportPrecision = "fp32",
+    fold_bn: bool = False,
+    with_preprocessing: bool = False,
+    quantization: Quantization = "static",
+    calibration_images: int = 256,
+    check_images: int | None = None,
+    results: str | os.PathLike[str] | None = None,
+    data_root: str | os.PathLike[str] | None = None,
+    dataset: str | None = None,
+    classes: Matching = "same",
+    progress: Callable[[str], None] | None = None,
+    warn: Callable[[str], None] = _log.warning,
+) -> ExportResult:
+    """Write a checkpoint for other programs; it gets its name once it was checked in their own runtime.
+
+    Args:
+        source: a checkpoint, or a run (directory), whose last checkpoint is taken.
+        format: ``onnx``, ``torch-export``, ``torchvision``, ``timm``, ``safetensors`` or ``huggingface``.
+        out: the file or folder to make; it must not exist.
+        precision: what weights and convolutions are in; inputs and logits stay float32. int8: onnx only.
+        fold_bn: fold batch normalisation into the convolutions.
+        with_preprocessing: take uint8 images (N, H, W, 3): resize, crop and normalise inside the graph.
+        quantization: how int8 finds the range of activations: ``static`` or ``dynamic``.
+        calibration_images: training images that static quantization measures.
+        check_images: images that the check compares; None for 1000, or 100 photographs.
+        results: a file with what ``rescli eval`` printed as JSON of this checkpoint, to go along.
+        data_root: where the images lie; None for RESCLI_DATA, else the cache.
+        dataset: another data set than the checkpoint's.
+        classes: how its classes belong to the network's: ``same``, ``wnids`` or ``names``.
+        progress: called with what begins.
+        warn: called where the check has to do without real images.
+
+    Returns:
+        What was written and how it was checked.
+
+    Raises:
+        UsageError: an unknown format, one that does not have this network, or a file that exists.
+        CheckpointError: the checkpoint is missing or damaged, or the disk is full.
+        DataError: images that were asked for are missing.
+        VerificationError: the file does not compute what the checkpoint does; nothing is left of it.
+
+    Example:
+        >>> made = rescli.export("runs/x", "onnx", "net.onnx")  # doctest: +SKIP
+        >>> made.check["largest_difference"]  # doctest: +SKIP
+        2.4e-06
+    """
+    checkpoint, out = named_checkpoint(Path(source)), Path(out)  # before the seconds of importing torch
+    exporter = _exporter(format)
+    _require_new(out, exporter)
+
+    from rescli.checkpoints.checkpoint import Checkpoint
+    from rescli.exporters.base import Options, Subject
+    from rescli.exporters.description import describe
+    from rescli.exporters.export import export as write_checked
+    from rescli.exporters.export import require_fit
+    from rescli.runs.known_results import measured_results
+    from rescli.spec.from_names import named_dataset
+
+    options = Options(precision, fold_bn, with_preprocessing, quantization)
+    read = Checkpoint.read(checkpoint)
+    require_fit(exporter, read.model, options)
+    given = None if results is None else Path(results)
+    description = describe(read, options, measured_results(checkpoint, read, given))
+    source_images = _Images(
+        read,
+        named_dataset(dataset) if dataset is not None else None,
+        classes,
+        None if data_root is None else Path(data_root),
+    )
+    sample = source_images.to_check(check_images, warn)
+    subject = Subject(
+        read, options, description, lambda: source_images.to_calibrate(options, calibration_images)
+    )
+    if progress is not None:
+        progress(f"{checkpoint}: writing and checking ...")
+    made = write_checked(exporter, subject, out, sample)
+    facts: ExportFacts = {
+        **description,
+        "format": exporter.kind,
+        "checkpoint_file": str(checkpoint),
+        **made,
+    }
+    return ExportResult(facts)
+
+
+def _exporter(name: str) -> Exporter:
+    known = registry.names("exporters")
+    if name not in known:
+        raise UnknownNameError("format", name, known)
+    made: Exporter = registry.load("exporters", name)()
+    return made
+
+
+def _require_new(out: Path, exporter: Exporter) -> None:
+    if exporter.suffixes and out.suffix not in exporter.suffixes:
+        raise UsageError(
+            f"{out}: a file of the format {exporter.kind} ends in {' or '.join(exporter.suffixes)}.",
+            remedy=Remedy("out", out.with_suffix(exporter.suffixes[0])) if out.name else (),
+        )
+    if os.path.lexists(out):
+        raise UsageError(f"{out} exists and is not overwritten.", hint="name another place, or remove it")
+    config = out.parent / "config.json"
+    if exporter.kind == "safetensors" and os.path.lexists(config):
+        raise UsageError(
+            f"{config} exists and is not overwritten; the format safetensors puts one beside its weights.",
+            remedy=Remedy("out", out.parent / out.stem / out.name, "a folder of its own"),
+        )
+
+
+@dataclass(frozen=True)
+class _Images:
+    """Where the images of check and calibration come from."""
+
+    checkpoint: Checkpoint
+    dataset: DatasetSpec | None
+    classes: Matching
+    data_root: Path | None
+
+    def to_check(self, count: int | None, warn: Callable[[str], None]) -> Sample:
+        """Images of the checkpoint's set; where they are absent and nobody named a place, embedded ones."""
+        from rescli.exporters.parity.sample import stand_in_sample
+
+        of_checkpoint = self.checkpoint.dataset
+        wanted = count or (_PHOTOS if of_checkpoint.any_size else _SMALL_IMAGES)
+        try:
+            sample = self._draw(wanted)
+        except DataError as error:
+            if self.data_root is not None or self.dataset is not None:
+                raise
+            warn(f"no real images of {of_checkpoint.kind} for the check: {error}")
+            warn("embedded shapes are used instead; they show whether logits agree, not the error.")
+            return stand_in_sample(wanted)
+        if len(sample) < LEAST_IMAGES:
+            raise DataError(
+                f"{sample.dataset} {sample.split} has {len(sample)} images; the check needs {LEAST_IMAGES}."
+            )
+        return sample
+
+    def to_calibrate(self, options: Options, count: int) -> Sequence[Tensor]:
+        """Inputs of static quantization, of the training part, as the exported network takes them."""
+        from rescli.exporters.parity.sample import raw_passes
+
+        try:
+            sample = self._draw(count, _TRAIN_FIRST)
+        except DataError as error:
+            raise DataError(
+                f"static quantization needs images of {self.checkpoint.dataset.kind} to measure activations: "
+                f"{error}",
+                remedy=[Remedy("data_root", "DIR"), Remedy("quantization", "dynamic")],
+            ) from error
+        return [one.array for one in raw_passes(sample, self.checkpoint, raw=options.with_preprocessing)]
+
+    def _draw(self, count: int, splits: tuple[str, ...] | None = None) -> Sample:
+        from rescli.exporters.parity.sample import SPLITS, draw_sample
+
+        return draw_sample(
+            self.checkpoint,
+            dataset=self.dataset,
+            matching=self.classes,
+            data_root=self.data_root,
+            count=count,
+            splits=splits or SPLITS,
+        )

@@ -1,0 +1,193 @@
+"""Weights that others trained, as a checkpoint that everything else takes."""
+
+from __future__ import annotations
+
+import html
+import logging
+import os
+import shlex
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from rescli import registry
+from rescli.errors import UnknownNameError, UsageError
+from rescli.remedy import Remedy
+from rescli.workflows.notes import with_notes
+
+if TYPE_CHECKING:
+    from rescli.importers.base import Importer
+    from rescli.spec.base import DatasetSpec, ModelSpec
+
+__all__ = ["ImportResult", "ImportedFrom", "import_weights"]
+
+_log = logging.getLogger(__name__)
+
+_AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class ImportedFrom:
+    """The file that the weights were read from."""
+
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ImportResult:
+    """A checkpoint made of weights from elsewhere.
+
+    Args:
+        checkpoint: its path.
+        model: name of the net.
+        shortcut: the option of its shortcuts; None for plain nets and plugins'.
+        dataset: name of the data set.
+        num_classes: how many classes it has.
+        params: trainable parameters.
+        layout: whose names the tensors had.
+        normalization: name of what the images were normalised with in training.
+        normalization_assumed: whether that is the layout's usual one, because none was given.
+        imported_from: the file that the weights were read from.
+    """
+
+    checkpoint: str
+    model: str
+    shortcut: str | None
+    dataset: str
+    num_classes: int
+    params: int
+    layout: str
+    normalization: str
+    normalization_assumed: bool
+    imported_from: ImportedFrom
+
+    @property
+    def eval_command(self) -> str:
+        """The command that measures the checkpoint's test error."""
+        return f"rescli eval {shlex.quote(self.checkpoint)}"
+
+    def to_dict(self) -> dict[str, object]:
+        """What ``rescli import`` prints as JSON."""
+        return {**asdict(self), "eval_command": self.eval_command}
+
+    def _repr_html_(self) -> str:
+        shown = {**self.to_dict(), "imported_from": self.imported_from.file}
+        cells = (f"<tr><th>{key}</th><td>{html.escape(str(value))}</td></tr>" for key, value in shown.items())
+        return f"<table>{''.join(cells)}</table>"
+
+
+@with_notes
+def import_weights(
+    weights: str | os.PathLike[str],
+    model: str,
+    dataset: str,
+    out: str | os.PathLike[str],
+    *,
+    shortcut: Literal["A", "B", "C"] | None = None,
+    stride_on: Literal["1x1", "3x3"] | None = None,
+    layout: str = _AUTO,
+    normalization: str = _AUTO,
+    warn: Callable[[str], None] = _log.warning,
+) -> ImportResult:
+    """Turn weights from elsewhere into a checkpoint with the same logits. No pickled code is run.
+
+    Args:
+        weights: a state dict: .th, .pth, .pyth, .pt or .safetensors.
+        model: the net that they are weights of, such as ``resnet-20``.
+        dataset: the data set that they were trained on.
+        out: the checkpoint to write; it must not exist.
+        shortcut: A zero padding, B projection where the size changes, C everywhere; None for the net's.
+        stride_on: the convolution of bottlenecks that has the stride; bottlenecks need it said.
+        layout: whose names the tensors have; ``auto`` looks at them.
+        normalization: name of what the images were normalised with; ``auto`` is the layout's.
+        warn: called where an importer of a plugin cannot be loaded.
+
+    Returns:
+        What was written, and what was recognised or assumed.
+
+    Raises:
+        UsageError: an unknown name, a net that the layout does not have, or a file that exists.
+        CheckpointError: the file is missing, damaged, or does not fit the net.
+    """
+    weights, out = Path(weights), Path(out)
+    _require_new(out)
+    importers = _importers(layout, warn)
+
+    from rescli.spec.from_names import named_dataset
+
+    dataset_spec = named_dataset(dataset)
+    spec = _model(model, dataset_spec, shortcut=shortcut, stride_on=stride_on)
+
+    from rescli.importers.convert import recognise, to_checkpoint
+    from rescli.importers.normalizations import named_normalization
+    from rescli.importers.weights_file import read_weights
+
+    scheme = None if normalization == _AUTO else normalization
+    if scheme is not None:
+        named_normalization(scheme)  # refuses an unknown name before the file is read
+    read = read_weights(weights)
+    importer = recognise(read, importers) if layout == _AUTO else importers[layout]
+    checkpoint = to_checkpoint(read, importer, model=spec, dataset=dataset_spec, normalization=scheme)
+    # Built and loaded once as eval will: whatever could fail there fails here, before there is a file.
+    net = checkpoint.build_model()
+    result = ImportResult(
+        checkpoint=str(out),
+        model=checkpoint.model.name,
+        shortcut=getattr(checkpoint.model, "shortcut", None),
+        dataset=checkpoint.dataset.kind,
+        num_classes=len(checkpoint.class_names),
+        params=sum(parameter.numel() for parameter in net.parameters()),
+        layout=importer.kind,
+        normalization=scheme or importer.default_normalization(checkpoint.model),
+        normalization_assumed=scheme is None,
+        imported_from=ImportedFrom(read.file, read.sha256),
+    )
+    checkpoint.write(out)
+    return result
+
+
+def _require_new(out: Path) -> None:
+    if out.suffix != ".safetensors":
+        raise UsageError(
+            f"{out}: a checkpoint is a .safetensors file.", remedy=Remedy("out", f"{out}.safetensors")
+        )
+    if os.path.lexists(out):
+        raise UsageError(f"{out} exists and is not overwritten.", hint="name another file, or remove it")
+
+
+def _importers(layout: str, warn: Callable[[str], None]) -> dict[str, Importer]:
+    """Name to importer: the one asked for, or all that can be loaded."""
+    known = registry.names("importers")
+    if layout != _AUTO:
+        if layout not in known:
+            raise UnknownNameError("layout", layout, [_AUTO, *known])
+        return {layout: registry.load("importers", layout)()}
+    importers = {}
+    for name in known:
+        try:
+            importers[name] = registry.load("importers", name)()
+        except UsageError as error:
+            warn(str(error))
+    return importers
+
+
+def _model(name: str, dataset: DatasetSpec, *, shortcut: str | None, stride_on: str | None) -> ModelSpec:
+    from rescli.models.specs import model_spec
+
+    given = {"shortcut": shortcut, "stride_on": stride_on}
+    spec = model_spec(
+        name,
+        image_size=dataset.image_size,
+        **{key: value for key, value in given.items() if value is not None},
+    )
+    block = getattr(spec, "block", None)
+    if block is not None and block.kind == "bottleneck" and stride_on is None:
+        raise UsageError(
+            f"{spec.name} has bottlenecks, and the weights do not show where their stride is.",
+            remedy=Remedy(
+                "stride_on", "3x3", "for torchvision's, timm's and pycls's model zoo, 1x1 for the paper's"
+            ),
+        )
+    return spec
