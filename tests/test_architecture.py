@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted((ROOT / "rescli").rglob("*.py"))
 
 LEVELS = (
-    ("rescli", "remedy", "errors", "files", "installation", "registry"),
+    ("rescli", "remedy", "errors", "durations", "files", "installation", "registry"),
     (
         "spec",
         "models.naming",
