@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from rescli.durations import format_seconds
 from rescli.errors import UsageError
@@ -161,7 +161,7 @@ def _enough(costs: Sequence[tuple[RunSpec, RunCost]], whole: Sequence[int]) -> f
     ratio = 0.0
     for spec, _ in costs:
         plan = make_plan(spec)
-        wanted = max(SHORT_ITERATIONS, SHORT_EPOCHS * plan.num_train / plan.batch_size)
+        wanted = 1 + math.ceil(max(SHORT_ITERATIONS, SHORT_EPOCHS * plan.num_train / plan.batch_size))
         ratio = max(ratio, min(1.0, wanted / spec.iterations))
     return _seconds(costs, ratio, _thinned(costs, ratio, whole)) / SAFETY
 
@@ -186,10 +186,17 @@ def scale_to_budget(assembly: Assembly, budget_seconds: float) -> BudgetedSpec:
     Raises:
         UsageError: the budget is too short to learn anything.
     """
-    cost = measure_cost(assembly, began=time.perf_counter(), budget_seconds=budget_seconds)
-    # The parts are there already, and the time that the trial took is gone as well.
-    fit = fit_budget([(assembly.spec, replace(cost, start=2 * cost.start))], budget_seconds)
-    fit.require_hope(budget_seconds)
+    began = time.perf_counter()
+    for last in (False, True):
+        cost = measure_cost(assembly, began=time.perf_counter(), budget_seconds=budget_seconds)
+        left = budget_seconds - (time.perf_counter() - began)
+        try:
+            fit = fit_budget([(assembly.spec, cost)], max(left, 0.0))
+            fit.require_hope(budget_seconds)
+            break
+        except UsageError:  # before it is refused: a machine that was busy for a moment looks like that too
+            if last:
+                raise
     return BudgetedSpec(fit.apply(assembly.spec), cost.step, cost.evaluation, fit.warning)
 
 

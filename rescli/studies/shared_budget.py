@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NotRequired, TypedDict, TypeVar
 
+from rescli.errors import UsageError
 from rescli.files import read_json, write_json
 from rescli.plan import make_plan
 from rescli.runs.budget import BudgetFit, fit_budget
@@ -108,6 +109,21 @@ class SharedBudget:
         return True
 
     def _measured(self, specs: Sequence[RunSpec]) -> BudgetFit:
+        try:
+            fit = self._timed(specs)
+        except UsageError:  # before it is refused: a machine that was busy for a moment looks like that too
+            self._costs.clear()
+            fit = self._timed(specs)
+        note: _Note = {
+            "budget_seconds": self.seconds,
+            "ratio": fit.ratio,
+            "specs": [spec.fingerprint() for spec in specs],
+            "evaluations": fit.evaluations,
+        }
+        write_json(self.out / "budget.json", note)
+        return fit
+
+    def _timed(self, specs: Sequence[RunSpec]) -> BudgetFit:
         for spec in specs:
             if (key := self._key(spec)) not in self._costs:
                 self._costs[key] = self.queue.measure(
@@ -116,13 +132,6 @@ class SharedBudget:
         left = self.seconds - (time.monotonic() - self._began)
         fit = fit_budget([(spec, self._costs[self._key(spec)]) for spec in specs], max(left, 0.0))
         fit.require_hope(self.seconds)
-        note: _Note = {
-            "budget_seconds": self.seconds,
-            "ratio": fit.ratio,
-            "specs": [spec.fingerprint() for spec in specs],
-            "evaluations": fit.evaluations,
-        }
-        write_json(self.out / "budget.json", note)
         return fit
 
     def _kept(self, specs: Sequence[RunSpec]) -> BudgetFit | None:
