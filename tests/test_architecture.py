@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted((ROOT / "rescli").rglob("*.py"))
 
 LEVELS = (
-    ("rescli", "remedy", "errors", "paper", "files", "installation", "registry"),
+    ("rescli", "remedy", "errors", "durations", "paper", "files", "installation", "registry"),
     (
         "spec",
         "models.naming",

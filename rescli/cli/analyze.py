@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from rescli.checkpoints.locate import named_checkpoint
 from rescli.cli.output.messages import say
 from rescli.errors import UsageError
+
+if TYPE_CHECKING:
+    from rescli.studies.responses import ResponsesRow
 
 __all__ = ["app"]
 
@@ -73,7 +76,7 @@ def responses(
         say(f"figure: {figure}")
 
 
-def _print(rows: list[dict[str, Any]]) -> None:
+def _print(rows: list[ResponsesRow]) -> None:
     for row in rows:
         where = f"{row['num_images']} images of {row['dataset']} {row['split']}"
         print(f"{row['model']}: {len(row['layers'])} 3x3 layers, {where}; mean std {row['mean_std']:.4f}\n")

@@ -129,6 +129,9 @@ class ShapesSpec(DatasetSpec):
     def sizes(self) -> dict[str, int]:
         return {"train": self.num_train, "val": self.num_val, "test": self.num_test}
 
+    def check_available(self, data_root: Path | None) -> None:
+        """Nothing can be missing: the images are drawn."""
+
     def build(self, data_root: Path | None, splits: tuple[str, ...]) -> dict[str, ImageSet]:
         from rescli.data.shapes.images import make_shapes
 
@@ -207,6 +210,9 @@ class ImageFolderSpec(DatasetSpec):
         }
         return self.model_copy(update=filled)
 
+    def check_available(self, data_root: Path | None) -> None:
+        self.splits(data_root)
+
     def splits(self, data_root: Path | None) -> tuple[str, ...]:
         from rescli.data.photos.folder import folder_splits
 
@@ -268,6 +274,11 @@ class ImageNetSpec(DatasetSpec):
     @property
     def sizes(self) -> dict[str, int]:
         return {"train": 1_281_167, "val": 50_000}
+
+    def check_available(self, data_root: Path | None) -> None:
+        from rescli.data.imagenet.images import find_imagenet
+
+        find_imagenet(_root(data_root), ("train", "val"))
 
     def build(self, data_root: Path | None, splits: tuple[str, ...]) -> dict[str, ImageFiles]:
         from rescli.data.imagenet.images import read_imagenet

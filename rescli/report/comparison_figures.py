@@ -2,74 +2,69 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping, Sequence
-from typing import Any
+import textwrap
+from collections.abc import Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from rescli.studies.curves import mean_curve, thinned
+from rescli.studies.reproduction import NetCurves
 
 __all__ = ["curves_figure"]
 
 _WINDOWS = 120
-"""Training windows are averaged down to this many points: the curve, not its noise, is what is read."""
+"""Points of a training curve."""
 
 _COLORS = ("#1d4e89", "#d1495b", "#2f8f5b", "#e08e1b", "#7b4ea3", "#3aa6b9", "#8a6d3b", "#555555")
 
 
-def curves_figure(
-    lines: Sequence[tuple[str, str, Sequence[Sequence[Mapping[str, Any]]]]], *, format: str
-) -> bytes:
+def curves_figure(nets: Sequence[NetCurves], *, title: str | None = None) -> Figure:
     """Training error dashed, validation error bold, against iterations; one colour per depth.
 
     Plain and residual nets stand in panels of their own, side by side, with one scale of errors. Of several
     seeds the mean is drawn.
 
     Args:
-        lines: (label, model name, per seed the rows of its metrics.jsonl).
-        format: png, svg or pdf.
+        nets: at least one.
+        title: a sentence above the panels.
     """
-    kinds = list(dict.fromkeys(model.rpartition("-")[0] or model for _, model, _ in lines))
-    depths = list(dict.fromkeys(model.rpartition("-")[2] for _, model, _ in lines))
+    kinds = list(dict.fromkeys(_kind(net) for net in nets))
+    depths = list(dict.fromkeys(net.model.rpartition("-")[2] for net in nets))
     figure = Figure(figsize=(4.6 * len(kinds) + 1.2, 4.4), dpi=150, layout="constrained")
     panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
     highest = 0.0
-    twice = len({(model, label) for label, model, _ in lines}) > len({model for _, model, _ in lines})
-    for number, (label, model, logs) in enumerate(lines):
-        axes = panels[kinds.index(model.rpartition("-")[0] or model)]
+    twice = len({(net.model, net.label) for net in nets}) > len({net.model for net in nets})
+    for number, net in enumerate(nets):
         # Several contenders of one model would share their colour: then each has its own.
-        place = number if twice else depths.index(model.rpartition("-")[2])
-        highest = max(highest, _draw(axes, label, logs, _COLORS[place % len(_COLORS)]))
+        place = number if twice else depths.index(net.model.rpartition("-")[2])
+        color = _COLORS[place % len(_COLORS)]
+        highest = max(highest, _draw(panels[kinds.index(_kind(net))], net, color))
     for axes, kind in zip(panels, kinds, strict=True):
         axes.set(title=f"{kind} nets", xlabel="iterations", xlim=(0, None))
         axes.grid(alpha=0.25)
         axes.legend(frameon=False)
     panels[0].set(ylabel="error (%): training dashed, validation bold", ylim=(0, min(100.0, 1.08 * highest)))
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=format)
-    return buffer.getvalue()
+    if title:
+        figure.suptitle(textwrap.fill(title.replace("$", r"\$"), 60 * len(kinds)), fontsize=9)
+    return figure
 
 
-def _draw(axes: Axes, label: str, logs: Sequence[Sequence[Mapping[str, Any]]], color: str) -> float:
+def _kind(net: NetCurves) -> str:
+    return net.model.rpartition("-")[0] or net.model
+
+
+def _draw(axes: Axes, net: NetCurves, color: str) -> float:
     """The highest error drawn, the first twentieth of the training aside."""
-    train_x, train_y = _mean_curve(logs, "train")
-    val_x, val_y = _mean_curve(logs, "val")
-    if len(train_x) > _WINDOWS:
-        parts = np.array_split(np.arange(len(train_x)), _WINDOWS)
-        train_x = np.array([train_x[part[-1]] for part in parts])
-        train_y = np.array([train_y[part].mean() for part in parts])
-    axes.plot(train_x, train_y, linestyle="--", linewidth=1.1, color=color)
-    axes.plot(val_x, val_y, linewidth=2.4, color=color, label=label, marker="o" if len(val_x) == 1 else None)
-    if len(val_x) == 0:
-        axes.plot([], [], linestyle="--", color=color, label=label)
-    later = np.concatenate([train_y[len(train_y) // 20 :], val_y])
-    return float(later.max()) if len(later) else 0.0
+    train = thinned(mean_curve([seed.train for seed in net.seeds]), _WINDOWS)
+    val = mean_curve([seed.val for seed in net.seeds])
+    axes.plot(*_columns(train), linestyle="--", linewidth=1.1, color=color)
+    marker = "o" if len(val) == 1 else None
+    axes.plot(*_columns(val), linewidth=2.4, color=color, label=net.label, marker=marker)
+    if not val:
+        axes.plot([], [], linestyle="--", color=color, label=net.label)
+    return max((error for _, error in [*train[len(train) // 20 :], *val]), default=0.0)
 
 
-def _mean_curve(logs: Sequence[Sequence[Mapping[str, Any]]], event: str) -> tuple[Any, Any]:
-    """Iterations that every seed has, and the mean error there."""
-    curves = [{row["iteration"]: row["top1_error"] for row in rows if row["event"] == event} for rows in logs]
-    there = sorted(set.intersection(*(set(curve) for curve in curves)))
-    errors = [float(np.mean([curve[step] for curve in curves])) for step in there]
-    return np.array(there), np.array(errors)
+def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]

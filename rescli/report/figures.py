@@ -10,24 +10,39 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-__all__ = ["confusion_figure", "curves_png", "responses_figure"]
+from rescli.studies.curves import Point, RunCurves, thinned
+
+__all__ = ["as_bytes", "confusion_figure", "curves_png", "responses_figure", "run_figure"]
 
 MAX_POINTS = 200
-"""Training windows are averaged down to this many points: the curve, not its noise, is what is read."""
+"""Points of a training curve."""
 
 _MOST_COUNTED, _MOST_NAMED = 20, 100
 """Classes of a confusion matrix up to which counts, and names, can be read."""
 
 
-def curves_png(rows: Sequence[Mapping[str, Any]], *, title: str) -> bytes:
-    """A PNG as Figure 6: training error dashed, validation error bold, against iterations.
+def as_bytes(figure: Figure, format: str) -> bytes:
+    """The picture as a file's content; ``format`` is png, svg or pdf."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=format)
+    return buffer.getvalue()
 
-    rows: of metrics.jsonl, in order; errors in percent.
+
+def curves_png(rows: Sequence[Mapping[str, Any]], *, title: str) -> bytes:
+    """The curves of one run as a PNG; see ``run_figure``.
+
+    Args:
+        rows: of its metrics.jsonl, in order.
+        title: above the picture.
     """
+    return as_bytes(run_figure(RunCurves.of_rows(rows), title=title), "png")
+
+
+def run_figure(curves: RunCurves, *, title: str) -> Figure:
+    """The curves of one run as in Figure 6: training error dashed, validation error bold, by iterations."""
     figure = Figure(figsize=(6.4, 4.4), dpi=150, layout="constrained")
     axes = figure.add_subplot()
-    train = _thinned([(row["iteration"], row["top1_error"]) for row in rows if row["event"] == "train"])
-    val = [(row["iteration"], row["top1_error"]) for row in rows if row["event"] == "val"]
+    train, val = thinned(curves.train, MAX_POINTS), list(curves.val)
     marker = "o" if len(val) < 3 else None
     axes.plot(*_columns(train), linestyle="--", linewidth=1.2, color="#d1495b", label="train")
     label = f"val, {val[-1][1]:.2f} % at the end" if val else "val"
@@ -37,9 +52,7 @@ def curves_png(rows: Sequence[Mapping[str, Any]], *, title: str) -> bytes:
     axes.xaxis.set_major_formatter(FuncFormatter(_short_count))
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    return figure
 
 
 def confusion_figure(
@@ -47,8 +60,13 @@ def confusion_figure(
 ) -> bytes:
     """The confusion matrix as a picture: rows the true classes, columns the predicted ones.
 
-    counts: (K, K). The colour is the share of the row's images; up to 20 classes the counts are written in.
-    format: png, svg or pdf.
+    The colour is the share of the row's images; up to 20 classes the counts are written in.
+
+    Args:
+        counts: (K, K) images, by true and predicted class.
+        class_names: K.
+        title: above the picture.
+        format: png, svg or pdf.
     """
     size = len(class_names)
     side = min(12.0, max(4.8, 0.5 * size + 2))
@@ -68,15 +86,15 @@ def confusion_figure(
             for x, count in enumerate(row):
                 color = "white" if shares[y][x] > 50 else "black"
                 axes.text(x, y, str(count), ha="center", va="center", fontsize=7, color=color)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=format)
-    return buffer.getvalue()
+    return as_bytes(figure, format)
 
 
 def responses_figure(lines: Sequence[tuple[str, Sequence[float]]], *, format: str) -> bytes:
     """Figure 7: standard deviations of layer responses, in the order of the layers above, sorted below.
 
-    lines: (name of the net, one standard deviation a layer). format: png, svg or pdf.
+    Args:
+        lines: (name of the net, one standard deviation a layer).
+        format: png, svg or pdf.
     """
     figure = Figure(figsize=(7.2, 5.4), dpi=150, layout="constrained")
     above, below = figure.subplots(2, 1)
@@ -90,9 +108,7 @@ def responses_figure(lines: Sequence[tuple[str, Sequence[float]]], *, format: st
     for axes in (above, below):
         axes.grid(alpha=0.25)
         axes.legend(frameon=False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=format)
-    return buffer.getvalue()
+    return as_bytes(figure, format)
 
 
 def _plain(text: str) -> str:
@@ -100,16 +116,8 @@ def _plain(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode().replace("$", r"\$")
 
 
-def _columns(points: Sequence[tuple[int, float]]) -> tuple[list[int], list[float]]:
+def _columns(points: Sequence[Point]) -> tuple[list[float], list[float]]:
     return [x for x, _ in points], [y for _, y in points]
-
-
-def _thinned(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
-    per_point = -(-len(points) // MAX_POINTS)
-    if per_point <= 1:
-        return points
-    groups = [points[start : start + per_point] for start in range(0, len(points), per_point)]
-    return [(group[-1][0], sum(error for _, error in group) / len(group)) for group in groups]
 
 
 def _upper_limit(errors: Sequence[float]) -> float:

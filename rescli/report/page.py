@@ -5,26 +5,46 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TypedDict
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from rescli.report.charts import Chart, Line, line_chart
+from rescli.report.comparison_columns import contender_columns
+from rescli.report.table import Table
+from rescli.studies.curves import mean_curve, thinned
+from rescli.studies.reproduction import NetCurves
+from rescli.studies.rows import ContenderRow, PairRow
 
-__all__ = ["comparison_page"]
+__all__ = ["Origin", "comparison_page"]
 
 _POINTS = 60
-"""Training windows are averaged down to this many points, as many as a mouse can hit."""
-
-Rows = Sequence[Mapping[str, Any]]
+"""Points of a training curve, as many as a mouse can hit."""
 
 
-def comparison_page(result: Mapping[str, Any], logs: Mapping[str, Sequence[Rows]]) -> str:
-    """Tables that sort, curves and layer responses that tell their values, the verdicts; light and dark.
+class Origin(TypedDict):
+    """What computed a comparison: see ``rescli.runs.record.provenance``."""
+
+    rescli_version: str
+    versions: Mapping[str, str | None]
+
+
+def comparison_page(
+    *,
+    summary: Sequence[str],
+    contenders: Sequence[ContenderRow],
+    pairs: Sequence[PairRow],
+    origin: Origin,
+    curves: Sequence[NetCurves],
+) -> str:
+    """The page: what was shown, tables that sort, curves that tell their values, verdicts; light and dark.
 
     Args:
-        result: as compare.json holds it. logs: per label the rows of metrics.jsonl of each seed.
+        summary: sentences, the most important first.
+        contenders, pairs: as compare.json holds them.
+        origin: the versions that computed it.
+        curves: of each contender that has a run directory.
     """
     environment = Environment(
         loader=PackageLoader("rescli.report"),
@@ -33,12 +53,16 @@ def comparison_page(result: Mapping[str, Any], logs: Mapping[str, Sequence[Rows]
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"error": _error, "number": _number, "p_value": _p_value}
+    environment.filters |= {"number": _number, "p_value": _p_value}
     texts = {name: environment.get_template(f"compare.{name}").render() for name in ("css", "js")}
     return environment.get_template("compare.html").render(
-        result=result,
-        charts=_charts(result, logs),
-        labels=[one["label"] for one in result["contenders"]],
+        summary=summary,
+        contenders=contenders,
+        pairs=pairs,
+        origin=origin,
+        table=Table.of(contender_columns(contenders), contenders),
+        charts=_charts(contenders, {net.label: net for net in curves}),
+        labels=[one["label"] for one in contenders],
         splits=("train", "test"),
         css=Markup(texts["css"]),
         script=Markup(texts["js"]),
@@ -50,16 +74,19 @@ def _csp_hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _charts(result: Mapping[str, Any], logs: Mapping[str, Sequence[Rows]]) -> list[Chart]:
+def _charts(contenders: Sequence[ContenderRow], nets: Mapping[str, NetCurves]) -> list[Chart]:
     curves, in_order, by_size = [], [], []
-    for color, one in enumerate(result["contenders"]):
+    for color, one in enumerate(contenders):
         label = one["label"]
-        if logs.get(label):
-            training = _thinned(_mean_curve(logs[label], "train"))
+        if label in nets:
+            seeds = nets[label].seeds
+            training = thinned(mean_curve([seed.train for seed in seeds]), _POINTS)
             curves.append(Line(f"{label} training", color, training, dashed=True))
-            curves.append(Line(f"{label} validation", color, _mean_curve(logs[label], "val")))
-        if one.get("responses"):
-            stds = [layer["std"] for layer in one["responses"]["layers"]]
+            validation = mean_curve([seed.val for seed in seeds])
+            curves.append(Line(f"{label} validation", color, validation))
+        responses = one.get("responses")
+        if responses:
+            stds = [layer["std"] for layer in responses["layers"]]
             in_order.append(Line(label, color, list(enumerate(stds, 1))))
             by_size.append(Line(label, color, list(enumerate(sorted(stds, reverse=True), 1))))
     charts = []
@@ -72,26 +99,6 @@ def _charts(result: Mapping[str, Any], logs: Mapping[str, Sequence[Rows]]) -> li
         charts.append(line_chart(f"{title}, in the order of the net", in_order, x_label="layer", **axes))  # type: ignore[arg-type]
         charts.append(line_chart(f"{title}, sorted", by_size, x_label="layer, sorted", **axes))  # type: ignore[arg-type]
     return charts
-
-
-def _mean_curve(logs: Sequence[Rows], event: str) -> list[tuple[float, float]]:
-    """Over seeds, at the iterations that each of them has."""
-    curves = [{row["iteration"]: row["top1_error"] for row in rows if row["event"] == event} for rows in logs]
-    there = sorted(set.intersection(*(set(curve) for curve in curves)))
-    return [(step, sum(curve[step] for curve in curves) / len(curves)) for step in there]
-
-
-def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    size = max(1, -(-len(points) // _POINTS))
-    groups = [points[start : start + size] for start in range(0, len(points), size)]
-    return [(group[-1][0], sum(y for _, y in group) / len(group)) for group in groups]
-
-
-def _error(figure: Mapping[str, Any] | None) -> str:
-    if figure is None:
-        return ""
-    spread = f" ± {figure['std']:.2f} ({figure['n']})" if figure["std"] is not None else ""
-    return f"{figure['mean']:.2f}{spread}"
 
 
 def _number(value: float | None, digits: int = 2, sign: bool = False) -> str:

@@ -1,47 +1,148 @@
-"""A reproduced table as text: published | measured mean ± std (n) | verdict."""
+"""A table or figure of the paper beside our numbers: published | measured mean ± std (n) | verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import html
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-__all__ = ["as_markdown", "table_cells"]
+from matplotlib.figure import Figure
 
-_HEADS = ("net", "published", "measured", "verdict")
+from rescli.files import write_atomically
+from rescli.report.comparison_figures import curves_figure
+from rescli.report.figures import as_bytes, responses_figure
+from rescli.report.table import Column, Table
+from rescli.studies.paper_items import PaperItem
+from rescli.studies.queued_run import PlannedRun
+from rescli.studies.reproduction import NetCurves
+from rescli.studies.responses import ResponsesRow
+from rescli.studies.rows import ReproductionRow
+from rescli.studies.seeds import mean_std_text
+
+__all__ = ["REPRODUCTION_COLUMNS", "Reproduction"]
 
 
-def table_cells(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """Head and rows; top-1 error, with top-5 behind a stroke where the paper has one."""
-    return [list(_HEADS), *(_cells(row) for row in rows)]
+@dataclass(frozen=True)
+class Reproduction:
+    """What was measured of a table or figure of the paper. Errors are in percent.
+
+    Args:
+        item: the table or figure.
+        plan: the runs it needs, in the order of training.
+        not_run: label of a net and why nobody trained it here.
+        rows: a row a net, in the paper's order; empty for a plan alone.
+        protocol: how ours were tested.
+        origin: versions, platform and commit of what computed it.
+        nets: the curves of what is finished.
+        responses: layer responses, for Figure 7.
+        out: the folder in which it was written; None where it was not.
+    """
+
+    item: PaperItem
+    plan: tuple[PlannedRun, ...]
+    not_run: Mapping[str, str]
+    rows: tuple[ReproductionRow, ...] = ()
+    protocol: str = ""
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    nets: tuple[NetCurves, ...] = ()
+    responses: tuple[ResponsesRow, ...] | None = None
+    out: Path | None = None
+
+    def table(self) -> Any:
+        """Published beside measured, as a pandas DataFrame where pandas is installed, else as a ``Table``."""
+        return self.columns().as_frame()
+
+    def columns(self) -> Table:
+        """Published beside measured, as the screen shows it; top-5 errors behind a stroke."""
+        return Table.of(REPRODUCTION_COLUMNS, self.rows)
+
+    def figure(self) -> Figure | None:
+        """The curves of what is finished as a matplotlib figure; None where nothing is, or for a table."""
+        return curves_figure(self.nets) if self.item.kind == "curves" and self.nets else None
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ITEM.json and .md, and for a figure ITEM.png and .svg where a run is finished.
+
+        Raises:
+            RescliError: the folder cannot be written.
+        """
+        folder, name = Path(folder), self.item.name
+        for suffix in ("png", "svg"):
+            figure = self.figure()
+            stds = [(row["model"], [layer["std"] for layer in row["layers"]]) for row in self.responses or ()]
+            if figure is not None:
+                write_atomically(folder / f"{name}.{suffix}", as_bytes(figure, suffix))
+            elif stds:
+                write_atomically(folder / f"{name}.{suffix}", responses_figure(stds, format=suffix))
+        write_atomically(folder / f"{name}.md", self.as_markdown().encode())
+        write_atomically(folder / f"{name}.json", (self.to_json() + "\n").encode())
+        return folder
+
+    def as_markdown(self) -> str:
+        """The table with its title, source and protocol."""
+        table = self.columns()
+        cells = [list(table.heads), *([cell.text for cell in row] for row in table.rows)]
+        lines = ["| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in cells]
+        lines.insert(1, "|---|---:|---:|---|")
+        head = f"# {self.item.title}\n\n{self.item.source}, reproduced with rescli "
+        head += f"{self.origin['rescli_version']}. Top-1 error in percent, protocol {self.protocol}; "
+        return f"{head}mean ± std (n seeds).\n\n" + "\n".join(lines) + "\n"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        item = self.item
+        head = {
+            "target": item.name,
+            "title": item.title,
+            "source": item.source,
+            "protocol": self.protocol,
+        }
+        responses = {"responses": list(self.responses)} if self.responses is not None else {}
+        return {**head, **self.origin, "rows": list(self.rows), **responses}
+
+    def to_json(self) -> str:
+        """What ITEM.json holds."""
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
+
+    def _repr_html_(self) -> str:
+        title = f"<p>{html.escape(self.item.title)} ({html.escape(self.item.source)})</p>"
+        return f"{title}{self.columns()._repr_html_()}"
 
 
-def _cells(row: Mapping[str, Any]) -> list[str]:
-    published = _pair(row["published_top1"], row["published_top5"])
+def _published(row: ReproductionRow) -> str:
+    top1, top5 = (
+        f"{value:.2f}" if value is not None else "-"
+        for value in (row["published_top1"], row["published_top5"])
+    )
+    return top1.replace("-", "") if row["published_top5"] is None else f"{top1} / {top5}"
+
+
+def _measured(row: ReproductionRow) -> str:
     if row["measured"] is None:
-        return [row["label"], published, "not run" if row["not_run"] else "", row["not_run"] or ""]
-    top5 = row["measured_top5"] if row["published_top5"] is not None else None
-    measured = " / ".join(_figure(one) for one in (row["measured"], top5) if one is not None)
-    verdict = row["verdict"] or ""
-    if row["measured"]["n"] < row["seeds_wanted"]:
-        verdict += f"; {row['measured']['n']} of {row['seeds_wanted']} seeds are finished"
-    return [row["label"], published, measured, verdict.removeprefix("; ")]
+        return "not run" if row["not_run"] else ""
+    top5 = row.get("measured_top5") if row["published_top5"] is not None else None
+    return " / ".join(
+        mean_std_text(figure, always_count=True) for figure in (row["measured"], top5) if figure is not None
+    )
 
 
-def _pair(top1: float | None, top5: float | None) -> str:
-    both = [f"{value:.2f}" if value is not None else "-" for value in (top1, top5)]
-    return both[0].replace("-", "") if top5 is None else " / ".join(both)
+def _verdict(row: ReproductionRow) -> str:
+    if row["measured"] is None:
+        return row["not_run"] or ""
+    done, wanted = row["measured"]["n"], row.get("seeds_wanted", 0)
+    few = f"{done} of {wanted} seeds are finished" if done < wanted else ""
+    return "; ".join(text for text in (row["verdict"], few) if text)
 
 
-def _figure(figure: Mapping[str, Any]) -> str:
-    spread = f" ± {figure['std']:.2f}" if figure["std"] is not None else ""
-    return f"{figure['mean']:.2f}{spread} ({figure['n']})"
-
-
-def as_markdown(result: Mapping[str, Any]) -> str:
-    """The table with its title, source and protocol."""
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in table_cells(result["rows"])]
-    lines = ["| " + " | ".join(row) + " |" for row in cells]
-    lines.insert(1, "|---|---:|---:|---|")
-    head = f"# {result['title']}\n\n{result['source']}, reproduced with rescli {result['rescli_version']}. "
-    head += f"Top-1 error in percent, protocol {result['protocol']}; mean ± std (n seeds).\n\n"
-    return head + "\n".join(lines) + "\n"
+REPRODUCTION_COLUMNS = (
+    Column[ReproductionRow]("net", lambda row: row["label"]),
+    Column[ReproductionRow]("published", _published, lambda row: row["published_top1"]),
+    Column[ReproductionRow](
+        "measured", _measured, lambda row: row["measured"]["mean"] if row["measured"] else None
+    ),
+    Column[ReproductionRow]("verdict", _verdict),
+)
+"""Add a column here, and the screen, the Markdown file and notebooks have it."""

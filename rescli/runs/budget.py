@@ -1,87 +1,211 @@
-"""How many iterations fit into a given time, measured on the very step that will run."""
+"""How long a schedule may be to fit a given time."""
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
+from rescli.durations import format_seconds
 from rescli.errors import UsageError
 from rescli.plan import make_plan
+from rescli.remedy import Remedy
 from rescli.runs.assembly import Assembly
-from rescli.spec.run import RunSpec
+from rescli.runs.trial import RunCost, measure_cost
+from rescli.spec.run import EvaluationSpec, RunSpec
 
-__all__ = ["SAFETY", "BudgetedSpec", "measure_costs", "scale_to_budget"]
+__all__ = ["BudgetFit", "BudgetedSpec", "fit_budget", "scale_to_budget"]
 
-WARMUP_STEPS = 3
-TIMED_STEPS = 8
 SAFETY = 0.93
-"""Share of the budget that is planned: files, figures and a noisy machine take the rest."""
-EVAL_SHARE = 0.2
-"""Share of the budget that evaluations may take; beyond it they are spaced out."""
+"""Share of the budget that is planned: files, pictures and a noisy machine take the rest."""
+
+EVAL_SHARE = 0.1
+"""Evaluations may take this share of the time of the steps; beyond it they are spaced out."""
+
+HOPELESS_EPOCHS, HOPELESS_ITERATIONS = 1.0, 100
+"""Below both, nothing is learned: on the shapes, 100 iterations (0.3 epochs) leave every net at chance."""
+
+SHORT_EPOCHS, SHORT_ITERATIONS = 3.0, 200
+"""Below either, deep nets may still be at chance."""
+
+
+@dataclass(frozen=True)
+class BudgetFit:
+    """By how much schedules are shortened, all alike.
+
+    Args:
+        ratio: of the iterations; 1 where nothing is shortened.
+        evaluations: of each run; None where they stay as they are.
+        iterations, epochs: of the shortest run.
+        seconds: what all runs take, as far as a trial says.
+        enough_seconds: the least budget in which nets are likely to learn.
+    """
+
+    ratio: float
+    evaluations: int | None
+    iterations: int
+    epochs: float
+    seconds: float
+    enough_seconds: float
+
+    def apply(self, spec: RunSpec) -> RunSpec:
+        """The spec with its schedule shortened and its evaluations spaced out."""
+        scaled = spec
+        if self.ratio < 1:
+            scaled = spec.scaled(max(1, int(self.ratio * spec.iterations)))
+        if self.evaluations is None:
+            return scaled
+        every = max(scaled.evaluation.every, -(-scaled.iterations // self.evaluations))
+        return scaled.model_copy(update={"evaluation": EvaluationSpec(every=every)})
+
+    @property
+    def warning(self) -> str | None:
+        """What to say before a training that is likely to teach little; None where it is long enough."""
+        if self.ratio == 1 or (self.epochs >= SHORT_EPOCHS and self.iterations >= SHORT_ITERATIONS):
+            return None
+        return (
+            f"the budget is short: {self.iterations} iterations pass over the training images "
+            f"{self.epochs:.2g} times, and deep nets may stay at chance; a budget of "
+            f"{_typed(self.enough_seconds)} would do."
+        )
+
+    def require_hope(self, budget_seconds: float) -> None:
+        """Refuse a budget in which nothing can be learned.
+
+        Raises:
+            UsageError: fewer than 100 iterations, and less than one pass over the training images.
+        """
+        if self.ratio < 1 and self.epochs < HOPELESS_EPOCHS and self.iterations < HOPELESS_ITERATIONS:
+            raise UsageError(
+                f"a budget of {format_seconds(budget_seconds)} is too short to learn anything: it leaves "
+                f"{self.iterations} iterations, {self.epochs:.2g} passes over the training images.",
+                remedy=Remedy("budget", _typed(self.enough_seconds), "would do"),
+            )
+
+
+def fit_budget(costs: Sequence[tuple[RunSpec, RunCost]], budget_seconds: float) -> BudgetFit:
+    """The ratio that all schedules must be shortened by for all runs to fit; 1 where they fit as they are.
+
+    Args:
+        costs: each run with its cost.
+        budget_seconds: for all of them together.
+
+    Raises:
+        UsageError: not even one iteration of each fits.
+    """
+    planned = SAFETY * budget_seconds
+    whole = [make_plan(spec).num_evaluations for spec, _ in costs]
+    full = _seconds(costs, 1.0, whole)
+    if full <= planned:
+        iterations, epochs = _shortest(costs, 1.0)
+        return BudgetFit(1.0, None, iterations, epochs, full, full / SAFETY)
+    fewest = _seconds(costs, 1.0, _thinned(costs, 1.0, whole))
+    ratio = 1.0 if fewest <= planned else _bisect(costs, planned, whole)
+    iterations, epochs = _shortest(costs, ratio)
+    if iterations < 1:
+        slowest = max(cost.step for _, cost in costs)
+        longest = max(cost.evaluation for _, cost in costs)
+        raise UsageError(
+            f"a budget of {format_seconds(budget_seconds)} is too short: an iteration takes {slowest:.2f} s "
+            f"and an evaluation {longest:.2f} s.",
+            remedy=Remedy("budget", _typed(_enough(costs, whole)), "would do"),
+        )
+    thinned = _thinned(costs, ratio, whole)
+    return BudgetFit(
+        ratio=ratio,
+        evaluations=max(thinned) if thinned != whole else None,
+        iterations=iterations,
+        epochs=epochs,
+        seconds=_seconds(costs, ratio, thinned),
+        enough_seconds=_enough(costs, whole),
+    )
+
+
+def _bisect(costs: Sequence[tuple[RunSpec, RunCost]], planned: float, whole: Sequence[int]) -> float:
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        ratio = (low + high) / 2
+        fits = _seconds(costs, ratio, _thinned(costs, ratio, whole)) <= planned
+        low, high = (ratio, high) if fits else (low, ratio)
+    return low
+
+
+def _seconds(costs: Sequence[tuple[RunSpec, RunCost]], ratio: float, evaluations: Sequence[int]) -> float:
+    return sum(
+        cost.start + cost.testing + ratio * spec.iterations * cost.step + count * cost.evaluation
+        for (spec, cost), count in zip(costs, evaluations, strict=True)
+    )
+
+
+def _thinned(costs: Sequence[tuple[RunSpec, RunCost]], ratio: float, whole: Sequence[int]) -> list[int]:
+    """Evaluations of each run, as many of one as of another: their curves must share their points."""
+    stepping = sum(ratio * spec.iterations * cost.step for spec, cost in costs)
+    evaluating = sum(cost.evaluation for _, cost in costs)
+    most = max(1, int(EVAL_SHARE * stepping / evaluating)) if evaluating > 0 else max(whole)
+    return [min(most, count) for count in whole]
+
+
+def _shortest(costs: Sequence[tuple[RunSpec, RunCost]], ratio: float) -> tuple[int, float]:
+    """Iterations and epochs of the run that has the fewest epochs."""
+    rows = []
+    for spec, _ in costs:
+        iterations = int(ratio * spec.iterations)
+        rows.append((make_plan(spec).epoch(iterations), iterations))
+    epochs, iterations = min(rows)
+    return iterations, epochs
+
+
+def _enough(costs: Sequence[tuple[RunSpec, RunCost]], whole: Sequence[int]) -> float:
+    """The budget in which each run reaches ``SHORT_EPOCHS`` and ``SHORT_ITERATIONS``, or its whole length."""
+    ratio = 0.0
+    for spec, _ in costs:
+        plan = make_plan(spec)
+        wanted = 1 + math.ceil(max(SHORT_ITERATIONS, SHORT_EPOCHS * plan.num_train / plan.batch_size))
+        ratio = max(ratio, min(1.0, wanted / spec.iterations))
+    return _seconds(costs, ratio, _thinned(costs, ratio, whole)) / SAFETY
 
 
 @dataclass(frozen=True)
 class BudgetedSpec:
-    """The spec that fits, and what was measured."""
+    """A spec that fits its budget, what was measured, and a warning where it is likely to learn little."""
 
     spec: RunSpec
     step_seconds: float
     eval_seconds: float
+    warning: str | None = None
 
 
 def scale_to_budget(assembly: Assembly, budget_seconds: float) -> BudgetedSpec:
-    """Shorten the whole course in proportion until it fits; a course that fits already stays as it is.
+    """Shorten a run's whole course in proportion until it fits; one that fits already stays as it is.
+
+    Args:
+        assembly: the run's parts, as they will train.
+        budget_seconds: for all that is left to be done, training and evaluations.
 
     Raises:
-        UsageError: not even one iteration fits.
+        UsageError: the budget is too short to learn anything.
     """
-    spec = assembly.spec
-    plan = make_plan(spec)
-    step_seconds, eval_seconds = measure_costs(assembly)
-    evaluations = plan.num_evaluations
-    if evaluations and evaluations * eval_seconds > EVAL_SHARE * budget_seconds:
-        evaluations = max(1, int(EVAL_SHARE * budget_seconds / eval_seconds))
-    iterations = int((SAFETY * budget_seconds - evaluations * eval_seconds) / step_seconds)
-    if iterations < 1:
-        raise UsageError(
-            f"a budget of {budget_seconds:g} s is too short: an iteration takes {step_seconds:.2f} s and an "
-            f"evaluation {eval_seconds:.2f} s."
-        )
-    if iterations >= spec.iterations:
-        return BudgetedSpec(spec, step_seconds, eval_seconds)
-    scaled = spec.scaled(iterations)
-    if evaluations:
-        every = max(scaled.evaluation.every, -(-iterations // evaluations))
-        scaled = scaled.model_copy(
-            update={"evaluation": scaled.evaluation.model_copy(update={"every": every})}
-        )
-    return BudgetedSpec(scaled, step_seconds, eval_seconds)
+    began = time.perf_counter()
+    for last in (False, True):
+        cost = measure_cost(assembly, began=time.perf_counter(), budget_seconds=budget_seconds)
+        left = budget_seconds - (time.perf_counter() - began)
+        try:
+            fit = fit_budget([(assembly.spec, cost)], max(left, 0.0))
+            fit.require_hope(budget_seconds)
+            break
+        except UsageError:  # before it is refused: a machine that was busy for a moment looks like that too
+            if last:
+                raise
+    return BudgetedSpec(fit.apply(assembly.spec), cost.step, cost.evaluation, fit.warning)
 
 
-def measure_costs(assembly: Assembly) -> tuple[float, float]:
-    """Seconds of an iteration and of an evaluation, by a few of the one and one of the other (0 without a
-    validation part). The net that they train is thrown away."""
-    plan = make_plan(assembly.spec)
-    state = assembly.new_state()
-    engine = assembly.choose_engine(state).engine
-    # Rows of the ring are reused: nobody reads them here.
-    for count in range(WARMUP_STEPS + TIMED_STEPS):
-        if count == WARMUP_STEPS:
-            _wait(assembly)
-            start = time.perf_counter()
-        state.window_start = state.step
-        engine.advance(plan.lr(state.step, state.trigger))
-    _wait(assembly)
-    step_seconds = (time.perf_counter() - start) / TIMED_STEPS
-    if assembly.val_set is None:
-        return step_seconds, 0.0
-    start = time.perf_counter()
-    assembly.evaluate_val(state.model, forward=engine.forward)
-    return step_seconds, time.perf_counter() - start
-
-
-def _wait(assembly: Assembly) -> None:
-    if assembly.numerics.device.type == "cuda":
-        torch.cuda.synchronize(assembly.numerics.device)
+def _typed(seconds: float) -> str:
+    """A duration as it is given, rounded up to what a person would choose: ``40s``, ``12m``, ``1h30m``."""
+    if seconds <= 110:
+        return f"{10 * math.ceil(max(seconds, 1) / 10)}s"
+    minutes = math.ceil(seconds / 60)
+    if minutes < 60:
+        return f"{minutes}m"
+    minutes = 10 * math.ceil(minutes / 10)
+    return f"{minutes // 60}h" + (f"{minutes % 60}m" if minutes % 60 else "")

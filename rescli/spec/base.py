@@ -169,6 +169,16 @@ class DatasetSpec(PluggedSpec, ABC):
         """
         return tuple(split for split, size in self.sizes.items() if size)
 
+    def check_available(self, data_root: Path | None) -> None:
+        """Whether the images are there to train on, without looking at a test image.
+
+        Sets of many files look for their folders alone.
+
+        Raises:
+            DataError: they are not.
+        """
+        self.build(data_root, ("train",))
+
     @abstractmethod
     def build(
         self, data_root: Path | None, splits: tuple[str, ...]

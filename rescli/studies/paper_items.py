@@ -8,7 +8,7 @@ from typing import Literal
 from rescli.errors import UnknownNameError
 from rescli.studies.published import PublishedRow, PublishedTable, published_table
 
-__all__ = ["Entry", "Target", "target", "target_names"]
+__all__ = ["PaperItem", "PaperNet", "paper_item", "paper_item_names"]
 
 PRESET_FOLDERS = {"cifar10": "he2015", "imagenet": "imagenet"}
 """The presets that train as the paper did."""
@@ -40,10 +40,15 @@ _FIGURES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One net to be trained, or a line of a table that is not ours (``preset`` is None).
+class PaperNet:
+    """One line of a table, or one curve of a figure.
 
-    reason: why it cannot be trained by anybody, where that is so.
+    Args:
+        label: as the paper calls it.
+        preset: what trains it; None for a net of others, which rescli does not train.
+        shortcut: A, B or C where the paper names it.
+        published: its errors in the paper.
+        reason: why nobody can train or test it, where that is so.
     """
 
     label: str
@@ -54,42 +59,51 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Target:
-    """kind: what it ends in. table: the published one, where it is a table."""
+class PaperItem:
+    """A table or a figure of the paper.
+
+    Args:
+        kind: what it shows: a table of errors, error curves, or layer responses.
+        nets: in the paper's order.
+        table: the published one, where it is a table.
+    """
 
     name: str
     title: str
     source: str
     kind: Literal["table", "curves", "responses"]
     dataset: str
-    entries: tuple[Entry, ...]
+    nets: tuple[PaperNet, ...]
     table: PublishedTable | None = None
 
 
-def target_names() -> list[str]:
+def paper_item_names() -> list[str]:
+    """All that can be reproduced: tables, then figures."""
     return ["table2", "table3", "table4", "table5", "table6", *_FIGURES]
 
 
-def target(name: str) -> Target:
-    """Raises:
-    UnknownNameError: no such table or figure.
+def paper_item(name: str) -> PaperItem:
+    """The table or figure of that name, such as ``table6`` or ``fig4``.
+
+    Raises:
+        UnknownNameError: no such table or figure.
     """
-    if name not in target_names():
-        raise UnknownNameError("table or figure", name, target_names())
+    if name not in paper_item_names():
+        raise UnknownNameError("table or figure", name, paper_item_names())
     if name not in _FIGURES:
         table = published_table(name)
-        entries = tuple(_entry(row, table) for row in table.rows)
-        return Target(name, table.title, table.source, "table", table.dataset, entries, table)
+        nets = tuple(_net_of(row, table) for row in table.rows)
+        return PaperItem(name, table.title, table.source, "table", table.dataset, nets, table)
     title, kind, dataset, models = _FIGURES[name]
     folder = PRESET_FOLDERS[dataset]
     source = f"arXiv:1512.03385, Figure {name.removeprefix('fig')}"
-    nets = tuple(Entry(model, f"{folder}/{model}") for model in models)
-    return Target(name, title, source, kind, dataset, nets)  # type: ignore[arg-type]
+    nets = tuple(PaperNet(model, f"{folder}/{model}") for model in models)
+    return PaperItem(name, title, source, kind, dataset, nets)  # type: ignore[arg-type]
 
 
-def _entry(row: PublishedRow, table: PublishedTable) -> Entry:
+def _net_of(row: PublishedRow, table: PublishedTable) -> PaperNet:
     if row.model is not None:
         preset = f"{PRESET_FOLDERS[table.dataset]}/{row.model}"
-        return Entry(row.name, preset, row.shortcut, row)
+        return PaperNet(row.name, preset, row.shortcut, row)
     closed = "the labels of this test set are not public" if row.name.startswith("ResNet") else None
-    return Entry(row.name, None, published=row, reason=closed)
+    return PaperNet(row.name, None, published=row, reason=closed)

@@ -1,146 +1,162 @@
-"""Runs that belong together: each trained once, found again by its spec, resumed where it was stopped."""
+"""Runs that belong together, trained one after the other: each once, resumed where it was stopped."""
 
 from __future__ import annotations
 
+import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from rescli.errors import CheckpointError, DivergedError, RescliError, RunDirError, UsageError
-from rescli.plan import make_plan
+from rescli.errors import DivergedError, Interrupted, RescliError, UsageError
 from rescli.runs.assembly import Assembly, assemble
-from rescli.runs.budget import SAFETY, measure_costs
 from rescli.runs.directory import RunDir
 from rescli.runs.drive import execute, numerics_for, prepare_resume
-from rescli.runs.record import read_record
+from rescli.runs.trial import RunCost, SpeedWatch, measure_cost
 from rescli.spec.run import RunSpec
-from rescli.training.events import Sink
+from rescli.studies.events import RunBegun, RunEnded, RunEvent, StudySink
+from rescli.studies.queued_run import QueuedRun
 
-__all__ = ["CampaignRun", "scale_together", "train_missing"]
-
-Progress = Callable[[RunSpec, int], AbstractContextManager[Sink]]
-"""(spec, iteration to begin at) -> a block within which its sink is called."""
+__all__ = ["RunQueue"]
 
 
 @dataclass(frozen=True)
-class CampaignRun:
-    """One run of a campaign, wanted or there. Its directory is named by the fingerprint of its spec."""
+class RunQueue:
+    """How the runs of a study are trained.
 
-    spec: RunSpec
-    path: Path
+    Args:
+        data_root: where the images lie; None for the usual places.
+        device: its name, or ``auto``.
+        on_event: told when a run begins, of each event of its training, and when it ends.
+        should_stop: asked before every iteration; when it says yes, the run's state is saved and
+            ``Interrupted`` ends the queue.
+        preparing: a block around the preparation of each run, which may be left by an exception at any
+            point: nothing of the run is to be saved yet.
+    """
 
-    @classmethod
-    def below(cls, runs: Path, spec: RunSpec) -> CampaignRun:
-        return cls(spec, runs / f"{spec.name}-{spec.fingerprint()[:10]}")
+    data_root: Path | None
+    device: str
+    on_event: StudySink = lambda _event: None
+    should_stop: Callable[[], bool] = lambda: False
+    preparing: Callable[[], AbstractContextManager[None]] = nullcontext
 
-    @property
-    def status(self) -> Literal["finished", "begun", "missing"]:
-        """Read off the disk.
+    def train(
+        self,
+        runs: Sequence[QueuedRun],
+        *,
+        on_failure: Callable[[QueuedRun, RescliError], None] | None = None,
+        off_plan: Callable[[QueuedRun, float], bool] | None = None,
+    ) -> bool:
+        """Train or resume what is not finished, one after the other; what is finished is not touched.
+
+        Args:
+            runs: in the order of training.
+            on_failure: told of a run that diverged or that the device has no memory for, and the next one
+                begins; unset, the error is raised.
+            off_plan: asked once, when about a twentieth of the first run is done, with the run and the
+                seconds that an iteration took. When it says yes, that run is taken back and the queue ends.
+
+        Returns:
+            Whether the queue came to its end; False where ``off_plan`` ended it.
 
         Raises:
-            RunDirError: another spec's run stands there.
+            Interrupted: ``should_stop`` said so; the state of the run is saved.
+            CheckpointError, DataError, DivergedError, UsageError: as ``execute`` and ``prepare_resume``.
         """
-        if not (self.path / "spec.toml").is_file():
-            return "missing"
-        run_dir = RunDir.open(self.path)
-        if run_dir.read_spec().fingerprint() != self.spec.fingerprint():
-            raise RunDirError(
-                f"{self.path} holds a run of another spec.", hint="name another directory: --runs DIR"
-            )
-        try:
-            record = read_record(run_dir)
-        except CheckpointError:
-            return "begun"
-        done = record.get("iterations_done") == self.spec.iterations and run_dir.last.is_file()
-        return "finished" if done and record.get("status") == "finished" else "begun"
+        for run in runs:
+            if run.status == "finished":
+                continue
+            watch = _Watch(run, off_plan) if off_plan is not None and run.status == "missing" else None
+            off_plan = None
+            try:
+                self._train(run, watch)
+            except Interrupted:
+                if watch is None or not watch.off or self.should_stop():
+                    raise
+                shutil.rmtree(run.path)  # begun a moment ago, by this very call
+                return False
+            except (DivergedError, UsageError) as error:
+                if on_failure is None:
+                    raise
+                on_failure(run, error)
+        return True
 
-
-def train_missing(
-    runs: Sequence[CampaignRun],
-    *,
-    data_root: Path | None,
-    device: str,
-    progress: Progress,
-    should_stop: Callable[[], bool],
-    preparing: Callable[[], AbstractContextManager[None]] = nullcontext,
-    on_failure: Callable[[CampaignRun, RescliError], None] | None = None,
-) -> None:
-    """Train or resume what is not finished, one after the other; what is finished is not touched.
-
-    preparing: a block around the preparation of each run, which may be left by an exception at any point:
-        nothing of the run is to be saved yet.
-    on_failure: told of a run that diverged or that the device has no memory for, and the next one begins;
-        unset, the error is raised.
-
-    Raises:
-        Interrupted: ``should_stop`` said so; the state of the run is saved.
-        As ``execute`` and ``prepare_resume``.
-    """
-    for run in runs:
-        status = run.status
-        if status == "finished":
-            continue
-        try:
-            _train(run, status, data_root, device, progress, should_stop, preparing)
-        except (DivergedError, UsageError) as error:
-            if on_failure is None:
+    def _train(self, run: QueuedRun, watch: _Watch | None) -> None:
+        begun = run.status == "begun"
+        with _begun(run) if begun else RunDir.create(run.path) as run_dir:
+            try:
+                with self.preparing():
+                    if begun:
+                        assembly, saved = prepare_resume(
+                            run_dir, data_root=self.data_root, device=self.device
+                        )
+                    else:
+                        run_dir.write_spec(run.spec, self.data_root)
+                        assembly, saved = self._assemble(run.spec), None
+            except BaseException:
+                if not begun:
+                    run_dir.discard()
                 raise
-            on_failure(run, error)
+            self.on_event(RunBegun(run, saved.step if saved else 0))
+            sinks = [lambda event: self.on_event(RunEvent(run, event))]
+            try:
+                execute(
+                    assembly,
+                    run_dir,
+                    saved=saved,
+                    sinks=[*sinks, *([watch.speed] if watch else [])],
+                    should_stop=watch.or_(self.should_stop) if watch else self.should_stop,
+                )
+            except BaseException as error:
+                self.on_event(RunEnded(run, error))
+                raise
+            self.on_event(RunEnded(run))
+
+    def measure(
+        self, spec: RunSpec, *, budget_seconds: float, tested_images: Callable[[RunSpec], int] = lambda _: 0
+    ) -> RunCost:
+        """What a run costs, by a short trial; nothing is written.
+
+        Raises:
+            DataError, UsageError: as ``assemble``.
+        """
+        began = time.perf_counter()
+        with self.preparing():
+            return measure_cost(
+                self._assemble(spec),
+                began=began,
+                budget_seconds=budget_seconds,
+                tested_images=tested_images(spec),
+            )
+
+    def _assemble(self, spec: RunSpec) -> Assembly:
+        return assemble(spec, numerics=numerics_for(spec, self.device), data_root=self.data_root)
 
 
-def _train(
-    run: CampaignRun,
-    status: str,
-    data_root: Path | None,
-    device: str,
-    progress: Progress,
-    should_stop: Callable[[], bool],
-    preparing: Callable[[], AbstractContextManager[None]],
-) -> None:
-    with _begun(run) if status == "begun" else RunDir.create(run.path) as run_dir:
-        try:
-            with preparing():
-                if status == "begun":
-                    assembly, saved = prepare_resume(run_dir, data_root=data_root, device=device)
-                else:
-                    run_dir.write_spec(run.spec, data_root)
-                    assembly, saved = _assembled(run.spec, data_root, device), None
-        except BaseException:
-            if status == "missing":
-                run_dir.discard()
-            raise
-        with progress(run.spec, saved.step if saved else 0) as sink:
-            execute(assembly, run_dir, saved=saved, sinks=[sink], should_stop=should_stop)
+class _Watch:
+    """Stops a run whose speed is not what was planned for."""
+
+    def __init__(self, run: QueuedRun, off_plan: Callable[[QueuedRun, float], bool]) -> None:
+        self.speed = SpeedWatch(run.spec.iterations)
+        self.off = False
+        self._run = run
+        self._off_plan: Callable[[QueuedRun, float], bool] | None = off_plan
+
+    def or_(self, should_stop: Callable[[], bool]) -> Callable[[], bool]:
+        """Whether the caller says stop, or the speed does."""
+
+        def either() -> bool:
+            if self._off_plan is not None and self.speed.step_seconds is not None:
+                self.off = self._off_plan(self._run, self.speed.step_seconds)
+                self._off_plan = None
+            return self.off or should_stop()
+
+        return either
 
 
 @contextmanager
-def _begun(run: CampaignRun) -> Iterator[RunDir]:
+def _begun(run: QueuedRun) -> Iterator[RunDir]:
     run_dir = RunDir.open(run.path)
     with run_dir.locked():
         yield run_dir
-
-
-def scale_together(
-    specs: Sequence[RunSpec], budget_seconds: float, *, data_root: Path | None, device: str
-) -> float:
-    """The ratio by which all schedules must be shortened so that all runs together take ``budget_seconds``;
-    1 where they fit. An iteration of each different net is timed.
-
-    Raises:
-        DataError, UsageError: as ``assemble``.
-    """
-    costs: dict[str, tuple[float, float]] = {}
-    total = 0.0
-    for spec in specs:
-        key = spec.model_copy(update={"seed": 0}).fingerprint()
-        if key not in costs:
-            costs[key] = measure_costs(_assembled(spec, data_root, device))
-        step_seconds, eval_seconds = costs[key]
-        total += spec.iterations * step_seconds + make_plan(spec).num_evaluations * eval_seconds
-    return min(1.0, SAFETY * budget_seconds / total)
-
-
-def _assembled(spec: RunSpec, data_root: Path | None, device: str) -> Assembly:
-    return assemble(spec, numerics=numerics_for(spec, device), data_root=data_root)

@@ -3,131 +3,148 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from rescli.runs.directory import RunDir
 from rescli.runs.evaluator import Evaluator
-from rescli.runs.metrics_log import read_metrics
 from rescli.runs.record import read_record
 from rescli.spec.ledger.ledger import differences, ledger
 from rescli.studies.agreement import agreement
-from rescli.studies.paper_items import Entry, Target
-from rescli.studies.queue import CampaignRun
-from rescli.studies.responses import measure_responses
+from rescli.studies.curves import RunCurves
+from rescli.studies.paper_items import PaperItem, PaperNet
+from rescli.studies.queued_run import QueuedRun
+from rescli.studies.responses import ResponsesRow, measure_responses
+from rescli.studies.rows import ReproducedRunRow, ReproductionRow
+from rescli.studies.seeds import over_seeds
 
-__all__ = ["curve_lines", "finished", "measure_entries", "response_lines"]
-
-
-def finished(runs: Sequence[CampaignRun]) -> list[CampaignRun]:
-    return [run for run in runs if run.status == "finished"]
-
-
-def measure_entries(
-    target: Target,
-    planned: Mapping[Entry, Sequence[CampaignRun]],
-    not_run: Mapping[Entry, str],
-    evaluator: Evaluator,
-) -> list[dict[str, Any]]:
-    """One row an entry, in the paper's order. Only finished runs are measured; nothing is filled in.
-
-    not_run: why an entry has no figures of ours.
-
-    Raises:
-        As ``Evaluator.evaluate``.
-    """
-    rows = []
-    for entry in target.entries:
-        published = entry.published
-        row: dict[str, Any] = {
-            "label": entry.label,
-            "preset": entry.preset,
-            "published_top1": (published.mean or published.top1_error) if published else None,
-            "published_top5": published.top5_error if published else None,
-            "measured": None,
-            "verdict": None,
-            "not_run": not_run.get(entry),
-        }
-        done = finished(planned.get(entry, ()))
-        if done:
-            row |= _measured(target, entry, done, len(planned[entry]), evaluator)
-        elif entry.preset is not None and row["not_run"] is None:
-            row["not_run"] = "no run is finished"
-        rows.append(row)
-    return rows
-
-
-def _measured(
-    target: Target, entry: Entry, done: Sequence[CampaignRun], wanted: int, evaluator: Evaluator
-) -> dict[str, Any]:
-    runs: list[dict[str, Any]] = []
-    for run in done:
-        run_dir = RunDir.open(run.path)
-        found, record = evaluator.evaluate(run_dir.last).row, read_record(run_dir)
-        keys = ("top1_error", "top5_error", "num_images", "protocol", "data_sha256")
-        runs.append(
-            {"run": str(run.path), "seed": run.spec.seed}
-            | {key: found[key] for key in keys}
-            | {key: record.get(key) for key in ("train_seconds", "images_per_second", "device", "precision")}
-            | {"train_error": (record["results"].get("train") or {}).get("top1_error")}
-        )
-    errors = [run["top1_error"] for run in runs]
-    spec = done[0].spec
-    changed = [f"{row.field} ({row.here}; paper: {row.paper})" for row in differences(ledger(spec))]
-    row: dict[str, Any] = {
-        "measured": _over_seeds(errors),
-        "measured_top5": _over_seeds([run["top5_error"] for run in runs]),
-        "seeds_wanted": wanted,
-        "differs_from_paper": changed,
-        "runs": runs,
-    }
-    agrees = agreement(entry.published, errors, runs[0]["num_images"]) if entry.published else None
-    if spec.scaled_from is not None:
-        row["verdict"] = "scaled: not comparable with published numbers"
-    elif _shortened(changed):
-        row["verdict"] = f"not comparable: {_shortened(changed)}"
-    elif target.table is not None and runs[0]["protocol"] != target.table.protocol:
-        row["verdict"] = f"not comparable: measured by {runs[0]['protocol']}"
-    elif agrees is not None:
-        row["verdict"] = agrees.verdict
-        row |= {"interval95": list(agrees.interval95), "interval": agrees.how}
-    return row
-
+__all__ = ["NetCurves", "finished", "finished_curves", "finished_responses", "measure_nets"]
 
 _IMPLEMENTATION = ("batch norm over", "precision")
 """What rescli's presets of the paper do differently and say so; anything beyond was changed by the user."""
 
 
-def _shortened(changed: Sequence[str]) -> str:
-    return "; ".join(text for text in changed if not text.startswith(_IMPLEMENTATION))
+@dataclass(frozen=True)
+class NetCurves:
+    """The curves of one net.
+
+    Args:
+        label: what it is called in the figure.
+        model: the model's name, such as ``plain-20``.
+        seeds: one entry a finished run.
+    """
+
+    label: str
+    model: str
+    seeds: tuple[RunCurves, ...]
 
 
-def _over_seeds(values: Sequence[float]) -> dict[str, Any]:
-    """Mean, std with n - 1 (None for one seed) and n."""
-    std = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    return {"mean": float(np.mean(values)), "std": std, "n": len(values)}
+def finished(runs: Sequence[QueuedRun]) -> list[QueuedRun]:
+    """Those of the runs that are trained to their end."""
+    return [run for run in runs if run.status == "finished"]
 
 
-def curve_lines(
-    planned: Mapping[Entry, Sequence[CampaignRun]],
-) -> list[tuple[str, str, list[Sequence[Mapping[str, Any]]]]]:
-    """(label, model, metrics of each finished seed): what the figure of curves is drawn from."""
-    lines: list[tuple[str, str, list[Sequence[Mapping[str, Any]]]]] = []
-    for entry, runs in planned.items():
-        logs = [read_metrics(RunDir.open(run.path).metrics) for run in finished(runs)]
-        if logs:
-            lines.append((entry.label, runs[0].spec.model.name, list(logs)))
-    return lines
+def measure_nets(
+    item: PaperItem,
+    planned: Mapping[PaperNet, Sequence[QueuedRun]],
+    not_run: Mapping[PaperNet, str],
+    evaluator: Evaluator,
+) -> list[ReproductionRow]:
+    """One row a net, in the paper's order. Only finished runs are measured; nothing is filled in.
+
+    Args:
+        item: the table or figure.
+        planned: the runs of each net, one a seed.
+        not_run: why a net has no figures of ours.
+        evaluator: what tests them.
+
+    Raises:
+        CheckpointError, DataError, UsageError: as ``Evaluator.evaluate``.
+    """
+    rows = []
+    for net in item.nets:
+        published = net.published
+        row: ReproductionRow = {
+            "label": net.label,
+            "preset": net.preset,
+            "published_top1": (published.mean or published.top1_error) if published else None,
+            "published_top5": published.top5_error if published else None,
+            "measured": None,
+            "verdict": None,
+            "not_run": not_run.get(net),
+        }
+        done = finished(planned.get(net, ()))
+        if done:
+            _measure(row, item, net, done, evaluator)
+            row["seeds_wanted"] = len(planned[net])
+        elif net.preset is not None and row["not_run"] is None:
+            row["not_run"] = "no run is finished"
+        rows.append(row)
+    return rows
 
 
-def response_lines(
-    planned: Mapping[Entry, Sequence[CampaignRun]], *, data_root: Path | None, device: str
-) -> list[dict[str, Any]]:
-    """Layer responses of the first finished seed of each entry; see ``measure_responses``."""
+def _measure(
+    row: ReproductionRow, item: PaperItem, net: PaperNet, done: Sequence[QueuedRun], evaluator: Evaluator
+) -> None:
+    """Write what the finished runs came to into the row."""
+    runs = [_run_row(run, evaluator) for run in done]
+    errors = [run["top1_error"] for run in runs]
+    spec = done[0].spec
+    changed = [f"{found.field} ({found.here}; paper: {found.paper})" for found in differences(ledger(spec))]
+    row["measured"] = over_seeds(errors)
+    row["measured_top5"] = over_seeds(run["top5_error"] for run in runs)
+    row["differs_from_paper"] = changed
+    row["runs"] = runs
+    agrees = agreement(net.published, errors, runs[0]["num_images"]) if net.published else None
+    by_the_user = "; ".join(text for text in changed if not text.startswith(_IMPLEMENTATION))
+    if spec.scaled_from is not None:
+        row["verdict"] = "scaled: not comparable with published numbers"
+    elif by_the_user:
+        row["verdict"] = f"not comparable: {by_the_user}"
+    elif item.table is not None and runs[0]["protocol"] != item.table.protocol:
+        row["verdict"] = f"not comparable: measured by {runs[0]['protocol']}"
+    elif agrees is not None:
+        row["verdict"] = agrees.verdict
+        row["interval95"] = list(agrees.interval95)
+        row["interval"] = agrees.how
+
+
+def _run_row(run: QueuedRun, evaluator: Evaluator) -> ReproducedRunRow:
+    run_dir = RunDir.open(run.path)
+    found, record = evaluator.evaluate(run_dir.last).row, read_record(run_dir)
+    return {
+        "run": str(run.path),
+        "seed": run.spec.seed,
+        "top1_error": found["top1_error"],
+        "top5_error": found["top5_error"],
+        "num_images": found["num_images"],
+        "protocol": found["protocol"],
+        "data_sha256": found["data_sha256"],
+        "train_seconds": record.get("train_seconds"),
+        "images_per_second": record.get("images_per_second"),
+        "device": record.get("device"),
+        "precision": record.get("precision"),
+        "train_error": (record["results"].get("train") or {}).get("top1_error"),
+    }
+
+
+def finished_curves(planned: Mapping[PaperNet, Sequence[QueuedRun]]) -> list[NetCurves]:
+    """The curves of every net of which a run is finished: what Figures 1, 4 and 6 are drawn from."""
+    found = []
+    for net, runs in planned.items():
+        curves = (RunCurves.of_checkpoint(RunDir(run.path).last) for run in finished(runs))
+        seeds = tuple(one for one in curves if one is not None)
+        if seeds:
+            found.append(NetCurves(net.label, runs[0].spec.model.name, seeds))
+    return found
+
+
+def finished_responses(
+    planned: Mapping[PaperNet, Sequence[QueuedRun]], *, data_root: Path | None, device: str
+) -> list[ResponsesRow]:
+    """Layer responses of the first finished seed of each net; see ``measure_responses``."""
     return [
-        measure_responses(RunDir.open(done[0].path).last, None, data_root, device, 250)
+        measure_responses(RunDir.open(done[0].path).last, None, data_root, device)
         for runs in planned.values()
         if (done := finished(runs))
     ]

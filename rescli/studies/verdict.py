@@ -1,28 +1,51 @@
-"""A comparison in words: what was seen, how sure it is, and what it does not say."""
+"""A comparison of two contenders in words: what was seen, how sure it is, and what it does not say."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from rescli.studies.rows import ImagesTest, PairRow, SeedsTest, SplitTests
 
-__all__ = ["verdict"]
+__all__ = ["LEVEL", "is_significant", "p_text", "pair_verdict"]
 
-_LEVEL = 0.05
+LEVEL = 0.05
+"""A difference that chance would make less often than this counts as seen."""
 
 
-def verdict(pair: Mapping[str, Any]) -> list[str]:
-    """Sentences about one entry of ``pairs`` of a comparison."""
+def pair_verdict(pair: PairRow, *, at_chance: bool = False) -> list[str]:
+    """Sentences about two contenders.
+
+    Args:
+        pair: with the tests of each split on which both were measured.
+        at_chance: neither net learned anything, so a difference between them means nothing.
+    """
     first, second = pair["first"], pair["second"]
     if pair["reason"] is not None:
         return [f"{first} and {second} are not ranked: {pair['reason']}."]
     sentences = []
-    for split, what in (("train", "training images"), ("test", "test images")):
-        if split in pair:
-            sentences += _about(first, second, pair[split], what)
+    if "train" in pair:
+        sentences += _about(first, second, pair["train"], "training images")
+    if "test" in pair:
+        sentences += _about(first, second, pair["test"], "test images")
+    differ = any(tests["seeds"]["difference"] for tests in (pair.get("train"), pair.get("test")) if tests)
+    if at_chance and differ:
+        sentences.insert(0, "Neither learned: what follows is about differences between coin tosses.")
     return sentences
 
 
-def _about(first: str, second: str, found: Mapping[str, Any], what: str) -> list[str]:
+def is_significant(tests: SplitTests) -> bool:
+    """Whether a difference is more than chance explains: over seeds (Welch) where each side has several, else
+    image by image (exact McNemar) for the two nets at hand."""
+    seeds = tests["seeds"]
+    if min(seeds["counts"]) > 1:
+        return seeds["p_welch"] is not None and seeds["p_welch"] < LEVEL
+    return tests["images"]["p_mcnemar"] < LEVEL
+
+
+def p_text(value: float) -> str:
+    """A p-value as it is printed: two digits, and no more zeros than mean anything."""
+    return f"{value:.2g}" if value >= 1e-4 else "under 0.0001"
+
+
+def _about(first: str, second: str, found: SplitTests, what: str) -> list[str]:
     images, seeds = found["images"], found["seeds"]
     gap = seeds["difference"]
     higher = first if gap > 0 else second
@@ -44,30 +67,26 @@ def _about(first: str, second: str, found: Mapping[str, Any], what: str) -> list
     return sentences
 
 
-def _over_seeds(seeds: Mapping[str, Any]) -> str:
-    if seeds["p_welch"] is None:
+def _over_seeds(seeds: SeedsTest) -> str:
+    if seeds["p_welch"] is None or seeds["p_permutation"] is None or seeds["interval95"] is None:
         return "The seeds do not vary, so there is no test over them."
     low, high = seeds["interval95"]
-    sure = "more than seeds explain" if seeds["p_welch"] < _LEVEL else "no more than seeds may explain"
+    sure = "more than seeds explain" if seeds["p_welch"] < LEVEL else "no more than seeds may explain"
     return (
         f"Over seeds: 95 % interval of the difference {low:+.2f} to {high:+.2f} points, Welch p = "
-        f"{_p(seeds['p_welch'])}, permutation p = {_p(seeds['p_permutation'])}: {sure}; differences from "
-        f"{seeds['detectable']:.2f} points are found 4 times in 5."
+        f"{p_text(seeds['p_welch'])}, permutation p = {p_text(seeds['p_permutation'])}: {sure}; "
+        f"differences from {seeds['detectable']:.2f} points are found 4 times in 5."
     )
 
 
-def _on_images(images: Mapping[str, Any], *, first: bool) -> str:
+def _on_images(images: ImagesTest, *, first: bool) -> str:
     low, high = images["interval95"]
     b, c = images["only_first_wrong"], images["only_second_wrong"]
-    sure = "more than chance" if images["p_mcnemar"] < _LEVEL else "no more than chance explains"
+    sure = "more than chance" if images["p_mcnemar"] < LEVEL else "no more than chance explains"
     of_first = " (first seeds)" if first else ""
     found = images["detectable"]
     least = f"; differences from {found:.2f} points are found 4 times in 5" if found is not None else ""
     return (
         f"Image by image{of_first}: wrong alone {b} and {c} times of {images['num_images']}, 95 % interval "
-        f"{low:+.2f} to {high:+.2f} points, exact McNemar p = {_p(images['p_mcnemar'])}: {sure}{least}."
+        f"{low:+.2f} to {high:+.2f} points, exact McNemar p = {p_text(images['p_mcnemar'])}: {sure}{least}."
     )
-
-
-def _p(value: float) -> str:
-    return f"{value:.2g}" if value >= 1e-4 else "under 0.0001"

@@ -1,8 +1,11 @@
+import itertools
 import json
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from rescli.data.specs import ShapesSpec
 from rescli.errors import DivergedError
 
 
@@ -107,6 +110,43 @@ def test_figures_are_drawn_from_what_is_finished(rescli, flags, tmp_path, name, 
     if name == "fig7":
         result = json.loads((tmp_path / "reproductions" / name / f"{name}.json").read_text())
         assert len(result["responses"][0]["layers"]) == 19
+
+
+def test_photographs_are_tested_by_their_own_protocol(rescli, tmp_path, monkeypatch):
+    """Figure 4 is of photographs, of which there is no 32x32 view and no test part."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for split, name in itertools.product(("train", "val"), ("cat", "dog")):
+        for number in range(4):
+            path = tmp_path / "photos" / split / name / f"{number}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(path)
+    dataset = "{kind='imagefolder', classes=['cat', 'dog'], num_train=8, num_val=4, held_out=false}"
+    answer = rescli(
+        *("reproduce", "fig4", "--only", "resnet-18", "--data-root", tmp_path / "photos", "--json"),
+        *("--device", "cpu", "-q", "--set", f"data.dataset={dataset}", "--set", "data.batch_size=2"),
+        *("--set", "model.width=4", "--set", "iterations=1"),
+    )
+    assert answer.code == 0, answer.err
+    assert answer.json["protocol"] == "center224"
+    (row,) = [row for row in answer.json["rows"] if row["measured"]]
+    assert (row["label"], row["runs"][0]["protocol"]) == ("resnet-18", "center224")
+
+
+def test_no_test_image_is_looked_at_before_the_training_is_over(rescli, flags, monkeypatch):
+    built = []
+    build = ShapesSpec.build
+
+    def watched(self, data_root, splits):
+        built.append(splits)
+        return build(self, data_root, splits)
+
+    monkeypatch.setattr(ShapesSpec, "build", watched)
+    answer = rescli("reproduce", "table6", *flags, *ONLY)
+    assert answer.code == 0, answer.err
+    assert ("test",) in built
+    assert all("test" not in splits for splits in built[: built.index(("test",))])
+    assert built[: built.index(("test",))].count(("train", "val")) == 2
 
 
 def test_a_net_that_the_table_does_not_have(rescli):

@@ -12,7 +12,8 @@ from rescli.cli.signals import stop_requested
 from rescli.errors import Interrupted
 from rescli.runs.directory import RunDir
 from rescli.spec.load import load_spec
-from rescli.studies.queue import CampaignRun, train_missing
+from rescli.studies.queue import RunQueue
+from rescli.studies.queued_run import QueuedRun
 
 
 @pytest.fixture
@@ -46,16 +47,15 @@ def test_train_leaves_nothing_when_hit_while_it_makes_the_directory(rescli, tmp_
 
 @pytest.mark.usefixtures("signal_when_locked")
 def test_a_campaign_leaves_nothing_either(tmp_path):
-    run = CampaignRun.below(tmp_path, load_spec("shapes/base"))
+    run = QueuedRun.below(tmp_path, load_spec("shapes/base"))
     with stop_requested() as stop, pytest.raises(Interrupted):
-        train_missing(
-            [run],
-            data_root=None,
-            device="cpu",
-            progress=lambda *_: pytest.fail("training began"),
+        RunQueue(
+            None,
+            "cpu",
+            on_event=lambda _event: pytest.fail("training began"),
             should_stop=stop,
             preparing=stop.interrupting,
-        )
+        ).train([run])
     assert list(tmp_path.iterdir()) == []
 
 

@@ -84,5 +84,9 @@ def test_of_many_classes_neither_names_nor_counts_are_written(drawn):
 def test_names_of_folders_are_drawn_as_they_are():
     names = ["$a_{$", "caf\udce9", "n01440764"]
     counts = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
-    for format in ("png", "svg", "pdf"):
-        assert figures.confusion_figure(counts, names, title="$x", format=format)
+    svg = figures.confusion_figure(counts, names, title="$x", format="svg").decode()
+    # Each name is drawn as a group of glyphs under a comment that says what they are.
+    drawn = {name: svg.count(f"<!-- {name} -->") for name in ("$a_{$", r"caf\udce9", "n01440764")}
+    assert all(count == 2 for count in drawn.values()), drawn
+    for format, magic in (("png", b"\x89PNG"), ("pdf", b"%PDF")):
+        assert figures.confusion_figure(counts, names, title="$x", format=format).startswith(magic)

@@ -9,7 +9,10 @@ import subprocess
 import pytest
 
 from rescli.report.page import comparison_page
+from rescli.studies.curves import RunCurves
+from rescli.studies.reproduction import NetCurves
 
+ORIGIN = {"rescli_version": "0", "versions": {"torch": "2"}}
 EVIL = "</script><img src=x onerror=alert(1)>&amp;"
 
 
@@ -29,14 +32,15 @@ def page(labels=("plain-8", "resnet-8", "resnet-14"), **more):
         contender(label, error, **more) for label, error in zip(labels, (20.5, 9.25, 100.0), strict=True)
     ]
     pair = {"first": labels[0], "second": labels[1], "reason": "of other data", "verdict": ["Not ranked."]}
-    result = {"contenders": contenders, "pairs": [pair]}
-    result |= {"rescli_version": "0", "versions": {"torch": "2"}}
-    rows = [
-        {"event": event, "iteration": step, "top1_error": 90 - step}
-        for step in (10, 20)
-        for event in ("train", "val")
-    ]
-    return comparison_page(result, {label: [rows] for label in labels})
+    points = ((10, 80.0), (20, 70.0))
+    curves = [NetCurves(label, label, (RunCurves(points, points),)) for label in labels]
+    return comparison_page(
+        summary=["Degradation & its cure.", "And more."],
+        contenders=contenders,
+        pairs=[pair],
+        origin=ORIGIN,
+        curves=curves,
+    )
 
 
 @pytest.fixture
@@ -123,12 +127,12 @@ def test_a_scaled_comparison_says_so():
 def test_without_curves_and_responses_there_are_no_charts():
     assert "<svg" in page()
     html = comparison_page(
-        {
-            "contenders": [contender("a", 5.0, responses=None)],
-            "pairs": [],
-            "rescli_version": "0",
-            "versions": {"torch": "2"},
-        },
-        {"a": []},
+        summary=[], contenders=[contender("a", 5.0, responses=None)], pairs=[], origin=ORIGIN, curves=[]
     )
     assert "<svg" not in html
+
+
+def test_what_was_shown_stands_above_everything_else():
+    html = page()
+    first = html.index('<p class="summary">Degradation &amp; its cure.</p>')
+    assert html.index("<h1>") < first < html.index('id="contenders"')

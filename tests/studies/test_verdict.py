@@ -1,6 +1,6 @@
 import pytest
 
-from rescli.studies.verdict import verdict
+from rescli.studies.verdict import pair_verdict
 
 IMAGES = {
     "num_images": 1000,
@@ -34,7 +34,7 @@ def pair(images=IMAGES, seeds=SEEDS, reason=None):
 
 
 def test_over_seeds():
-    text = " ".join(verdict(pair()))
+    text = " ".join(pair_verdict(pair()))
     assert (
         "plain-56 has the higher error, by 5.00 points (20.00 against 15.00 %, mean over 3 and 3 seeds)"
         in text
@@ -44,19 +44,19 @@ def test_over_seeds():
 
 
 def test_one_seed_is_no_word_about_training_anew():
-    text = " ".join(verdict(pair(seeds=ONE)))
+    text = " ".join(pair_verdict(pair(seeds=ONE)))
     assert "these two trained nets, not about training anew" in text
     assert "Welch" not in text
 
 
 def test_the_second_may_be_the_worse():
-    text = " ".join(verdict(pair(seeds={**ONE, "difference": -5.0, "means": [15.0, 20.0]})))
+    text = " ".join(pair_verdict(pair(seeds={**ONE, "difference": -5.0, "means": [15.0, 20.0]})))
     assert "resnet-56 has the higher error, by 5.00 points (20.00 against 15.00 %)" in text
 
 
 def test_no_difference_and_no_disagreement():
     images = {**IMAGES, "only_first_wrong": 0, "only_second_wrong": 0, "p_mcnemar": 1.0, "detectable": None}
-    text = " ".join(verdict(pair(images=images, seeds={**ONE, "difference": 0.0})))
+    text = " ".join(pair_verdict(pair(images=images, seeds={**ONE, "difference": 0.0})))
     assert "equally many errors" in text
     assert "no more than chance" in text
     assert "None" not in text
@@ -64,12 +64,18 @@ def test_no_difference_and_no_disagreement():
 
 @pytest.mark.parametrize("p", [0.5, 0.051])
 def test_what_chance_explains_is_said(p):
-    text = " ".join(verdict(pair(images={**IMAGES, "p_mcnemar": p}, seeds={**SEEDS, "p_welch": p})))
+    text = " ".join(pair_verdict(pair(images={**IMAGES, "p_mcnemar": p}, seeds={**SEEDS, "p_welch": p})))
     assert "no more than seeds may explain" in text
     assert "no more than chance explains" in text
 
 
 def test_what_is_not_ranked_says_why():
-    assert verdict(pair(reason="different protocols: single and ten-crop")) == [
+    assert pair_verdict(pair(reason="different protocols: single and ten-crop")) == [
         "plain-56 and resnet-56 are not ranked: different protocols: single and ten-crop."
     ]
+
+
+def test_between_nets_that_did_not_learn_the_first_word_is_that():
+    sentences = pair_verdict(pair(), at_chance=True)
+    assert sentences[0] == "Neither learned: what follows is about differences between coin tosses."
+    assert len(sentences) > 1

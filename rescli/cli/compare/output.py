@@ -2,95 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from rescli.cli.output.durations import format_seconds
 from rescli.cli.output.results import print_json
-from rescli.report.comparison_files import Logs
+from rescli.report.comparison import Comparison
 from rescli.report.sparklines import sparkline
+from rescli.studies.reproduction import NetCurves
 
 __all__ = ["print_comparison"]
 
 
-def print_comparison(result: dict[str, Any], logs: Logs, *, as_json: bool) -> None:
-    """Columns, curves as sparklines, the verdicts in words; or exactly one JSON object."""
+def print_comparison(found: Comparison, *, as_json: bool) -> None:
+    """What was shown, the table, curves as sparklines, the verdicts in words; or exactly one JSON object."""
     if as_json:
-        print_json(result)
+        print_json({**found.to_dict(), "out": str(found.out)})
         return
-    contenders = result["contenders"]
-    heads = [
-        "",
-        "params",
-        "MACs",
-        "train error",
-        "val error",
-        "test error",
-        "best-val",
-        "train time",
-        "img/s",
-    ]
-    if any(one["published"] for one in contenders):
-        heads.append("published")
-    rows = [heads, *(_cells(one, published="published" in heads) for one in contenders)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
-    for row in rows:
-        cells = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
-        print("  ".join([row[0].ljust(widths[0]), *cells[1:]]).rstrip())
-    first = contenders[0]
+    for sentence in found.summary:
+        print(sentence)
+    print(f"\n{found.columns()}")
+    first = found.contenders[0]
     print(
         "\nErrors in percent, mean ± std over seeds, of the last weights unless it says best-val; "
         f"{first['dataset']}, protocol {first['protocol']}; train: the training images without augmentation"
     )
-    if any(one["scaled"] for one in contenders):
+    if any(one["scaled"] for one in found.contenders):
         print("scaled: not comparable with published numbers")
-    for one in contenders:
-        if one["published"]:
-            print(f"{one['label']}: {one['published']['verdict']} ({one['published']['source']})")
-    _print_sparklines(logs)
-    for pair in result["pairs"]:
-        print(f"\n{pair['first']} and {pair['second']}")
-        for sentence in pair["verdict"]:
+    for one in found.contenders:
+        if published := one["published"]:
+            print(f"{one['label']}: {published['verdict']} ({published['source']})")
+    _print_sparklines(found.curves())
+    for (one_label, other_label), sentences in found.verdicts.items():
+        print(f"\n{one_label} and {other_label}")
+        for sentence in sentences:
             print(f"  {sentence}")
-    print(f"\nwritten to {result['out']}")
+    print(f"\nwritten to {found.out}")
 
 
-def _print_sparklines(logs: Logs) -> None:
+def _print_sparklines(nets: list[NetCurves]) -> None:
     """Error of the first seed over its iterations, all on one scale."""
     curves = [
-        (label, event, [row["top1_error"] for row in seeds[0] if row["event"] == event])
-        for label, seeds in logs.items()
-        if seeds
-        for event in ("train", "val")
+        (net.label, split, [error for _, error in points])
+        for net in nets
+        for split, points in (("train", net.seeds[0].train), ("val", net.seeds[0].val))
+        if points
     ]
-    curves = [curve for curve in curves if curve[2]]
     if not curves:
         return
     highest = max(max(values) for _, _, values in curves)
     width = max(len(label) for label, _, _ in curves)
     print("\nError while training")
-    for label, event, values in curves:
+    for label, split, values in curves:
         line = sparkline(values, highest=highest)
-        print(f"{label:{width}}  {event:5}  {values[0]:6.2f}  {line:32}  {values[-1]:6.2f}")
-
-
-def _cells(one: dict[str, Any], *, published: bool) -> list[str]:
-    cells = [
-        one["label"],
-        f"{one['params'] / 1e6:.2f}M" if one["params"] else "",
-        f"{one['macs'] / 1e6:.1f}M" if one["macs"] else "",
-        *(_error(one[key]) for key in ("train_error", "val_error", "test_error", "best_test_error")),
-        format_seconds(one["train_seconds"]) if one["train_seconds"] else "",
-        f"{one['images_per_second']:,.0f}" if one["images_per_second"] else "",
-    ]
-    if published:
-        found = one["published"]
-        cells.append(f"{found['mean'] or found['top1_error']:.2f}" if found else "")
-    return cells
-
-
-def _error(figure: dict[str, Any] | None) -> str:
-    if figure is None:
-        return ""
-    if figure["std"] is None:
-        return f"{figure['mean']:.2f}"
-    return f"{figure['mean']:.2f} ± {figure['std']:.2f} ({figure['n']})"
+        print(f"{label:{width}}  {split:5}  {values[0]:6.2f}  {line:32}  {values[-1]:6.2f}")

@@ -1,4 +1,4 @@
-"""Runs of one campaign side by side: a row each on a terminal, lines elsewhere. Always stderr."""
+"""Runs of one queue side by side: a row each on a terminal, lines elsewhere. Always stderr."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from rescli.training.events import Event, FitDone, MetricsReady, StepDone, Stopp
 
 if TYPE_CHECKING:
     from rescli.spec.run import RunSpec
-    from rescli.studies.queue import CampaignRun
+    from rescli.studies.queued_run import QueuedRun
     from rescli.training.events import Sink
 
-__all__ = ["campaign_progress"]
+__all__ = ["Progress", "queue_progress"]
 
 Progress = Callable[["RunSpec", int], AbstractContextManager["Sink"]]
 
 
 @contextmanager
-def campaign_progress(queue: Sequence[CampaignRun], *, quiet: bool = False) -> Iterator[Progress]:
+def queue_progress(queue: Sequence[QueuedRun], *, quiet: bool = False) -> Iterator[Progress]:
     """``progress(spec, iteration to begin at)`` is a block whose sink shows that run among the others."""
     console = Console(stderr=True)
     if quiet or not console.is_terminal or console.is_dumb_terminal:
@@ -51,7 +51,7 @@ def _one_by_one(quiet: bool) -> Progress:
 class _Row:
     """One run: how far it is, its newest figures, and what it costs for the forecast."""
 
-    def __init__(self, run: CampaignRun) -> None:
+    def __init__(self, run: QueuedRun) -> None:
         layout = run.spec.model.layout(
             num_classes=run.spec.data.dataset.num_classes, image_size=run.spec.data.dataset.image_size
         )
@@ -79,7 +79,7 @@ class _Row:
 
 
 class _View:
-    def __init__(self, queue: Sequence[CampaignRun], console: Console) -> None:
+    def __init__(self, queue: Sequence[QueuedRun], console: Console) -> None:
         self._rows = {run.spec.fingerprint(): _Row(run) for run in queue}
         self._drawn = 0.0
         self._began = time.monotonic()

@@ -22,17 +22,21 @@ from rescli.data.photos.packed import is_packed
 from rescli.errors import DataError
 from rescli.remedy import Remedy
 
-__all__ = ["read_imagenet"]
+__all__ = ["find_imagenet", "read_imagenet"]
 
 _KAGGLE = Path("ILSVRC/Data/CLS-LOC")
 _PLACES = (Path(), Path("imagenet"), Path("ILSVRC2012"), _KAGGLE)
 
 
-def read_imagenet(root: Path, splits: tuple[str, ...], class_names: tuple[str, ...]) -> dict[str, ImageFiles]:
-    """List and hash the images of the splits; decodes none.
+def find_imagenet(root: Path, splits: tuple[str, ...]) -> Path:
+    """The folder that holds ImageNet; no file in it is opened.
+
+    Args:
+        root: the folder given.
+        splits: at least one of them must be there.
 
     Raises:
-        DataError: files missing or damaged, other classes, or images without labels.
+        DataError: it is nowhere below ``root``.
     """
     places = [root / place for place in _PLACES]
     place = next((place for place in places if _holds(place, splits)), None)
@@ -43,6 +47,16 @@ def read_imagenet(root: Path, splits: tuple[str, ...], class_names: tuple[str, .
             "rescli data prepare imagenet makes them of the official archives",
             remedy=Remedy("data_root", "DIR", "names another place"),
         )
+    return place
+
+
+def read_imagenet(root: Path, splits: tuple[str, ...], class_names: tuple[str, ...]) -> dict[str, ImageFiles]:
+    """List and hash the images of the splits; decodes none.
+
+    Raises:
+        DataError: files missing or damaged, other classes, or images without labels.
+    """
+    place = find_imagenet(root, splits)
     names = [] if is_packed(place) else _flat_images(place / "val")
     if not names:
         return read_folder(place, splits, class_names=class_names)

@@ -5,6 +5,7 @@ root.classList.toggle("dark", matchMedia("(prefers-color-scheme: dark)").matches
 document.getElementById("theme").addEventListener("click", () => root.classList.toggle("dark"));
 
 const value = (cell) => {
+  if (cell.dataset.value !== undefined) return parseFloat(cell.dataset.value);
   const text = cell.textContent.trim().replace(/,/g, "").replace("<", "").trim();
   const number = parseFloat(text);
   return Number.isNaN(number) || !/^[+-]?[\d.]/.test(text) ? text : number;

@@ -1,0 +1,221 @@
+"""``reproduce``: train what a table or figure of the paper needs, and hold ours beside theirs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from rescli.errors import DataError, RescliError, UnknownNameError
+from rescli.evaluation.protocols import choose_protocol
+from rescli.report.reproduction import Reproduction
+from rescli.runs.record import provenance
+from rescli.spec.load import load_spec, preset_names
+from rescli.spec.run import RunSpec
+from rescli.studies.events import StudyEvent, StudySink, Testing
+from rescli.studies.paper_items import PaperItem, PaperNet, paper_item
+from rescli.studies.queued_run import QueuedRun
+from rescli.studies.reproduction import finished_curves, finished_responses, measure_nets
+from rescli.workflows.notes import with_notes
+from rescli.workflows.stopping import Stop, stop_on_interrupt
+from rescli.workflows.study import Study, as_seconds
+
+__all__ = ["reproduce"]
+
+
+@with_notes
+def reproduce(
+    name: str,
+    *,
+    seeds: int = 1,
+    only: Sequence[str] = (),
+    train: bool = True,
+    budget: str | float | None = None,
+    changes: Mapping[str, object] | None = None,
+    runs: str | os.PathLike[str] = "runs",
+    out: str | os.PathLike[str] | None = None,
+    data_root: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+    dry_run: bool = False,
+    left_out: str = "left out, as asked",
+    on_event: StudySink | None = None,
+    stopping: Callable[[], AbstractContextManager[Stop]] = stop_on_interrupt,
+) -> Reproduction:
+    """Reproduce a table or figure of the paper. Interrupted, the same call goes on; nothing is done twice.
+
+    Args:
+        name: table2 to table6, fig1, fig4, fig6 or fig7.
+        seeds: runs of each net, with seeds 0, 1, ...
+        only: these nets alone, as the table calls them; empty for all.
+        train: whether to train what is missing, or just to gather what is finished.
+        budget: shorten all schedules alike so that all runs fit, in seconds or as ``"2h"``.
+        changes: keys of all specs, ``{"optimizer.lr": 0.05}``.
+        runs: where run directories lie and are found again.
+        out: where it is written; None for a folder below ``reproductions``.
+        data_root: where the images lie; None for RESCLI_DATA, else the user's cache.
+        device: auto, cpu, cuda or mps.
+        dry_run: make the plan, and stop: no row is measured and nothing is written.
+        left_out: what is said of the nets that ``only`` does not name.
+        on_event: told of every ``rescli.studies.events.StudyEvent``.
+        stopping: a block within which somebody may ask the training to stop; Ctrl-C does.
+
+    Raises:
+        UnknownNameError: no such table or figure, or no such net in it.
+        UsageError: a budget too short to learn anything.
+        CheckpointError: a run that is damaged.
+        Interrupted: Ctrl-C; the state of the run is saved, and the same call goes on.
+
+    Example:
+        >>> found = reproduce("table6", seeds=5, dry_run=True)
+        >>> len(found.plan), found.plan[0].run.spec.name
+        (30, 'cifar10-resnet-20-seed0')
+    """
+    item = paper_item(name)
+    specs = _specs(item, _chosen(item, only), seeds, changes or {})
+    not_run = _not_run(item, specs, left_out)
+    study = Study(
+        runs=Path(runs),
+        out=Path(out) if out is not None else Path("reproductions") / name,
+        budget_seconds=as_seconds(budget),
+        data_root=Path(data_root) if data_root is not None else None,
+        device=device,
+        on_event=on_event if on_event is not None else _silent,
+        stopping=stopping,
+        tested_images=lambda spec: spec.data.dataset.sizes.get("test", spec.data.dataset.sizes["val"]),
+    )
+    if dry_run:
+        if study.budget_seconds is not None:
+            study.note("the budget is fitted when it starts: the plan below is of the whole schedules")
+        plan = study.announce(_cheapest_first(study.plan(specs)), _by_label(not_run))
+        return Reproduction(item, plan.runs, _by_label(not_run))
+    planned = _trained(study, specs, not_run, train=train)
+    return _measured(study, item, planned, not_run)
+
+
+def _chosen(item: PaperItem, only: Sequence[str]) -> set[str]:
+    """The labels of the nets to be trained."""
+    trainable = [net.label for net in item.nets if net.preset is not None]
+    by_folded = {label.lower(): label for label in trainable}
+    by_folded |= {label.lower().removesuffix(" a"): label for label in trainable if label.endswith(" A")}
+    for given in only:
+        if given.lower() not in by_folded:
+            raise UnknownNameError(f"net of {item.name}", given, trainable)
+    return {by_folded[given.lower()] for given in only} or set(trainable)
+
+
+def _specs(
+    item: PaperItem, chosen: set[str], seeds: int, changes: Mapping[str, object]
+) -> dict[PaperNet, list[RunSpec]]:
+    """Per net that is to be trained one spec a seed."""
+    specs: dict[PaperNet, list[RunSpec]] = {}
+    for net in item.nets:
+        if net.reason is None and net.label in chosen and net.preset in preset_names():
+            shortcut = {"model.shortcut": net.shortcut} if net.shortcut is not None else {}
+            spec = load_spec(net.preset, [*shortcut.items(), *changes.items()])
+            specs[net] = [spec.model_copy(update={"seed": seed}) for seed in range(seeds)]
+    return specs
+
+
+def _not_run(item: PaperItem, specs: Mapping[PaperNet, object], left_out: str) -> dict[PaperNet, str]:
+    """Why the other nets of ours are not run."""
+    not_run: dict[PaperNet, str] = {}
+    for net in item.nets:
+        if net.reason is not None:
+            not_run[net] = net.reason
+        elif net.preset is None or net in specs:
+            continue  # a net of others, or one that is trained
+        elif net.preset not in preset_names():
+            not_run[net] = f"there is no preset {net.preset} yet"
+        else:
+            not_run[net] = left_out
+    return not_run
+
+
+def _trained(
+    study: Study, specs: dict[PaperNet, list[RunSpec]], not_run: dict[PaperNet, str], *, train: bool
+) -> dict[PaperNet, list[QueuedRun]]:
+    """The runs of each net, after what is missing was trained; those without images are left out of it."""
+    whole = study.plan(specs)
+    missing = train and any(run.status != "finished" for runs in whole.values() for run in runs)
+    if not missing and study.budget_seconds is None:
+        study.announce(_cheapest_first(whole), _by_label(not_run))
+        return whole
+    _leave_out_without_images(specs, not_run, study.data_root)
+    if not specs:
+        study.announce(_cheapest_first(whole), _by_label(not_run))
+        return whole
+
+    def failed(run: QueuedRun, error: RescliError) -> None:
+        net = next(net for net, group in specs.items() if _same_net(group[0], run.spec))
+        not_run[net] = f"seed {run.spec.seed}: {error}"
+        study.note(f"{run.spec.name}: {error}", error)
+
+    trained = study.train(
+        specs, order=_cheapest_first, not_run=_by_label(not_run), on_failure=failed, train=train
+    )
+    return {**whole, **trained}
+
+
+def _same_net(spec: RunSpec, other: RunSpec) -> bool:
+    return spec.model == other.model and spec.data == other.data
+
+
+def _leave_out_without_images(
+    specs: dict[PaperNet, list[RunSpec]], not_run: dict[PaperNet, str], data_root: Path | None
+) -> None:
+    """What has no images here is not trained; the rest goes on. No test image is looked at."""
+    for net, group in list(specs.items()):
+        try:
+            group[0].data.dataset.check_available(data_root)
+        except DataError as error:
+            not_run[net] = str(error)
+            del specs[net]
+
+
+def _cheapest_first(planned: Mapping[PaperNet, Sequence[QueuedRun]]) -> list[QueuedRun]:
+    """Seed by seed, and the cheapest first: whenever it ends, most of the table is there."""
+    by_seed = zip(*planned.values(), strict=True)
+    return [run for runs in by_seed for run in sorted(runs, key=lambda run: run.macs)]
+
+
+def _by_label(not_run: Mapping[PaperNet, str]) -> dict[str, str]:
+    return {net.label: reason for net, reason in not_run.items()}
+
+
+def _measured(
+    study: Study,
+    item: PaperItem,
+    planned: Mapping[PaperNet, Sequence[QueuedRun]],
+    not_run: Mapping[PaperNet, str],
+) -> Reproduction:
+    evaluator = study.evaluator(
+        item.table.split if item.table else None, item.table.protocol if item.table else None
+    )
+    study.on_event(Testing())
+    rows = measure_nets(item, planned, not_run, evaluator)
+    responses = None
+    if item.kind == "responses":
+        responses = tuple(finished_responses(planned, data_root=study.data_root, device=study.device))
+    found = Reproduction(
+        item=item,
+        plan=tuple(run.planned() for run in _cheapest_first(planned)),
+        not_run=_by_label(not_run),
+        rows=tuple(rows),
+        protocol=item.table.protocol if item.table else _own_protocol(item),
+        origin=provenance(),
+        nets=tuple(finished_curves(planned)) if item.kind == "curves" else (),
+        responses=responses,
+        out=study.out,
+    )
+    found.save(study.out)
+    return found
+
+
+def _own_protocol(item: PaperItem) -> str:
+    """The single view of the figure's data set: the image itself, or its centre crop."""
+    return choose_protocol(None, any_size=item.dataset == "imagenet").name
+
+
+def _silent(_event: StudyEvent) -> None:
+    pass

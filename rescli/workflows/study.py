@@ -1,0 +1,149 @@
+"""What ``compare`` and ``reproduce`` share: runs planned, fitted into a budget, trained and tested."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from rescli.durations import parse_seconds
+from rescli.errors import RescliError
+from rescli.evaluation.logits_cache import LogitsCache
+from rescli.runs.evaluator import Evaluator
+from rescli.spec.run import RunSpec
+from rescli.studies.events import Note, PlanMade, StudySink, Testing, TrainingBegins
+from rescli.studies.queue import RunQueue
+from rescli.studies.queued_run import QueuedRun
+from rescli.studies.shared_budget import SharedBudget
+from rescli.workflows.stopping import Stop
+
+__all__ = ["Study", "as_seconds"]
+
+Key = TypeVar("Key")
+Failure = Callable[[QueuedRun, RescliError], None]
+
+
+def as_seconds(budget: str | float | None) -> float | None:
+    """A budget in seconds: ``"20m"``, ``90`` or None.
+
+    Raises:
+        UsageError: it is no duration.
+    """
+    return parse_seconds(str(budget)) if budget is not None else None
+
+
+@dataclass(frozen=True)
+class Study:
+    """Where and how several runs are trained and tested.
+
+    Args:
+        runs: the folder in which run directories lie and are found again.
+        out: the folder of the study itself.
+        budget_seconds: for all runs together; None for whole schedules.
+        data_root: where the images lie; None for the usual places.
+        device: its name, or ``auto``.
+        on_event: told of everything that happens.
+        stopping: a block within which somebody may ask the training to stop.
+        tested_images: how many images of a run are evaluated when it is finished.
+    """
+
+    runs: Path
+    out: Path
+    budget_seconds: float | None
+    data_root: Path | None
+    device: str
+    on_event: StudySink
+    stopping: Callable[[], AbstractContextManager[Stop]]
+    tested_images: Callable[[RunSpec], int]
+
+    def plan(self, groups: Mapping[Key, Sequence[RunSpec]]) -> dict[Key, list[QueuedRun]]:
+        """The runs of each group, with whole schedules."""
+        return {key: [QueuedRun.below(self.runs, spec) for spec in group] for key, group in groups.items()}
+
+    def announce(self, queue: Sequence[QueuedRun], not_run: Mapping[str, str] | None = None) -> PlanMade:
+        """Tell the plan: how far each run is, and about how long it takes."""
+        plan = PlanMade(tuple(run.planned() for run in queue), tuple((not_run or {}).items()))
+        self.on_event(plan)
+        return plan
+
+    def train(
+        self,
+        groups: Mapping[Key, Sequence[RunSpec]],
+        *,
+        order: Callable[[dict[Key, list[QueuedRun]]], list[QueuedRun]],
+        not_run: Mapping[str, str] | None = None,
+        on_failure: Failure | None = None,
+        train: bool = True,
+    ) -> dict[Key, list[QueuedRun]]:
+        """Fit what is wanted into the budget, and train what is missing.
+
+        Args:
+            groups: the specs of each contender, one a seed.
+            order: all runs in the order of training.
+            not_run: what is left out, and why.
+            on_failure: told of a run that diverged; unset, the error is raised.
+            train: whether to train, or only to fit and tell the plan.
+
+        Returns:
+            The runs of each group, trained.
+
+        Raises:
+            Interrupted: somebody asked to stop; the state is saved.
+            DataError: the images are missing or damaged.
+            UsageError: the budget is too short to learn anything.
+        """
+        with self.stopping() as stop:
+            queue = RunQueue(self.data_root, self.device, self.on_event, stop, stop.interrupting)
+            budget = None
+            if self.budget_seconds is not None:
+                budget = SharedBudget(self.budget_seconds, self.out, queue, self.tested_images)
+            planned = self.plan(budget.shorten(groups) if budget else groups)
+            self.announce(order(planned), not_run)
+            if not train:
+                return planned
+            done = self._train_in(queue, order(planned), on_failure, budget)
+            if budget is not None and not done:
+                planned = self.plan(budget.shorten_again(groups))
+                self.announce(order(planned), not_run)
+                self._train_in(queue, order(planned), on_failure, budget)
+            return planned
+
+    def _train_in(
+        self,
+        queue: RunQueue,
+        runs: Sequence[QueuedRun],
+        on_failure: Failure | None,
+        budget: SharedBudget | None,
+    ) -> bool:
+        """Whether all came to their end; False where the speed is not what the budget was fitted by."""
+        if all(run.status == "finished" for run in runs):
+            return True
+        self.on_event(TrainingBegins(tuple(runs)))
+        return queue.train(runs, on_failure=on_failure, off_plan=budget.off_plan if budget else None)
+
+    def evaluator(self, split: str | None, protocol: str | None = None) -> Evaluator:
+        """What tests the trained nets.
+
+        Args:
+            split: None for the test part, or val where a set has no other.
+            protocol: None for the data set's own single view.
+        """
+        return Evaluator(
+            split=split,
+            protocol=protocol,
+            average="probabilities",
+            dataset=None,
+            matching="same",
+            data_root=self.data_root,
+            device=self.device,
+            precision="auto",
+            batch_size=None,
+            cache=LogitsCache.of_user(),
+            progress=lambda done, total: self.on_event(Testing(done, total)),
+        )
+
+    def note(self, text: str, error: RescliError | None = None) -> None:
+        """Tell a sentence."""
+        self.on_event(Note(text, error))
