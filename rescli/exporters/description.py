@@ -10,15 +10,16 @@ from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.evaluation.protocols import choose_protocol
 from rescli.exporters.architectures import standalone_architecture
 from rescli.exporters.base import Options
+from rescli.runs.known_results import KnownResult
 from rescli.spec.ledger.ledger import differences, ledger
 
 __all__ = ["describe"]
 
 
-def describe(checkpoint: Checkpoint, options: Options, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def describe(checkpoint: Checkpoint, options: Options, results: Sequence[KnownResult]) -> dict[str, Any]:
     """Model, classes, input, normalisation, origin, the ledger's differences and measured errors.
 
-    results: rows with split, protocol and errors in percent, as ``measured_results`` gives them.
+    results: rows with split, protocol and errors in percent, as ``known_results`` gives them.
     """
     dataset, spec = checkpoint.dataset, checkpoint.spec
     protocol = choose_protocol(None, any_size=dataset.any_size)

@@ -65,7 +65,8 @@ def _measured(
     runs: list[dict[str, Any]] = []
     for run in done:
         run_dir = RunDir.open(run.path)
-        found, record = evaluator.evaluate(run_dir.last).row, read_record(run_dir)
+        found: Mapping[str, Any] = evaluator.evaluate(run_dir.last).row
+        record = read_record(run_dir)
         keys = ("top1_error", "top5_error", "num_images", "protocol", "data_sha256")
         runs.append(
             {"run": str(run.path), "seed": run.spec.seed}
