@@ -97,7 +97,7 @@ def contact_sheet(tiles: Sequence[Tile], *, title: str, columns: int | None = No
             axes.text(
                 left + _SIDE / 2,
                 top + _SIDE + 6 + index * _LINE,
-                _fitting(line, _SIDE + _GAP - 6, _POINTS),
+                _fitting(line, _SIDE + 2, _POINTS),
                 fontsize=_POINTS,
                 weight="bold" if line.bold else "normal",
                 color=_COLORS["faint" if line.faint else line.color],

@@ -128,7 +128,7 @@ def response_lines(
 ) -> list[dict[str, Any]]:
     """Layer responses of the first finished seed of each entry; see ``measure_responses``."""
     return [
-        measure_responses(RunDir.open(done[0].path).last, None, data_root, device, 250)
+        dict(measure_responses(RunDir.open(done[0].path).last, None, data_root, device, 250))
         for runs in planned.values()
         if (done := finished(runs))
     ]

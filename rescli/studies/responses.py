@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import torch
 
@@ -14,20 +14,54 @@ from rescli.evaluation.responses import layer_responses
 from rescli.evaluation.views import view_batches
 from rescli.hardware.numerics import Numerics, choose_device
 from rescli.models.failure import naming_failed_module
+from rescli.remedy import Remedy
 from rescli.runs.test_seal import log_opening
 
-__all__ = ["measure_responses"]
+__all__ = ["LayerRow", "ResponsesRow", "measure_responses"]
+
+RESPONSES_BATCH = 250
+"""Images per forward pass, unless the caller says else."""
+
+
+class LayerRow(TypedDict):
+    """The standard deviation of one 3x3 layer's responses; ``layer`` is its convolution's name."""
+
+    layer: str
+    std: float
+
+
+class ResponsesRow(TypedDict):
+    """Layer responses of one checkpoint, as Figure 7 draws them."""
+
+    checkpoint: str
+    sha256: str
+    model: str
+    dataset: str
+    split: str
+    num_images: int
+    layers: list[LayerRow]
+    mean_std: float
 
 
 def measure_responses(
-    path: Path, split: str | None, data_root: Path | None, device: str, batch_size: int
-) -> dict[str, Any]:
-    """What ``rescli analyze responses --json`` prints of one checkpoint; in fp32.
+    path: Path,
+    split: str | None,
+    data_root: Path | None,
+    device: str,
+    batch_size: int = RESPONSES_BATCH,
+) -> ResponsesRow:
+    """The layer responses of a checkpoint, in fp32, on images of the set that it was trained on.
 
-    split: None for the first there is of val, train, others.
+    Args:
+        path: the checkpoint.
+        split: whose images; None for the first there is of val, train, others.
+        data_root: where the images lie; None for the usual places.
+        device: its name, or ``auto``.
+        batch_size: images per forward pass; changes no result.
 
     Raises:
-        CheckpointError, DataError: as ``Checkpoint.read`` and the data set.
+        CheckpointError: the checkpoint is missing or damaged.
+        DataError: the images are.
         UsageError: no images in that split, a net without 3x3 layers to look at, or a plugin's that failed.
     """
     checkpoint = Checkpoint.read(path)
@@ -36,7 +70,7 @@ def measure_responses(
     chosen = split or next(name for name in ("val", "train", *there) if name in there)
     images = dataset.build(data_root, (chosen,))[chosen]
     if len(images) == 0:
-        raise UsageError(f"{dataset.kind} has no images in {chosen}.", hint="--split train")
+        raise UsageError(f"{dataset.kind} has no images in {chosen}.", remedy=Remedy("split", "train"))
     if chosen == "test":
         log_opening(path, checkpoint, "responses")
     numerics = Numerics(choose_device(device), "fp32")

@@ -148,7 +148,7 @@ class Evaluation:
                 image=_image(result, one.index),
                 lines=(
                     Line(f"{one.predicted} {one.probability:.0%}", bold=True, color="wrong"),
-                    Line(f"is {one.true} {one.probability_of_true:.0%}", color="right"),
+                    Line(f"true: {one.true} {one.probability_of_true:.0%}", color="right"),
                     Line(Path(one.file).name, faint=True, middle=True),
                 ),
             )

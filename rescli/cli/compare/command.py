@@ -212,7 +212,7 @@ def _responses(one: dict[str, Any], data_root: Path | None, device: str) -> dict
     from rescli.studies.responses import measure_responses
 
     try:
-        return measure_responses(Path(one["runs"][0]["checkpoint"]), None, data_root, device, 250)
+        return dict(measure_responses(Path(one["runs"][0]["checkpoint"]), None, data_root, device, 250))
     except (UsageError, DataError) as error:
         say(f"{one['label']}: no layer responses: {error}")
         return None
