@@ -1,4 +1,4 @@
-"""What a command that wants a checkpoint is given: the file, or the run directory that keeps it."""
+"""The file of a checkpoint, whether the user names it, its run directory or the folder it was exported to."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ import os
 from pathlib import Path
 
 from rescli.errors import CheckpointError, RunDirError
+from rescli.remedy import Remedy
 
 __all__ = ["named_checkpoint"]
 
 
 def named_checkpoint(given: Path) -> Path:
-    """The file itself; of a run directory its last weights. Nothing is imported for it.
+    """The file itself; in a run directory its last weights, in an exported folder its only ones.
+
+    Nothing is imported for it.
 
     Raises:
-        CheckpointError: no such file. RunDirError: a folder that holds no such run.
+        CheckpointError: no such file.
+        RunDirError: a folder that holds no such run.
     """
     # os.path: pathlib raises where a path is too long.
     if os.path.isfile(given):
@@ -27,8 +31,11 @@ def named_checkpoint(given: Path) -> Path:
     if (given / "spec.toml").is_file():
         raise RunDirError(
             f"{given} holds no checkpoints/last.safetensors: the run was stopped before its first one.",
-            hint=f"rescli train --resume {given}",
+            remedy=Remedy("resume", given),
         )
+    exported = given / "model.safetensors"
+    if exported.is_file() and (given / "config.json").is_file():
+        return exported
     files = sorted(given.glob("*.safetensors"))
     raise RunDirError(
         f"{given} is a folder and no run directory: it holds no checkpoints/last.safetensors.",

@@ -1,4 +1,4 @@
-"""``rescli eval --save-logits``: everything that was computed, in one safetensors file."""
+"""The file of an evaluation's logits: everything that was computed, in safetensors."""
 
 from __future__ import annotations
 
@@ -9,19 +9,23 @@ from pathlib import Path
 import torch
 
 from rescli.checkpoints.checkpoint import serialise
-from rescli.evaluation.result import Evaluated, require_alike
+from rescli.evaluation.result import NetResult, require_alike
 from rescli.files import write_atomically
 
 __all__ = ["write_logits"]
 
 
-def write_logits(path: Path, results: Sequence[Evaluated]) -> None:
+def write_logits(path: Path, results: Sequence[NetResult]) -> None:
     """Write the logits of checkpoints that were evaluated on the same images.
 
     Tensors: ``labels`` int64 (N,), as outputs of the net; ``logits`` float32 (N, K), or (N, V, K) where the
     protocol has several views; for several checkpoints ``logits.0``, ``logits.1`` and so on. Metadata,
-    each value JSON: ``results`` (the rows of ``rescli eval --json``, in the order of the tensors),
-    ``class_names`` of the labels, ``label_columns`` (the output of each class), ``file_names``.
+    each value JSON: ``results`` (their rows, in the order of the tensors), ``class_names`` of the labels,
+    ``label_columns`` (the output of each class), ``file_names``.
+
+    Args:
+        path: of the new file; what stands there is replaced.
+        results: of single nets, no ensemble.
 
     Raises:
         UsageError: they are of different images or classes.
@@ -29,7 +33,8 @@ def write_logits(path: Path, results: Sequence[Evaluated]) -> None:
     """
     first = results[0]
     for other in results[1:]:
-        require_alike(first.identity, other.identity, first.row["checkpoint"], other.row["checkpoint"])
+        names = str(first.row["checkpoint"]), str(other.row["checkpoint"])
+        require_alike(first.identity, other.identity, *names)
     tensors = {"labels": torch.tensor(first.columns)[first.labels_N]}
     for number, result in enumerate(results):
         assert result.logits_NVK is not None

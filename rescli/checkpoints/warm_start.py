@@ -6,6 +6,7 @@ from torch import nn
 
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.errors import CheckpointError
+from rescli.remedy import Remedy
 
 __all__ = ["begin_with"]
 
@@ -32,7 +33,7 @@ def begin_with(model: nn.Module, checkpoint: Checkpoint) -> list[str]:
         listed = ", ".join([*fresh, *strangers][:4])
         raise CheckpointError(
             f"the weights of {checkpoint.model.name} do not fit this network: {listed} differ.",
-            hint=f"--model {checkpoint.model.name}, with the same options (rescli show CKPT)",
+            remedy=Remedy("model", checkpoint.model.name, "with the same options: rescli show CKPT"),
         )
     model.load_state_dict({**own, **fitting})
     return fresh

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rescli.cli.options import Json
+
 if TYPE_CHECKING:
-    from rescli.models.complexity import Complexity
-    from rescli.spec.base import ModelSpec
+    from rescli.workflows.models import ModelFacts
 
 __all__ = ["app"]
 
 app = typer.Typer(help="List the networks, or show one layer by layer.", add_completion=False)
 
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout.")]
-
 
 @app.callback(invoke_without_command=True)
-def _models(context: typer.Context, as_json: _Json = False) -> None:
+def _models(context: typer.Context, as_json: Json = False) -> None:
     """List the networks, or show one layer by layer."""
     # Kept for the subcommands, so that --json counts on either side of their name.
     context.obj = as_json
@@ -29,7 +27,7 @@ def _models(context: typer.Context, as_json: _Json = False) -> None:
 
 
 @app.command("list")
-def list_models(context: typer.Context, as_json: _Json = False) -> None:
+def list_models(context: typer.Context, as_json: Json = False) -> None:
     """List the networks with their depths and options."""
     _print_list(as_json=as_json or bool(context.obj))
 
@@ -52,64 +50,27 @@ def show(
     num_classes: Annotated[
         int | None, typer.Option(min=1, help="Default: 1000 for ImageNet nets, 10 for CIFAR nets.")
     ] = None,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Show a network's layers as Table 1 does, its parameters and its multiply-adds."""
-    from rescli.models.naming import default_image_size, parse_model_name
-    from rescli.models.specs import model_spec
+    from rescli.workflows.models import show_model
 
-    given = {"shortcut": shortcut, "stride_on": stride_on}
-    kind, depth = parse_model_name(name)
-    size = image_size or default_image_size(depth, kind=kind)
-    spec = model_spec(
-        name, image_size=size, **{key: value for key, value in given.items() if value is not None}
+    facts = show_model(
+        name, shortcut=shortcut, stride_on=stride_on, image_size=image_size, num_classes=num_classes
     )
-    family = getattr(spec, "family", None)
-    classes = num_classes or (1000 if family == "imagenet" else 10)
-    layout = spec.layout(num_classes=classes, image_size=size)
-    counted = _count(spec, image_size=size, num_classes=classes)
-    facts = {
-        "name": spec.name,
-        "family": family,
-        "shortcut": getattr(spec, "shortcut", None),
-        "stride_on": getattr(spec, "stride_on", None),
-        "image_size": size,
-        "num_classes": classes,
-        "params": counted.params,
-        "macs": counted.macs,
-        "rows": [asdict(row) for row in layout.rows] if layout else [],
-    }
     if as_json or context.obj:
         typer.echo(json.dumps(facts, ensure_ascii=False))
     else:
         _print_facts(facts)
 
 
-def _count(spec: ModelSpec, *, image_size: int, num_classes: int) -> Complexity:
-    """Parameters and multiply-adds of the net as built, counted by hooks."""
-    from contextlib import nullcontext
-
-    import torch
-
-    from rescli.models.complexity import complexity
-
-    # Our own nets are built without memory or random numbers; a plugin's build may not know how.
-    ours = spec.layout(num_classes=num_classes, image_size=image_size) is not None
-    with torch.device("meta") if ours else nullcontext():
-        model = spec.build(num_classes=num_classes, image_size=image_size, seed=0)
-    return complexity(model, image_size=image_size)
-
-
-def _print_facts(facts: dict[str, Any]) -> None:
+def _print_facts(facts: ModelFacts) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    options = [
-        f"{label} {facts[key]}"
-        for key, label in (("shortcut", "shortcut"), ("stride_on", "stride on"))
-        if facts[key]
-    ]
+    given = (("shortcut", facts["shortcut"]), ("stride on", facts["stride_on"]))
+    options = [f"{label} {value}" for label, value in given if value]
     size = facts["image_size"]
     title = ", ".join([facts["name"], *options, f"{size}×{size} images", f"{facts['num_classes']} classes"])
     console = Console(highlight=False, soft_wrap=True)
@@ -135,17 +96,13 @@ def _print_facts(facts: dict[str, Any]) -> None:
 
 
 def _print_list(*, as_json: bool) -> None:
-    from rescli import registry
-    from rescli.errors import UsageError
+    from rescli.workflows.models import list_models
 
-    models = []
-    for kind in registry.names("models"):
-        try:
-            models.append(_describe(kind))
-        except UsageError as error:
-            typer.echo(f"warning: {error}", err=True)
+    found, problems = list_models()
+    for problem in problems:
+        typer.echo(f"warning: {problem}", err=True)
     if as_json:
-        typer.echo(json.dumps({"models": models}, ensure_ascii=False))
+        typer.echo(json.dumps(found, ensure_ascii=False))
         return
 
     from rich.console import Console
@@ -154,43 +111,10 @@ def _print_list(*, as_json: bool) -> None:
     table = Table()
     for column in ("name", "depths", "options (--set model.KEY=VALUE)"):
         table.add_column(column, overflow="fold")
-    for model in models:
+    for model in found["models"]:
         depths = [f"{family}: {text}" for family, text in model["families"].items()]
         options = [
             f"{key}: {' '.join(values)}" if values else key for key, values in model["options"].items()
         ]
         table.add_row(model["name"], "\n".join(depths) or model["about"], "\n".join(options))
     Console(highlight=False).print(table)
-
-
-def _describe(kind: str) -> dict[str, Any]:
-    from typing import Literal, get_args, get_origin
-
-    from rescli import registry
-    from rescli.models.naming import table1_depths
-    from rescli.paper import CIFAR_DEPTHS
-
-    model_class: type[ModelSpec] = registry.load("models", kind)
-    options = {
-        key: [str(value) for value in get_args(field.annotation)]
-        if get_origin(field.annotation) is Literal
-        else []
-        for key, field in model_class.model_fields.items()
-        if key not in ("kind", "depth")
-    }
-    if "block" in options:
-        options["block"] = registry.names("blocks")
-    families = {}
-    if kind in ("plain", "resnet"):
-        families = {
-            "cifar": f"6n+2 (the paper: {' '.join(map(str, CIFAR_DEPTHS))})",
-            "imagenet": " ".join(map(str, table1_depths(kind))),
-        }
-    return {
-        "kind": kind,
-        "name": f"{kind}-N" if "depth" in model_class.model_fields else kind,
-        "about": (model_class.__doc__ or "").strip().partition("\n")[0],
-        "families": families,
-        "options": options,
-        "origin": registry.origin("models", kind)[0],
-    }

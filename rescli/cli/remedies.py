@@ -19,6 +19,8 @@ def as_flag(remedy: Remedy) -> str:
     value = shlex.quote(str(remedy.value))
     if remedy.setting == "resume":
         flag = f"rescli train --resume {value}"
+    elif remedy.setting == "results":
+        flag = f"rescli eval CKPT --json > {value}"
     elif "." in remedy.setting:
         flag = f"--set {shlex.quote(f'{remedy.setting}={remedy.value}')}"
     else:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rescli.checkpoints.locate import named_checkpoint
+from rescli.cli.options import Json
 
 if TYPE_CHECKING:
-    from rescli.checkpoints.header import CheckpointHeader
-    from rescli.spec.run import RunSpec
+    from rescli.workflows.show import CheckpointFacts, Section
 
 __all__ = ["show"]
 
@@ -22,14 +22,13 @@ def show(
         typer.Argument(help="A checkpoint (.safetensors), or a run directory: its last.", metavar="CKPT"),
     ],
     tensors: Annotated[bool, typer.Option("--tensors", help="Also every tensor with its shape.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout.")] = False,
+    json: Json = False,
 ) -> None:
     """Show a checkpoint's network, results, origin, recipe, differences from the paper, and tensors."""
-    from rescli.checkpoints.header import CheckpointHeader
+    from rescli.workflows.show import show as read_facts
 
     checkpoint = named_checkpoint(checkpoint)
-    header = CheckpointHeader.read(checkpoint)
-    facts = _facts(header)
+    facts = read_facts(checkpoint)
     if json:
         from rescli.cli.output.results import print_json
 
@@ -38,38 +37,7 @@ def show(
     _print_facts(str(checkpoint), facts, all_tensors=tensors)
 
 
-def _facts(header: CheckpointHeader) -> dict[str, Any]:
-    from rescli.errors import RescliError
-    from rescli.spec.ledger.ledger import ledger
-    from rescli.spec.load import spec_from_dict
-
-    rows, problem = None, None
-    if header.metadata.get("spec"):
-        try:
-            spec: RunSpec = spec_from_dict(header.metadata["spec"])
-            rows = [row.to_dict() for row in ledger(spec)]
-        except RescliError as error:  # of another version, or of a plugin that is not installed
-            problem = str(error)
-    counted = [tensor for tensor in header.tensors if not tensor.name.endswith(_STATISTICS)]
-    return {
-        **header.metadata,
-        "ledger": rows,
-        "ledger_problem": problem,
-        "sha256": header.sha256,
-        "bytes": header.file_bytes,
-        "params": sum(tensor.elements for tensor in counted),
-        "tensors": [
-            {"name": tensor.name, "dtype": tensor.dtype, "shape": list(tensor.shape)}
-            for tensor in header.tensors
-        ],
-    }
-
-
-_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
-"""Of batch normalisation: stored and not trained."""
-
-
-def _print_facts(path: str, facts: dict[str, Any], *, all_tensors: bool) -> None:
+def _print_facts(path: str, facts: CheckpointFacts, *, all_tensors: bool) -> None:
     model = facts["model"]
     name = "-".join(str(model[key]) for key in ("kind", "depth") if key in model)
     classes = facts.get("class_names", [])
@@ -89,10 +57,10 @@ def _print_facts(path: str, facts: dict[str, Any], *, all_tensors: bool) -> None
         }
     )
     _print_results(facts.get("results", {}))
-    if facts.get("spec"):
+    if spec := facts.get("spec"):
         from rescli.spec.toml import to_toml
 
-        print(f"\nspec\n\n{_indented(to_toml(facts['spec']))}")
+        print(f"\nspec\n\n{_indented(to_toml(spec))}")
     _print_ledger(facts)
     print(f"\ntensors: {len(facts['tensors'])} in {facts['bytes'] / 1e6:.2f} MB")
     for tensor in facts["tensors"] if all_tensors else ():
@@ -104,25 +72,25 @@ def _print_lines(lines: dict[str, str]) -> None:
         print(f"{label:14} {text}")
 
 
-def _listed(values: dict[str, Any]) -> str:
-    def text(value: Any) -> str:
+def _listed(values: Section) -> str:
+    def text(value: object) -> str:
         return str(value["kind"]) if isinstance(value, dict) and "kind" in value else str(value)
 
     return ", ".join(f"{key} {text(value)}" for key, value in values.items()) or "none"
 
 
-def _normalization(stored: dict[str, Any]) -> str:
+def _normalization(stored: Section) -> str:
     means = " ".join(str(round(mean, 4)) for mean in stored.get("mean_per_channel", []))
     return f"{stored.get('kind')}, mean {means}"
 
 
-def _origin(data: dict[str, Any]) -> dict[str, str]:
+def _origin(data: Section) -> dict[str, str]:
     if source := data.get("imported_from"):
         return {"imported from": f"{source['file']} ({source['layout']}), sha256 {source['sha256']}"}
     return {f"{split} images": f"sha256 {sha256}" for split, sha256 in data.get("sha256", {}).items()}
 
 
-def _print_results(results: dict[str, Any]) -> None:
+def _print_results(results: dict[str, Section]) -> None:
     print("\nresults")
     if not results:
         print("  none in the checkpoint; rescli eval measures them")
@@ -136,7 +104,7 @@ def _print_results(results: dict[str, Any]) -> None:
         )
 
 
-def _print_ledger(facts: dict[str, Any]) -> None:
+def _print_ledger(facts: CheckpointFacts) -> None:
     if facts["ledger"] is None:
         reason = facts["ledger_problem"] or "trained elsewhere: nobody here knows how"
         print(f"\nledger: none; {reason}")

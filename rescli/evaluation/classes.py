@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from typing import Literal
 
 from rescli.errors import CheckpointError, UsageError
+from rescli.remedy import Remedy
 
 __all__ = ["Matching", "class_columns"]
 
 Matching = Literal["same", "wnids", "names"]
-"""How a set's classes belong to a net's: they are the same; or they are some of them, found by their
-WordNet ids or by their names."""
+"""How a set's classes belong to a net's: they are the same, or some of them, found by their WordNet ids or by
+their names."""
 
 _WNID = re.compile(r"n\d{8}")
 
@@ -20,9 +21,14 @@ _WNID = re.compile(r"n\d{8}")
 def class_columns(net: Sequence[str], images: Sequence[str], matching: Matching) -> list[int]:
     """The net's output for each class of the images.
 
+    Args:
+        net: names of the net's outputs.
+        images: names of the set's classes, in label order.
+        matching: how the set's classes belong to the net's.
+
     Raises:
-        CheckpointError: the net does not know the classes of the images, or in another order.
-        UsageError: the names are no WordNet ids, or the set's classes are the net's and more was said.
+        CheckpointError: the net does not know the classes of the images, or has them in another order.
+        UsageError: the names are no WordNet ids, or two classes have one name.
     """
     net, images = list(net), list(images)
     if matching == "same":
@@ -34,14 +40,14 @@ def class_columns(net: Sequence[str], images: Sequence[str], matching: Matching)
             f"the checkpoint knows {len(net)} classes, the data set has {len(images)}"
             + (", some of those" if some else "; their names or order differ")
             + f": {_listed(net)} against {_listed(images)}.",
-            hint=f"--classes {how} scores them as a part of the net's classes" if some else None,
+            remedy=Remedy("classes", how, "scores them as a part of the net's classes") if some else (),
         )
     if matching == "wnids":
         for what, names in (("checkpoint's classes", net), ("data set's classes", images)):
             if other := [name for name in names if not _WNID.fullmatch(name)]:
                 raise UsageError(
                     f"the {what} are not WordNet ids (n01440764): {_listed(other)}.",
-                    hint="--classes names finds them by their names",
+                    remedy=Remedy("classes", "names", "finds them by their names"),
                 )
     for what, names in (("checkpoint", net), ("data set", images)):
         if twice := sorted({name for name in names if names.count(name) > 1}):

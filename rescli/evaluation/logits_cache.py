@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import PIL
 import torch
@@ -23,9 +23,10 @@ from torch import nn
 
 from rescli import __version__
 from rescli.errors import CheckpointError
+from rescli.evaluation.protocols import ViewChoices
 from rescli.files import cache_dir, write_atomically
 
-__all__ = ["CacheKey", "LogitsCache", "code_sha256", "versions"]
+__all__ = ["CacheKey", "InferenceNotes", "LogitsCache", "code_sha256", "versions"]
 
 _log = logging.getLogger(__name__)
 
@@ -38,18 +39,31 @@ MAX_BYTES = 4 * 2**30
 """All entries together; ten views of ImageNet's 50,000 validation images are 2 GB."""
 
 
+class InferenceNotes(TypedDict):
+    """How logits came about: on which device, in how many seconds."""
+
+    device: str
+    inference_seconds: float
+
+
 @dataclass(frozen=True)
 class CacheKey:
     """What logits depend on. Two computations with one key may differ in rounding alone.
 
-    views: every choice of the protocol about the inputs; not the average, which comes after the logits.
-    versions: of what computes; another one may round differently, and so may another kind of device.
-    code_sha256: of the net's own source, which whoever writes a net changes under the same checkpoint.
+    Args:
+        checkpoint_sha256: the file with the weights.
+        data_sha256: the images, in their order.
+        views: every choice of the protocol about the inputs; not the average, which comes after the logits.
+        precision: in which the convolutions run.
+        device_type: ``cpu``, ``cuda`` or ``mps``; another kind may round differently.
+        versions: of the libraries that compute; another one may round differently.
+        code_sha256: the net's own source, which whoever writes a net changes under the same checkpoint.
+        format: of the stored file.
     """
 
     checkpoint_sha256: str
     data_sha256: str
-    views: Mapping[str, Any]
+    views: ViewChoices
     precision: str
     device_type: str
     versions: Mapping[str, str]
@@ -73,31 +87,39 @@ class LogitsCache:
 
     @classmethod
     def of_user(cls) -> LogitsCache | None:
-        """In the user's cache; None, with a warning, where there is no home directory."""
+        """The one in the user's cache; None, with a warning, where there is no home directory."""
         try:
             return cls(cache_dir() / "logits")
         except RuntimeError as error:
             _log.warning("no logits are kept: %s", error)
             return None
 
-    def get(self, key: CacheKey, shape: tuple[int, int, int]) -> tuple[torch.Tensor, dict[str, Any]] | None:
-        """(logits float32 (N, V, K), what was noted with them), or None."""
+    def get(self, key: CacheKey, shape: tuple[int, int, int]) -> tuple[torch.Tensor, InferenceNotes] | None:
+        """What is kept under a key.
+
+        Args:
+            key: what the logits depend on.
+            shape: (N, V, K) that they must have.
+
+        Returns:
+            Logits float32 (N, V, K) and what was noted with them; None where none are kept, or damaged ones.
+        """
         path = self._path(key)
         try:
             with safe_open(path, framework="pt") as file:
                 logits_NVK = file.get_tensor("logits")
-                notes = json.loads((file.metadata() or {})["notes"])
-            whole = notes.pop("logits_sha256") == _sha256(logits_NVK)
+                stored = json.loads((file.metadata() or {})["notes"])
+            whole = stored.pop("logits_sha256") == _sha256(logits_NVK)
         # Whatever is wrong with an entry, the answer is to compute it again.
         except Exception:
             return None
         with suppress(OSError):  # the entries longest unused go first; another user's cannot be touched
             os.utime(path)
         fits = logits_NVK.shape == shape and logits_NVK.dtype == torch.float32
-        return (logits_NVK, notes) if whole and fits else None
+        return (logits_NVK, stored) if whole and fits else None
 
-    def put(self, key: CacheKey, logits_NVK: torch.Tensor, notes: Mapping[str, Any]) -> None:
-        """Keep them, and drop the entries longest unused where all together are too large."""
+    def put(self, key: CacheKey, logits_NVK: torch.Tensor, notes: InferenceNotes) -> None:
+        """Keep logits, and drop the entries longest unused where all together are too large."""
         logits_NVK = logits_NVK.contiguous()
         noted = json.dumps({**notes, "logits_sha256": _sha256(logits_NVK)})
         data = save({"logits": logits_NVK}, {"notes": noted})
@@ -139,7 +161,11 @@ class LogitsCache:
 
 
 def versions(*, decoding: bool) -> dict[str, str]:
-    """Of everything that computes logits; with what decodes and resizes images where that happens."""
+    """Versions of everything that computes logits.
+
+    Args:
+        decoding: whether images are decoded or resized, so that Pillow and its JPEG library count too.
+    """
     found = {"rescli": __version__, "torch": torch.__version__}
     if decoding:
         jpeg = features.version_feature("libjpeg_turbo") if features.check("libjpeg_turbo") else "other"
@@ -148,8 +174,10 @@ def versions(*, decoding: bool) -> dict[str, str]:
 
 
 def code_sha256(model: nn.Module) -> str:
-    """sha256 of the source files of the model's modules, torch's own aside. Of a module without a file, a
-    notebook's say, the name alone."""
+    """sha256 of the source files of the model's modules, torch's own aside.
+
+    A module without a file, such as one written in a notebook, counts by its name alone.
+    """
     sources = set()
     for module_name in {type(part).__module__ for part in model.modules()}:
         if module_name.split(".")[0] == "torch":

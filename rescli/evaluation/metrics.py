@@ -1,24 +1,45 @@
-"""Exact figures from logits."""
+"""Errors, loss and calibration from logits; counts are exact."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypedDict
 
 import torch
 import torch.nn.functional as F
 
 from rescli.training.events import EvalResult
 
-__all__ = ["calibration_error", "confusion_matrix", "result_from_logits", "wilson_interval", "with_interval"]
+__all__ = [
+    "SplitFigures",
+    "calibration_error",
+    "confusion_matrix",
+    "result_from_logits",
+    "wilson_interval",
+    "with_interval",
+]
 
 _CALIBRATION_BINS = 15
+
+
+class SplitFigures(TypedDict):
+    """Errors on one part of a data set in percent, with the 95 % interval of the top-1 error."""
+
+    num_images: int
+    top1_error: float
+    top5_error: float
+    loss: float
+    interval95: list[float]
 
 
 def result_from_logits(logits_NK: torch.Tensor, labels_N: torch.Tensor) -> EvalResult:
     """Errors in percent and mean cross-entropy; counts are exact, sums are float64.
 
-    logits_NK: (N, K) with N > 0. Of equal logits the class with the lower index comes first, as in argmax.
+    Args:
+        logits_NK: (N, K) with N > 0. Where logits are equal, the class with the lower index comes first, as
+            in argmax.
+        labels_N: int64, each in [0, K).
     """
     num_images, num_classes = logits_NK.shape
     labels_N1 = labels_N[:, None]
@@ -65,8 +86,18 @@ def calibration_error(log_probabilities_NK: torch.Tensor, labels_N: torch.Tensor
     return 100 * float(gaps.abs().sum()) / len(labels_N)
 
 
-def with_interval(num_images: int, row: dict[str, Any]) -> dict[str, Any]:
-    """Figures of a split with the 95 % interval of the error; all errors in percent."""
+def with_interval(num_images: int, row: Mapping[str, Any]) -> SplitFigures:
+    """The figures of ``row`` with the 95 % interval of the top-1 error.
+
+    Args:
+        num_images: how many images the error was counted on.
+        row: ``num_images``, ``top1_error`` and ``top5_error`` in percent, ``loss``; other keys are left out.
+    """
     low, high = wilson_interval(row["top1_error"], num_images)
-    figures = {key: row[key] for key in ("num_images", "top1_error", "top5_error", "loss")}
-    return {**figures, "interval95": [low, high]}
+    return {
+        "num_images": row["num_images"],
+        "top1_error": row["top1_error"],
+        "top5_error": row["top5_error"],
+        "loss": row["loss"],
+        "interval95": [low, high],
+    }

@@ -6,11 +6,12 @@ and reports its best results fully convolutionally at five scales (section 3.4).
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal, TypedDict
 
 from rescli import paper, registry
 from rescli.errors import UsageError
+from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec
 
 __all__ = [
@@ -22,43 +23,61 @@ __all__ = [
     "TEN_CROP",
     "Average",
     "Protocol",
+    "ViewChoices",
     "Views",
     "choose_protocol",
     "default_protocol",
 ]
 
 Average = Literal["probabilities", "logits"]
+Positions = Literal["whole", "center", "five", "dense"]
 
 AVERAGES: tuple[Average, ...] = ("probabilities", "logits")
 """What is averaged over the views of an image: softmax probabilities, as the paper, or logits."""
+
+
+class ViewChoices(TypedDict):
+    """Every choice of ``Views`` as JSON values."""
+
+    shorter_sides: list[int]
+    pad: int
+    crop: int | None
+    positions: Positions
+    flip: bool
+    window: int | None
+    interpolation: str
 
 
 @dataclass(frozen=True)
 class Views:
     """How one image becomes the inputs of the net: all choices, none implied.
 
-    shorter_sides: the image is resized so that its shorter side has so many pixels, once for each; the
-        longer side is ``int(side * longer / shorter)``. Bilinear, antialiased (Pillow's). Empty: the image
-        keeps its size.
-    pad: zeros around the normalised image, in pixels: what rescli's training pads with.
-    crop: side of the square crops; None where the net sees the whole image.
-    positions: ``whole`` the image without cropping; ``center``; ``five`` the corners and the centre;
-        ``dense`` the whole image through the net made fully convolutional.
-    flip: the mirror image too, cropped alike: where the margin is odd, its centre is one pixel off the
-        centre's mirror image, as in torchvision.
-    window: of ``dense``: side of the average pooling in the last map. It slides with stride 1 over the map,
-        the classifier is applied at each place, and the class map is averaged over its places, as logits.
+    Args:
+        shorter_sides: the image is resized so that its shorter side has so many pixels, once for each; the
+            longer side is ``int(side * longer / shorter)``. Bilinear, antialiased (Pillow's). Empty: the
+            image keeps its size.
+        pad: zeros around the normalised image, in pixels: what rescli's training pads with.
+        crop: side of the square crops; None where the net sees the whole image.
+        positions: ``whole`` the image without cropping; ``center``; ``five`` the corners and the centre;
+            ``dense`` the whole image through the net made fully convolutional.
+        flip: the mirror image too, cropped alike: where the margin is odd, its centre is one pixel off the
+            centre's mirror image, as in torchvision.
+        window: for ``dense`` only: side of the average pooling in the last map. It slides with stride 1 over
+            the map, the classifier is applied at each place, and the class map is averaged over its places,
+            as logits.
+
+    Raises:
+        ValueError: the choices contradict each other.
     """
 
     shorter_sides: tuple[int, ...] = ()
     pad: int = 0
     crop: int | None = None
-    positions: Literal["whole", "center", "five", "dense"] = "whole"
+    positions: Positions = "whole"
     flip: bool = False
     window: int | None = None
 
     def __post_init__(self) -> None:
-        """Raises ValueError where the choices contradict each other."""
         if (self.crop is None) != (self.positions in ("whole", "dense")):
             raise ValueError(f"positions {self.positions!r} and crop {self.crop} contradict each other")
         if (self.window is None) != (self.positions != "dense"):
@@ -80,9 +99,17 @@ class Views:
         """Inputs, and so logits, of one image."""
         return max(1, len(self.shorter_sides)) * self.places * (2 if self.flip else 1)
 
-    def choices(self) -> dict[str, Any]:
-        """All of it as JSON values."""
-        return {**asdict(self), "shorter_sides": list(self.shorter_sides), "interpolation": "bilinear-pil"}
+    def choices(self) -> ViewChoices:
+        """Every choice as JSON values."""
+        return {
+            "shorter_sides": list(self.shorter_sides),
+            "pad": self.pad,
+            "crop": self.crop,
+            "positions": self.positions,
+            "flip": self.flip,
+            "window": self.window,
+            "interpolation": "bilinear-pil",
+        }
 
     def describe(self) -> str:
         """One line for people: ``shorter side 256, five 224x224 crops (...) and their mirror images``."""
@@ -115,9 +142,13 @@ class Views:
 class Protocol:
     """A named way to test. Group ``rescli.protocols``; registered as the object itself.
 
-    small: its views on sets whose images all have the size that the net was trained on, as CIFAR.
-    photos: its views on sets of photographs of any size, for nets trained on 224x224 crops.
-    Either is None where the protocol has no such form.
+    Args:
+        name: what users call it.
+        summary: one line for lists.
+        small: its views on sets whose images all have the size that the net was trained on, as CIFAR; None
+            where it has no such form.
+        photos: its views on sets of photographs of any size, for nets trained on 224x224 crops; None where
+            it has no such form.
     """
 
     name: str
@@ -140,14 +171,14 @@ class Protocol:
             images = "photographs of any size" if any_size else f"{image_size}x{image_size} images"
             raise UsageError(
                 f"protocol {self.name!r} is not for {images}.",
-                hint=f"--protocol {CENTER224.name if any_size else SINGLE.name}",
+                remedy=Remedy("protocol", CENTER224.name if any_size else SINGLE.name),
             )
         native = min(views.shorter_sides) if views.positions == "dense" else views.crop
         if native not in (None, image_size):
             raise UsageError(
                 f"protocol {self.name!r} is for nets trained on {native}x{native} images; this one was "
                 f"trained on {image_size}x{image_size}.",
-                hint=f"--protocol {SINGLE.name}" if not any_size else None,
+                remedy=() if any_size else Remedy("protocol", SINGLE.name),
             )
         return views
 
@@ -199,7 +230,11 @@ def default_protocol(dataset: DatasetSpec) -> Protocol:
 
 
 def choose_protocol(name: str | None, *, any_size: bool) -> Protocol:
-    """The registered protocol of that name; None for the set's single view.
+    """The registered protocol of that name.
+
+    Args:
+        name: None for the single view of each image.
+        any_size: whether the images are photographs of any size, whose single view is ``center224``.
 
     Raises:
         UnknownNameError: no protocol has that name.

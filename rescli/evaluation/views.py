@@ -19,17 +19,20 @@ from rescli.data.normalization import Normalization
 from rescli.errors import DataError
 from rescli.evaluation.protocols import Views
 
-__all__ = ["ViewBatch", "crop_corners", "resized_size", "view_batches"]
+__all__ = ["ViewBatch", "crop_corners", "require_resizable", "resized_size", "view_batches"]
 
 _MAX_PIXELS = 2**25
-"""Of a resized image: at a shorter side of 640, 82 times as wide as high. More is taken for a mistake."""
+"""In a resized image: at a shorter side of 640, 82 times as wide as high. More is taken for a mistake."""
 
 
 @dataclass(frozen=True, eq=False)
 class ViewBatch:
     """One view of some images.
 
-    inputs: normalised float32 (B, C, h, w), channels-last. images: their B indices. view: its number.
+    Args:
+        inputs: normalised float32 (B, C, h, w), channels-last.
+        images: their B indices.
+        view: its number.
     """
 
     inputs: torch.Tensor
@@ -68,6 +71,25 @@ def resized_size(width: int, height: int, shorter_side: int) -> tuple[int, int]:
     if width <= height:
         return shorter_side, int(shorter_side * height / width)
     return int(shorter_side * width / height), shorter_side
+
+
+def require_resizable(size: tuple[int, int], shorter_side: int, name: str) -> None:
+    """Refuse an image that is so long that it would not fit into memory when resized.
+
+    Args:
+        size: its width and height in pixels.
+        shorter_side: what its shorter side is to become.
+        name: what errors call it.
+
+    Raises:
+        DataError: it would have more pixels than is allowed.
+    """
+    width, height = resized_size(*size, shorter_side)
+    if width * height > _MAX_PIXELS:
+        raise DataError(
+            f"{name} is {size[0]}x{size[1]}; with a shorter side of {shorter_side} it would have "
+            f"{width}x{height} pixels, more than is allowed ({_MAX_PIXELS})."
+        )
 
 
 def crop_corners(height: int, width: int, crop: int, positions: str) -> list[tuple[int, int]]:
@@ -172,11 +194,7 @@ def _pieces(image: Image.Image, views: Views, name: str) -> list[torch.Tensor]:
     pieces = []
     for side in views.shorter_sides:
         width, height = resized_size(*image.size, side)
-        if width * height > _MAX_PIXELS:
-            raise DataError(
-                f"{name} is {image.width}x{image.height}; with a shorter side of {side} it would have "
-                f"{width}x{height} pixels, more than is allowed ({_MAX_PIXELS})."
-            )
+        require_resizable(image.size, side, name)
         resized = image.resize((width, height), Image.Resampling.BILINEAR)
         pixels_HWC = torch.from_numpy(np.array(resized))
         if views.crop is None:

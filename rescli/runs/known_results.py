@@ -1,35 +1,53 @@
-"""Errors that were measured of a checkpoint: in its training, by ``rescli eval`` in its run, or in a file."""
+"""Errors that are already known of a checkpoint: from its training, from its run's test, or from a file."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.errors import CheckpointError, UsageError
 from rescli.files import read_json
+from rescli.remedy import Remedy
 from rescli.runs.directory import RunDir
 from rescli.runs.record import read_record
 
-__all__ = ["measured_results"]
+__all__ = ["KnownResult", "known_results", "measured_results"]
 
 _log = logging.getLogger(__name__)
 
-_KEYS = ("protocol", "top1_error", "top5_error", "loss", "interval95", "num_images", "selection", "precision")
+_HOW = Remedy("results", "eval.json", "with the same file")
+"""How a file of results comes about."""
 
 
-def measured_results(path: Path, checkpoint: Checkpoint, given: Path | None) -> list[dict[str, Any]]:
-    """Rows of validation and test errors in percent, each with its protocol; training's own not among them.
+class KnownResult(TypedDict):
+    """A validation or test error in percent, with the protocol that it was measured by."""
+
+    split: str
+    protocol: str | None
+    top1_error: float | None
+    top5_error: float | None
+    loss: float | None
+    interval95: list[float] | None
+    num_images: int | None
+    selection: str | None
+    precision: str | None
+
+
+def known_results(path: Path, checkpoint: Checkpoint, given: Path | None) -> list[KnownResult]:
+    """Validation and test errors of a checkpoint; errors on training images are not among them.
 
     Args:
-        path: of the checkpoint; where it lies in a run directory, the run's test result counts.
-        given: what ``rescli eval --json`` printed, of this checkpoint.
+        path: the checkpoint's; where it lies in a run directory, the run's test result counts.
+        checkpoint: what was read from it.
+        given: a file with what ``eval --json`` printed of this checkpoint; the newest word on each protocol.
 
     Raises:
-        UsageError: ``given`` is of another checkpoint, or no such file.
+        UsageError: ``given`` is about another checkpoint, or no such file.
     """
-    rows = []
+    rows: list[KnownResult] = []
     if "val" in checkpoint.results:
         rows.append(_row("val", {"precision": checkpoint.precision, **checkpoint.results["val"]}))
     if test := _of_run(path, checkpoint):
@@ -40,43 +58,52 @@ def measured_results(path: Path, checkpoint: Checkpoint, given: Path | None) -> 
     return list(latest.values())
 
 
-def _of_run(path: Path, checkpoint: Checkpoint) -> dict[str, Any] | None:
+measured_results = known_results
+"""The name of before."""
+
+
+def _of_run(path: Path, checkpoint: Checkpoint) -> Mapping[str, Any] | None:
     run_dir = RunDir.of_checkpoint(path)
     if run_dir is None:
         return None
     try:
         test = read_record(run_dir)["results"].get("test") or {}
     except CheckpointError as error:
-        _log.warning("warning: %s; described without a test error that may be in it", error)
+        _log.warning("%s; described without a test error that may be in it", error)
         return None
-    candidates = [test, test.get("best_val") or {}]
-    return next(
-        (
-            row
-            for row in candidates
-            if (row.get("selection"), row.get("iteration")) == (checkpoint.selection, checkpoint.iteration)
-        ),
-        None,
-    )
+    wanted = checkpoint.selection, checkpoint.iteration
+    for row in (test, test.get("best_val") or {}):
+        if (row.get("selection"), row.get("iteration")) == wanted:
+            return row
+    return None
 
 
-def _of_file(given: Path, checkpoint: Checkpoint) -> list[dict[str, Any]]:
+def _of_file(given: Path, checkpoint: Checkpoint) -> list[KnownResult]:
     try:
         content = read_json(given)
         rows = [row for row in content["results"] if row.get("sha256") == checkpoint.sha256]
         found = [_row(row["split"], row) for row in rows]
     except (CheckpointError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
-            f"--results {given} is not what rescli eval --json prints: {error}",
-            hint="rescli eval CKPT --json > eval.json",
+            f"the results in {given} are not what an evaluation leaves: {error}", remedy=_HOW
         ) from error
     if not found:
         raise UsageError(
-            f"--results {given} holds nothing of this checkpoint (sha256 {checkpoint.sha256[:16]}).",
-            hint="rescli eval CKPT --json > eval.json, with the same file",
+            f"{given} holds nothing of this checkpoint (sha256 {checkpoint.sha256[:16]}).",
+            remedy=_HOW,
         )
     return found
 
 
-def _row(split: str, row: dict[str, Any]) -> dict[str, Any]:
-    return {"split": split, **{key: row.get(key) for key in _KEYS}}
+def _row(split: str, row: Mapping[str, Any]) -> KnownResult:
+    return {
+        "split": split,
+        "protocol": row.get("protocol"),
+        "top1_error": row.get("top1_error"),
+        "top5_error": row.get("top5_error"),
+        "loss": row.get("loss"),
+        "interval95": row.get("interval95"),
+        "num_images": row.get("num_images"),
+        "selection": row.get("selection"),
+        "precision": row.get("precision"),
+    }

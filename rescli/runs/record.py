@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from rescli import __version__
 from rescli.errors import CheckpointError
 from rescli.files import read_json
+from rescli.hardware.device_name import device_name
 from rescli.hardware.numerics import Numerics
 from rescli.runs.directory import RunDir, resume_command
 
@@ -122,15 +123,6 @@ def _git(checkout: Path, *arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
 
 
-def device_name(numerics: Numerics) -> str:
-    """``cpu (AMD EPYC ..., 2 threads)`` or ``cuda:0 (NVIDIA H100 ...)``."""
-    if numerics.device.type == "cuda":
-        return f"{numerics.device} ({torch.cuda.get_device_name(numerics.device)})"
-    if numerics.device.type == "cpu":
-        return f"cpu ({_cpu_model()}, {torch.get_num_threads()} threads)"
-    return str(numerics.device)
-
-
 def gpu_driver() -> str | None:
     """The version of NVIDIA's driver; None where nobody can say."""
     query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
@@ -146,12 +138,3 @@ def peak_memory_bytes(numerics: Numerics) -> int:
         return torch.cuda.max_memory_allocated(numerics.device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB
-
-
-def _cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()

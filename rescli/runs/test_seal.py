@@ -5,21 +5,46 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.errors import CheckpointError, RunDirError
+from rescli.evaluation.result import EvalRow
 from rescli.files import write_json
 from rescli.runs.directory import RunDir
 from rescli.runs.record import now, read_record
 
-__all__ = ["log_opening", "note_test_result"]
+__all__ = ["NotedResult", "log_opening", "note_test_result"]
 
 _log = logging.getLogger(__name__)
 
 
+class NotedResult(TypedDict):
+    """A test result as a run's record keeps it; errors in percent.
+
+    ``best_val``: that of the best weights on validation, below that of the last ones.
+    """
+
+    iteration: int | None
+    num_images: int
+    top1_error: float
+    top5_error: float
+    loss: float
+    interval95: list[float]
+    selection: str
+    protocol: str
+    precision: str
+    best_val: NotRequired[NotedResult]
+
+
 def log_opening(path: Path, checkpoint: Checkpoint, protocol: str) -> None:
-    """One line in the run's test_openings.jsonl, before the first test image is looked at."""
+    """Write one line into the run's test_openings.jsonl, before the first test image is looked at.
+
+    Args:
+        path: the checkpoint's; outside a run directory nothing is written.
+        checkpoint: what was read from it.
+        protocol: the name of what the test images are looked at by.
+    """
     run_dir = RunDir.of_checkpoint(path)
     if run_dir is None:
         return
@@ -38,22 +63,45 @@ def log_opening(path: Path, checkpoint: Checkpoint, protocol: str) -> None:
         _log.warning("the opening of the test set is not in the run: %s", error)
 
 
-def note_test_result(path: Path, row: dict[str, Any]) -> None:
-    """The single-view result into record.json: of the last weights on top, of the best ones below."""
+def note_test_result(path: Path, row: EvalRow) -> None:
+    """Write a single-view test result into record.json: the last weights' on top, the best ones' below it.
+
+    Args:
+        path: the checkpoint's; outside a run directory nothing is written.
+        row: what was measured.
+    """
     run_dir = RunDir.of_checkpoint(path)
     if run_dir is None:
         return
-    keys = ("iteration", "num_images", "top1_error", "top5_error", "loss", "interval95")
-    noted = {key: row[key] for key in (*keys, "selection", "protocol", "precision")}
+    noted: NotedResult = {
+        "iteration": row["iteration"],
+        "num_images": row["num_images"],
+        "top1_error": row["top1_error"],
+        "top5_error": row["top5_error"],
+        "loss": row["loss"],
+        "interval95": row["interval95"],
+        "selection": row["selection"],
+        "protocol": row["protocol"],
+        "precision": row["precision"],
+    }
     try:
         with run_dir.locked():
             record = read_record(run_dir)
-            before = record["results"].get("test") or {}
-            below = noted if row["selection"] == "best-val" else before.get("best_val")
-            top = noted if row["selection"] != "best-val" or before.get("selection") != "last" else before
-            top = {key: value for key, value in top.items() if key != "best_val"}
-            record["results"]["test"] = {**top, **({"best_val": below} if below else {})}
+            before: NotedResult | None = record["results"].get("test")
+            record["results"]["test"] = _both(before, noted)
             write_json(run_dir.record, record)
     except (RunDirError, CheckpointError) as error:
-        # The figures are measured and are printed; a run that trains or may not be written goes without.
+        # The errors are measured and are printed; a run that trains or may not be written goes without.
         _log.warning("the result is not in the run's record: %s", error)
+
+
+def _both(before: NotedResult | None, noted: NotedResult) -> NotedResult:
+    """The new result beside the one that stands already."""
+    is_best = noted["selection"] == "best-val"
+    below = noted if is_best else before.get("best_val") if before else None
+    top = before if is_best and before and before.get("selection") == "last" else noted
+    both = top.copy()
+    both.pop("best_val", None)
+    if below:
+        both["best_val"] = below
+    return both

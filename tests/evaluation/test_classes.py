@@ -21,13 +21,14 @@ def test_other_classes_are_refused_unless_it_is_said_how_they_belong(images):
         CheckpointError, match=f"knows 4 classes, the data set has {len(images)}[,;]"
     ) as caught:
         class_columns(NET, images, "same")
-    assert ("--classes wnids" in str(caught.value.hint)) == (images == NET[:2])
+    remedies = [(one.setting, one.value) for one in caught.value.remedies]
+    assert remedies == ([("classes", "wnids")] if images == NET[:2] else [])
 
 
 def test_the_hint_for_a_subset_of_plain_names():
     with pytest.raises(CheckpointError) as caught:
         class_columns(("cat", "dog", "ship"), ("dog",), "same")
-    assert "--classes names" in str(caught.value.hint)
+    assert [one.value for one in caught.value.remedies] == ["names"]
 
 
 def test_classes_that_the_net_does_not_know_are_named():

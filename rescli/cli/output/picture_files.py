@@ -1,0 +1,52 @@
+"""Where a command may leave what it draws and writes, refused at the beginning and not at the end."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rescli.errors import UsageError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["require_picture_place", "require_writable", "write_figure"]
+
+_SUFFIXES = (".pdf", ".png", ".svg")
+
+
+def require_picture_place(flag: str, path: Path | None) -> None:
+    """Refuse a picture whose kind is unknown or that could not be written.
+
+    Raises:
+        UsageError: says which flag, and why.
+    """
+    if path is None:
+        return
+    if path.suffix.lower() not in _SUFFIXES:
+        raise UsageError(f"{flag} {path}: a picture ends in one of {', '.join(_SUFFIXES)}.")
+    require_writable(path)
+
+
+def require_writable(path: Path) -> None:
+    """Refuse a file that could not be written.
+
+    Raises:
+        UsageError: no such folder, a read-only one, or a folder of that name.
+    """
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise UsageError(f"no such folder: {path.parent}", hint=f"mkdir -p {path.parent}")
+    if path.is_dir() or not os.access(folder, os.W_OK):
+        raise UsageError(f"{path} cannot be written: it is a folder, or lies in one that is read-only.")
+
+
+def write_figure(path: Path, figure: Figure) -> None:
+    """A figure as the kind of picture that the path ends in, whole or not at all."""
+    from rescli.files import write_atomically
+
+    written = io.BytesIO()
+    figure.savefig(written, format=path.suffix.lower().removeprefix("."))
+    write_atomically(path, written.getvalue())

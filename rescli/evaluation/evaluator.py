@@ -1,0 +1,288 @@
+"""A net on a split, by a protocol: from weights to errors. Knows no file, no run directory and no seal."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypedDict
+
+import torch
+from torch import nn
+
+from rescli.data.image_set import ImageSet
+from rescli.data.normalization import Normalization
+from rescli.data.photos.image_files import ImageFiles
+from rescli.errors import CheckpointError, DataError
+from rescli.evaluation.averaging import average_views
+from rescli.evaluation.classes import Matching, class_columns
+from rescli.evaluation.inference import default_batch_size, finite_logits
+from rescli.evaluation.logits_cache import CacheKey, InferenceNotes, LogitsCache, code_sha256, versions
+from rescli.evaluation.protocols import Average, Protocol, ViewChoices, Views, choose_protocol
+from rescli.evaluation.result import Identity, NetResult, error_figures, require_alike
+from rescli.evaluation.views import view_batches
+from rescli.hardware.device_name import device_name
+from rescli.hardware.numerics import Numerics, choose_device, choose_precision, precision_as_trained
+from rescli.models.failure import naming_failed_module
+from rescli.remedy import Remedy
+from rescli.spec.base import DatasetSpec
+
+__all__ = ["TEST_FIRST", "NetEvaluator", "Prepared", "TrainedNet"]
+
+_log = logging.getLogger(__name__)
+
+TEST_FIRST = ("test", "val")
+"""The splits in order of preference where nobody says else: a set's last resort is its first part."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedNet:
+    """Weights to be evaluated, and what is known of them.
+
+    Args:
+        name: what the row's ``checkpoint`` says, a path.
+        sha256: of the file that they were read from.
+        model_name: ``resnet-56``.
+        build: makes the network with its weights, on the CPU.
+        dataset: the set that it was trained on.
+        normalization: from pixels to its inputs.
+        class_names: one an output.
+        iteration: after which the weights were saved.
+        selection: ``last``, ``best-val`` or ``imported``.
+        precision: in which it was trained.
+        data_sha256: fingerprint of the images of each split that it knew.
+    """
+
+    name: str
+    sha256: str
+    model_name: str
+    build: Callable[[], nn.Module]
+    dataset: DatasetSpec
+    normalization: Normalization
+    class_names: tuple[str, ...]
+    iteration: int
+    selection: str
+    precision: str
+    data_sha256: Mapping[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A net and the images that it is about to see; every check but inference itself was made.
+
+    Args:
+        own: whether the images are of the set that the net was trained on.
+        columns: the net's output for each class of the images.
+    """
+
+    net: TrainedNet
+    dataset: DatasetSpec
+    split: str
+    own: bool
+    protocol: Protocol
+    views: Views
+    images: ImageSet | ImageFiles
+    columns: list[int]
+    numerics: Numerics
+
+    @property
+    def by_default_protocol(self) -> bool:
+        """Whether the protocol is the one that the set's results are noted by: the single view."""
+        return self.protocol.name == choose_protocol(None, any_size=self.dataset.any_size).name
+
+
+@dataclass(eq=False)
+class NetEvaluator:
+    """What several nets are evaluated by alike.
+
+    Args:
+        split: the part of the data set; several names are tried in their order. None: test, or where a set
+            has none, val, or the whole of a flat folder.
+        protocol: None for the set's single view.
+        average: what is averaged over the views of an image.
+        dataset: another set than the net's own.
+        matching: how the set's classes belong to the net's.
+        data_root: where the data lies; None for RESCLI_DATA, else the cache.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        precision: of the convolutions; ``auto``: as trained.
+        batch_size: inputs per forward pass; changes no count.
+        cache: where logits are kept and found again; None for nowhere.
+        progress: called with (views done, views of all images).
+        together: whether the results are to be put together, in an ensemble or a file: nets of other images
+            or classes than the first one's are refused before any inference.
+    """
+
+    split: str | Sequence[str] | None = None
+    protocol: str | None = None
+    average: Average = "probabilities"
+    dataset: DatasetSpec | None = None
+    matching: Matching = "same"
+    data_root: Path | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    batch_size: int | None = None
+    cache: LogitsCache | None = None
+    progress: Callable[[int, int], None] | None = None
+    together: bool = False
+    _images: dict[tuple[str, str], ImageSet | ImageFiles] = field(default_factory=dict)
+    _first: tuple[str, Identity] | None = None
+
+    def prepare(self, net: TrainedNet) -> Prepared:
+        """Read the images and hold everything against each other, before any inference.
+
+        Raises:
+            CheckpointError: the net was made for other classes than the set has, or no images were set aside.
+            DataError: images missing, damaged, or others than the net knew.
+            UsageError: the protocol does not fit the images or the net, or there is no such device.
+        """
+        device = choose_device(self.device)
+        numerics = Numerics(device, self._precision(net, device))
+        dataset = self.dataset or net.dataset
+        own = self.dataset is None or self.dataset == net.dataset
+        protocol = choose_protocol(self.protocol, any_size=dataset.any_size)
+        views = protocol.views(any_size=dataset.any_size, image_size=net.dataset.image_size)
+        split = self._split(dataset)
+        images = self._read(dataset, split)
+        columns = self._columns(net, images)
+        if len(images) == 0:
+            raise CheckpointError(
+                f"the run of {net.name} set no images aside for {split}.", remedy=Remedy("split", "test")
+            )
+        recorded = net.data_sha256.get(split) if own else None
+        if recorded not in (None, images.fingerprint):
+            raise DataError(
+                f"the {split} images are not those of the run of {net.name}: their fingerprints differ."
+            )
+        if self.together:
+            identity = Identity(images.fingerprint, images.class_names, net.class_names)
+            self._first = self._first or (net.name, identity)
+            require_alike(self._first[1], identity, self._first[0], net.name)
+        if net.selection == "imported" and own and split != "test":
+            _log.warning("%s was imported: it may have been trained on the %s images.", net.name, split)
+        return Prepared(net, dataset, split, own, protocol, views, images, columns, numerics)
+
+    def measure(self, prepared: Prepared) -> NetResult:
+        """Logits of every view, from the cache or the net, and the errors made of them.
+
+        Raises:
+            CheckpointError: weights that do not fit the network, or logits that are not finite.
+            DataError: an image is damaged.
+            UsageError: a plugin's network failed, or the memory does not suffice.
+        """
+        net, images, views = prepared.net, prepared.images, prepared.views
+        with naming_failed_module(net.model_name):
+            logits_NVK, notes, cached = self._logits(prepared)
+        log_probabilities_NK = average_views(logits_NVK, self.average)
+        return NetResult(
+            row={
+                "checkpoint": net.name,
+                "sha256": net.sha256,
+                "model": net.model_name,
+                "dataset": prepared.dataset.kind,
+                "iteration": net.iteration,
+                "selection": net.selection,
+                "split": prepared.split,
+                **_described(prepared.protocol, views, self.average),
+                **error_figures(  # type: ignore[typeddict-item]
+                    log_probabilities_NK, images.labels_N, prepared.columns
+                ),
+                "precision": prepared.numerics.precision,
+                "device": notes["device"],
+                "inference_seconds": notes["inference_seconds"],
+                "cached": cached,
+                "data_sha256": images.fingerprint,
+            },
+            logits_NVK=logits_NVK,
+            log_probabilities_NK=log_probabilities_NK,
+            labels_N=images.labels_N,
+            columns=prepared.columns,
+            class_names=images.class_names,
+            net_classes=net.class_names,
+            images=images,
+        )
+
+    def _precision(self, net: TrainedNet, device: torch.device) -> str:
+        if self.precision == "auto":
+            return precision_as_trained(net.precision, device)
+        return choose_precision(self.precision, device)
+
+    def _split(self, dataset: DatasetSpec) -> str:
+        if isinstance(self.split, str):
+            return self.split
+        there = dataset.splits(self.data_root)
+        wanted = TEST_FIRST if self.split is None else self.split
+        fallback = there if self.split is None else wanted
+        return next((split for split in wanted if split in there), fallback[0])
+
+    def _read(self, dataset: DatasetSpec, split: str) -> ImageSet | ImageFiles:
+        """Once for all nets on the same set."""
+        key = (dataset.model_dump_json(), split)
+        if key not in self._images:
+            self._images[key] = dataset.build(self.data_root, (split,))[split]
+        return self._images[key]
+
+    def _columns(self, net: TrainedNet, images: ImageSet | ImageFiles) -> list[int]:
+        try:
+            return class_columns(net.class_names, images.class_names, self.matching)
+        except CheckpointError as error:
+            raise CheckpointError(f"{net.name}: {error}", hint=error.hint, remedy=error.remedies) from error
+
+    def _logits(self, prepared: Prepared) -> tuple[torch.Tensor, InferenceNotes, bool]:
+        """Logits (N, V, K), how they came about, and whether they were kept from before."""
+        images, views, numerics = prepared.images, prepared.views, prepared.numerics
+        num_classes = len(prepared.net.class_names)
+        model = prepared.net.build()
+        key = CacheKey(
+            checkpoint_sha256=prepared.net.sha256,
+            data_sha256=images.fingerprint,
+            views=views.choices(),
+            precision=numerics.precision,
+            device_type=numerics.device.type,
+            versions=versions(decoding=isinstance(images, ImageFiles) or bool(views.shorter_sides)),
+            code_sha256=code_sha256(model),
+        )
+        if self.cache is not None and (found := self.cache.get(key, (len(images), views.count, num_classes))):
+            return *found, True
+        numerics.configure_backend()
+        batch_size = self.batch_size or default_batch_size(images)
+        began = time.perf_counter()
+        logits_NVK = finite_logits(
+            model.to(numerics.device).to(memory_format=torch.channels_last),
+            view_batches(
+                images, views, prepared.net.normalization, batch_size=batch_size, device=numerics.device
+            ),
+            views,
+            num_images=len(images),
+            num_classes=num_classes,
+            numerics=numerics,
+            batch_size=batch_size,
+            progress=self.progress,
+        )
+        notes: InferenceNotes = {
+            "device": device_name(numerics),
+            "inference_seconds": time.perf_counter() - began,
+        }
+        if self.cache is not None:
+            self.cache.put(key, logits_NVK, notes)
+        return logits_NVK, notes, False
+
+
+class _Described(TypedDict):
+    protocol: str
+    protocol_text: str
+    views: ViewChoices
+    num_views: int
+    average: Average | None
+
+
+def _described(protocol: Protocol, views: Views, average: Average) -> _Described:
+    averaged = f"; average of {average}" if views.count > 1 else ""
+    return {
+        "protocol": protocol.name,
+        "protocol_text": views.describe() + averaged,
+        "views": views.choices(),
+        "num_views": views.count,
+        "average": average if views.count > 1 else None,
+    }

@@ -1,0 +1,92 @@
+"""Logits of a set of inputs, with what can go wrong said in words: memory, and numbers that are none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import torch
+from torch import nn
+
+from rescli.data.photos.image_files import ImageFiles
+from rescli.errors import CheckpointError, UsageError, first_line
+from rescli.evaluation.predict import predict_views
+from rescli.evaluation.protocols import Views
+from rescli.evaluation.views import ViewBatch
+from rescli.hardware.numerics import Numerics
+from rescli.remedy import Remedy
+
+__all__ = ["PHOTO_BATCH", "SMALL_BATCH", "default_batch_size", "finite_logits"]
+
+SMALL_BATCH, PHOTO_BATCH = 500, 64
+"""Inputs per forward pass unless the user says else: of 32x32 and of 224x224 pixels."""
+
+
+def default_batch_size(images: object) -> int:
+    """Inputs per forward pass unless the user says else: 64 photographs, or 500 images of one size."""
+    return PHOTO_BATCH if isinstance(images, ImageFiles) else SMALL_BATCH
+
+
+def finite_logits(
+    model: nn.Module,
+    batches: Iterable[ViewBatch],
+    views: Views,
+    *,
+    num_images: int,
+    num_classes: int,
+    numerics: Numerics,
+    batch_size: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> torch.Tensor:
+    """Logits float32 (N, V, K) of every view of every image, all of them finite.
+
+    Args:
+        model: on the device of ``numerics``.
+        batches: every view of every image once.
+        views: what ``batches`` was made by.
+        num_images: N.
+        num_classes: K.
+        numerics: device and precision.
+        batch_size: what ``batches`` was made with, for the message where it is too large.
+        progress: called after each batch with (inputs done, inputs of all images).
+
+    Raises:
+        UsageError: the device has no memory for such batches.
+        CheckpointError: some logits are not finite.
+    """
+    try:
+        logits_NVK = predict_views(
+            model,
+            _counted(batches, num_images * views.count, progress),
+            num_images=num_images,
+            num_views=views.count,
+            num_classes=num_classes,
+            numerics=numerics,
+            window=views.window,
+        )
+    except RuntimeError as error:
+        # The CPU's allocator has no class of its own for this.
+        if not isinstance(error, torch.OutOfMemoryError) and "DefaultCPUAllocator" not in str(error):
+            raise
+        raise UsageError(
+            f"{numerics.device} has no memory for these batches: {first_line(error)}",
+            remedy=Remedy("batch_size", max(1, batch_size // 4)),
+        ) from error
+    broken = int((~logits_NVK.isfinite()).any(2).any(1).sum())
+    if broken:
+        raise CheckpointError(
+            f"{broken} of {num_images} images give logits that are not finite in {numerics.precision}.",
+            hint="the weights are of no use" if numerics.precision == "fp32" else None,
+            remedy=() if numerics.precision == "fp32" else Remedy("precision", "fp32"),
+        )
+    return logits_NVK
+
+
+def _counted(
+    batches: Iterable[ViewBatch], total: int, progress: Callable[[int, int], None] | None
+) -> Iterator[ViewBatch]:
+    done = 0
+    for batch in batches:
+        yield batch
+        done += len(batch.images)
+        if progress is not None:
+            progress(done, total)

@@ -1,0 +1,248 @@
+"""Pictures from anywhere as the nets see them: files of every kind, Pillow's images, arrays.
+
+A photograph goes through exactly what an evaluation does with it. For a net of small images, which all have
+one size, the centre of the picture is reduced to that size; a picture of that size stays as it is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from rescli.data.image_set import ImageSet
+from rescli.data.photos.image_files import ImageFiles, open_rgb
+from rescli.data.photos.prefetch import map_ahead
+from rescli.errors import DataError, UsageError
+from rescli.evaluation.protocols import Views
+from rescli.evaluation.views import crop_corners, require_resizable, resized_size
+
+__all__ = [
+    "Picture",
+    "as_small_set",
+    "describe_preparation",
+    "fit_square",
+    "photo_set",
+    "picture_name",
+    "read_picture",
+]
+
+Picture = str | os.PathLike[str] | Image.Image | NDArray[np.uint8]
+"""A file's name, an image of Pillow, or uint8 (H, W, 3) or grey (H, W)."""
+
+T = TypeVar("T")
+
+_EIGHT_BITS = 256
+
+
+def read_picture(picture: Picture) -> Image.Image:
+    """A picture as 8-bit RGB, by the rules of an evaluation.
+
+    Grey is repeated; CMYK, palettes and others are converted; transparency is dropped; of an animation the
+    first frame counts; an orientation noted in the file is not applied. Of 16 bits per channel the upper 8
+    count.
+
+    Args:
+        picture: a file's name, an image of Pillow, or a uint8 array.
+
+    Raises:
+        DataError: the file is missing or damaged, or its pixels are no levels of 8 or 16 bits.
+        UsageError: an array of another type or shape, or something else altogether.
+    """
+    if isinstance(picture, Image.Image):
+        return _pillow_rgb(picture)
+    if isinstance(picture, str | os.PathLike):
+        return _file_rgb(Path(picture))
+    return _array_rgb(picture)
+
+
+def picture_name(picture: Picture, number: int) -> str:
+    """The file's name; for what has none, its number in the list, from 0: ``#3``."""
+    if isinstance(picture, str | os.PathLike):
+        return os.fspath(picture)
+    name = getattr(picture, "filename", None)
+    return str(name) if name else f"#{number}"
+
+
+def fit_square(image: Image.Image, size: int, name: str) -> NDArray[np.uint8]:
+    """uint8 (size, size, 3): shorter side ``size`` (bilinear, antialiased), then the centre.
+
+    An image of exactly that size is left untouched.
+
+    Raises:
+        DataError: it is so long that it cannot be resized.
+    """
+    if image.size != (size, size):
+        width, height = resized_size(*image.size, size)
+        require_resizable(image.size, size, name)
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+        ((top, left),) = crop_corners(height, width, size, "center")
+        image = image.crop((left, top, left + size, top + size))
+    return np.array(image)
+
+
+def describe_preparation(views: Views, *, any_size: bool, image_size: int) -> str:
+    """One line for people: what happens to a picture before the net sees it."""
+    if any_size:
+        return views.describe()
+    size = f"{image_size}x{image_size}"
+    fitted = f"shorter side {image_size} (bilinear, antialiased), {size} centre; as it is where {size}"
+    return f"{fitted}; {views.describe()}"
+
+
+def photo_set(
+    pictures: Sequence[Picture],
+    names: Sequence[str],
+    class_names: tuple[str, ...],
+    views: Views,
+    skipped: dict[int, str] | None,
+) -> ImageFiles:
+    """Pictures as a set of photographs, which ``view_batches`` decodes while the net computes.
+
+    Args:
+        pictures: N of them.
+        names: what each is called in errors.
+        class_names: the net's; none of the images has a true class.
+        views: what will be made of them.
+        skipped: gets number and reason of each that cannot be read; None for an error instead.
+    """
+    return _Photos(
+        root=Path(),
+        file_names=tuple(names),
+        labels_N=torch.zeros(len(pictures), dtype=torch.int64),
+        class_names=class_names,
+        fingerprint="",
+        pictures=pictures,
+        shorter_sides=views.shorter_sides,
+        skipped=skipped,
+    )
+
+
+def as_small_set(
+    pictures: Sequence[Picture],
+    names: Sequence[str],
+    class_names: tuple[str, ...],
+    size: int,
+    skipped: dict[int, str] | None,
+) -> ImageSet:
+    """Pictures as a set of images of one size, as CIFAR's are; arguments as ``photo_set``."""
+
+    def fitted(number: int) -> NDArray[np.uint8]:
+        return _or_skip(
+            lambda: fit_square(read_picture(pictures[number]), size, names[number]),
+            number,
+            skipped,
+            np.zeros((size, size, 3), np.uint8),
+        )
+
+    images = list(map_ahead(fitted, range(len(pictures)), threads=os.cpu_count() or 1))
+    stacked = np.stack(images) if images else np.zeros((0, size, size, 3), np.uint8)
+    return ImageSet(
+        images_NHWC=torch.from_numpy(stacked),
+        labels_N=torch.zeros(len(pictures), dtype=torch.int64),
+        class_names=class_names,
+        fingerprint="",
+        file_names=tuple(names),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Photos(ImageFiles):
+    pictures: Sequence[Picture] = ()
+    shorter_sides: tuple[int, ...] = ()
+    skipped: dict[int, str] | None = field(default=None)
+
+    def image(self, index: int) -> Image.Image:
+        def read() -> Image.Image:
+            image = read_picture(self.pictures[index])
+            for side in self.shorter_sides:
+                require_resizable(image.size, side, self.file_names[index])
+            return image
+
+        # In place of one that is skipped, so that the others keep their places in the batch.
+        return _or_skip(read, index, self.skipped, Image.new("RGB", (1, 1)))
+
+
+def _or_skip(read: Callable[[], T], number: int, skipped: dict[int, str] | None, instead: T) -> T:
+    try:
+        return read()
+    except DataError as error:
+        if skipped is None:
+            raise
+        skipped[number] = str(error)
+        return instead
+
+
+def _file_rgb(path: Path) -> Image.Image:
+    if not path.is_file():
+        raise DataError(f"{path} is a folder, not a picture." if path.is_dir() else f"no such file: {path}")
+    try:
+        return open_rgb(path)
+    except DataError:
+        # Training and evaluation refuse grey of 16 bits; here its upper 8 are taken, as of colour.
+        grey = _grey16_file(path)
+        if grey is None:
+            raise
+        return grey
+
+
+def _grey16_file(path: Path) -> Image.Image | None:
+    try:
+        with Image.open(path) as image:
+            return _grey16(image)
+    # Damaged, which the error that came first says better; Pillow raises nearly anything.
+    except Exception:
+        return None
+
+
+def _grey16(image: Image.Image) -> Image.Image | None:
+    """Grey of 16 bits by its upper 8; None for other images."""
+    if not image.mode.startswith("I"):
+        return None
+    levels = np.asarray(image)
+    if (
+        levels.dtype.kind not in "iu"
+        or levels.size == 0
+        or levels.min() < 0
+        or levels.max() >= _EIGHT_BITS**2
+    ):
+        return None
+    return Image.fromarray((levels // _EIGHT_BITS).astype(np.uint8)).convert("RGB")
+
+
+def _pillow_rgb(image: Image.Image) -> Image.Image:
+    name = str(getattr(image, "filename", "") or "an image")
+    try:
+        if image.mode.startswith("I") or image.mode == "F":
+            grey = _grey16(image)
+            if grey is None:
+                raise DataError(
+                    f"{name} has pixels of mode {image.mode!r}, which are no levels of 8 or 16 bits."
+                )
+            return grey
+        return image.convert("RGB")
+    # Pillow decodes here, and its decoders raise many things on damaged files.
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"{name} cannot be decoded: {error}") from error
+
+
+def _array_rgb(array: object) -> Image.Image:
+    pixels = np.asarray(array)
+    is_picture = pixels.dtype == np.uint8 and (
+        pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3))
+    )
+    if not is_picture or 0 in pixels.shape:
+        raise UsageError(
+            "a picture is a file's name, an image of Pillow or uint8 (H, W, 3); "
+            f"this is {type(array).__name__} {pixels.dtype} {pixels.shape}."
+        )
+    if pixels.shape[2:] == (1,):
+        pixels = pixels[:, :, 0]
+    return Image.fromarray(pixels).convert("RGB")

@@ -1,0 +1,131 @@
+"""What rescli exported with a config.json beside the weights, read back as the checkpoint that it was.
+
+Such are the folders for Hugging Face, and single .safetensors files. The weights may carry the names of timm,
+torchvision or transformers; ``config.json`` says which network, normalisation and classes they belong to.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter
+
+from rescli.checkpoints.checkpoint import Checkpoint, read_tensors
+from rescli.checkpoints.header import MODEL_KEY
+from rescli.data.normalization import Normalization
+from rescli.errors import CheckpointError, RescliError
+from rescli.exporters.architectures import transformers_state
+from rescli.importers.weights_file import listed
+from rescli.spec.base import DatasetSpec, ModelSpec, plugged
+from rescli.spec.from_names import named_dataset
+from rescli.spec.load import spec_from_dict
+
+__all__ = ["read_checkpoint"]
+
+_MODEL: TypeAdapter[ModelSpec] = TypeAdapter(plugged(ModelSpec))
+_BN_EPS = 1e-5
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """A checkpoint of rescli, or weights that rescli exported with a config.json beside them.
+
+    Args:
+        path: of the .safetensors file.
+
+    Raises:
+        CheckpointError: missing or damaged; or neither a checkpoint nor exported by rescli.
+    """
+    config = path.with_name("config.json")
+    if not (path.is_file() and config.is_file()):
+        return Checkpoint.read(path)
+    tensors, texts, sha256 = read_tensors(path)
+    if MODEL_KEY in texts:
+        return Checkpoint.read(path)
+    try:
+        found = json.loads(config.read_text(encoding="utf-8"))
+        description = found.get("rescli", found)
+        if "model_spec" not in description:
+            raise CheckpointError(
+                f"{path.parent} was not exported by rescli: its config.json does not say which "
+                "network its weights belong to.",
+                hint="rescli import weights.safetensors   makes published weights a checkpoint",
+            )
+        return _checkpoint(path, tensors, sha256, description)
+    except CheckpointError:
+        raise
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, RescliError) as error:
+        raise CheckpointError(f"{config} is damaged: {type(error).__name__}: {error}") from error
+
+
+def _checkpoint(
+    path: Path, tensors: Mapping[str, torch.Tensor], sha256: str, description: Mapping[str, Any]
+) -> Checkpoint:
+    model = _MODEL.validate_python(description["model_spec"])
+    class_names = tuple(description["class_names"])
+    spec = spec_from_dict(description["training"]) if description["training"] else None
+    dataset = spec.data.dataset if spec else _dataset(description["dataset"], class_names)
+    origin = description["checkpoint"]
+    results = {row["split"]: row for row in description["results"] if row["split"] in ("val", "test")}
+    return Checkpoint(
+        tensors=_our_tensors(path, tensors, model, len(class_names), dataset.image_size),
+        model=model,
+        dataset=dataset,
+        spec=spec,
+        normalization=Normalization.from_json(description["normalization"]),
+        class_names=class_names,
+        iteration=int(origin["iteration"]),
+        selection=str(origin["selection"]),
+        results=results,
+        data={"imported_from": origin["imported_from"]} if origin.get("imported_from") else {},
+        precision=str(origin["trained_in"]),
+        sha256=sha256,
+    )
+
+
+def _dataset(kind: str, class_names: tuple[str, ...]) -> DatasetSpec:
+    dataset = named_dataset(kind)
+    # A folder of photographs has its classes from its folders, which need not be here.
+    return dataset.model_copy(update={"classes": class_names}) if dataset.class_names is None else dataset
+
+
+def _our_tensors(
+    path: Path, given: Mapping[str, torch.Tensor], model: ModelSpec, num_classes: int, image_size: int
+) -> dict[str, torch.Tensor]:
+    """The state dict of our network in float32, whatever the file calls its tensors."""
+    ours = model.layout(num_classes=num_classes, image_size=image_size) is not None
+    with torch.device("meta") if ours else nullcontext():
+        net = model.build(num_classes=num_classes, image_size=image_size, seed=0)
+    expected = net.state_dict()
+    theirs = dict(zip(expected, transformers_state(expected), strict=True))
+    folded = "conv1.bias" in given
+    found: dict[str, torch.Tensor] = {}
+    for name, wanted in expected.items():
+        tensor = given.get(name, given.get(theirs[name]))
+        if tensor is None and folded:
+            tensor = _unfolded(name, wanted, given)
+        if tensor is None and name.endswith("num_batches_tracked"):
+            tensor = torch.tensor(0)
+        if tensor is None or tensor.shape != wanted.shape:
+            raise CheckpointError(
+                f"{path} does not fit {model.name}: {name} is missing or of another shape; it holds "
+                f"{listed(list(given))}."
+            )
+        found[name] = tensor.to(wanted.dtype)
+    return found
+
+
+def _unfolded(name: str, wanted: torch.Tensor, given: Mapping[str, torch.Tensor]) -> torch.Tensor | None:
+    """A batch normalisation that adds the bias of the convolution that it was folded into, and no more."""
+    layer, _, kind = name.rpartition(".")
+    if kind == "bias":
+        parent, _, own = layer.rpartition(".")
+        conv = "0" if own == "1" else own.replace("bn", "conv")
+        return given.get(f"{parent}.{conv}.bias".removeprefix("."))
+    if kind == "running_var":
+        return torch.full(wanted.shape, 1 - _BN_EPS)
+    return {"weight": torch.ones, "running_mean": torch.zeros}.get(kind, lambda _: None)(wanted.shape)

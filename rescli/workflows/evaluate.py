@@ -1,0 +1,119 @@
+"""``evaluate``: the errors of trained nets on a part of a data set, by any protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rescli.checkpoints.checkpoint import Checkpoint
+from rescli.errors import UsageError
+from rescli.evaluation.classes import Matching
+from rescli.evaluation.logits_cache import LogitsCache
+from rescli.evaluation.protocols import Average, choose_protocol
+from rescli.evaluation.result import NetResult
+from rescli.evaluation.result import ensemble as ensemble_of
+from rescli.importers.exported import read_checkpoint
+from rescli.runs.evaluator import Evaluator
+from rescli.spec.from_names import named_dataset
+from rescli.workflows.evaluation import Evaluation
+from rescli.workflows.load import Source, source_path
+from rescli.workflows.net import Net
+from rescli.workflows.notes import with_notes
+
+__all__ = ["evaluate"]
+
+_SEALED = ("val", "all")
+"""What is evaluated where nobody says else: the test set is opened only when told."""
+
+
+@with_notes
+def evaluate(
+    nets: Net | Source | Sequence[Net | Source],
+    *,
+    split: str | Sequence[str] | None = None,
+    protocol: str | None = None,
+    dataset: str | None = None,
+    data_root: str | Path | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    batch_size: int | None = None,
+    average: Average = "probabilities",
+    ensemble: bool = False,
+    together: bool = False,
+    classes: Matching = "same",
+    cache: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+    on_start: Callable[[str], None] | None = None,
+    on_result: Callable[[NetResult], None] | None = None,
+) -> Evaluation:
+    """Measure the errors of trained nets, by default on the validation images by a single view.
+
+    A test set is opened only where ``split`` names it; in a run directory each opening is written down.
+
+    Args:
+        nets: one or several: loaded nets, runs, run directories, checkpoints, exported folders.
+        split: ``val``, ``test``, ``train``, or ``all`` of a flat folder; of several the first that the set
+            has. None: val, or all of a flat folder.
+        protocol: None for the single view; ``ten-crop``, ``flip``, ``multi-scale`` or a plugin's.
+        dataset: another set than the nets' own, by its name.
+        data_root: where the data lies; None for RESCLI_DATA, else the cache.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        precision: of the convolutions; ``auto``: as trained.
+        batch_size: inputs per forward pass; changes no count.
+        average: what is averaged over views and nets.
+        ensemble: also the average of all nets.
+        together: refuse nets of other images or classes than the first one's, as an ensemble does: their
+            logits are to go into one file.
+        classes: how the set's classes belong to the nets': ``same``, or some of them, found by ``wnids`` or
+            by ``names``.
+        cache: keep logits, and use those kept.
+        progress: called with (views done, views of all images) of the net at work.
+        on_start: called with the name of each net before it is evaluated.
+        on_result: called with each result as soon as it is there, which an error later does not undo.
+
+    Raises:
+        CheckpointError: a checkpoint is missing or damaged, or made for other classes.
+        DataError: images missing or damaged.
+        UsageError: choices that do not fit each other, or a device that is not here.
+    """
+    given: list[Net | Source] = list(nets) if isinstance(nets, list | tuple) else [nets]  # type: ignore[list-item]
+    if ensemble and len(given) < 2:
+        raise UsageError("an ensemble averages two checkpoints or more; one was given.")
+    if protocol is not None:
+        choose_protocol(protocol, any_size=False)  # refuses an unknown name before anything is read
+    evaluator = Evaluator(
+        split=split or _SEALED,
+        protocol=protocol,
+        average=average,
+        dataset=named_dataset(dataset) if dataset is not None else None,
+        matching=classes,
+        data_root=Path(data_root) if data_root is not None else None,
+        device=device,
+        precision=precision,
+        batch_size=batch_size,
+        cache=LogitsCache.of_user() if cache else None,
+        progress=progress,
+        together=ensemble or together,
+    )
+    results: list[NetResult] = []
+
+    def keep(result: NetResult) -> None:
+        results.append(result)
+        if on_result is not None:
+            on_result(result)
+
+    for net in given:
+        path = net.path if isinstance(net, Net) else source_path(net)
+        if on_start is not None:
+            on_start(str(path))
+        keep(evaluator.evaluate_checkpoint(path, _checkpoint(net, path)))
+    if ensemble:
+        keep(ensemble_of(results, average))
+    return Evaluation(tuple(results))
+
+
+def _checkpoint(net: Net | Source, path: Path) -> Checkpoint:
+    if isinstance(net, Net):
+        net.require_unchanged()
+        return net.checkpoint
+    return read_checkpoint(path)

@@ -1,0 +1,222 @@
+"""What an evaluation came to: rows of errors, and a closer look at the images behind them."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from PIL import Image
+
+from rescli.checkpoints.logits_file import write_logits
+from rescli.data.image_set import ImageSet
+from rescli.evaluation.result import ClassRow, EvalRow, NetResult, per_class
+from rescli.evaluation.table import class_table, eval_table
+from rescli.workflows.frame import as_frame
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["EvalJson", "Evaluation", "Mistake"]
+
+
+class EvalJson(TypedDict):
+    """What ``eval --json`` prints."""
+
+    results: list[EvalRow]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """An image that the net takes for another class.
+
+    Args:
+        index: its number in the split.
+        file: its name, or ``#3`` where the set's authors gave none.
+        true: its class.
+        predicted: what it is taken for.
+        probability: of the predicted class, from 0 to 1.
+        probability_of_true: of its own class.
+    """
+
+    index: int
+    file: str
+    true: str
+    predicted: str
+    probability: float
+    probability_of_true: float
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Evaluation:
+    """Results in the order of the nets, the ensemble's last; shows itself in a notebook.
+
+    Args:
+        results: one a net, with logits and images.
+    """
+
+    results: tuple[NetResult, ...]
+
+    @property
+    def rows(self) -> list[EvalRow]:
+        """One a net, as ``eval --json`` prints them; errors in percent."""
+        return [result.row for result in self.results]
+
+    def per_class(self, number: int = -1) -> list[ClassRow]:
+        """Errors by true class of one result, the last unless ``number`` says else."""
+        return per_class(self.results[number])
+
+    def table(self, *, by_class: bool = False, kept: str = "logits kept from before") -> str:
+        """Plain columns, as ``rescli eval`` prints them.
+
+        Args:
+            by_class: also the error of each class.
+            kept: what is said where logits were found in the cache.
+        """
+        parts = [eval_table(self.rows, kept=kept)]
+        if by_class:
+            parts += [class_table(result.row, per_class(result)) for result in self.results]
+        return "\n\n".join(parts)
+
+    def to_json(self, *, by_class: bool = False) -> EvalJson:
+        """What ``rescli eval --json`` prints; with ``by_class``, as with its per-class rows."""
+        if not by_class:
+            return {"results": self.rows}
+        rows = [result.row.copy() for result in self.results]
+        for row, result in zip(rows, self.results, strict=True):
+            row["per_class"] = per_class(result)
+        return {"results": rows}
+
+    def to_frame(self) -> Any:
+        """A pandas frame with the rows' plain values.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        left_out = ("views", "subset", "interval95", "per_class")
+        return as_frame([{k: v for k, v in row.items() if k not in left_out} for row in self.rows])
+
+    def save_logits(self, path: str | Path) -> None:
+        """Write every view's logits, the labels and the file names to a .safetensors file.
+
+        Raises:
+            UsageError: the nets were evaluated on different images or classes.
+            CheckpointError: it cannot be written.
+        """
+        write_logits(Path(path), [result for result in self.results if result.logits_NVK is not None])
+
+    def mistakes(self, *, most: int | None = None, number: int = -1) -> list[Mistake]:
+        """The images that a net gets wrong, the most confident of its mistakes first.
+
+        Args:
+            most: how many at most; None for all.
+            number: of the result; the last one unless it says else.
+        """
+        result = self.results[number]
+        probabilities_NS = result.among_set.exp()
+        confidences_N, predicted_N = probabilities_NS.max(1)
+        wrong = (predicted_N != result.labels_N).nonzero()[:, 0]
+        order = wrong[confidences_N[wrong].argsort(descending=True, stable=True)]
+        return [
+            Mistake(
+                index=index,
+                file=result.file_names[index] if result.file_names else f"#{index}",
+                true=result.class_names[int(result.labels_N[index])],
+                predicted=result.class_names[int(predicted_N[index])],
+                probability=float(confidences_N[index]),
+                probability_of_true=float(probabilities_NS[index, result.labels_N[index]]),
+            )
+            for index in order[:most].tolist()
+        ]
+
+    def mistakes_figure(self, *, most: int = 48, number: int = -1) -> Figure:
+        """A contact sheet of the most confident mistakes: predicted class, true class, the file's name.
+
+        Args:
+            most: how many at most.
+            number: of the result; the last one unless it says else.
+        """
+        from rescli.report.contact_sheet import Line, Tile, contact_sheet
+
+        result = self.results[number]
+        chosen = self.mistakes(number=number)
+        row = result.row
+        tiles = [
+            Tile(
+                image=_image(result, one.index),
+                lines=(
+                    Line(f"{one.predicted} {one.probability:.0%}", bold=True, color="wrong"),
+                    Line(f"true: {one.true} {one.probability_of_true:.0%}", color="right"),
+                    Line(Path(one.file).name, faint=True, middle=True),
+                ),
+            )
+            for one in chosen[:most]
+        ]
+        count = f"{len(tiles)} of {len(chosen):,}" if len(tiles) < len(chosen) else f"{len(tiles)}"
+        where = f"{row['dataset']} {row['split']}, {row['num_images']:,} images"
+        return contact_sheet(
+            tiles, title=f"{row['model']} on {where}: {count} mistakes, the most confident first"
+        )
+
+    def confusion_picture(self, *, format: str = "png", number: int = -1) -> bytes:
+        """The confusion matrix of one result, drawn.
+
+        Args:
+            format: ``png``, ``svg`` or ``pdf``.
+            number: of the result; the last one unless it says else.
+        """
+        from rescli.report.figures import confusion_figure
+
+        result = self.results[number]
+        rows, row = per_class(result), result.row
+        error = row.get("subset", row)["top1_error"]
+        return confusion_figure(
+            [entry["predicted"] for entry in rows],
+            [entry["class"] for entry in rows],
+            title=f"{row['model']} on {row['dataset']} {row['split']}: {error:.2f} % error",
+            format=format,
+        )
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+    def __repr__(self) -> str:
+        return self.table()
+
+    def _repr_html_(self) -> str:
+        heads = (
+            "net",
+            "split",
+            "images",
+            "protocol",
+            "top-1 error",
+            "95 % interval",
+            "top-5 error",
+            "selection",
+        )
+        cells = "".join(_html_row(row) for row in self.rows)
+        head = "".join(f"<th>{text}</th>" for text in heads)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{cells}</tbody></table>"
+
+
+def _html_row(row: EvalRow) -> str:
+    low, high = row["interval95"]
+    cells: Sequence[str] = (
+        row["model"],
+        f"{row['dataset']} {row['split']}",
+        f"{row['num_images']:,}",
+        row["protocol"],
+        f"{row['top1_error']:.2f} %",
+        f"{low:.2f} to {high:.2f}",
+        f"{row['top5_error']:.2f} %",
+        row["selection"],
+    )
+    return "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"
+
+
+def _image(result: NetResult, index: int) -> Image.Image:
+    if isinstance(result.images, ImageSet):
+        return Image.fromarray(result.images.images_NHWC[index].numpy())
+    return result.images.image(index)

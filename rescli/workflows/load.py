@@ -1,0 +1,66 @@
+"""From a run directory, a checkpoint or an exported folder to a net that can be used."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from rescli.checkpoints.locate import named_checkpoint
+from rescli.hardware.numerics import choose_device
+from rescli.importers.exported import read_checkpoint
+from rescli.workflows.net import Net
+from rescli.workflows.notes import with_notes
+
+__all__ = ["HasPath", "Source", "load", "source_path"]
+
+
+class HasPath(Protocol):
+    """Whatever knows where it lies, such as a run."""
+
+    @property
+    def path(self) -> Path: ...
+
+
+Source = str | os.PathLike[str] | HasPath
+"""What a trained net is named by: a path to a file or folder, or a run."""
+
+
+def source_path(source: Source) -> Path:
+    """The file with the weights.
+
+    Raises:
+        CheckpointError: no such file.
+        RunDirError: a folder that holds no weights.
+    """
+    return named_checkpoint(Path(source) if isinstance(source, str | os.PathLike) else source.path)
+
+
+@with_notes
+def load(source: Source, *, device: str = "cpu") -> Net:
+    """A trained net, ready to use.
+
+    Args:
+        source: a run directory (its last weights), a checkpoint file, or a folder that ``rescli export``
+            made for Hugging Face.
+        device: where its weights are to lie: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+
+    Returns:
+        The network in evaluation mode with its preprocessing, classes, spec and results.
+
+    Raises:
+        CheckpointError: missing, damaged, or not from rescli.
+        RunDirError: a folder that holds no weights.
+        UsageError: there is no such device here.
+
+    Example:
+        >>> net = load(run)                                             # doctest: +SKIP
+        >>> net.class_names[:3]                                         # doctest: +SKIP
+        ('circle', 'square', 'triangle')
+    """
+    path = source_path(source)
+    checkpoint = read_checkpoint(path)
+    model = checkpoint.build_model().to(choose_device(device))
+    return Net(model.to(memory_format=torch.channels_last), checkpoint, path)

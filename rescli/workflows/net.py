@@ -1,0 +1,253 @@
+"""A trained net as Python users hold it: the network, its preprocessing and its classes in one object."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from rescli.checkpoints.checkpoint import Checkpoint
+from rescli.errors import UsageError
+from rescli.evaluation.classify import classify
+from rescli.evaluation.pictures import (
+    Picture,
+    as_small_set,
+    describe_preparation,
+    photo_set,
+    picture_name,
+)
+from rescli.evaluation.protocols import Views, choose_protocol
+from rescli.evaluation.views import view_batches
+from rescli.hardware.device_name import device_name
+from rescli.hardware.numerics import Numerics, choose_device, choose_precision, precision_as_trained
+from rescli.models.failure import naming_failed_module
+from rescli.spec.run import RunSpec
+from rescli.workflows.notes import with_notes
+from rescli.workflows.predictions import ClassProbability, Prediction, Predictions, Skipped
+
+__all__ = ["Net"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Net:
+    """A trained net: ``load`` makes it from a run directory, a checkpoint or an exported folder.
+
+    Args:
+        model: in evaluation mode; images float32 (N, 3, H, W), as ``preprocess`` makes them -> logits (N, K).
+        checkpoint: what was read: weights, specs, normalisation, classes, results.
+        path: the file that it was read from.
+    """
+
+    model: nn.Module
+    checkpoint: Checkpoint
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """``resnet-56``."""
+        return self.checkpoint.model.name
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """One for each of the K outputs."""
+        return self.checkpoint.class_names
+
+    @property
+    def spec(self) -> RunSpec | None:
+        """The run that trained it; None for imported weights."""
+        return self.checkpoint.spec
+
+    @property
+    def results(self) -> dict[str, object]:
+        """Errors in percent by split, as training left them in the checkpoint."""
+        return dict(self.checkpoint.results)
+
+    @property
+    def image_size(self) -> int:
+        """Side of its training images, or of their crops, in pixels."""
+        return self.checkpoint.dataset.image_size
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights lie."""
+        return next(self.model.parameters()).device
+
+    def to(self, device: str | torch.device) -> Self:
+        """Itself, its weights moved to a device.
+
+        Args:
+            device: ``auto``, ``cpu``, ``cuda``, ``mps`` or ``cuda:1``.
+
+        Raises:
+            UsageError: there is no such device here.
+        """
+        self.model.to(choose_device(str(device)))
+        return self
+
+    @with_notes
+    def preprocess(self, picture: Picture) -> torch.Tensor:
+        """A picture as the net sees it in an evaluation by its single view.
+
+        A net of photographs gets the 224x224 centre of the picture with shorter side 256. A net of small
+        images gets the centre of the picture with its shorter side reduced to theirs (bilinear, antialiased);
+        a picture of exactly their size is left untouched.
+
+        Args:
+            picture: a file's name, an image of Pillow, or uint8 (H, W, 3).
+
+        Returns:
+            Normalised float32 (3, H, W), on the CPU.
+
+        Raises:
+            DataError: the file is missing or damaged; names it.
+            UsageError: an array of another type or shape.
+        """
+        views = self._views(None)[1]
+        name = picture_name(picture, 0)
+        images = (
+            photo_set([picture], [name], self.class_names, views, None)
+            if self.checkpoint.dataset.any_size
+            else as_small_set([picture], [name], self.class_names, self.image_size, None)
+        )
+        (batch,) = view_batches(images, views, self.checkpoint.normalization, batch_size=1, device="cpu")
+        return batch.inputs[0].contiguous()
+
+    @with_notes
+    def predict(
+        self,
+        images: Picture | Sequence[Picture],
+        top: int = 5,
+        batch_size: int | None = None,
+        protocol: str | None = None,
+        precision: str = "auto",
+        skip_unreadable: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Predictions:
+        """The most probable classes of pictures, computed as an evaluation does.
+
+        Args:
+            images: one picture or many: files' names, images of Pillow, or uint8 arrays (H, W, 3).
+            top: classes to keep for each picture.
+            batch_size: inputs per forward pass; changes no class.
+            protocol: None for the single view; ``ten-crop``, ``flip``, ``multi-scale`` or a plugin's.
+            precision: of the convolutions; ``auto``: as trained.
+            skip_unreadable: note a picture that cannot be read among ``skipped`` in place of an error.
+            progress: called with (pictures done, all pictures).
+
+        Raises:
+            DataError: a picture is missing or damaged; names it.
+            UsageError: a protocol that does not fit, or a network of a plugin that failed.
+            CheckpointError: logits that are not finite.
+        """
+        if top < 1:
+            raise UsageError(f"top is the number of classes to name, at least 1; got {top}.")
+        if batch_size is not None and batch_size < 1:
+            raise UsageError(f"batch_size must be at least 1; got {batch_size}.")
+        one = isinstance(images, str | Path | Image.Image) or (
+            isinstance(images, np.ndarray) and images.ndim < 4
+        )
+        pictures: list[Picture] = [images] if one else list(images)  # type: ignore[list-item, arg-type]
+        names = [picture_name(picture, number) for number, picture in enumerate(pictures)]
+        dataset, device = self.checkpoint.dataset, self.device
+        chosen, views = self._views(protocol)
+        wanted = (
+            precision_as_trained(self.checkpoint.precision, device)
+            if precision == "auto"
+            else choose_precision(precision, device)
+        )
+        numerics = Numerics(device, wanted)
+        skipped: dict[int, str] | None = {} if skip_unreadable else None
+        with naming_failed_module(self.name):
+            probabilities_NK = classify(
+                self.model,
+                pictures,
+                names,
+                class_names=self.class_names,
+                any_size=dataset.any_size,
+                image_size=self.image_size,
+                views=views,
+                normalization=self.checkpoint.normalization,
+                numerics=numerics,
+                batch_size=batch_size,
+                skipped=skipped,
+                progress=progress,
+            )
+        best = probabilities_NK.sort(dim=1, descending=True, stable=True)
+        count = min(top, len(self.class_names))
+        found = zip(best.values[:, :count].tolist(), best.indices[:, :count].tolist(), strict=True)
+        left_out = skipped or {}
+        return Predictions(
+            rows=tuple(
+                Prediction(
+                    names[number],
+                    tuple(
+                        ClassProbability(self.class_names[label], probability)
+                        for probability, label in zip(probabilities, labels, strict=True)
+                    ),
+                )
+                for number, (probabilities, labels) in enumerate(found)
+                if number not in left_out
+            ),
+            skipped=tuple(Skipped(names[number], reason) for number, reason in sorted(left_out.items())),
+            pictures=tuple(p for number, p in enumerate(pictures) if number not in left_out),
+            checkpoint=str(self.path),
+            sha256=self.checkpoint.sha256,
+            model=self.name,
+            protocol=chosen,
+            preparation=describe_preparation(views, any_size=dataset.any_size, image_size=self.image_size),
+            precision=numerics.precision,
+            device=device_name(numerics),
+        )
+
+    def require_unchanged(self) -> None:
+        """Refuse to speak for the checkpoint where the weights are no longer its.
+
+        Raises:
+            UsageError: ``model`` was trained on or edited since it was loaded.
+        """
+        state = self.model.state_dict()
+        for name, tensor in self.checkpoint.tensors.items():
+            if name not in state or not torch.equal(state[name].cpu(), tensor):
+                raise UsageError(
+                    f"this {self.name} no longer has the weights of {self.path}: {name} is another.",
+                    hint="write them as a checkpoint of their own, then evaluate that",
+                )
+
+    def __repr__(self) -> str:
+        return f"Net({', '.join(f'{label} {text}' for label, text in self._facts().items())})"
+
+    def _repr_html_(self) -> str:
+        left = "style='text-align:left'"
+        rows = "".join(
+            f"<tr><th {left}>{label}</th><td {left}>{html.escape(text)}</td></tr>"
+            for label, text in self._facts().items()
+        )
+        return f"<table><tbody>{rows}</tbody></table>"
+
+    def _facts(self) -> dict[str, str]:
+        checkpoint = self.checkpoint
+        names = ", ".join(self.class_names[:5]) + (", ..." if len(self.class_names) > 5 else "")
+        errors = ", ".join(
+            f"{split} {row['top1_error']:.2f} %" for split, row in checkpoint.results.items() if row
+        )
+        params = sum(parameter.numel() for parameter in self.model.parameters())
+        return {
+            "model": f"{self.name}, {params:,} parameters",
+            "trained on": f"{checkpoint.dataset.kind}, {self.image_size}x{self.image_size}",
+            "classes": f"{len(self.class_names)}: {names}",
+            "weights": f"iteration {checkpoint.iteration}, {checkpoint.selection}",
+            "top-1 error": errors or "not measured",
+            "path": str(self.path),
+        }
+
+    def _views(self, protocol: str | None) -> tuple[str, Views]:
+        dataset = self.checkpoint.dataset
+        chosen = choose_protocol(protocol, any_size=dataset.any_size)
+        return chosen.name, chosen.views(any_size=dataset.any_size, image_size=self.image_size)

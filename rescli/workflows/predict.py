@@ -1,0 +1,93 @@
+"""``predict``: a trained net on pictures that nobody has labelled."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rescli.data.photos.folder import SUFFIXES
+from rescli.workflows.load import Source, load
+from rescli.workflows.net import Net
+from rescli.workflows.notes import with_notes
+from rescli.workflows.predictions import Predictions, Skipped
+
+__all__ = ["predict"]
+
+_PICTURE_SUFFIXES = (*SUFFIXES, ".gif")
+
+
+@with_notes
+def predict(
+    net: Net | Source,
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    top: int = 5,
+    protocol: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    batch_size: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Predictions:
+    """Classify image files and folders of them; what cannot be read is skipped and named.
+
+    Args:
+        net: a loaded net, which is used where it lies, or what ``load`` takes.
+        paths: files, or folders, whose images are found in all folders below them.
+        top: classes to keep for each picture.
+        protocol: None for the single view; ``ten-crop``, ``flip``, ``multi-scale`` or a plugin's.
+        device: for a net that is loaded here: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        precision: of the convolutions; ``auto``: as trained.
+        batch_size: inputs per forward pass; changes no class.
+        progress: called with (pictures done, all pictures).
+
+    Returns:
+        The predictions in the order of the paths, each folder's sorted by name; ``skipped`` says what could
+        not be read, and why.
+
+    Raises:
+        CheckpointError: no such checkpoint, a damaged one, or logits that are not finite.
+        UsageError: a protocol or device that does not fit.
+    """
+    loaded = net if isinstance(net, Net) else load(net, device=device)
+    given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    files, without = _files(given)
+    predictions = loaded.predict(
+        files,
+        top,
+        batch_size=batch_size,
+        protocol=protocol,
+        precision=precision,
+        skip_unreadable=True,
+        progress=progress,
+    )
+    return replace(predictions, skipped=(*without, *predictions.skipped))
+
+
+def _files(paths: Sequence[str | os.PathLike[str]]) -> tuple[list[str], list[Skipped]]:
+    """Every image file that is named or lies below a named folder; and folders without any."""
+    found: list[str] = []
+    without: list[Skipped] = []
+    for path in paths:
+        # os.path: pathlib raises where a path is too long.
+        if not os.path.isdir(path):
+            found.append(os.fspath(path))
+            continue
+        inside = sorted(_below(Path(path)))
+        found += inside
+        if not inside:
+            suffixes = " ".join(_PICTURE_SUFFIXES)
+            without.append(
+                Skipped(os.fspath(path), f"{path} holds no image, of those that end in {suffixes}")
+            )
+    return found, without
+
+
+def _below(folder: Path) -> Iterable[str]:
+    """Hidden files and folders are left out; links to folders are not followed: they may lead in a circle."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            if not name.startswith(".") and name.lower().endswith(_PICTURE_SUFFIXES):
+                yield os.path.join(place, name)

@@ -1,0 +1,246 @@
+"""What a net says of pictures: the classes of each, and how to look at them."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from rescli.evaluation.pictures import Picture, read_picture
+from rescli.files import write_atomically
+from rescli.workflows.frame import as_frame
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "ClassProbability",
+    "Prediction",
+    "PredictionRow",
+    "Predictions",
+    "PredictionsJson",
+    "Skipped",
+    "SkippedRow",
+]
+
+_MOST_SHOWN = 50
+"""Rows in a notebook; all of them are in the object."""
+
+
+class _LabelRow(TypedDict):
+    label: str
+    probability: float
+
+
+class PredictionRow(TypedDict):
+    """One picture in ``predict --json``; probabilities from 0 to 1."""
+
+    file: str
+    label: str
+    probability: float
+    top: list[_LabelRow]
+
+
+class SkippedRow(TypedDict):
+    """One picture that could not be read."""
+
+    file: str
+    reason: str
+
+
+class PredictionsJson(TypedDict):
+    """What ``predict --json`` prints."""
+
+    checkpoint: str
+    sha256: str
+    model: str
+    protocol: str
+    preparation: str
+    precision: str
+    device: str
+    predictions: list[PredictionRow]
+    skipped: list[SkippedRow]
+
+
+@dataclass(frozen=True)
+class ClassProbability:
+    """A class and its probability, from 0 to 1."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the net says of one picture.
+
+    Args:
+        file: its name, or ``#3`` for the fourth of those that have none.
+        top: the most probable classes, the first one first.
+    """
+
+    file: str
+    top: tuple[ClassProbability, ...]
+
+    @property
+    def label(self) -> str:
+        """The most probable class."""
+        return self.top[0].label
+
+    @property
+    def probability(self) -> float:
+        """Of the most probable class, from 0 to 1."""
+        return self.top[0].probability
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A picture that could not be read, and why."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Predictions:
+    """The predictions of one net, in the order of the pictures; shows itself in a notebook.
+
+    Args:
+        rows: one a picture that could be read.
+        skipped: the others.
+        pictures: what ``rows`` are about, for the contact sheet.
+        checkpoint: the file with the weights.
+        sha256: of that file.
+        model: ``resnet-56``.
+        protocol: the name of the test protocol.
+        preparation: what happened to a picture before the net saw it.
+        precision: of the convolutions.
+        device: where they were computed.
+    """
+
+    rows: tuple[Prediction, ...]
+    skipped: tuple[Skipped, ...]
+    pictures: tuple[Picture, ...]
+    checkpoint: str
+    sha256: str
+    model: str
+    protocol: str
+    preparation: str
+    precision: str
+    device: str
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Prediction:
+        return self.rows[index]
+
+    def __iter__(self) -> Iterator[Prediction]:
+        return iter(self.rows)
+
+    def __repr__(self) -> str:
+        shown = "\n".join(f"{row.probability:7.2%}  {row.label}  {row.file}" for row in self.rows[:10])
+        more = f"\n... {len(self) - 10} more" if len(self) > 10 else ""
+        skipped = f", {len(self.skipped)} skipped" if self.skipped else ""
+        return f"Predictions of {self.model} for {len(self)} pictures{skipped}\n{shown}{more}".rstrip()
+
+    def table(self) -> str:
+        """Plain columns: file, label, probability."""
+        width = max([4, *(len(row.file) for row in self.rows)])
+        label_width = max([5, *(len(row.label) for row in self.rows)])
+        lines = [f"{'file':{width}}  {'label':{label_width}}  probability"]
+        lines += [
+            f"{row.file:{width}}  {row.label:{label_width}}  {row.probability:10.2%}" for row in self.rows
+        ]
+        return "\n".join(lines)
+
+    def to_json(self) -> PredictionsJson:
+        """All of it as JSON values."""
+        return {
+            "checkpoint": self.checkpoint,
+            "sha256": self.sha256,
+            "model": self.model,
+            "protocol": self.protocol,
+            "preparation": self.preparation,
+            "precision": self.precision,
+            "device": self.device,
+            "predictions": [_row(row) for row in self.rows],
+            "skipped": [{"file": one.file, "reason": one.reason} for one in self.skipped],
+        }
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write a line for each picture: file, label, probability, then the other classes and theirs.
+
+        Raises:
+            RescliError: it cannot be written.
+        """
+        count = max((len(row.top) for row in self.rows), default=1)
+        heads = [text for rank in range(2, count + 1) for text in (f"label{rank}", f"probability{rank}")]
+        written = io.StringIO(newline="")
+        lines = csv.writer(written, lineterminator="\n")
+        lines.writerow(["file", "label", "probability", *heads])
+        for row in self.rows:
+            cells = [cell for one in row.top for cell in (one.label, f"{one.probability:.6f}")]
+            lines.writerow([row.file, *cells])
+        write_atomically(Path(path), written.getvalue().encode("utf-8", "surrogateescape"))
+
+    def to_frame(self) -> Any:
+        """A pandas frame of file, label and probability, one line a picture.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        return as_frame(
+            [{"file": row.file, "label": row.label, "probability": row.probability} for row in self.rows]
+        )
+
+    def figure(self, *, most: int = 100) -> Figure:
+        """A contact sheet: each picture with its label, probability and name.
+
+        Args:
+            most: how many pictures are shown, from the first on.
+        """
+        from rescli.report.contact_sheet import Line, Tile, contact_sheet
+
+        tiles = [
+            Tile(
+                image=read_picture(picture),
+                lines=(
+                    Line(f"{row.label}", bold=True),
+                    Line(f"{row.probability:.1%}"),
+                    Line(_base_name(row.file), faint=True, middle=True),
+                ),
+            )
+            for row, picture in zip(self.rows[:most], self.pictures[:most], strict=True)
+        ]
+        shown = f"{len(tiles)} of {len(self):,}" if len(tiles) < len(self) else f"{len(self)}"
+        return contact_sheet(tiles, title=f"{self.model}, {self.protocol}: {shown} pictures")
+
+    def _repr_html_(self) -> str:
+        cells = "".join(
+            f"<tr><td>{html.escape(row.file)}</td><td>{html.escape(row.label)}</td>"
+            f"<td style='text-align:right'>{row.probability:.1%}</td></tr>"
+            for row in self.rows[:_MOST_SHOWN]
+        )
+        notes = [f"{len(self) - _MOST_SHOWN:,} more"] if len(self) > _MOST_SHOWN else []
+        notes += [html.escape(f"skipped: {one.reason}") for one in self.skipped[:_MOST_SHOWN]]
+        below = "".join(f"<p>{note}</p>" for note in notes)
+        head = "<thead><tr><th>file</th><th>label</th><th>probability</th></tr></thead>"
+        return f"<table>{head}<tbody>{cells}</tbody></table>{below}"
+
+
+def _row(row: Prediction) -> PredictionRow:
+    return {
+        "file": row.file,
+        "label": row.label,
+        "probability": row.probability,
+        "top": [{"label": one.label, "probability": one.probability} for one in row.top],
+    }
+
+
+def _base_name(file: str) -> str:
+    return Path(file).name or file

@@ -1,0 +1,93 @@
+"""``show``: what a checkpoint says of itself. No torch is imported."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, NotRequired, TypedDict
+
+from rescli.checkpoints.header import CheckpointHeader
+from rescli.checkpoints.locate import named_checkpoint
+from rescli.errors import RescliError
+from rescli.spec.ledger.ledger import ledger
+from rescli.spec.load import spec_from_dict
+from rescli.workflows.notes import with_notes
+
+__all__ = ["CheckpointFacts", "TensorRow", "show"]
+
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+"""Parts of a batch normalisation that are stored and not trained."""
+
+
+Section = dict[str, Any]
+"""A part of the metadata whose keys a plugin decides."""
+
+
+class TensorRow(TypedDict):
+    """One stored tensor; ``dtype`` as safetensors names it, ``F32``."""
+
+    name: str
+    dtype: str
+    shape: list[int]
+
+
+class CheckpointFacts(TypedDict):
+    """What ``show --json`` prints: the checkpoint's metadata, and what follows from it.
+
+    ``model``, ``dataset``, ``spec``, ``results`` and ``data`` have the shape that their plugins gave them.
+    ``ledger`` is None where nobody knows how it was trained; ``ledger_problem`` says why its spec cannot be
+    read.
+    """
+
+    model: Section
+    dataset: NotRequired[Section]
+    spec: NotRequired[Section | None]
+    normalization: NotRequired[Section]
+    class_names: NotRequired[list[str]]
+    iteration: NotRequired[int]
+    selection: NotRequired[str]
+    results: NotRequired[dict[str, Section]]
+    data: NotRequired[Section]
+    precision: NotRequired[str]
+    rescli_version: NotRequired[str]
+    format_version: NotRequired[int]
+    content_sha256: NotRequired[str]
+    ledger: list[dict[str, str]] | None
+    ledger_problem: str | None
+    sha256: str
+    bytes: int
+    params: int
+    tensors: list[TensorRow]
+
+
+@with_notes
+def show(path: str | os.PathLike[str]) -> CheckpointFacts:
+    """A checkpoint's network, results, origin, recipe, differences from the paper, and tensors.
+
+    Args:
+        path: of the checkpoint, or of a run directory: its last.
+
+    Raises:
+        CheckpointError: missing, damaged, or not from rescli.
+        RunDirError: a folder that holds no checkpoint.
+    """
+    header = CheckpointHeader.read(named_checkpoint(Path(path)))
+    rows, problem = None, None
+    if header.metadata.get("spec"):
+        try:
+            rows = [row.to_dict() for row in ledger(spec_from_dict(header.metadata["spec"]))]
+        except RescliError as error:  # of another version, or of a plugin that is not installed
+            problem = str(error)
+    counted = [tensor for tensor in header.tensors if not tensor.name.endswith(_STATISTICS)]
+    return {
+        **header.metadata,  # type: ignore[typeddict-item]
+        "ledger": rows,
+        "ledger_problem": problem,
+        "sha256": header.sha256,
+        "bytes": header.file_bytes,
+        "params": sum(tensor.elements for tensor in counted),
+        "tensors": [
+            {"name": tensor.name, "dtype": tensor.dtype, "shape": list(tensor.shape)}
+            for tensor in header.tensors
+        ],
+    }

@@ -1,0 +1,189 @@
+"""``predict``: the classes of pictures are those that an evaluation finds, whatever the batch."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rescli.data.image_set import ImageSet
+from rescli.data.photos.folder import read_folder
+from rescli.errors import CheckpointError, DataError, UsageError
+from rescli.workflows.evaluate import evaluate
+from rescli.workflows.load import load
+from rescli.workflows.predict import predict
+
+
+@pytest.fixture
+def shape_files(net8: Path, tmp_path: Path) -> tuple[Path, list[str]]:
+    """The val images of net8's shapes as PNG files, and what an evaluation takes each for."""
+    result = evaluate(net8, split="val", device="cpu", cache=False).results[0]
+    assert isinstance(result.images, ImageSet)
+    folder = tmp_path / "shapes"
+    folder.mkdir()
+    for number, pixels in enumerate(result.images.images_NHWC):
+        Image.fromarray(pixels.numpy()).save(folder / f"{number:03d}.png")
+    assert result.logits_NVK is not None
+    return folder, [result.class_names[k] for k in result.logits_NVK[:, 0].argmax(1)]
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64, None])
+def test_small_images_get_the_classes_of_an_evaluation(
+    net8: Path, shape_files: tuple[Path, list[str]], batch_size: int | None
+) -> None:
+    folder, expected = shape_files
+    found = predict(net8, folder, device="cpu", batch_size=batch_size)
+    assert [row.label for row in found] == expected
+    assert len(set(expected)) > 1
+    assert [Path(row.file).name for row in found] == [f"{number:03d}.png" for number in range(60)]
+
+
+@pytest.mark.parametrize("protocol", [None, "ten-crop", "flip", "multi-scale"])
+@pytest.mark.parametrize("batch_size", [1, 7, 64])
+def test_photographs_get_the_classes_of_an_evaluation(
+    photo_net: Path, photo_folder: Path, protocol: str | None, batch_size: int
+) -> None:
+    result = evaluate(
+        photo_net, split="val", protocol=protocol, data_root=photo_folder, device="cpu"
+    ).results[0]
+    expected = dict(zip(result.file_names, result.log_probabilities_NK.exp(), strict=True))
+    root = read_folder(photo_folder, ("val",))["val"].root
+    found = predict(photo_net, [root], top=3, protocol=protocol, device="cpu", batch_size=batch_size)
+    assert len(found) == 12
+    for row in found:
+        probabilities = expected[str(Path(row.file).relative_to(root))]
+        assert row.label == result.net_classes[int(probabilities.argmax())]
+        assert [one.probability for one in row.top] == pytest.approx(
+            sorted(probabilities.tolist(), reverse=True), abs=1e-5
+        )
+
+
+def test_pictures_of_any_kind_by_a_loaded_net(net8: Path, odd_files: dict[str, Path]) -> None:
+    net = load(net8)
+    pixels = np.zeros((40, 40, 3), np.uint8)
+    found = net.predict([odd_files["rgb"], Image.fromarray(pixels), pixels], top=2)
+    assert [row.file for row in found] == [str(odd_files["rgb"]), "#1", "#2"]
+    assert found[1].top == found[2].top
+    assert all(len(row.top) == 2 and row.top[0].probability >= row.top[1].probability for row in found)
+    assert net.predict(odd_files["rgb"]).rows[0].label == found[0].label
+    with pytest.raises(DataError, match=r"text\.jpg cannot be decoded"):
+        net.predict([odd_files["rgb"], odd_files["text"]])
+
+
+def test_what_cannot_be_read_is_skipped_with_its_reason(
+    photo_net: Path, odd_files: dict[str, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "bare").mkdir()
+    absent = tmp_path / "absent.jpg"
+    found = predict(photo_net, [odd_files["rgb"].parent, absent, tmp_path / "bare"], device="cpu")
+    assert len(found) == 8
+    reasons = {Path(one.file).name: one.reason for one in found.skipped}
+    assert set(reasons) == {"bare", "absent.jpg", "damaged.jpg", "text.jpg", "empty.jpg"}
+    assert reasons["absent.jpg"] == f"no such file: {absent}"
+    assert "holds no image" in reasons["bare"]
+    # The others are not touched by what lay beside them in the batch.
+    assert found[0].top == predict(photo_net, Path(found[0].file), device="cpu")[0].top
+
+
+def test_a_picture_too_long_to_be_resized_is_skipped(photo_net: Path, tmp_path: Path) -> None:
+    Image.new("L", (60_000, 1)).save(tmp_path / "line.png")
+    (skipped,) = predict(photo_net, tmp_path / "line.png", device="cpu").skipped
+    assert "more than is allowed" in skipped.reason
+
+
+def test_hidden_files_and_folders_are_left_out(net8: Path, tmp_path: Path) -> None:
+    image = Image.new("RGB", (32, 32))
+    for name in ("a.png", "below/b.JPG", ".hidden.png", ".cache/c.png", "notes.txt"):
+        path = tmp_path / "mine" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image.save(path, format="PNG")
+    found = predict(net8, tmp_path / "mine", device="cpu")
+    assert [Path(row.file).name for row in found] == ["a.png", "b.JPG"]
+
+
+def test_no_pictures_give_no_predictions(net8: Path) -> None:
+    found = predict(net8, [], device="cpu")
+    assert (len(found), found.skipped) == (0, ())
+    assert "0 pictures" in repr(found)
+
+
+def test_predictions_as_table_csv_json_and_pages(
+    net8: Path, odd_files: dict[str, Path], tmp_path: Path
+) -> None:
+    found = predict(net8, odd_files["rgb"].parent, device="cpu", top=3)
+    found.to_csv(tmp_path / "found.csv")
+    rows = list(csv.DictReader(open(tmp_path / "found.csv", encoding="utf-8")))  # noqa: SIM115
+    assert [row["label"] for row in rows] == [row.label for row in found]
+    assert [float(row["probability3"]) for row in rows] == pytest.approx(
+        [row.top[2].probability for row in found], abs=1e-6
+    )
+    written = json.loads(json.dumps(found.to_json()))
+    assert written["predictions"][0]["top"][0] == {
+        "label": found[0].label,
+        "probability": found[0].probability,
+    }
+    assert len(written["skipped"]) == 3
+    assert "as it is where 32x32" in written["preparation"]
+    html = found._repr_html_()
+    assert html.count("<tr>") == 1 + len(found)
+    assert "damaged.jpg cannot be decoded" in html
+    assert found.table().splitlines()[0].split() == ["file", "label", "probability"]
+
+
+def test_a_frame_where_pandas_is_installed(net8: Path, odd_files: dict[str, Path]) -> None:
+    pytest.importorskip("pandas")
+    frame = predict(net8, odd_files["rgb"], device="cpu").to_frame()
+    assert list(frame.columns) == ["file", "label", "probability"]
+
+
+def test_the_contact_sheet_names_each_picture(net8: Path, odd_files: dict[str, Path]) -> None:
+    found = predict(net8, odd_files["rgb"].parent, device="cpu")
+    texts = [text.get_text() for text in found.figure().axes[0].texts]
+    assert texts[0] == "resnet-8, single: 8 pictures"
+    for row in found:
+        assert row.label in texts
+        assert Path(row.file).name in texts
+    assert "3 of 8 pictures" in found.figure(most=3).axes[0].texts[0].get_text()
+
+
+def test_the_progress_ends_with_all(net8: Path, shape_files: tuple[Path, list[str]]) -> None:
+    seen: list[tuple[int, int]] = []
+    predict(
+        net8,
+        shape_files[0],
+        device="cpu",
+        protocol="flip",
+        batch_size=16,
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert seen[-1] == (60, 60)
+    assert seen == sorted(seen)
+
+
+@pytest.mark.parametrize(
+    ("choice", "says"),
+    [
+        ({"top": 0}, "at least 1"),
+        ({"batch_size": 0}, "at least 1"),
+        ({"protocol": "center224"}, "not for 32x32 images"),
+        ({"protocol": "tencrop"}, "Did you mean 'ten-crop'"),
+        ({"device": "tpu"}, "unknown device"),
+    ],
+)
+def test_choices_that_cannot_work(net8: Path, choice: dict[str, Any], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        predict(net8, [], **{"device": "cpu", **choice})
+
+
+def test_weights_that_are_of_no_use(checkpoint_of: Callable[..., Any], tmp_path: Path) -> None:
+    checkpoint = checkpoint_of("resnet-8")
+    checkpoint.tensors["fc.weight"].fill_(3e38)
+    checkpoint.write(tmp_path / "huge.safetensors")
+    with pytest.raises(CheckpointError, match="not finite in fp32"):
+        load(tmp_path / "huge.safetensors").predict(np.full((32, 32, 3), 255, np.uint8))
