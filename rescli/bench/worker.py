@@ -22,6 +22,7 @@ from rescli.errors import RescliError, first_line
 from rescli.hardware.numerics import Numerics
 from rescli.runs.assembly import assemble
 from rescli.runs.record import peak_memory_bytes
+from rescli.runs.where import Where
 from rescli.spec.load import spec_from_dict
 
 __all__: list[str] = []
@@ -72,15 +73,14 @@ def _ready(request: dict[str, Any], numerics: Numerics) -> tuple[dict[str, Any],
         )
         contender = Contender(loop)
     else:
-        assembly = assemble(
-            spec,
-            numerics=numerics,
+        where = Where(
             data_root=data_root,
             workers=request["workers"],
             engine=request["engine"],
             # Others have plain torch.
             kernels=request["kernels"] if request["contender"] in _OWN else "plain",
         )
+        assembly = assemble(spec, where, numerics=numerics)
         contender = make_contender(request["contender"], assembly)
     contender.run(1)
     _wait(numerics)
@@ -103,9 +103,8 @@ def _measured(request: dict[str, Any], numerics: Numerics, contender: Contender)
         return {}
     data_root = Path(request["data_root"]) if request["data_root"] is not None else None
     # With plain torch between convolutions: a kernel of Triton is no operation of torch.
-    plain = assemble(
-        spec_from_dict(request["spec"]), numerics=numerics, data_root=data_root, workers=0, kernels="plain"
-    )
+    where = Where(data_root=data_root, workers=0, kernels="plain")
+    plain = assemble(spec_from_dict(request["spec"]), where, numerics=numerics)
     return {
         "operations_per_step": count_operations(plain),
         "kernels_per_step": device_kernels(contender.run, numerics),

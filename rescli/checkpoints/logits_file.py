@@ -10,6 +10,7 @@ import torch
 
 from rescli.checkpoints.checkpoint import serialise
 from rescli.evaluation.result import Evaluated, require_alike
+from rescli.errors import CheckpointError
 from rescli.files import write_atomically
 
 __all__ = ["write_logits"]
@@ -42,4 +43,5 @@ def write_logits(path: Path, results: Sequence[Evaluated]) -> None:
         "label_columns": first.columns,
         "file_names": first.file_names or [str(index) for index in range(len(first.labels_N))],
     }
-    write_atomically(path, serialise(tensors, {key: json.dumps(value) for key, value in metadata.items()}))
+    texts = {key: json.dumps(value) for key, value in metadata.items()}
+    write_atomically(path, serialise(tensors, texts), error=CheckpointError)

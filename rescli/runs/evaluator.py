@@ -22,6 +22,7 @@ from rescli.evaluation.predict import predict_views
 from rescli.evaluation.protocols import Average, Protocol, Views, choose_protocol
 from rescli.evaluation.result import Evaluated, figures, require_alike
 from rescli.evaluation.views import ViewBatch, view_batches
+from rescli.hardware.memory import is_out_of_memory
 from rescli.hardware.numerics import Numerics, choose_device, choose_precision, precision_as_trained
 from rescli.models.failure import naming_failed_module
 from rescli.runs.record import device_name
@@ -187,8 +188,7 @@ class Evaluator:
                 window=views.window,
             )
         except RuntimeError as error:
-            # The CPU's allocator has no class of its own for this.
-            if not isinstance(error, torch.OutOfMemoryError) and "DefaultCPUAllocator" not in str(error):
+            if not is_out_of_memory(error):
                 raise
             raise UsageError(
                 f"{numerics.device} has no memory for these batches: {first_line(error)}",

@@ -47,7 +47,7 @@ def _of_run(path: Path, checkpoint: Checkpoint) -> dict[str, Any] | None:
     try:
         test = read_record(run_dir)["results"].get("test") or {}
     except CheckpointError as error:
-        _log.warning("warning: %s; described without a test error that may be in it", error)
+        _log.warning("%s; described without a test error that may be in it", error)
         return None
     candidates = [test, test.get("best_val") or {}]
     return next(

@@ -53,7 +53,7 @@ def note_test_result(path: Path, row: dict[str, Any]) -> None:
             top = noted if row["selection"] != "best-val" or before.get("selection") != "last" else before
             top = {key: value for key, value in top.items() if key != "best_val"}
             record["results"]["test"] = {**top, **({"best_val": below} if below else {})}
-            write_json(run_dir.record, record)
+            write_json(run_dir.record, record, error=CheckpointError)
     except (RunDirError, CheckpointError) as error:
         # The figures are measured and are printed; a run that trains or may not be written goes without.
         _log.warning("the result is not in the run's record: %s", error)

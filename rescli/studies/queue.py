@@ -13,8 +13,9 @@ from rescli.plan import make_plan
 from rescli.runs.assembly import Assembly, assemble
 from rescli.runs.budget import SAFETY, measure_costs
 from rescli.runs.directory import RunDir
-from rescli.runs.drive import execute, numerics_for, prepare_resume
+from rescli.runs.drive import execute, prepare_resume
 from rescli.runs.record import read_record
+from rescli.runs.where import Where
 from rescli.spec.run import RunSpec
 from rescli.training.events import Sink
 
@@ -103,7 +104,7 @@ def _train(
         try:
             with preparing():
                 if status == "begun":
-                    assembly, saved = prepare_resume(run_dir, data_root=data_root, device=device)
+                    assembly, saved = prepare_resume(run_dir, Where(device, data_root))
                 else:
                     run_dir.write_spec(run.spec, data_root)
                     assembly, saved = _assembled(run.spec, data_root, device), None
@@ -143,4 +144,4 @@ def scale_together(
 
 
 def _assembled(spec: RunSpec, data_root: Path | None, device: str) -> Assembly:
-    return assemble(spec, numerics=numerics_for(spec, device), data_root=data_root)
+    return assemble(spec, Where(device, data_root))

@@ -1,0 +1,160 @@
+"""Runs of one campaign side by side: a row each on a terminal and in a notebook, lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from rescli.durations import format_seconds
+from rescli.report.messages import say
+from rescli.report.progress.notebook import NotebookLive
+from rescli.report.progress.run import REDRAW_SECONDS, Newest, Unbreakable, training_progress
+from rescli.training.events import Event, FitDone, MetricsReady, StepDone, Stopped
+
+if TYPE_CHECKING:
+    from rescli.spec.run import RunSpec
+    from rescli.studies.queue import CampaignRun
+    from rescli.training.events import Sink
+
+__all__ = ["campaign_progress"]
+
+Progress = Callable[["RunSpec", int], AbstractContextManager["Sink"]]
+
+
+@contextmanager
+def campaign_progress(
+    queue: Sequence[CampaignRun], *, quiet: bool = False, workers: str = "workers", lines: bool = True
+) -> Iterator[Progress]:
+    """Show all runs of a queue for as long as the block lasts.
+
+    Args:
+        queue: the runs, in the order in which they are shown.
+        quiet: show nothing.
+        workers: what the setting is called where advice is given.
+        lines: print lines where there are no bars; else nothing is shown there.
+
+    Yields:
+        ``progress(spec, iteration to begin at)``: a block whose sink shows that run among the others.
+    """
+    console = Console(stderr=True)
+    if not quiet and (console.is_jupyter or (console.is_terminal and not console.is_dumb_terminal)):
+        view = _View(queue, console)
+        with view.live:
+            yield view.watch
+    else:
+        yield _one_by_one(quiet or not lines, workers)
+
+
+def _one_by_one(quiet: bool, workers: str) -> Progress:
+    def progress(spec: RunSpec, begin: int) -> AbstractContextManager[Sink]:
+        if not quiet:
+            say(f"{spec.name}: from iteration {begin} of {spec.iterations}")
+        return training_progress(
+            name=spec.name,
+            total_steps=spec.iterations,
+            start_step=begin,
+            quiet=quiet,
+            workers=workers,
+        )
+
+    return progress
+
+
+class _Row:
+    """One run: how far it is, its newest figures, and what it costs for the forecast."""
+
+    def __init__(self, run: CampaignRun) -> None:
+        layout = run.spec.model.layout(
+            num_classes=run.spec.data.dataset.num_classes, image_size=run.spec.data.dataset.image_size
+        )
+        self.name = run.spec.name
+        self.total = run.spec.iterations
+        self.step = self.total if run.status == "finished" else 0
+        self.status = {"finished": "done", "begun": "begun", "missing": "waits"}[run.status]
+        self.newest = Newest()
+        self.cost = run.spec.data.batch_size * (layout.macs if layout else 1)
+        """What an iteration costs, in any unit that is the same for all rows."""
+
+    def cells(self) -> list[object]:
+        metrics = self.newest.metrics
+        return [
+            self.name,
+            self.status,
+            ProgressBar(total=self.total, completed=self.step, width=24),
+            f"{self.step}/{self.total}",
+            f"{metrics.lr:g}" if metrics else "",
+            f"{metrics.loss:.4f}" if metrics else "",
+            f"{metrics.top1_error:.2f} %" if metrics else "",
+            self.newest.val_text() if self.newest.val else "",
+            f"{metrics.images_per_second:,.0f}" if metrics else "",
+        ]
+
+
+class _View:
+    def __init__(self, queue: Sequence[CampaignRun], console: Console) -> None:
+        self._rows = {run.spec.fingerprint(): _Row(run) for run in queue}
+        self._drawn = 0.0
+        self._began = time.monotonic()
+        self._done_before = self._work()
+        self.live: Live | NotebookLive = (
+            NotebookLive(self._render())
+            if console.is_jupyter
+            else Live(self._render(), console=console, auto_refresh=False)
+        )
+
+    @contextmanager
+    def watch(self, spec: RunSpec, begin: int) -> Iterator[Sink]:
+        row = self._rows[spec.fingerprint()]
+        # What was done earlier, by another process, says nothing about the speed of this one.
+        self._done_before += (begin - row.step) * row.cost
+        row.step, row.status = begin, "trains"
+        try:
+            yield Unbreakable(lambda event: self._on_event(row, event))
+            row.status = "done"
+        except BaseException:
+            row.status = "stopped"
+            raise
+        finally:
+            self._draw()
+
+    def _on_event(self, row: _Row, event: Event) -> None:
+        row.newest.update(event)
+        if isinstance(event, StepDone | FitDone | Stopped | MetricsReady):
+            row.step = event.step
+        now = time.monotonic()
+        # Drawing happens between two steps: on a GPU fifty of them take less time than one picture.
+        if now - self._drawn >= REDRAW_SECONDS or not isinstance(event, StepDone | MetricsReady):
+            self._drawn = now
+            self._draw()
+
+    def _draw(self) -> None:
+        self.live.update(self._render(), refresh=True)
+
+    def _work(self) -> float:
+        return sum(row.step * row.cost for row in self._rows.values())
+
+    def _remaining_seconds(self) -> float | None:
+        """By multiply-adds; None until enough was seen."""
+        seconds, done = time.monotonic() - self._began, self._work()
+        if seconds < 2 or done <= self._done_before:
+            return None
+        left = sum((row.total - row.step) * row.cost for row in self._rows.values())
+        return seconds * left / (done - self._done_before)
+
+    def _render(self) -> Table:
+        remaining = self._remaining_seconds()
+        caption = f"together about {format_seconds(remaining)} more" if remaining is not None else ""
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), caption=caption, caption_justify="left")
+        for head in ("run", "", "", "iteration", "lr", "loss", "train error", "val error", "img/s"):
+            right = head in ("iteration", "lr", "loss", "train error", "img/s")
+            table.add_column(head, justify="right" if right else "left", no_wrap=True)
+        for row in self._rows.values():
+            table.add_row(*row.cells(), style="dim" if row.status == "waits" else None)  # type: ignore[arg-type]
+        return table
