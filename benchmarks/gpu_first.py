@@ -36,6 +36,7 @@ from rescli.bench.counts import OperationCounter
 from rescli.hardware.numerics import Numerics
 from rescli.runs.assembly import Assembly, assemble
 from rescli.runs.record import device_name, gpu_driver, now, provenance
+from rescli.runs.where import Where
 from rescli.spec.load import load_spec
 from rescli.training.engines.eager import EagerEngine
 from rescli.training.state import TrainState
@@ -188,7 +189,7 @@ def _preset() -> str:
 
 def _assembly(depth: int, kind: str = "resnet", *, engine: str = "auto", kernels: str = "auto") -> Assembly:
     spec = load_spec("shapes/base", [("model", {"kind": kind, "depth": depth}), ("data.batch_size", BATCH)])
-    return assemble(spec, numerics=NUMERICS, data_root=None, engine=engine, kernels=kernels)
+    return assemble(spec, Where(engine=engine, kernels=kernels), numerics=NUMERICS)
 
 
 def _advance(state: TrainState, engine: Any) -> None:

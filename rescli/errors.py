@@ -44,24 +44,39 @@ class RescliError(Exception):
 
     ``str(error)`` is the message. ``error.hint`` and ``error.remedies`` say what to do next; errors of the
     functions of ``rescli`` itself carry them as notes, which a traceback shows.
+
+    Args:
+        message: what was given, and what is allowed.
+        hint: what to do next, where that is no setting.
+        remedy: settings that would mend it.
+        given: settings that the message names, each written as ``str(setting)``; the command line says
+            them as flags.
     """
 
     exit_code = 1
 
     def __init__(
-        self, message: str, *, hint: str | None = None, remedy: Remedy | Sequence[Remedy] = ()
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        remedy: Remedy | Sequence[Remedy] = (),
+        given: Remedy | Sequence[Remedy] = (),
     ) -> None:
         super().__init__(message)
         self.hint = hint
         self.remedies = (remedy,) if isinstance(remedy, Remedy) else tuple(remedy)
+        self.given = (given,) if isinstance(given, Remedy) else tuple(given)
 
 
 class UsageError(RescliError):
+    """A setting, a name, a path or a spec that cannot work."""
+
     exit_code = 2
 
 
 class SpecError(UsageError):
-    pass
+    """A key or a value of a spec that cannot work."""
 
 
 class UnknownNameError(UsageError):
@@ -86,35 +101,67 @@ class UnknownNameError(UsageError):
 
 
 class RunDirError(UsageError):
-    pass
+    """A run directory that is taken, in use, not there or not writable."""
 
 
 class WriteError(RescliError):
-    """A picture, a table or a note; nothing that a run needs to go on."""
+    """A picture, a table or a note that cannot be written; nothing that a run needs to go on."""
 
 
 class DataError(RescliError):
+    """Images that are missing or damaged."""
+
     exit_code = 3
 
 
 class CheckpointError(RescliError):
+    """A checkpoint or a saved state that is missing, damaged or not writable."""
+
     exit_code = 4
 
 
 class DivergedError(RescliError):
+    """Training whose loss or weights are no longer finite numbers."""
+
     exit_code = 5
 
 
 class VerificationError(RescliError):
+    """A check that did not hold: two computations that should agree do not."""
+
     exit_code = 6
 
 
 class Interrupted(RescliError):
+    """Work that was asked to stop, by a signal or by Ctrl-C.
+
+    ``clean`` is whether nothing was lost: the state is saved, or nothing was begun.
+    """
+
     exit_code = 130
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        remedy: Remedy | Sequence[Remedy] = (),
+        clean: bool = False,
+    ) -> None:
+        super().__init__(message, hint=hint, remedy=remedy)
+        self.clean = clean
 
 
 def first_line(error: BaseException) -> str:
-    """Of another library's message, which may go on for pages; the error's type where there is none."""
+    """The first line of another library's message, which may go on for pages.
+
+    Returns:
+        That line; the name of the error's type where the message is empty.
+
+    Example:
+        >>> first_line(ValueError("shapes differ\\n  at line 3")), first_line(ValueError())
+        ('shapes differ', 'ValueError')
+    """
     lines = (line.strip() for line in str(error).splitlines())
     return next(filter(None, lines), type(error).__name__)
 

@@ -7,22 +7,28 @@ import os
 from pathlib import Path
 from typing import Any
 
-from rescli.errors import CheckpointError
+from rescli.errors import CheckpointError, RescliError, WriteError
 
 __all__ = ["cache_dir", "fsync_path", "read_json", "write_atomically", "write_json"]
 
 
 def cache_dir() -> Path:
-    """``rescli`` in the user's cache: XDG_CACHE_HOME, else ~/.cache. Nothing in it is the only copy."""
+    """The folder ``rescli`` of the user's cache (XDG_CACHE_HOME, else ~/.cache); it holds copies only."""
     cache = os.environ.get("XDG_CACHE_HOME")
     return (Path(cache) if cache else Path.home() / ".cache") / "rescli"
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes, *, error: type[RescliError] = WriteError) -> None:
     """Write beside, fsync, rename into place, fsync the directory.
 
+    Args:
+        path: where the file is to be; its folder is made where it is missing.
+        data: the whole content.
+        error: what to raise. CheckpointError for what a run needs to go on: its state, its checkpoints, its
+            record; for a picture, a table or a note the default.
+
     Raises:
-        CheckpointError: the disk is full or not writable; what stood at ``path`` is untouched.
+        WriteError: the disk is full or not writable; what stood at ``path`` is untouched.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -33,24 +39,36 @@ def write_atomically(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(beside, path)
         fsync_path(path.parent)
-    except BaseException as error:
+    except BaseException as reason:
         beside.unlink(missing_ok=True)
-        if not isinstance(error, OSError):
+        if not isinstance(reason, OSError):
             raise
-        raise CheckpointError(
-            f"cannot write {path}: {error.strerror or error}; what was saved before is untouched.",
-            hint=f"make room for {len(data) / 1e6:.1f} MB (df -h {path.parent}) and try again; "
-            "a run can be resumed",
-        ) from error
+        resumable = "; a run can be resumed" if issubclass(error, CheckpointError) else ""
+        raise error(
+            f"cannot write {path}: {reason.strerror or reason}; what was saved before is untouched.",
+            hint=f"make room for {len(data) / 1e6:.1f} MB (df -h {path.parent}) and try again{resumable}",
+        ) from reason
 
 
-def write_json(path: Path, value: Any) -> None:
-    write_atomically(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+def write_json(path: Path, value: Any, *, error: type[RescliError] = WriteError) -> None:
+    """Write ``value`` as indented JSON, as ``write_atomically`` does.
+
+    Args:
+        path: where the file is to be.
+        value: anything that JSON can say; numbers must be finite.
+        error: what to raise where it cannot be written.
+
+    Raises:
+        WriteError: the disk is full or not writable.
+    """
+    write_atomically(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode(), error=error)
 
 
 def read_json(path: Path) -> Any:
-    """Raises:
-    CheckpointError: missing, unreadable or not JSON.
+    """The value of a JSON file.
+
+    Raises:
+        CheckpointError: missing, unreadable or not JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))

@@ -24,6 +24,7 @@ GROUPS = {
     "blocks": "a BlockSpec class",
     "datasets": "a DatasetSpec class",
     "optimizers": "an OptimizerSpec class",
+    "loggers": "a class or function that opens the log of a run",
     "schedules": "a ScheduleSpec class",
     "exporters": "an Exporter class",
     "importers": "an Importer class",

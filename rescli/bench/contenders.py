@@ -77,7 +77,7 @@ def make_loop(name: str, assembly: Assembly) -> TimedLoop:
         model = cast(nn.Module, torch.compile(_own_net(assembly), mode=mode))
         return TimedLoop(_expert_loop(assembly, model, compiling=torch.compile))
     if name == "p4":
-        return _whole_loop(replace(assembly, engine="compile"))
+        return _whole_loop(replace(assembly, where=replace(assembly.where, engine="compile")))
     if name == "bare-step":
         return TimedLoop(_bare_step(assembly))
     if name == "whole-loop":

@@ -23,6 +23,7 @@ from rescli.errors import RescliError, first_line
 from rescli.hardware.numerics import Numerics
 from rescli.runs.assembly import assemble
 from rescli.runs.record import peak_memory_bytes
+from rescli.runs.where import Where
 from rescli.spec.load import spec_from_dict
 
 __all__: list[str] = []
@@ -73,15 +74,14 @@ def _ready(request: WorkerRequest, numerics: Numerics) -> tuple[LoopReady, Timed
         )
         loop = TimedLoop(idiomatic)
     else:
-        assembly = assemble(
-            spec,
-            numerics=numerics,
+        where = Where(
             data_root=data_root,
             workers=request["workers"],
             engine=request["engine"],
             # The others have plain torch.
             kernels=request["kernels"] if request["contender"] in _OWN else "plain",
         )
+        assembly = assemble(spec, where, numerics=numerics)
         loop = make_loop(request["contender"], assembly)
     loop.run(1)
     _wait(numerics)
@@ -104,9 +104,8 @@ def _measured(request: WorkerRequest, numerics: Numerics, loop: TimedLoop) -> Me
         return {}
     data_root = Path(request["data_root"]) if request["data_root"] is not None else None
     # With plain torch between convolutions: a kernel of Triton is no operation of torch.
-    plain = assemble(
-        spec_from_dict(request["spec"]), numerics=numerics, data_root=data_root, workers=0, kernels="plain"
-    )
+    where = Where(data_root=data_root, workers=0, kernels="plain")
+    plain = assemble(spec_from_dict(request["spec"]), where, numerics=numerics)
     return {
         "operations_per_step": count_operations(plain),
         "kernels_per_step": device_kernels(loop.run, numerics),

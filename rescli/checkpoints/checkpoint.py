@@ -82,7 +82,7 @@ class Checkpoint:
         }
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
         texts = {key: json.dumps(value) for key, value in metadata.items()}
-        write_atomically(path, serialise(tensors, texts))
+        write_atomically(path, serialise(tensors, texts), error=CheckpointError)
 
     @classmethod
     def read(cls, path: Path) -> Checkpoint:

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from rescli.checkpoints.checkpoint import serialise
+from rescli.errors import CheckpointError
 from rescli.evaluation.result import NetResult, require_alike
 from rescli.files import write_atomically
 
@@ -47,4 +48,5 @@ def write_logits(path: Path, results: Sequence[NetResult]) -> None:
         "label_columns": first.columns,
         "file_names": first.file_names or [str(index) for index in range(len(first.labels_N))],
     }
-    write_atomically(path, serialise(tensors, {key: json.dumps(value) for key, value in metadata.items()}))
+    texts = {key: json.dumps(value) for key, value in metadata.items()}
+    write_atomically(path, serialise(tensors, texts), error=CheckpointError)

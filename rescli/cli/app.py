@@ -10,10 +10,10 @@ import typer
 
 from rescli import __version__, registry
 from rescli.cli.launch import end, report_outcome
-from rescli.cli.output.messages import say
+from rescli.cli.output.messages import say, saying_warnings
 from rescli.cli.output.wording import in_flags
 from rescli.cli.remedies import next_steps
-from rescli.errors import RescliError, UsageError
+from rescli.errors import Interrupted, RescliError, UsageError
 
 __all__ = ["build_app", "main"]
 
@@ -63,16 +63,20 @@ def main() -> None:
     """Entry point of the console script."""
     _mend_streams()
     try:
-        with in_flags({}):
+        with in_flags({}), saying_warnings():
             build_app()()
     except RescliError as error:
+        # A stop that lost nothing is no error.
+        begin = "" if isinstance(error, Interrupted) and error.clean else "error: "
         if report_outcome(error):
-            say(f"error: {error}{next_steps(error)}")
+            say(f"{begin}{error}{next_steps(error)}")
             end(0)
-        _fail(f"error: {error}{next_steps(error)}", error.exit_code)
+        _fail(f"{begin}{error}{next_steps(error)}", error.exit_code)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
-    except (OSError, MemoryError, RecursionError, OverflowError) as error:
+    except MemoryError:
+        _fail("error: this machine has not enough memory for it.", RescliError.exit_code)
+    except (OSError, RecursionError, OverflowError) as error:
         # What the machine refuses without any part of rescli having foreseen it.
         _fail(f"error: {type(error).__name__}: {error}", UsageError.exit_code)
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from rescli.errors import RescliError, UsageError
+from rescli.hardware.launcher import launched
 
-__all__ = ["end", "is_restart", "launched", "report_outcome", "run_in_processes"]
+__all__ = ["end", "report_outcome", "run_in_processes"]
 
 _OUTCOME = "RESCLI_OUTCOME"
 """Names a file for the exit code: the launcher would begin anew after any code but 0."""
@@ -20,16 +21,6 @@ _OUTCOME = "RESCLI_OUTCOME"
 _RESTARTS = 3
 _LOOK_SECONDS = 0.5
 _GRACE_SECONDS = 5.0
-
-
-def launched() -> bool:
-    """Whether this is one of several processes that a launcher began."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
-
-
-def is_restart() -> bool:
-    """Whether the launcher began all of them anew, because one was lost."""
-    return launched() and int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
 
 def run_in_processes(count: int, arguments: list[str], out: Path) -> NoReturn:

@@ -1,4 +1,4 @@
-"""What an error suggests, in the words of the command line."""
+"""What an error says and suggests, in the words of the command line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shlex
 from rescli.errors import RescliError
 from rescli.remedy import Remedy
 
-__all__ = ["as_flag", "next_steps"]
+__all__ = ["as_flag", "next_steps", "worded"]
 
 
 def as_flag(remedy: Remedy) -> str:
@@ -26,6 +26,14 @@ def as_flag(remedy: Remedy) -> str:
     else:
         flag = f"--{remedy.setting.replace('_', '-')}" + ("" if remedy.value is True else f" {value}")
     return flag + (f" ({remedy.note})" if remedy.note else "")
+
+
+def worded(error: RescliError) -> str:
+    """The error's message, in which the settings that it names are flags."""
+    message = str(error)
+    for setting in error.given:
+        message = message.replace(str(setting), as_flag(setting))
+    return message
 
 
 def next_steps(error: RescliError) -> str:

@@ -22,7 +22,7 @@ from safetensors.torch import save
 from torch import nn
 
 from rescli import __version__
-from rescli.errors import CheckpointError
+from rescli.errors import WriteError
 from rescli.evaluation.protocols import ViewChoices
 from rescli.files import cache_dir, write_atomically
 
@@ -133,7 +133,7 @@ class LogitsCache:
         try:
             self._make_room(len(data))
             write_atomically(self._path(key), data)
-        except (CheckpointError, OSError) as error:
+        except (WriteError, OSError) as error:
             _log.warning("the logits are not kept for the next time: %s", error)
 
     def _path(self, key: CacheKey) -> Path:

@@ -10,6 +10,7 @@ import torch
 from rescli.errors import UsageError
 from rescli.hardware.allocator import keep_freed_memory
 from rescli.hardware.cpu_probe import bf16_pays_off
+from rescli.remedy import Remedy
 
 __all__ = ["Numerics", "choose_device", "choose_precision", "precision_as_trained"]
 
@@ -19,7 +20,14 @@ FP16_LOSS_SCALE = 128.0
 
 @dataclass(frozen=True)
 class Numerics:
-    """Parameters, momentum, batch-norm statistics, logits and loss are fp32 throughout."""
+    """The device and the precision of its convolutions.
+
+    Parameters, momentum, batch-norm statistics, logits and loss are fp32 throughout.
+
+    Attributes:
+        device: where everything is computed.
+        precision: fp32, bf16 or fp16.
+    """
 
     device: torch.device
     precision: str
@@ -34,9 +42,10 @@ class Numerics:
             keep_freed_memory()
 
     def autocast(self, *, keep_casts: bool = True) -> AbstractContextManager[object]:
-        """The context in which a forward pass runs.
+        """Return the context in which a forward pass runs.
 
-        keep_casts: cast a weight once, however often it is used.
+        Args:
+            keep_casts: cast a weight once, however often it is used.
         """
         if self.precision == "fp32":
             return nullcontext()
@@ -44,16 +53,17 @@ class Numerics:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the maps between convolutions."""
+        """The type of the maps between convolutions."""
         return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
 
     @property
     def loss_scale(self) -> float:
+        """What the loss is multiplied by before the backward pass, and gradients are divided by after it."""
         return FP16_LOSS_SCALE if self.precision == "fp16" else 1.0
 
 
 def choose_device(requested: str) -> torch.device:
-    """``auto`` takes CUDA, then MPS, then the CPU.
+    """The device of a name; ``auto`` takes CUDA, then MPS, then the CPU.
 
     Raises:
         UsageError: not a device's name, or this machine has no such device.
@@ -74,20 +84,23 @@ def choose_device(requested: str) -> torch.device:
     ):
         there = ", ".join(name for name, is_there in available.items() if is_there)
         raise UsageError(
-            f"device {requested!r} is not available here; there is: {there}.", hint="--device auto"
+            f"device {requested!r} is not available here; there is: {there}.", remedy=Remedy("device", "auto")
         )
     return device
 
 
 def choose_precision(requested: str, device: torch.device) -> str:
-    """``auto`` is bf16 where the hardware multiplies bf16 (a CPU is asked by a probe of 30 ms), else fp32.
+    """The precision of a name; ``auto`` is bf16 where the hardware multiplies bf16, else fp32.
+
+    A CPU is asked by a probe of 30 ms.
 
     Raises:
         UsageError: fp16 where there is no CUDA device.
     """
     if requested == "fp16" and device.type != "cuda":
         raise UsageError(
-            f"precision fp16 needs a CUDA device; {device.type} has bf16 and fp32.", hint="--precision auto"
+            f"precision fp16 needs a CUDA device; {device.type} has bf16 and fp32.",
+            remedy=Remedy("precision", "auto"),
         )
     if requested != "auto":
         return requested

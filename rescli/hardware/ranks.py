@@ -1,7 +1,7 @@
 """Several processes that train one network: who they are, and what they must agree on.
 
-Started by torch's own launcher (``torchrun``, or ``rescli train --nproc``), which says in the environment who
-is who. Every rank holds the whole state and computes its share of each batch; rank 0 alone writes.
+They are started by torch's own launcher (``torchrun``, or rescli's ``nproc``), which says in the environment
+who is who. Every rank holds the whole state and computes its share of each batch; rank 0 alone writes.
 """
 
 from __future__ import annotations
@@ -16,13 +16,20 @@ from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from rescli.errors import RescliError, UsageError, first_line
+from rescli.hardware.launcher import num_ranks
+from rescli.remedy import Remedy
 
-__all__ = ["ALONE", "Ranks", "join_ranks", "leave_ranks", "num_ranks", "rank_device"]
+__all__ = ["ALONE", "Ranks", "join_ranks", "leave_ranks", "rank_device"]
 
 
 @dataclass(frozen=True, eq=False)
 class Ranks:
-    """rank: from 0; size: how many there are."""
+    """The processes that train together, as one of them sees them.
+
+    Attributes:
+        rank: this process's number, from 0.
+        size: how many there are.
+    """
 
     rank: int = 0
     size: int = 1
@@ -32,7 +39,7 @@ class Ranks:
         return self.rank == 0
 
     def share(self, batch_size: int) -> slice:
-        """This rank's places in a batch.
+        """The places of this rank's images in a batch.
 
         Raises:
             UsageError: the batch cannot be shared evenly.
@@ -40,7 +47,7 @@ class Ranks:
         if batch_size % self.size:
             raise UsageError(
                 f"a batch of {batch_size} cannot be shared evenly by {self.size} processes.",
-                hint=f"--batch-size {max(1, batch_size // self.size) * self.size}",
+                remedy=Remedy("batch_size", max(1, batch_size // self.size) * self.size),
             )
         own = batch_size // self.size
         return slice(self.rank * own, (self.rank + 1) * own)
@@ -70,13 +77,21 @@ class Ranks:
         )
 
     def same_buffers(self, model: nn.Module) -> None:
-        """Batch statistics of rank 0 on every rank, as an evaluation needs them."""
+        """Give every rank the batch statistics of rank 0, as an evaluation needs them."""
         if self.size > 1:
             for buffer in model.buffers():
                 dist.broadcast(buffer, 0)
 
     def together(self, part: torch.Tensor, count: int) -> torch.Tensor:
-        """Rows of all ranks, where each has those of every ``size``-th image: (count, ...), on every rank."""
+        """Put the rows of all ranks together, where each has those of every ``size``-th image.
+
+        Args:
+            part: this rank's rows.
+            count: the images of all ranks.
+
+        Returns:
+            (count, ...), the same on every rank.
+        """
         if self.size == 1:
             return part
         parts: list[torch.Tensor | None] = [None] * self.size
@@ -89,11 +104,6 @@ class Ranks:
 
 
 ALONE = Ranks()
-
-
-def num_ranks() -> int:
-    """How many processes the launcher says there are."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def join_ranks(device: torch.device) -> Ranks:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -21,9 +21,12 @@ from rescli.errors import CheckpointError, UsageError
 from rescli.evaluation.epoch import evaluate
 from rescli.evaluation.photo_mean import measure_photos
 from rescli.evaluation.protocols import Protocol, choose_protocol
-from rescli.hardware.numerics import Numerics
-from rescli.hardware.ranks import ALONE, Ranks, join_ranks
+from rescli.hardware.memory import is_out_of_memory
+from rescli.hardware.numerics import Numerics, choose_device, choose_precision
+from rescli.hardware.ranks import ALONE, Ranks, join_ranks, rank_device
 from rescli.kernels.choice import KernelName, use_kernels
+from rescli.plan import TrainPlan, make_plan
+from rescli.runs.where import Where
 from rescli.spec.run import RunSpec, StartSpec
 from rescli.training.engines.choose import (
     PLAIN,
@@ -36,13 +39,26 @@ from rescli.training.engines.choose import (
 from rescli.training.events import EvalResult
 from rescli.training.state import TrainState
 
-__all__ = ["EVAL_BATCH_SIZE", "PHOTO_EVAL_BATCH_SIZE", "Assembly", "Loader", "assemble", "default_workers"]
+__all__ = [
+    "EVAL_BATCH_SIZE",
+    "PHOTO_EVAL_BATCH_SIZE",
+    "Assembly",
+    "Loader",
+    "assemble",
+    "default_workers",
+    "numerics_for",
+]
 
 EVAL_BATCH_SIZE = 500
 """Divides 5,000 and 10,000: large enough for any device, small enough for 1202 layers on a CPU."""
 
 
 PHOTO_EVAL_BATCH_SIZE = 64
+
+_COURSE = {"iterations", "schedule", "evaluation", "checkpoint", "metrics", "scaled_from"}
+"""Keys of a spec that say when something happens, and not to what."""
+
+_ANYWHERE = Where()
 
 
 class Loader(typing.Protocol):
@@ -57,24 +73,45 @@ class Loader(typing.Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Assembly:
-    """The parts of one run that stay as they are while it trains."""
+    """The parts of one run that stay as they are while it trains.
+
+    Attributes:
+        spec: what is trained.
+        plan: when everything happens.
+        where: what was asked of the machine; ``where.engine`` is a wish until there is a state.
+        numerics: the device and the precision that were chosen.
+        train_set: the images that are trained on.
+        val_set: the images that are set aside; None where there are none.
+        normalization: what is subtracted from the images, and what they are divided by.
+        loader: the augmented batches.
+        kernels: what normalises and adds between convolutions, and gathers batches.
+        ranks: the processes that train it together.
+        start: the checkpoint whose weights the run begins with.
+    """
 
     spec: RunSpec
+    plan: TrainPlan
+    where: Where
     numerics: Numerics
     train_set: ImageSet | ImageFiles
     val_set: ImageSet | ImageFiles | None
     normalization: Normalization
     loader: Loader
-    data_root: Path | None
-    """Where the images were read, as it was given; None for the usual places."""
-    ranks: Ranks = ALONE
-    """The processes that train it together."""
-    start: Checkpoint | None = None
-    """Whose weights the run begins with."""
-    engine: str = "auto"
-    """Which engine is to train it, of ``rescli.training.engines.choose``."""
     kernels: ChosenKernels = PLAIN
-    """What normalises and adds between convolutions, and gathers batches."""
+    ranks: Ranks = ALONE
+    start: Checkpoint | None = None
+
+    @property
+    def data_root(self) -> Path | None:
+        """Where the images were read, as it was given; None for the usual places."""
+        return self.where.data_root
+
+    def rescheduled(self, spec: RunSpec) -> Assembly:
+        """The same parts for a spec that differs in its course alone, as a budget shortens it."""
+        others = RunSpec.model_fields.keys() - _COURSE
+        changed = sorted(key for key in others if getattr(spec, key) != getattr(self.spec, key))
+        assert not changed, f"these parts were made for another spec: {', '.join(changed)}"
+        return replace(self, spec=spec, plan=make_plan(spec))
 
     def new_state(self) -> TrainState:
         """The initial state, a pure function of the spec.
@@ -95,10 +132,12 @@ class Assembly:
         )
 
     def choose_engine(self, state: TrainState) -> Chosen:
-        """Raises:
-        UsageError: the engine asked for does not work here.
+        """The engine that advances ``state``.
+
+        Raises:
+            UsageError: the engine asked for does not work here.
         """
-        return choose_engine(self.engine, state, self.loader, self.numerics, self.ranks)
+        return choose_engine(self.where.engine or "auto", state, self.loader, self.numerics, self.ranks)
 
     def evaluate_val(
         self,
@@ -107,11 +146,16 @@ class Assembly:
         forward: Callable[[torch.Tensor], torch.Tensor] | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> EvalResult | None:
-        """Figures of the validation part, by its single view.
+        """Evaluate the validation part, by its single view.
 
-        forward: what gives the model's logits, faster than a call of it; None for a call. should_stop: asked
-        before every batch; where it says yes, there are no figures. Several ranks, who would have to agree
-        before each batch and share the work as it is, end the pass.
+        Args:
+            model: the network.
+            forward: what gives its logits, faster than a call of it; None for a call.
+            should_stop: asked before every batch. Several ranks end the pass: they would have to agree
+                before each batch.
+
+        Returns:
+            Errors and loss; None where ``should_stop`` said yes.
         """
         assert self.val_set is not None, "the plan holds no evaluation without a validation part"
         dataset = self.spec.data.dataset
@@ -129,69 +173,80 @@ class Assembly:
 
     @property
     def waited_seconds(self) -> Callable[[], float] | None:
-        """Seconds that steps have waited for images; None where all images lie on the device."""
+        """A function that says how many seconds steps have waited for images; None where none can wait."""
         loader = self.loader
         return (lambda: loader.waited_seconds) if isinstance(loader, PhotoLoader) else None
 
     @property
     def protocol(self) -> Protocol:
-        """What validation figures are measured by."""
+        """The protocol of the validation part."""
         return choose_protocol(None, any_size=self.spec.data.dataset.any_size)
 
 
 def assemble(
     spec: RunSpec,
+    where: Where = _ANYWHERE,
     *,
-    numerics: Numerics,
-    data_root: Path | None,
-    workers: int | None = None,
-    engine: str = "auto",
-    kernels: str = "auto",
+    plan: TrainPlan | None = None,
+    numerics: Numerics | None = None,
 ) -> Assembly:
     """Read the training and validation parts; the test part stays sealed.
 
-    workers: processes that decode photographs; None for as many as suit the device. engine, kernels: by name,
-    or ``auto``.
+    Args:
+        spec: what is to be trained.
+        where: the device, the place of the images, the engine and the kernels.
+        plan: of this spec, where it was made already.
+        numerics: the device and the precision, where they are known already; else ``where`` and the spec say.
 
     Raises:
         DataError: files missing or damaged.
         UsageError: the training images do not fit on the device, or the kernels do not work here.
         CheckpointError: the weights to begin with are missing, or other ones.
     """
+    numerics = numerics or numerics_for(spec, where.device)
+    engine = where.engine or "auto"
     numerics.configure_backend()
     check_engine(engine, numerics)
-    chosen_kernels = choose_kernels(kernels, numerics, engine=engine)
+    kernels = choose_kernels(where.kernels or "auto", numerics, engine=engine)
     ranks = join_ranks(numerics.device)
     share = ranks.share(spec.data.batch_size)
     dataset = spec.data.dataset
     parts = ("train", "val") if dataset.sizes["val"] else ("train",)
-    splits = dataset.build(data_root, parts)
+    splits = dataset.build(where.data_root, parts)
     train_set, val_set = splits["train"], splits.get("val")
     start = None
     skipped: set[str] = set()
     if spec.start_from is not None:
         start = _start(spec.start_from)
         normalization = start.normalization
-        # Refused here rather than once the run has begun.
-        begin_with(_build(spec), start)
     else:
         normalization = _measure(train_set, spec, skipped)
-    loader = _loader(train_set, normalization, spec, numerics, workers, share, kernels=chosen_kernels.name)
+    loader = _loader(train_set, normalization, spec, numerics, where.workers, share, kernels=kernels.name)
     if isinstance(loader, PhotoLoader):
         loader.damaged |= skipped
     return Assembly(
         spec=spec,
+        plan=plan or make_plan(spec),
+        where=where,
         numerics=numerics,
         train_set=train_set,
         val_set=val_set if val_set is not None and len(val_set) else None,
         normalization=normalization,
         loader=loader,
-        data_root=data_root,
+        kernels=kernels,
         ranks=ranks,
         start=start,
-        engine=engine,
-        kernels=chosen_kernels,
     )
+
+
+def numerics_for(spec: RunSpec, device: str) -> Numerics:
+    """The device by name, and the precision that the spec asks for there.
+
+    Raises:
+        UsageError: the device is not there, or has no such precision.
+    """
+    chosen = choose_device(rank_device(device))
+    return Numerics(chosen, choose_precision(spec.precision, chosen))
 
 
 def _measure(train_set: ImageSet | ImageFiles, spec: RunSpec, skipped: set[str]) -> Normalization:
@@ -244,12 +299,17 @@ def _loader(
             share=share,
             kernels=kernels,
         )
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
         raise UsageError(f"the training images do not fit on {numerics.device}: {error}") from error
 
 
 def default_workers(device: torch.device) -> int:
-    """On a GPU, all cores but one, 16 at most; on the CPU, where training needs the cores itself, one."""
+    """How many processes decode photographs where nobody says.
+
+    Beside a GPU all cores but one, 16 at most; on the CPU, where training needs the cores itself, one.
+    """
     return max(1, min(16, (os.cpu_count() or 1) - 1)) if device.type == "cuda" else 1
 
 

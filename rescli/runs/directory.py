@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shlex
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,11 +12,14 @@ from pathlib import Path
 
 from rescli.errors import CheckpointError, RescliError, RunDirError
 from rescli.files import read_json, write_atomically, write_json
+from rescli.remedy import Remedy
 from rescli.spec.load import spec_from_dict
 from rescli.spec.run import RunSpec
 from rescli.spec.toml import to_toml
 
-__all__ = ["RunDir", "default_run_path", "resume_command"]
+__all__ = ["RunDir", "default_run_path"]
+
+_ANOTHER = Remedy("out", "DIR", "choose another")
 
 
 class RunDir:
@@ -52,7 +54,7 @@ class RunDir:
         except OSError as error:
             raise RunDirError(
                 f"cannot write the run directory {path}: {error.strerror or error}.",
-                hint="choose another: --out DIR",
+                remedy=_ANOTHER,
             ) from error
         run_dir = cls(path)
         # The lock first: what is seen under it nobody else can change.
@@ -63,12 +65,10 @@ class RunDir:
             if "spec.toml" in found:
                 raise RunDirError(
                     f"{path} holds a run already.",
-                    hint=f"{resume_command(path)}, or choose another --out DIR",
+                    remedy=[Remedy("resume", str(path)), _ANOTHER],
                 )
             if found:
-                raise RunDirError(
-                    f"{path} is not empty: it holds {', '.join(found[:5])}.", hint="choose another: --out DIR"
-                )
+                raise RunDirError(f"{path} is not empty: it holds {', '.join(found[:5])}.", remedy=_ANOTHER)
             yield run_dir
 
     @classmethod
@@ -80,7 +80,7 @@ class RunDir:
         """
         if not os.path.isfile(path / "spec.toml"):  # pathlib raises where a path is too long
             what = "has no spec.toml, so it holds no run" if path.is_dir() else "does not exist"
-            raise RunDirError(f"{path} {what}.", hint="rescli train PRESET --out DIR   begins one")
+            raise RunDirError(f"{path} {what}.", hint="rescli train PRESET   begins one")
         return cls(path)
 
     @classmethod
@@ -99,7 +99,7 @@ class RunDir:
             self.path.rmdir()
 
     def write_spec(self, spec: RunSpec, data_root: Path | None = None) -> None:
-        """What is to be trained, and where its images lie: from now on this is a run, and can be resumed.
+        """Write what is to be trained and where its images lie: from now on this is a run.
 
         Raises:
             RunDirError: it cannot be written.
@@ -109,13 +109,16 @@ class RunDir:
         )
         try:
             self.keep_data_root(data_root)
-            write_atomically(self.spec, (head + to_toml(spec.to_dict())).encode())
+            content = (head + to_toml(spec.to_dict())).encode()
+            write_atomically(self.spec, content, error=CheckpointError)
         except CheckpointError as error:
-            raise RunDirError(str(error), hint="choose another place: --out DIR") from error
+            raise RunDirError(str(error), remedy=_ANOTHER) from error
 
     def read_spec(self) -> RunSpec:
-        """Raises:
-        RunDirError: spec.toml is damaged.
+        """The spec of the run.
+
+        Raises:
+            RunDirError: spec.toml is damaged.
         """
         try:
             return spec_from_dict(tomllib.loads(self.spec.read_text(encoding="utf-8")))
@@ -126,22 +129,24 @@ class RunDir:
         """Note where the images lie, for a resume that is not told; None, the usual places, notes nothing."""
         if data_root is not None:
             place = Path(os.path.expanduser(data_root)).absolute()  # Path's own raises without a home
-            write_json(self.data_root, {"data_root": str(place)})
+            write_json(self.data_root, {"data_root": str(place)}, error=CheckpointError)
 
     def read_data_root(self) -> Path | None:
-        """Raises:
-        CheckpointError: the note is damaged.
+        """The folder of the images that was noted; None for the usual places.
+
+        Raises:
+            CheckpointError: the note is damaged.
         """
         if not self.data_root.exists():
             return None
-        hint = f"{resume_command(self.path)} --data-root DIR"
+        remedy = [Remedy("resume", str(self.path)), Remedy("data_root", "DIR", "where the images lie")]
         try:
             kept = read_json(self.data_root)
         except CheckpointError as error:
-            raise CheckpointError(str(error), hint=hint) from error
+            raise CheckpointError(str(error), remedy=remedy) from error
         noted = kept.get("data_root") if isinstance(kept, dict) else None
         if not isinstance(noted, str) or not noted:
-            raise CheckpointError(f"{self.data_root} is damaged: it names no directory.", hint=hint)
+            raise CheckpointError(f"{self.data_root} is damaged: it names no directory.", remedy=remedy)
         return Path(noted)
 
     def _forget_data_root(self) -> None:
@@ -173,7 +178,8 @@ class RunDir:
                 owner = lock.read().strip() or "another process"
                 raise RunDirError(
                     f"{self.path} is in use by {owner}.",
-                    hint="wait for it, stop it, or choose another --out DIR",
+                    hint="wait for it, or stop it",
+                    remedy=_ANOTHER,
                 )
             lock.truncate(0)
             lock.write(f"process {os.getpid()}")
@@ -183,13 +189,8 @@ class RunDir:
             yield
 
 
-def resume_command(path: Path) -> str:
-    """What to type to go on, fit for a shell."""
-    return f"rescli train --resume {shlex.quote(str(path))}"
-
-
 def default_run_path(spec: RunSpec, now: datetime) -> Path:
-    """``runs/cifar10-resnet-20-seed0-20251210-154500``, with ``-2`` and so on if that is taken."""
+    """A new place below ``runs``: ``cifar10-resnet-20-seed0-20251210-154500``, with ``-2`` if taken."""
     base = Path("runs") / f"{spec.name}-{now:%Y%m%d-%H%M%S}"
     path, count = base, 1
     while path.exists():

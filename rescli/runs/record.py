@@ -3,86 +3,150 @@
 from __future__ import annotations
 
 import platform
+import re
 import resource
 import subprocess
 import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Required
 
 import torch
-from pydantic import BaseModel, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict
 
 from rescli import __version__
 from rescli.errors import CheckpointError
 from rescli.files import read_json
 from rescli.hardware.device_name import device_name
 from rescli.hardware.numerics import Numerics
-from rescli.runs.directory import RunDir, resume_command
+from rescli.remedy import Remedy
+from rescli.runs.directory import RunDir
 
-__all__ = ["device_name", "git_state", "gpu_driver", "now", "peak_memory_bytes", "provenance", "read_record"]
+__all__ = [
+    "DataRecord",
+    "GitState",
+    "Provenance",
+    "RunRecord",
+    "SplitResult",
+    "device_name",
+    "git_state",
+    "gpu_driver",
+    "now",
+    "peak_memory_bytes",
+    "provenance",
+    "read_record",
+]
 
-
-class _Figures(BaseModel, strict=True, allow_inf_nan=False):
-    """Of one split; all errors in percent."""
-
-    iteration: int = 0
-    num_images: int = 0
-    top1_error: float = 0.0
-    top5_error: float = 0.0
-    loss: float = 0.0
-    interval95: list[float] = []
-    selection: str = ""
-    protocol: str = ""
-    precision: str = ""
-    best_val: _Figures | None = None
-
-
-class _Record(BaseModel, strict=True, allow_inf_nan=False):
-    """What somebody reads out of a record, each of its type where it is there; only results must be."""
-
-    results: dict[str, _Figures | None]
-    status: str = ""
-    started: str | None = None
-    device: str = ""
-    precision: str = ""
-    scaled: bool = False
-    iterations_done: int = 0
-    last_saved_iteration: int | None = None
-    resumed_at: list[int] = []
-    train_seconds: float = 0.0
-    images_per_second: float | None = None
-    waited_for_data_seconds: float = 0.0
-    skipped_images: list[str] = []
+_EXACT = ConfigDict(strict=True, allow_inf_nan=False)
 
 
-def read_record(run_dir: RunDir) -> dict[str, Any]:
-    """record.json, which must look like one.
+@with_config(_EXACT)
+class SplitResult(TypedDict, total=False):
+    """What came out on one split; errors in percent, loss in nats, ``interval95`` of the top-1 error."""
+
+    iteration: int | None
+    num_images: int
+    top1_error: float
+    top5_error: float
+    loss: float
+    interval95: list[float]
+    selection: str
+    protocol: str
+    precision: str
+    best_val: SplitResult | None
+
+
+@with_config(_EXACT)
+class DataRecord(TypedDict):
+    """Which images, as counts and fingerprints by split."""
+
+    dataset: str
+    num_images: dict[str, int]
+    sha256: dict[str, str]
+
+
+@with_config(_EXACT)
+class GitState(TypedDict):
+    """The commit of a checkout, and whether tracked files differ from it."""
+
+    commit: str
+    dirty: bool
+
+
+@with_config(_EXACT)
+class Provenance(TypedDict, total=False):
+    """The software that computed a result."""
+
+    rescli_version: str
+    versions: dict[str, str | None]
+    platform: str
+    git: GitState | None
+
+
+@with_config(_EXACT)
+class RunRecord(Provenance, total=False):
+    """What record.json holds; one of an earlier version may lack anything but ``results``."""
+
+    name: str
+    status: str
+    """running, finished, interrupted, diverged or failed"""
+    spec_sha256: str
+    started: str | None
+    updated: str
+    device: str
+    precision: str
+    engine: str
+    engine_reason: str | None
+    kernels: str
+    kernels_reason: str | None
+    threads: int
+    ranks: int
+    params: int
+    data: DataRecord
+    resumed_at: list[int]
+    ledger: list[dict[str, str]]
+    scaled: bool
+    iterations_done: int
+    last_saved_iteration: int | None
+    train_seconds: float
+    images_per_second: float | None
+    peak_memory_bytes: int | None
+    waited_for_data_seconds: float
+    skipped_images: list[str]
+    results: Required[dict[str, SplitResult | None]]
+
+
+_ANY_RECORD = TypeAdapter(RunRecord)
+
+
+def read_record(run_dir: RunDir) -> RunRecord:
+    """Read record.json, which must look like one.
 
     Raises:
         CheckpointError: missing or damaged.
     """
-    hint = f"{resume_command(run_dir.path)}   writes it anew where the run's state is whole"
+    remedy = Remedy("resume", str(run_dir.path), "writes it anew where the run's state is whole")
     try:
-        record: dict[str, Any] = read_json(run_dir.record)
-        _Record.model_validate(record)
+        record: RunRecord = read_json(run_dir.record)
+        _ANY_RECORD.validate_python(record)
     except CheckpointError as error:
-        raise CheckpointError(str(error), hint=hint) from error
+        raise CheckpointError(str(error), remedy=remedy) from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "it"
         wrong = "is missing" if first["type"] == "missing" else f"cannot be {str(first['input'])[:40]!r}"
-        raise CheckpointError(f"{run_dir.record} is damaged: {where} {wrong}", hint=hint) from error
+        raise CheckpointError(f"{run_dir.record} is damaged: {where} {wrong}", remedy=remedy) from error
     return record
 
 
 def now() -> str:
-    """UTC, ISO 8601, to the second."""
+    """The time in UTC, as ISO 8601 to the second."""
     return datetime.now(UTC).replace(microsecond=0).isoformat()
 
 
-def provenance() -> dict[str, Any]:
+def provenance() -> Provenance:
     """Versions of everything that computes, and the git commit of a checkout."""
     return {
         "rescli_version": __version__,
@@ -104,15 +168,15 @@ def _versions() -> dict[str, str | None]:
     }
 
 
-def git_state(checkout: Path) -> dict[str, Any] | None:
-    """Commit, and whether tracked files differ from it; None where there is no checkout or no git."""
+def git_state(checkout: Path) -> GitState | None:
+    """The state of a checkout; None where there is none, or no git."""
     if not (checkout / ".git").exists():
         return None
     try:
         commit = _git(checkout, "rev-parse", "HEAD")
         return {
             "commit": commit,
-            "dirty": bool(_git(checkout, "status", "--porcelain", "--untracked-files=no")),
+            "dirty": bool(_git(checkout, "status", "-s", "-uno")),
         }
     except (OSError, subprocess.SubprocessError):
         return None
@@ -125,15 +189,16 @@ def _git(checkout: Path, *arguments: str) -> str:
 
 def gpu_driver() -> str | None:
     """The version of NVIDIA's driver; None where nobody can say."""
-    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
-        return subprocess.run(query, capture_output=True, text=True, check=True, timeout=10).stdout.split()[0]
-    except (OSError, subprocess.SubprocessError, IndexError):
+        done = subprocess.run(["nvidia-smi", "-q"], capture_output=True, text=True, check=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
         return None
+    found = re.search(r"Driver Version\s*:\s*(\S+)", done.stdout)
+    return found[1] if found else None
 
 
 def peak_memory_bytes(numerics: Numerics) -> int:
-    """Of the device's memory on CUDA, else of the process."""
+    """The most memory that was in use: of the device on CUDA, else of the process."""
     if numerics.device.type == "cuda":
         return torch.cuda.max_memory_allocated(numerics.device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

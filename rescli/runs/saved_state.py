@@ -6,31 +6,59 @@ import hashlib
 import json
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 
 from rescli.checkpoints.checkpoint import read_tensors, serialise
 from rescli.errors import CheckpointError, RunDirError
 from rescli.files import read_json, write_atomically, write_json
+from rescli.remedy import Remedy
+from rescli.runs.record import DataRecord
 from rescli.spec.run import RunSpec
 from rescli.training.state import TrainState
 
-__all__ = ["SavedState", "describe_state", "load_state", "save_state"]
+__all__ = ["SavedState", "StateNumbers", "describe_state", "differing_keys", "load_state", "save_state"]
+
+
+Number = bool | int | float | str | None
+"""What an optimizer may keep beside its tensors."""
+
+
+class StateNumbers(TypedDict, total=False):
+    """The numbers of a TrainState, as JSON holds them; ``optimizer`` by parameter and name."""
+
+    step: int
+    evaluation_due: bool
+    window_start: int
+    trigger: dict[str, int | float]
+    best_val_error: float | None
+    best_step: int | None
+    train_seconds: float
+    window_seconds: float
+    optimizer: dict[str, Number]
 
 
 @dataclass(frozen=True, eq=False)
 class SavedState:
     """A state on its way to the disk or back, in no model.
 
-    metrics_bytes, metrics_sha256: of metrics.jsonl when it was saved; what is behind belongs to lost
-    iterations. precision, device, engine, kernels, threads: what the run used, to be repeated.
-    data: fingerprints of the images it saw. data_root: where they lay, in a state of the time before the run
-    directory noted it.
+    Attributes:
+        tensors: by name; those of the model begin with ``model.``.
+        numbers: what stands beside them.
+        precision: of the convolutions; it and the next four are what the run used, to be repeated.
+        device: its name, as torch writes it.
+        engine: what launched the steps.
+        kernels: what normalised and added between convolutions.
+        threads: of the CPU.
+        metrics_bytes: the length of metrics.jsonl when it was saved; what follows belongs to lost iterations.
+        metrics_sha256: the hash of those bytes.
+        data: the images that the run saw.
+        data_root: where they lay, in a state from before the run directory noted it.
     """
 
     tensors: dict[str, torch.Tensor]
-    numbers: dict[str, Any]
+    numbers: StateNumbers
     precision: str
     device: str
     engine: str
@@ -38,7 +66,7 @@ class SavedState:
     threads: int
     metrics_bytes: int
     metrics_sha256: str
-    data: dict[str, Any]
+    data: DataRecord
     data_root: str | None = None
 
     @property
@@ -47,7 +75,7 @@ class SavedState:
 
     @property
     def evaluation_due(self) -> bool:
-        """Of its step; states of before that could be left hold none."""
+        """Whether the evaluation of its step is still to be made; states of earlier versions do not say."""
         return bool(self.numbers.get("evaluation_due", False))
 
     def restore(self, state: TrainState) -> None:
@@ -80,13 +108,16 @@ class SavedState:
 _META = tuple(field.name for field in fields(SavedState) if field.name != "tensors")
 
 
-def describe_state(state: TrainState) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """All that ``SavedState.restore`` puts back: tensors by name (the model's begin with ``model.``), and the
-    numbers beside them."""
+def describe_state(state: TrainState) -> tuple[dict[str, torch.Tensor], StateNumbers]:
+    """All that ``SavedState.restore`` puts back.
+
+    Returns:
+        Tensors by name, of which the model's begin with ``model.``, and the numbers beside them.
+    """
     tensors, optimizer = _optimizer_to_plain(state)
     tensors |= {f"model.{name}": tensor for name, tensor in state.model.state_dict().items()}
     tensors["ring"] = state.ring
-    numbers = {
+    numbers: StateNumbers = {
         "step": state.step,
         "evaluation_due": state.evaluation_due,
         "window_start": state.window_start,
@@ -114,8 +145,8 @@ def save_state(directory: Path, saved: SavedState, spec: RunSpec) -> None:
     sha256 = hashlib.sha256(content).hexdigest()
     # Named by content, so that the file which the pointer still names is never overwritten.
     path = directory / f"{saved.step:08d}-{sha256[:12]}.safetensors"
-    write_atomically(path, content)
-    write_json(directory / "latest.json", {"file": path.name, "sha256": sha256})
+    write_atomically(path, content, error=CheckpointError)
+    write_json(directory / "latest.json", {"file": path.name, "sha256": sha256}, error=CheckpointError)
     for old in directory.glob("*.safetensors"):
         if old != path:
             old.unlink(missing_ok=True)
@@ -132,18 +163,19 @@ def load_state(directory: Path, spec: RunSpec) -> SavedState | None:
     if not pointer_path.exists():
         return None
     pointer = read_json(pointer_path)
-    hint = (
-        f"nothing was changed; begin again with: rescli train {directory.parent / 'spec.toml'} --out NEW_DIR"
-    )
+    hint = f"nothing was changed; begin again with: rescli train {directory.parent / 'spec.toml'}"
+    remedy = Remedy("out", "NEW_DIR")
     try:
         path, sha256 = directory / pointer["file"], pointer["sha256"]
     except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{pointer_path} is damaged: {error}", hint=hint) from error
+        raise CheckpointError(f"{pointer_path} is damaged: {error}", hint=hint, remedy=remedy) from error
     if not path.is_file():
-        raise CheckpointError(f"the saved state {path} is missing.", hint=hint)
+        raise CheckpointError(f"the saved state {path} is missing.", hint=hint, remedy=remedy)
     if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
         raise CheckpointError(
-            f"the saved state {path} is damaged: its sha256 is not the recorded one.", hint=hint
+            f"the saved state {path} is damaged: its sha256 is not the recorded one.",
+            hint=hint,
+            remedy=remedy,
         )
     tensors, texts, _ = read_tensors(path)
     meta = json.loads(texts["state"])
@@ -151,7 +183,8 @@ def load_state(directory: Path, spec: RunSpec) -> SavedState | None:
     if changed:
         raise RunDirError(
             f"the state in {directory} belongs to a run of another spec; these differ: {', '.join(changed)}.",
-            hint="put spec.toml back as it was, or begin a new run with --out NEW_DIR",
+            hint="put spec.toml back as it was, or begin a new run",
+            remedy=Remedy("out", "NEW_DIR"),
         )
     # Before states named them there was but one engine, and no kernels.
     before = {"engine": "eager", "kernels": "plain"}
@@ -170,10 +203,10 @@ def differing_keys(one: dict[str, Any], other: dict[str, Any], *, prefix: str = 
     return keys
 
 
-def _optimizer_to_plain(state: TrainState) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def _optimizer_to_plain(state: TrainState) -> tuple[dict[str, torch.Tensor], dict[str, Number]]:
     """The optimizer's state per parameter name: tensors, and numbers that JSON holds."""
     tensors: dict[str, torch.Tensor] = {}
-    numbers: dict[str, Any] = {}
+    numbers: dict[str, Number] = {}
     for name, parameter in state.model.named_parameters():
         for key, value in state.optimizer.state.get(parameter, {}).items():
             where = f"optimizer.{name}.{key}"
@@ -184,8 +217,11 @@ def _optimizer_to_plain(state: TrainState) -> tuple[dict[str, torch.Tensor], dic
     return tensors, numbers
 
 
-def _restore_optimizer(state: TrainState, tensors: dict[str, torch.Tensor], numbers: dict[str, Any]) -> None:
-    values: dict[str, Any] = {**{n: t for n, t in tensors.items() if n.startswith("optimizer.")}, **numbers}
+def _restore_optimizer(
+    state: TrainState, tensors: dict[str, torch.Tensor], numbers: dict[str, Number]
+) -> None:
+    own = {name: tensor for name, tensor in tensors.items() if name.startswith("optimizer.")}
+    values: dict[str, torch.Tensor | Number] = {**own, **numbers}
     for name, parameter in state.model.named_parameters():
         prefix = f"optimizer.{name}."
         for where in [where for where in values if where.startswith(prefix)]:

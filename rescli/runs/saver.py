@@ -1,35 +1,43 @@
-"""The sink that keeps a run: checkpoints, the state for resume, and record.json."""
+"""The sink that saves a run: checkpoints, the state for resume, and record.json."""
 
 from __future__ import annotations
 
 import logging
-from typing import Any, Self
+from typing import Self, cast
 
 import torch
 
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.data.photos.loader import PhotoLoader
 from rescli.errors import CheckpointError
-from rescli.evaluation.metrics import with_interval
+from rescli.evaluation.metrics import wilson_interval
 from rescli.files import write_json
-from rescli.plan import TrainPlan
 from rescli.runs.assembly import Assembly
 from rescli.runs.directory import RunDir
-from rescli.runs.metrics_log import MetricsLog, read_metrics
-from rescli.runs.record import device_name, now, peak_memory_bytes, provenance, read_record
+from rescli.runs.metrics_log import MetricsLog, MetricsRow, read_metrics
+from rescli.runs.record import (
+    DataRecord,
+    RunRecord,
+    SplitResult,
+    device_name,
+    now,
+    peak_memory_bytes,
+    provenance,
+    read_record,
+)
 from rescli.runs.saved_state import SavedState, describe_state, save_state
 from rescli.runs.writer import BackgroundWriter, HostCopies
 from rescli.spec.ledger.ledger import ledger
 from rescli.training.engines.choose import Chosen
-from rescli.training.events import CheckpointDue, EvalDone, Event, FitDone, MetricsReady, Stopped
+from rescli.training.events import CheckpointDue, EvalDone, EvalResult, Event, FitDone, MetricsReady, Stopped
 from rescli.training.state import TrainState
 
-__all__ = ["RunRecorder", "data_record"]
+__all__ = ["RunSaver", "data_record"]
 
 _log = logging.getLogger(__name__)
 
 
-class RunRecorder:
+class RunSaver:
     """Writes what must survive, in this order: log, checkpoint, state, its pointer, record.
 
     All but the log is written by a thread; ``close`` waits for it. A context manager.
@@ -40,12 +48,20 @@ class RunRecorder:
         run_dir: RunDir,
         assembly: Assembly,
         state: TrainState,
-        plan: TrainPlan,
         *,
         chosen: Chosen,
         log: MetricsLog,
     ) -> None:
-        self._run_dir, self._assembly, self._state, self._plan = run_dir, assembly, state, plan
+        """Note what the run is computed by, and write its record for the first time.
+
+        Args:
+            run_dir: where it is written; the caller holds its lock.
+            assembly: the parts of the run.
+            state: what is saved; it is read whenever an event says that it is due.
+            chosen: the engine that advances it.
+            log: the log whose length a saved state remembers.
+        """
+        self._run_dir, self._assembly, self._state = run_dir, assembly, state
         self._log, self._chosen = log, chosen
         self._writer = BackgroundWriter()
         self._train_row, self._val_row, self._best_row = _rows_so_far(run_dir)
@@ -55,7 +71,7 @@ class RunRecorder:
         self._waited_before = before.get("waited_for_data_seconds", 0.0) if state.step else 0.0
         self._skipped_before = before.get("skipped_images", []) if state.step else []
         spec, numerics = assembly.spec, assembly.numerics
-        self.record: dict[str, Any] = {
+        record = {
             "name": spec.name,
             "status": "running",
             "spec_sha256": spec.fingerprint(),
@@ -81,14 +97,15 @@ class RunRecorder:
             "peak_memory_bytes": None,
             "results": before.get("results", {}) if state.step else {},
         }
+        self.record = cast(RunRecord, record)
         self._write_record()
 
     def __call__(self, event: Event) -> None:
+        """Save what the event says is due."""
         if isinstance(event, MetricsReady):
             self._train_row = {"iteration": event.step, "loss": event.loss, "top1_error": event.top1_error}
         elif isinstance(event, EvalDone):
-            result = event.result
-            self._val_row = {"iteration": event.step, **with_interval(result.num_images, vars(result))}
+            self._val_row = _val_result(event.step, event.result)
             if event.best:
                 self._best_row = self._val_row
                 self._save_best()
@@ -140,13 +157,13 @@ class RunRecorder:
             data=data_record(self._assembly),
         )
         self._update_record()
-        record = {**self.record, "last_saved_iteration": saved.step}
+        record: RunRecord = {**self.record, "last_saved_iteration": saved.step}
 
         def write() -> None:
             held.wait()
             last.write(directory.last)
             save_state(directory.state, saved, spec)
-            write_json(directory.record, record)
+            write_json(directory.record, record, error=CheckpointError)
             self.record["last_saved_iteration"] = saved.step
 
         self._writer.submit(write)
@@ -172,12 +189,12 @@ class RunRecorder:
             iteration=self._state.step,
             selection=selection,
             results=self._results(selection),
-            data=data_record(self._assembly),
+            data=dict(data_record(self._assembly)),
             precision=self._assembly.numerics.precision,
         )
 
-    def _results(self, selection: str) -> dict[str, Any]:
-        results: dict[str, Any] = {}
+    def _results(self, selection: str) -> dict[str, SplitResult | None]:
+        results: dict[str, SplitResult | None] = {}
         if self._train_row:
             results["train"] = {
                 **self._train_row,
@@ -191,13 +208,13 @@ class RunRecorder:
 
     def _write_record(self) -> None:
         self._update_record()
-        write_json(self._run_dir.record, self.record)
+        write_json(self._run_dir.record, self.record, error=CheckpointError)
 
     def _update_record(self) -> None:
         state, record = self._state, self.record
         results = self._results("last")
-        if "val" in results and self._best_row:
-            results["val"]["best_val"] = self._best_row
+        if (val := results.get("val")) and self._best_row:
+            val["best_val"] = self._best_row
         # A test result stands until the run goes on; then it no longer belongs to the last weights.
         if "test" in record["results"] and record["iterations_done"] == state.step:
             results["test"] = record["results"]["test"]
@@ -206,7 +223,9 @@ class RunRecorder:
         record["iterations_done"] = state.step
         record["train_seconds"] = round(state.train_seconds, 3)
         if state.train_seconds > 0:
-            record["images_per_second"] = round(state.step * self._plan.batch_size / state.train_seconds, 1)
+            record["images_per_second"] = round(
+                state.step * self._assembly.plan.batch_size / state.train_seconds, 1
+            )
         record["engine_reason"] = self._chosen.reason
         record["peak_memory_bytes"] = peak_memory_bytes(self._assembly.numerics)
         loader = self._assembly.loader
@@ -215,40 +234,56 @@ class RunRecorder:
             record["skipped_images"] = sorted({*self._skipped_before, *loader.damaged})
 
 
-def _record_before(run_dir: RunDir) -> dict[str, Any]:
+def _record_before(run_dir: RunDir) -> RunRecord:
     """What the record held; nothing where it is damaged, for what training needs lies in the state."""
     if not run_dir.record.exists():
-        return {}
+        return {"results": {}}
     try:
         return read_record(run_dir)
     except CheckpointError as error:
         _log.warning(
-            "warning: %s; it is written anew, without what only it knew: when the run began, its resumes, "
+            "%s; it is written anew, without what only it knew: when the run began, its resumes, "
             "skipped images, a test error",
             error,
         )
-        return {}
+        return {"results": {}}
 
 
-def _rows_so_far(
-    run_dir: RunDir,
-) -> tuple[dict[str, Any] | None, dict[str, Any] | None, dict[str, Any] | None]:
-    """The newest train and val figures and the best val ones, as a resumed run left them."""
+def _rows_so_far(run_dir: RunDir) -> tuple[SplitResult | None, SplitResult | None, SplitResult | None]:
+    """The newest results of train and val and the best of val, as a resumed run left them."""
     rows = read_metrics(run_dir.metrics)
-    train = [
-        {k: row[k] for k in ("iteration", "loss", "top1_error")} for row in rows if row["event"] == "train"
+    train: list[SplitResult] = [
+        {"iteration": row["iteration"], "loss": row["loss"], "top1_error": row["top1_error"]}
+        for row in rows
+        if row["event"] == "train"
     ]
     val = [row for row in rows if row["event"] == "val"]
-    figures = [{"iteration": row["iteration"], **with_interval(row["num_images"], row)} for row in val]
-    best = [figure for figure, row in zip(figures, val, strict=True) if row["best"]]
-    return _newest(train), _newest(figures), _newest(best)
+    results = [_val_result(row["iteration"], _as_result(row)) for row in val]
+    best = [result for result, row in zip(results, val, strict=True) if row["best"]]
+    return _newest(train), _newest(results), _newest(best)
 
 
-def _newest(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+def _as_result(row: MetricsRow) -> EvalResult:
+    return EvalResult(row["num_images"], row["top1_error"], row["top5_error"], row["loss"])
+
+
+def _val_result(step: int, result: EvalResult) -> SplitResult:
+    low, high = wilson_interval(result.top1_error, result.num_images)
+    return {
+        "iteration": step,
+        "num_images": result.num_images,
+        "top1_error": result.top1_error,
+        "top5_error": result.top5_error,
+        "loss": result.loss,
+        "interval95": [low, high],
+    }
+
+
+def _newest(rows: list[SplitResult]) -> SplitResult | None:
     return rows[-1] if rows else None
 
 
-def data_record(assembly: Assembly) -> dict[str, Any]:
+def data_record(assembly: Assembly) -> DataRecord:
     """Which images, as counts and fingerprints by split."""
     splits = {"train": assembly.train_set, "val": assembly.val_set}
     return {

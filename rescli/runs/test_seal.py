@@ -5,36 +5,17 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import NotRequired, TypedDict
 
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.errors import CheckpointError, RunDirError
 from rescli.evaluation.result import EvalRow
 from rescli.files import write_json
 from rescli.runs.directory import RunDir
-from rescli.runs.record import now, read_record
+from rescli.runs.record import SplitResult, now, read_record
 
-__all__ = ["NotedResult", "log_opening", "note_test_result"]
+__all__ = ["log_opening", "note_test_result"]
 
 _log = logging.getLogger(__name__)
-
-
-class NotedResult(TypedDict):
-    """A test result as a run's record keeps it; errors in percent.
-
-    ``best_val``: that of the best weights on validation, below that of the last ones.
-    """
-
-    iteration: int | None
-    num_images: int
-    top1_error: float
-    top5_error: float
-    loss: float
-    interval95: list[float]
-    selection: str
-    protocol: str
-    precision: str
-    best_val: NotRequired[NotedResult]
 
 
 def log_opening(path: Path, checkpoint: Checkpoint, protocol: str) -> None:
@@ -73,7 +54,7 @@ def note_test_result(path: Path, row: EvalRow) -> None:
     run_dir = RunDir.of_checkpoint(path)
     if run_dir is None:
         return
-    noted: NotedResult = {
+    noted: SplitResult = {
         "iteration": row["iteration"],
         "num_images": row["num_images"],
         "top1_error": row["top1_error"],
@@ -87,15 +68,15 @@ def note_test_result(path: Path, row: EvalRow) -> None:
     try:
         with run_dir.locked():
             record = read_record(run_dir)
-            before: NotedResult | None = record["results"].get("test")
+            before: SplitResult | None = record["results"].get("test")
             record["results"]["test"] = _both(before, noted)
-            write_json(run_dir.record, record)
+            write_json(run_dir.record, record, error=CheckpointError)
     except (RunDirError, CheckpointError) as error:
         # The errors are measured and are printed; a run that trains or may not be written goes without.
         _log.warning("the result is not in the run's record: %s", error)
 
 
-def _both(before: NotedResult | None, noted: NotedResult) -> NotedResult:
+def _both(before: SplitResult | None, noted: SplitResult) -> SplitResult:
     """The new result beside the one that stands already."""
     is_best = noted["selection"] == "best-val"
     below = noted if is_best else before.get("best_val") if before else None

@@ -12,8 +12,9 @@ from pathlib import Path
 from rescli.errors import DivergedError, Interrupted, RescliError, UsageError
 from rescli.runs.assembly import Assembly, assemble
 from rescli.runs.directory import RunDir
-from rescli.runs.drive import execute, numerics_for, prepare_resume
+from rescli.runs.drive import execute, prepare_resume
 from rescli.runs.trial import RunCost, SpeedWatch, measure_cost
+from rescli.runs.where import Where
 from rescli.spec.run import RunSpec
 from rescli.studies.events import RunBegun, RunEnded, RunEvent, StudySink
 from rescli.studies.queued_run import QueuedRun
@@ -88,9 +89,7 @@ class RunQueue:
             try:
                 with self.preparing():
                     if begun:
-                        assembly, saved = prepare_resume(
-                            run_dir, data_root=self.data_root, device=self.device
-                        )
+                        assembly, saved = prepare_resume(run_dir, self._where)
                     else:
                         run_dir.write_spec(run.spec, self.data_root)
                         assembly, saved = self._assemble(run.spec), None
@@ -131,7 +130,11 @@ class RunQueue:
             )
 
     def _assemble(self, spec: RunSpec) -> Assembly:
-        return assemble(spec, numerics=numerics_for(spec, self.device), data_root=self.data_root)
+        return assemble(spec, self._where)
+
+    @property
+    def _where(self) -> Where:
+        return Where(self.device, self.data_root)
 
 
 class _Watch:

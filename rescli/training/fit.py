@@ -14,6 +14,7 @@ from torch import nn
 from rescli.errors import DivergedError
 from rescli.optim.schedules import Observation
 from rescli.plan import TrainPlan
+from rescli.remedy import Remedy
 from rescli.training.events import (
     CheckpointDue,
     EvalDone,
@@ -170,18 +171,24 @@ def _check_finite(state: TrainState, plan: TrainPlan) -> None:
 
 def _diverged(step: int, value: float, state: TrainState, plan: TrainPlan) -> DivergedError:
     lr = plan.lr(step - 1, state.trigger)
+    cause, remedies = _likely_cause(lr, step)
     return DivergedError(
         f"training diverged: the loss or a weight is {value} at iteration {step} (lr {lr:g}).",
-        hint=_likely_cause(lr, step),
+        hint=cause,
+        remedy=remedies,
     )
 
 
-def _likely_cause(lr: float, step: int) -> str:
+def _likely_cause(lr: float, step: int) -> tuple[str | None, list[Remedy]]:
     if lr > 0.5:
-        return f"the learning rate {lr:g} is far above the paper's 0.1: try --set optimizer.lr=0.1"
+        cause = f"the learning rate {lr:g} is far above the paper's 0.1"
+        return cause, [Remedy("optimizer.lr", 0.1)]
     if step <= 1000:
-        return (
-            "it blew up early: try a smaller learning rate (--set optimizer.lr=0.01), "
-            "or warm up (--set schedule.warmup.factor=0.1)"
-        )
-    return "try --precision fp32 to rule out rounding, then a smaller learning rate (--set optimizer.lr=0.05)"
+        return "it blew up early", [
+            Remedy("optimizer.lr", 0.01, "a smaller learning rate"),
+            Remedy("schedule.warmup.factor", 0.1, "or warm up"),
+        ]
+    return None, [
+        Remedy("precision", "fp32", "rules out rounding"),
+        Remedy("optimizer.lr", 0.05, "then a smaller learning rate"),
+    ]

@@ -1,15 +1,25 @@
-"""How a long piece of work is asked to stop, so that its state is saved first."""
+"""Stopping work that saves its state: SIGINT (Ctrl-C, a notebook's stop), SIGTERM and SIGHUP.
+
+A signal sets a flag while work is done that can be saved, and ends the work at once before it.
+"""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from queue import SimpleQueue
 from types import FrameType
 from typing import Protocol
 
-__all__ = ["Stop", "stop_on_interrupt"]
+from rescli.errors import Interrupted
+
+__all__ = ["Stop", "StopFlag", "stop_on_interrupt", "stop_requested"]
+
+DOUBLE_TAP_SECONDS = 2.0
+"""A second SIGINT sooner than this is the first one again: terminals and wrappers both deliver it."""
 
 
 class Stop(Protocol):
@@ -22,40 +32,119 @@ class Stop(Protocol):
         """A block that may be left at any point: there is nothing to save yet."""
 
 
-class _Flag:
-    def __init__(self) -> None:
-        self._set = False
-        self._at_once = False
+class _Signalled(BaseException):
+    """Raised by the handler in the midst of anything: what catches an Exception there, for reasons of its
+    own, such as a damaged file or a kernel that does not work, must not take it for that."""
+
+
+class StopFlag:
+    """Whether to stop, asked before every iteration and every batch of an evaluation.
+
+    A signal sets it and tells so, and does no more, except within ``interrupting``.
+    """
+
+    def __init__(self, tell: Callable[[str], None] = lambda _line: None) -> None:
+        """
+        Args:
+            tell: called with the sentence that answers the first signal, from within its handler.
+        """
+        self._tell = tell
+        self._interrupting = False
+        self._first: str | None = None
+        self._when = 0.0
 
     def __call__(self) -> bool:
-        return self._set
+        """Whether somebody asked to stop."""
+        return self._first is not None
+
+    def set(self, name: str) -> None:
+        """Ask to stop; ``name`` says in messages who asked."""
+        if self._first is None:
+            self._first, self._when = name, time.monotonic()
 
     @contextmanager
     def interrupting(self) -> Iterator[None]:
-        self._at_once = True
-        try:
-            yield
-        finally:
-            self._at_once = False
+        """A block in which nothing is there to be saved yet: a signal ends it at once.
 
-    def on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        if self._set or self._at_once:
+        One that came before the block ends it at its beginning, so what the caller made until then is
+        taken back in one place: around the block.
+
+        Raises:
+            Interrupted: a signal came.
+        """
+        self._interrupting = True
+        try:
+            self._raise_if_signalled()
+            yield
+            self._raise_if_signalled()  # somebody may have caught even that
+        except _Signalled as signalled:
+            raise Interrupted(str(signalled), clean=True) from None
+        finally:
+            self._interrupting = False
+
+    def on_signal(self, number: int, _frame: FrameType | None) -> None:
+        """The handler of a signal."""
+        if self._first is None:
+            name = signal.Signals(number).name
+            self.set(name)
+            if not self._interrupting:
+                self._tell(
+                    f"{name}: stopping as soon as the state is saved; Ctrl-C again ends at once, unsaved."
+                )
+        elif number == signal.SIGINT and time.monotonic() - self._when > DOUBLE_TAP_SECONDS:
             raise KeyboardInterrupt
-        self._set = True
+        if self._interrupting:
+            self._raise_if_signalled()
+
+    def _raise_if_signalled(self) -> None:
+        if self._first is not None:
+            raise _Signalled(f"{self._first} before the first iteration; nothing was begun.")
 
 
 @contextmanager
-def stop_on_interrupt() -> Iterator[Stop]:
-    """Within the block the first Ctrl-C asks the work to stop, and a second one ends it at once.
+def stop_requested(tell: Callable[[str], None] | None = None) -> Iterator[StopFlag]:
+    """Let signals set a flag for as long as the block lasts; a second SIGINT, later, ends it at once.
 
-    In a thread other than the main one, which gets no signals, nothing asks.
+    Outside the main thread Python delivers no signals: there nothing but the caller sets the flag.
+
+    Args:
+        tell: called with one sentence when the first signal comes, in a thread of its own.
     """
-    flag = _Flag()
     if threading.current_thread() is not threading.main_thread():
-        yield flag
+        yield StopFlag()
         return
-    before = signal.signal(signal.SIGINT, flag.on_signal)
+    with _telling(tell) as tell_later:
+        flag = StopFlag(tell_later)
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.signal(number, flag.on_signal) for number in numbers}
+        try:
+            yield flag
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@contextmanager
+def _telling(tell: Callable[[str], None] | None) -> Iterator[Callable[[str], None]]:
+    """What a handler may call, which can run in the middle of a print: a thread does the telling."""
+    if tell is None:
+        yield lambda _line: None
+        return
+    lines: SimpleQueue[str | None] = SimpleQueue()
+
+    def tell_lines() -> None:
+        while (line := lines.get()) is not None:
+            tell(line)
+
+    thread = threading.Thread(target=tell_lines, name="rescli-signals", daemon=True)
+    thread.start()
     try:
-        yield flag
+        yield lines.put
     finally:
-        signal.signal(signal.SIGINT, before)
+        lines.put(None)
+        thread.join()
+
+
+def stop_on_interrupt() -> AbstractContextManager[StopFlag]:
+    """A block within which signals ask the work to stop, without a word."""
+    return stop_requested()

@@ -18,7 +18,7 @@ LOADER_OPERATIONS = 63
 def assembly(depth: int, precision: str) -> Assembly:
     small = [("data.dataset.num_train", 40), ("data.dataset.num_val", 10), ("data.batch_size", 8)]
     spec = load_spec("shapes/base", [("model", {"kind": "resnet", "depth": depth}), *small])
-    return assemble(spec, numerics=Numerics(CPU, precision), data_root=None)
+    return assemble(spec, numerics=Numerics(CPU, precision))
 
 
 @pytest.mark.parametrize("depth", [8, 20, 56])

@@ -1,21 +1,28 @@
-"""Messages to stderr that never stop the work: nobody may be reading any more."""
+"""Messages to stderr, and what the rooms below log as warnings among them."""
 
 from __future__ import annotations
 
-import os
-import sys
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-__all__ = ["drop_stderr", "say"]
+from rescli.report.messages import drop_stderr, say
+
+__all__ = ["drop_stderr", "say", "saying_warnings"]
 
 
-def say(text: str) -> None:
-    """Print a line to stderr; where that fails, this and all that follows is dropped."""
+class _Saying(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        # Printed to whatever stderr is now: rich's bars, while they stand, put it above themselves.
+        say(f"{record.levelname.lower()}: {record.getMessage()}")
+
+
+@contextmanager
+def saying_warnings() -> Iterator[None]:
+    """Within the block, each warning that rescli's rooms log is a line ``warning: ...`` on stderr."""
+    logger, handler = logging.getLogger("rescli"), _Saying(logging.WARNING)
+    logger.addHandler(handler)
     try:
-        print(text, file=sys.stderr, flush=True)
-    except (OSError, ValueError):
-        drop_stderr()
-
-
-def drop_stderr() -> None:
-    """From now on stderr swallows what is written: its reader is gone, or its disk is full."""
-    sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        yield
+    finally:
+        logger.removeHandler(handler)

@@ -12,9 +12,9 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from rescli.cli.output.durations import format_seconds
 from rescli.cli.output.messages import say
-from rescli.cli.progress.run import REDRAW_SECONDS, Figures, Unbreakable, training_progress
+from rescli.durations import format_seconds
+from rescli.report.progress.run import REDRAW_SECONDS, Newest, Unbreakable, training_progress
 from rescli.training.events import Event, FitDone, MetricsReady, StepDone, Stopped
 
 if TYPE_CHECKING:
@@ -59,12 +59,12 @@ class _Row:
         self.total = run.spec.iterations
         self.step = self.total if run.status == "finished" else 0
         self.status = {"finished": "done", "begun": "begun", "missing": "waits"}[run.status]
-        self.figures = Figures()
+        self.newest = Newest()
         self.cost = run.spec.data.batch_size * (layout.macs if layout else 1)
         """Of an iteration, in any unit that is the same for all rows."""
 
     def cells(self) -> list[object]:
-        metrics = self.figures.metrics
+        metrics = self.newest.metrics
         return [
             self.name,
             self.status,
@@ -73,7 +73,7 @@ class _Row:
             f"{metrics.lr:g}" if metrics else "",
             f"{metrics.loss:.4f}" if metrics else "",
             f"{metrics.top1_error:.2f} %" if metrics else "",
-            self.figures.val_text() if self.figures.val else "",
+            self.newest.val_text() if self.newest.val else "",
             f"{metrics.images_per_second:,.0f}" if metrics else "",
         ]
 
@@ -102,7 +102,7 @@ class _View:
             self._draw()
 
     def _on_event(self, row: _Row, event: Event) -> None:
-        row.figures.update(event)
+        row.newest.update(event)
         if isinstance(event, StepDone | FitDone | Stopped | MetricsReady):
             row.step = event.step
         now = time.monotonic()

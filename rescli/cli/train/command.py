@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
-import os
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 
 import typer
 
 from rescli.checkpoints.locate import named_checkpoint
-from rescli.cli.launch import end, is_restart, launched, run_in_processes
+from rescli.cli.launch import end, run_in_processes
+from rescli.cli.options import (
+    AnyPrecision,
+    BatchSize,
+    DataRoot,
+    Dataset,
+    Device,
+    Engine,
+    Iterations,
+    Json,
+    Kernels,
+    Overrides,
+    Quiet,
+)
 from rescli.cli.output.messages import say
+from rescli.cli.signals import StopFlag, stop_requested
 from rescli.errors import UsageError
+from rescli.hardware.launcher import is_first, is_restart, launched
+
+if TYPE_CHECKING:
+    from rescli.spec.run import RunSpec
+    from rescli.training.events import Sink
+    from rescli.workflows.train import RunStart
 
 __all__ = ["train"]
 
@@ -21,7 +43,7 @@ def train(
     preset: Annotated[
         str | None, typer.Argument(help="A preset (rescli presets) or a .toml file.", show_default=False)
     ] = None,
-    dataset: Annotated[str | None, typer.Option(help="Data set: one of rescli data, or a plugin's.")] = None,
+    dataset: Dataset = None,
     model: Annotated[str | None, typer.Option(help="Network: resnet-N or plain-N.", metavar="NAME")] = None,
     depth: Annotated[
         int | None, typer.Option(help="Layers of a ResNet: 6n+2 on 32x32 images; 18 34 50 101 152.")
@@ -29,51 +51,35 @@ def train(
     shortcut: Annotated[
         str | None, typer.Option(help="Where the size changes: A pads, B projects; C always projects.")
     ] = None,
-    iterations: Annotated[
-        int | None, typer.Option(help="Stop after so many; milestones stay where they are.")
-    ] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images per iteration.")] = None,
+    iterations: Iterations = None,
+    batch_size: BatchSize = None,
     seed: Annotated[int | None, typer.Option(help="Decides initial weights, order, crops and flips.")] = None,
     budget: Annotated[
         str | None, typer.Option(help="Shorten the whole schedule to fit, for example 20m.", metavar="TIME")
     ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Any key of the spec, repeatable: optimizer.lr=0.05", metavar="KEY=VALUE"),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    precision: Annotated[
-        str | None, typer.Option(help="auto, fp32, bf16 or fp16, of the convolutions.")
-    ] = None,
-    engine: Annotated[
-        Literal["auto", "eager", "graph", "compile"] | None,
-        typer.Option(help="What launches the steps; graph needs CUDA. Unset: auto, or as the run began."),
-    ] = None,
-    kernels: Annotated[
-        Literal["auto", "triton", "native", "plain"] | None,
-        typer.Option(
-            help="triton (CUDA), native (CPU, compiled C) or plain torch. Unset: auto, or as begun."
-        ),
-    ] = None,
-    data_root: Annotated[
-        Path | None,
-        typer.Option(help="Where the data lies; else RESCLI_DATA, else the cache.", metavar="DIR"),
-    ] = None,
+    set_: Overrides = None,
+    device: Device = "auto",
+    precision: AnyPrecision = None,
+    engine: Engine = None,
+    kernels: Kernels = None,
+    data_root: DataRoot = None,
     from_: Annotated[
         Path | None,
         typer.Option(
-            "--from", help="Begin with its weights; another head where classes differ.", metavar="CKPT"
+            "--from",
+            help="Begin with the weights of this checkpoint; another head where classes differ.",
+            metavar="CKPT",
         ),
     ] = None,
     nproc: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Train in so many processes of this machine, one a GPU; the batch is shared."
+            min=1, help="Train in this many processes of this machine, one a GPU; the batch is shared."
         ),
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=0, help="Processes that decode photographs. Unset: what suits the device."),
+        typer.Option(min=0, help="Processes that decode photographs. Unset: as many as suit the device."),
     ] = None,
     skip_damaged: Annotated[
         bool, typer.Option("--skip-damaged", help="Go on without photographs that cannot be decoded.")
@@ -85,8 +91,8 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print spec, plan and ledger, then stop.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train a network; leaves a run directory with checkpoints, metrics, curves and a record.
 
@@ -95,8 +101,10 @@ def train(
     rescli train --resume runs/NAME
     """
     from rescli.checkpoints.header import warm_start_from
-    from rescli.cli.output.durations import parse_seconds
-    from rescli.cli.train.session import Session, new_path
+    from rescli.cli.output.results import print_record
+    from rescli.cli.train.messages import new_path, refuse_other_spec, say_start, say_what_data_cost
+    from rescli.durations import parse_seconds
+    from rescli.plan import make_plan
     from rescli.spec.from_names import Choice, choose_spec
 
     choice = Choice(
@@ -113,34 +121,27 @@ def train(
         start_from=warm_start_from(named_checkpoint(from_)) if from_ is not None else None,
     )
     seconds = parse_seconds(budget) if budget is not None else None
-    first = int(os.environ.get("RANK", "0")) == 0
-    session = Session(
-        data_root=data_root,
-        device=device,
-        engine=engine,
-        kernels=kernels,
-        quiet=quiet or not first,
-        workers=workers,
-        first=first,
-    )
+    quiet = quiet or not is_first()
     if nproc is not None and launched():
         raise UsageError("--nproc does not go with torchrun, which says how many processes there are.")
     if launched() and budget is not None:
         raise UsageError("--budget times a step in one process; with several, give --iterations.")
+    path = out
     if resume is not None:
         _refuse_with_resume(out=out, budget=budget, dry_run=dry_run)
         if nproc is not None:
             run_in_processes(nproc, sys.argv[1:], resume)
-        record = session.go_on(resume, choice)
+        refuse_other_spec(resume, choice)
+        path = resume
     else:
         used, spec = choose_spec(choice)
-        spec = spec.resolved(data_root)
         if dry_run:
             from rescli.cli.train.dry_run import print_dry_run
 
-            print_dry_run(used, spec, budget=budget, as_json=json)
+            print_dry_run(used, spec.resolved(data_root), budget=budget, as_json=json)
             return
-        if not session.quiet:
+        make_plan(spec.resolved(data_root))  # refused before torch is imported
+        if not quiet:
             say(f"preset {used}")
         if nproc is not None:
             if budget is not None:
@@ -148,14 +149,31 @@ def train(
             run_in_processes(nproc, sys.argv[1:], new_path(spec, out))
         if launched() and out is None:
             raise UsageError("several processes need one run directory: --out RUN_DIR")
-        if is_restart() and out is not None and (out / "spec.toml").is_file():
-            record = session.go_on(out, Choice())
-        else:
-            record = session.begin(spec, out, seconds)
-    from rescli.cli.output.results import print_record
+    going_on = resume is not None or (is_restart() and out is not None and (out / "spec.toml").is_file())
+    from rescli.cli.progress.run import run_progress
+    from rescli.workflows.train import resume as continue_run
+    from rescli.workflows.train import train as train_network
 
-    if first:
-        print_record(record, as_json=json)
+    options = Options(
+        device=device,
+        data_root=data_root,
+        workers=workers,
+        engine=engine,
+        kernels=kernels,
+        progress=False if quiet else run_progress,
+        on_start=(lambda _start: None) if quiet else (lambda start: say_start(start, seconds)),
+        stopping=partial(stop_requested, silent=not is_first()),
+    )
+    if going_on:
+        assert path is not None
+        run = continue_run(path, **options)
+    else:
+        run = train_network(spec, out=out, budget=seconds, **options)
+    if is_first():
+        record = run.record
+        if not quiet:
+            say_what_data_cost(record)
+        print_record({**record, "run_dir": str(run.path)}, as_json=json)
     if launched():
         from rescli.hardware.ranks import leave_ranks
 
@@ -163,9 +181,20 @@ def train(
         end(0)
 
 
-def _refuse_with_resume(**flags: object) -> None:
-    from rescli.errors import UsageError
+class Options(TypedDict):
+    """What ``train`` and ``resume`` of the library both take."""
 
+    device: str
+    data_root: Path | None
+    workers: int | None
+    engine: str | None
+    kernels: str | None
+    progress: Literal[False] | Callable[[RunSpec, int], AbstractContextManager[Sink]]
+    on_start: Callable[[RunStart], None]
+    stopping: Callable[[], AbstractContextManager[StopFlag]]
+
+
+def _refuse_with_resume(**flags: object) -> None:
     given = [name.replace("_", "-") for name, value in flags.items() if value]
     if given:
         raise UsageError(

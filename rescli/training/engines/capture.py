@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from rescli.training.state import TrainState
 
-__all__ = ["CudaRecorder", "NotCapturable", "Operations", "Recorder", "Snapshot"]
+__all__ = ["Capturer", "CudaCapturer", "NotCapturable", "Operations", "Snapshot"]
 
 _TORCH = Path(torch.__file__).parent
 _COPIES = (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default)
@@ -30,7 +30,7 @@ class NotCapturable(Exception):
     """The step cannot be recorded; the message names the operation and where it stands."""
 
 
-class Recorder(Protocol):
+class Capturer(Protocol):
     """What records work of the device and plays it again."""
 
     def aside(self) -> AbstractContextManager[None]:
@@ -40,7 +40,7 @@ class Recorder(Protocol):
         """Run ``work`` once without its effects; what is returned repeats it, with them."""
 
 
-class CudaRecorder:
+class CudaCapturer:
     """One ``torch.cuda.CUDAGraph`` for each recording."""
 
     def __init__(self, device: torch.device) -> None:

@@ -12,7 +12,8 @@ from rescli.errors import UsageError, first_line
 from rescli.hardware.numerics import Numerics
 from rescli.hardware.ranks import ALONE, Ranks
 from rescli.kernels.choice import KernelName, self_test
-from rescli.training.engines.capture import CudaRecorder, NotCapturable, Recorder, Snapshot
+from rescli.remedy import Remedy
+from rescli.training.engines.capture import Capturer, CudaCapturer, NotCapturable, Snapshot
 from rescli.training.engines.compiled import compiled
 from rescli.training.engines.eager import EagerEngine
 from rescli.training.engines.graph import GraphEngine
@@ -54,20 +55,30 @@ class DeviceFeed(Feed, Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """engine: ready to advance the state. why_slower: what kept ``auto`` from a faster one, for a person."""
+    """An engine that is ready, and why it is this one.
+
+    Attributes:
+        engine: ready to advance the state.
+        why_slower: what kept ``auto`` from a faster one, for a person; None where nothing did.
+    """
 
     engine: Engine
     why_slower: str | None = None
 
     @property
     def reason(self) -> str | None:
-        """Why something runs slower than it might, as far as is known by now: a step, or an evaluation."""
+        """Why a step or an evaluation runs slower than it might, as far as is known by now."""
         return self.why_slower or getattr(self.engine.forward, "why_slower", None)
 
 
 @dataclass(frozen=True)
 class ChosenKernels:
-    """why_plain: what kept ``auto`` from faster ones, for a person."""
+    """Kernels that were found to work here.
+
+    Attributes:
+        name: triton, native or plain.
+        why_plain: what kept ``auto`` from faster ones, for a person; None where nothing did.
+    """
 
     name: KernelName
     why_plain: str | None = None
@@ -77,10 +88,14 @@ PLAIN = ChosenKernels("plain")
 
 
 def choose_kernels(requested: str, numerics: Numerics, *, engine: str) -> ChosenKernels:
-    """``auto`` is triton on CUDA and native on the CPU where a short test finds them right, else plain.
+    """The kernels of a name, or for ``auto`` the fastest that a short test finds right.
+
+    ``auto`` is triton on CUDA and native on the CPU, else plain.
 
     Args:
-        engine: as asked for; what compiles makes kernels of its own.
+        requested: one of ``KERNELS``.
+        numerics: the device, and the precision that they are tested in.
+        engine: the name of the engine that was asked for; torch.compile makes kernels of its own.
 
     Raises:
         UsageError: no such kernels, or those asked for do not work here.
@@ -99,12 +114,15 @@ def choose_kernels(requested: str, numerics: Numerics, *, engine: str) -> Chosen
     if obstacle is None:
         return ChosenKernels(wanted)
     if requested != "auto":
-        raise UsageError(f"--kernels {requested} does not work here: {obstacle}.", hint="--kernels plain")
+        asked = Remedy("kernels", requested)
+        raise UsageError(
+            f"{asked} does not work here: {obstacle}.", given=asked, remedy=Remedy("kernels", "plain")
+        )
     return ChosenKernels("plain", obstacle)
 
 
 def check_engine(requested: str, numerics: Numerics) -> None:
-    """What can be said of an engine's name before there is a state.
+    """Refuse an engine's name for what can be said of it before there is a state.
 
     Raises:
         UsageError: no such engine, or not on this device.
@@ -112,11 +130,7 @@ def check_engine(requested: str, numerics: Numerics) -> None:
     if requested not in ENGINES:
         raise UsageError(f"unknown engine {requested!r}; known: {', '.join(ENGINES)}.")
     if requested == "graph" and numerics.device.type != "cuda":
-        raise UsageError(
-            "--engine graph does not work here: CUDA graphs need a CUDA device, "
-            f"and this is {numerics.device.type}.",
-            hint="--engine eager",
-        )
+        raise _does_not_work("graph", f"CUDA graphs need a CUDA device, and this is {numerics.device.type}.")
 
 
 def choose_engine(
@@ -126,32 +140,37 @@ def choose_engine(
     numerics: Numerics,
     ranks: Ranks = ALONE,
     *,
-    recorder: Recorder | None = None,
+    capturer: Capturer | None = None,
 ) -> Chosen:
-    """``auto`` is graph where that works, else eager; a name is taken at its word.
+    """The engine of a name, ready to advance the state; ``auto`` is graph where that works, else eager.
 
     Args:
-        recorder: None for CUDA graphs; a test's own elsewhere.
+        requested: one of ``ENGINES``.
+        state: what is to be trained; it is left as it was.
+        feed: the training batches.
+        numerics: the device and the precision.
+        ranks: the processes that train together.
+        capturer: None for CUDA graphs; a test's own elsewhere.
 
     Raises:
         UsageError: no such engine, or the one asked for does not work here.
     """
-    if recorder is None:
+    if capturer is None:
         check_engine(requested, numerics)
     if requested == "eager":
         return Chosen(EagerEngine(state, feed.batch, numerics, ranks))
     if requested == "compile":
         return Chosen(_compiled_engine(state, feed, numerics, ranks))
-    if numerics.device.type != "cuda" and recorder is None:
+    if numerics.device.type != "cuda" and capturer is None:
         return Chosen(EagerEngine(state, feed.batch, numerics, ranks))
     obstacle = _unfit(feed, ranks)
     if obstacle is None:
         try:
-            return Chosen(_graph_engine(state, feed, numerics, recorder))
+            return Chosen(_graph_engine(state, feed, numerics, capturer))
         except NotCapturable as error:
             obstacle = f"the step cannot be recorded as a CUDA graph: {error}"
     if requested == "graph":
-        raise UsageError(f"--engine graph does not work here: {obstacle}.", hint="--engine eager")
+        raise _does_not_work("graph", f"{obstacle}.")
     return Chosen(EagerEngine(state, feed.batch, numerics, ranks), obstacle)
 
 
@@ -167,7 +186,7 @@ def _graph_engine(
     state: TrainState,
     feed: Feed,
     numerics: Numerics,
-    recorder: Recorder | None,
+    capturer: Capturer | None,
     *,
     model: nn.Module | None = None,
 ) -> GraphEngine:
@@ -178,14 +197,14 @@ def _graph_engine(
         gather=drawn.gather,
         batch_size=drawn.batch_size,
         numerics=numerics,
-        recorder=recorder or CudaRecorder(numerics.device),
+        capturer=capturer or CudaCapturer(numerics.device),
         model=model,
         name="graph" if model is None else "compile",
     )
 
 
 def _compiled_engine(state: TrainState, feed: Feed, numerics: Numerics, ranks: Ranks) -> Engine:
-    """Compiled and, where that can be, recorded; tried for one step, since compiling fails only then."""
+    """A compiled engine, recorded too where that can be, and tried for one step: only then does it fail."""
     model = compiled(state.model)
     try:
         if numerics.device.type == "cuda" and _unfit(feed, ranks) is None:
@@ -197,8 +216,15 @@ def _compiled_engine(state: TrainState, feed: Feed, numerics: Numerics, ranks: R
         snapshot.undo()
     except (RuntimeError, NotCapturable) as error:
         reason = first_line(error)
-        raise UsageError(
-            f"--engine compile does not work here: {reason}",
-            hint="torch.compile needs a C++ compiler; --engine auto does without",
-        ) from error
+        hint = "torch.compile needs a C++ compiler; another engine does without"
+        raise _does_not_work("compile", reason, hint=hint, instead="auto") from error
     return engine
+
+
+def _does_not_work(
+    engine: str, reason: str, *, hint: str | None = None, instead: str = "eager"
+) -> UsageError:
+    asked = Remedy("engine", engine)
+    return UsageError(
+        f"{asked} does not work here: {reason}", hint=hint, given=asked, remedy=Remedy("engine", instead)
+    )

@@ -9,7 +9,7 @@ from torch import nn
 
 from rescli.errors import first_line
 from rescli.hardware.numerics import Numerics
-from rescli.training.engines.capture import Recorder
+from rescli.training.engines.capture import Capturer
 
 __all__ = ["RecordedForward"]
 
@@ -21,8 +21,8 @@ class RecordedForward:
     last, run eagerly, as do all where the pass cannot be recorded. The next call overwrites the logits.
     """
 
-    def __init__(self, model: nn.Module, numerics: Numerics, recorder: Recorder) -> None:
-        self._model, self._numerics, self._recorder = model, numerics, recorder
+    def __init__(self, model: nn.Module, numerics: Numerics, capturer: Capturer) -> None:
+        self._model, self._numerics, self._capturer = model, numerics, capturer
         self._replay: Callable[[], None] | None = None
         self._images: torch.Tensor | None = None
         self._logits: torch.Tensor | None = None
@@ -44,10 +44,10 @@ class RecordedForward:
 
     def _record(self, images_NCHW: torch.Tensor) -> None:
         self._images = torch.empty_like(images_NCHW).copy_(images_NCHW)
-        with self._recorder.aside():
+        with self._capturer.aside():
             self._run()
         try:
-            self._replay = self._recorder.record(self._run)
+            self._replay = self._capturer.record(self._run)
         except RuntimeError as error:
             self.why_slower = first_line(error)
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from rescli.errors import first_line
 from rescli.hardware.numerics import Numerics
-from rescli.training.engines.capture import NotCapturable, Operations, Recorder, Snapshot
+from rescli.training.engines.capture import Capturer, NotCapturable, Operations, Snapshot
 from rescli.training.engines.forward import RecordedForward
 from rescli.training.state import TrainState
 from rescli.training.step import train_step
@@ -42,7 +42,7 @@ class GraphEngine:
         gather: Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
         batch_size: int,
         numerics: Numerics,
-        recorder: Recorder,
+        capturer: Capturer,
         model: nn.Module | None = None,
         name: str = "graph",
     ) -> None:
@@ -58,7 +58,7 @@ class GraphEngine:
         """
         device = state.ring.device
         self.name = name
-        self.forward = RecordedForward(state.model, numerics, recorder)
+        self.forward = RecordedForward(state.model, numerics, capturer)
         self._state, self._order, self._gather = state, order, gather
         self._batch_size, self._numerics = batch_size, numerics
         self._model = state.model if model is None else model
@@ -73,7 +73,7 @@ class GraphEngine:
         self._held_lr: float | None = None
         self._counted = [-1, -1, -1]
         self._listed_from = -1
-        self._replay = self._recorded(recorder)
+        self._replay = self._recorded(capturer)
 
     def advance(self, lr: float) -> None:
         """Do one iteration at learning rate ``lr`` and write its figures into the ring."""
@@ -108,14 +108,14 @@ class GraphEngine:
         self._state.ring.index_copy_(0, self._ring_row, figures[None])
         self._counters.add_(1)
 
-    def _recorded(self, recorder: Recorder) -> Callable[[], None]:
+    def _recorded(self, capturer: Capturer) -> Callable[[], None]:
         groups = self._state.optimizer.param_groups
         lr = float(groups[0]["lr"])
         snapshot = Snapshot(self._state)
         for group in groups:
             group["lr"] = self._lr
         try:
-            with recorder.aside():
+            with capturer.aside():
                 eager = [self._tried(self._one_step, trial, lr) for trial in range(WARMUP_STEPS)]
                 if self._model is self._state.model:  # a compiled one shows no operations
                     snapshot.restore()
@@ -123,7 +123,7 @@ class GraphEngine:
                 snapshot.restore()
             self._aim(0, lr)
             try:
-                replay = recorder.record(self._one_step)
+                replay = capturer.record(self._one_step)
             except (RuntimeError, TypeError, ValueError) as error:
                 reason = first_line(error)
                 raise NotCapturable(reason) from error

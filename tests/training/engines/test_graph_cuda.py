@@ -7,6 +7,7 @@ import torch
 
 from rescli.hardware.numerics import Numerics
 from rescli.runs.assembly import Assembly, assemble
+from rescli.runs.where import Where
 from rescli.spec.load import load_spec
 from rescli.training.state import TrainState
 
@@ -27,7 +28,7 @@ def assembly(model: str, precision: str, kernels: str, engine: str) -> Assembly:
         ],
     )
     numerics = Numerics(torch.device("cuda"), precision)
-    return assemble(spec, numerics=numerics, data_root=None, engine=engine, kernels=kernels)
+    return assemble(spec, Where(engine=engine, kernels=kernels), numerics=numerics)
 
 
 def trained(parts: Assembly, steps: int, state: TrainState | None = None) -> TrainState:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from rescli.cli.progress.image_wait import WaitVerdict, advice, waited_text
 
 from rescli.cli.progress import run as progress
-from rescli.cli.progress.image_wait import WaitVerdict, advice, waited_text
 from rescli.training.events import Event, MetricsReady
 
 

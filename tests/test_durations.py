@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rescli.cli.output.durations import format_seconds, parse_seconds
+from rescli.durations import format_seconds, parse_seconds
 from rescli.errors import UsageError
 
 

@@ -7,7 +7,7 @@ from rescli.training.events import MetricsReady
 __all__ = ["WaitVerdict", "advice", "waited_text"]
 
 _MUCH = 0.1
-"""Of the time; less is not worth a word."""
+"""Share of the time; less is not worth a word."""
 
 _JUDGED_AFTER_ITERATIONS = 100
 _JUDGED_AFTER_SECONDS = 60.0
@@ -16,14 +16,18 @@ _JUDGED_AFTER_SECONDS = 60.0
 class WaitVerdict:
     """Judges once, when 100 iterations or a minute of training are over: early enough to begin anew."""
 
-    def __init__(self, start_step: int) -> None:
-        """start_step: the iterations that were done before this process began."""
-        self._start_step = start_step
+    def __init__(self, start_step: int, *, workers: str = "workers") -> None:
+        """
+        Args:
+            start_step: the iterations that were done before this process began.
+            workers: what the setting is called where the advice is read.
+        """
+        self._start_step, self._workers = start_step, workers
         self._seconds = self._waited = 0.0
         self._judged = False
 
     def __call__(self, event: MetricsReady) -> str | None:
-        """What to say now; None nearly always."""
+        """A sentence to say now; None nearly always."""
         seconds = _seconds(event)
         if self._judged or event.waited_seconds is None or seconds is None:
             return None
@@ -34,19 +38,27 @@ class WaitVerdict:
             return None
         self._judged = True
         share = min(1.0, self._waited / self._seconds)
-        todo = advice(share)
+        todo = advice(share, workers=self._workers)
         return f"training waits for images {100 * share:.0f} % of the time{todo}" if todo else None
 
 
-def advice(share: float) -> str:
-    """What to do about such a share of the time, to end a sentence with; empty where nothing need be done."""
+def advice(share: float, *, workers: str = "workers") -> str:
+    """What to do where training waits for images, to end a sentence with.
+
+    Args:
+        share: of the time that is waited, from 0 to 1.
+        workers: what the setting is called where it is read.
+
+    Returns:
+        The end of a sentence; empty where nothing need be done.
+    """
     if share <= _MUCH:
         return ""
-    return "; what helps: more --workers, or images packed once by rescli data pack"
+    return f"; what helps: more {workers}, or images packed once by rescli data pack"
 
 
 def waited_text(event: MetricsReady) -> str | None:
-    """The share of the window's time; None where images lie on the device."""
+    """The share of the window's time that was waited, in percent; None where images lie on the device."""
     seconds = _seconds(event)
     if event.waited_seconds is None or seconds is None:
         return None
@@ -54,5 +66,5 @@ def waited_text(event: MetricsReady) -> str | None:
 
 
 def _seconds(event: MetricsReady) -> float | None:
-    """Of the window; None where the clock saw none pass."""
+    """Seconds of the window; None where the clock saw none pass."""
     return event.num_images / event.images_per_second if event.images_per_second > 0 else None

@@ -1,0 +1,1 @@
+"""Sinks that keep what a run tells: the plugin group ``rescli.loggers``."""

@@ -1,0 +1,78 @@
+"""A run as Python holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rescli.runs.directory import RunDir
+from rescli.runs.metrics_log import MetricsRow, read_metrics
+from rescli.runs.record import RunRecord, read_record
+from rescli.spec.run import RunSpec
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from rescli.workflows.net import Net
+
+__all__ = ["Run"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training run on the disk, finished or not.
+
+    Every property is read when it is asked for, so it is what the run directory says now.
+
+    Attributes:
+        path: the run directory.
+    """
+
+    path: Path
+
+    @property
+    def record(self) -> RunRecord:
+        """What record.json holds: versions, device, seconds, results; errors in percent."""
+        return read_record(RunDir(self.path))
+
+    @property
+    def spec(self) -> RunSpec:
+        """The whole spec of the run."""
+        return RunDir(self.path).read_spec()
+
+    @property
+    def metrics(self) -> list[MetricsRow]:
+        """One row a window of training and one an evaluation; errors in percent."""
+        return read_metrics(RunDir(self.path).metrics)
+
+    def curves(self) -> Figure:
+        """The training and validation errors as in Figure 6 of the paper, by iterations."""
+        from rescli.report.figures import run_figure
+        from rescli.studies.curves import RunCurves
+
+        return run_figure(RunCurves.of_rows(self.metrics), title=self.spec.name)
+
+    def net(self) -> Net:
+        """The network with its last weights, ready to predict."""
+        from rescli.workflows.load import load
+
+        return load(self.path)
+
+    def __fspath__(self) -> str:
+        """The run directory: a run may be given wherever a path is."""
+        return str(self.path)
+
+    def _repr_html_(self) -> str:
+        record = self.record
+        cells = "".join(
+            f"<tr><td>{escape(split)}</td><td>{result['top1_error']:.2f} %</td></tr>"
+            for split, result in record["results"].items()
+            if result
+        )
+        title = f"{record['name']}: {record['status']} after {record['iterations_done']} iterations"
+        return (
+            f"<table><caption>{escape(title)}</caption>"
+            f"<tr><th>split</th><th>top-1 error</th></tr>{cells}</table>"
+        )
