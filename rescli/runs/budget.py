@@ -112,7 +112,7 @@ def fit_budget(
         raise UsageError(
             f"a budget of {format_seconds(budget_seconds)} is too short: an iteration takes {slowest:.2f} s "
             f"and an evaluation {longest:.2f} s.",
-            remedy=Remedy("budget", _typed(_enough(costs, whole)), "would do"),
+            remedy=Remedy("budget", _typed(spent_seconds + _enough(costs, whole)), "would do"),
         )
     thinned = _thinned(costs, ratio, whole)
     return BudgetFit(
@@ -121,7 +121,7 @@ def fit_budget(
         iterations=iterations,
         epochs=epochs,
         seconds=_seconds(costs, ratio, thinned),
-        enough_seconds=_enough(costs, whole),
+        enough_seconds=spent_seconds + _enough(costs, whole),
     )
 
 

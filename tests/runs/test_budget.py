@@ -102,6 +102,8 @@ def test_a_trial_of_slow_steps_ends_before_it_eats_the_budget():
 def test_what_is_spent_already_is_told_as_part_of_what_was_given():
     with pytest.raises(UsageError, match=r"a budget of 1 min 40 s is too short"):
         fit_budget([(PLAIN, RunCost(5, 0.02))], 100, spent_seconds=110)
+    fresh, later = (fit_budget([(PLAIN, RunCost(5, 0.1))], 100, spent_seconds=spent) for spent in (0, 20))
+    assert later.enough_seconds == fresh.enough_seconds + 20
 
 
 def test_one_stall_does_not_move_the_cost_of_a_step():
