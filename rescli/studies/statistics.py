@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 POWER = 0.8
-"""Power at which the smallest detectable difference is found: so many of all repetitions, at the 5 % level."""
+"""Power at which the smallest detectable difference is found: its share of repetitions, at the 5 % level."""
 
 _RESAMPLES = 10_000
 
