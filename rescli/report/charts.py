@@ -14,7 +14,14 @@ LEFT, RIGHT, TOP, BOTTOM = 52.0, 12.0, 12.0, 40.0
 
 @dataclass(frozen=True)
 class Line:
-    """points: (x, y) in the units of the data. color: index of the page's palette, from 0."""
+    """A line to be drawn.
+
+    Args:
+        label: its name in the legend.
+        color: index of the page's palette, from 0.
+        points: (x, y) in the units of the data.
+        dashed: whether it is dashed.
+    """
 
     label: str
     color: int

@@ -84,17 +84,20 @@ class BudgetFit:
             )
 
 
-def fit_budget(costs: Sequence[tuple[RunSpec, RunCost]], budget_seconds: float) -> BudgetFit:
+def fit_budget(
+    costs: Sequence[tuple[RunSpec, RunCost]], budget_seconds: float, *, spent_seconds: float = 0.0
+) -> BudgetFit:
     """The ratio that all schedules must be shortened by for all runs to fit; 1 where they fit as they are.
 
     Args:
         costs: each run with its cost.
         budget_seconds: for all of them together.
+        spent_seconds: of the budget, those that are gone already.
 
     Raises:
         UsageError: not even one iteration of each fits.
     """
-    planned = SAFETY * budget_seconds
+    planned = SAFETY * (budget_seconds - spent_seconds)
     whole = [make_plan(spec).num_evaluations for spec, _ in costs]
     full = _seconds(costs, 1.0, whole)
     if full <= planned:
@@ -109,7 +112,7 @@ def fit_budget(costs: Sequence[tuple[RunSpec, RunCost]], budget_seconds: float) 
         raise UsageError(
             f"a budget of {format_seconds(budget_seconds)} is too short: an iteration takes {slowest:.2f} s "
             f"and an evaluation {longest:.2f} s.",
-            remedy=Remedy("budget", _typed(_enough(costs, whole)), "would do"),
+            remedy=Remedy("budget", _typed(spent_seconds + _enough(costs, whole)), "would do"),
         )
     thinned = _thinned(costs, ratio, whole)
     return BudgetFit(
@@ -118,7 +121,7 @@ def fit_budget(costs: Sequence[tuple[RunSpec, RunCost]], budget_seconds: float) 
         iterations=iterations,
         epochs=epochs,
         seconds=_seconds(costs, ratio, thinned),
-        enough_seconds=_enough(costs, whole),
+        enough_seconds=spent_seconds + _enough(costs, whole),
     )
 
 
@@ -189,9 +192,10 @@ def scale_to_budget(assembly: Assembly, budget_seconds: float) -> BudgetedSpec:
     began = time.perf_counter()
     for last in (False, True):
         cost = measure_cost(assembly, began=time.perf_counter(), budget_seconds=budget_seconds)
-        left = budget_seconds - (time.perf_counter() - began)
         try:
-            fit = fit_budget([(assembly.spec, cost)], max(left, 0.0))
+            fit = fit_budget(
+                [(assembly.spec, cost)], budget_seconds, spent_seconds=time.perf_counter() - began
+            )
             fit.require_hope(budget_seconds)
             break
         except UsageError:  # before it is refused: a machine that was busy for a moment looks like that too

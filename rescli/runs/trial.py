@@ -16,7 +16,7 @@ from rescli.training.events import Event, MetricsReady
 __all__ = ["RunCost", "SpeedWatch", "measure_cost"]
 
 WARMUP_STEPS = 3
-FEWEST_TIMED, MOST_TIMED = 10, 200
+LEAST_TIMED, FEWEST_TIMED, MOST_TIMED = 3, 10, 200
 TRIAL_SECONDS = 2.0
 TRIAL_SHARE = 0.02
 """A trial lasts ``TRIAL_SECONDS``, or this share of the budget where that is less; twice as long where the
@@ -78,10 +78,7 @@ def measure_cost(
     start_seconds = time.perf_counter() - began
     seconds: list[float] = []
     limit = min(TRIAL_SECONDS, TRIAL_SHARE * budget_seconds)
-    while len(seconds) < MOST_TIMED and (
-        len(seconds) < FEWEST_TIMED
-        or sum(seconds) < limit * (2 if _spread(seconds) > NOISY else 1) / per_reading
-    ):
+    while not _enough(seconds, limit / per_reading):
         before = time.perf_counter()
         advance(per_reading)
         seconds.append((time.perf_counter() - before) / per_reading)
@@ -93,6 +90,14 @@ def measure_cost(
         evaluation = time.perf_counter() - before
         per_image = evaluation / len(assembly.val_set)
     return RunCost(start_seconds, step, _spread(seconds) * step, evaluation, tested_images * per_image)
+
+
+def _enough(seconds: Sequence[float], limit: float) -> bool:
+    """Whether a trial may end: by its time, which slow steps may exceed by half, and noisy ones twice."""
+    count, total = len(seconds), sum(seconds)
+    if count < FEWEST_TIMED:
+        return count >= LEAST_TIMED and total > 1.5 * limit
+    return count >= MOST_TIMED or total > limit * (2 if _spread(seconds) > NOISY else 1)
 
 
 def _spread(seconds: Sequence[float]) -> float:

@@ -17,7 +17,13 @@ __all__ = ["Agreement", "agreement"]
 
 @dataclass(frozen=True)
 class Agreement:
-    """interval95: of published values that agree with what was measured, in percent. how: its kind."""
+    """A published error beside a measured one, both in percent.
+
+    Args:
+        published, measured: the errors.
+        interval95: the published values that would agree with what was measured.
+        how: which interval that is.
+    """
 
     published: float
     measured: float
@@ -26,6 +32,7 @@ class Agreement:
 
     @property
     def verdict(self) -> str:
+        """Whether they agree, and if not which is better."""
         low, high = self.interval95
         if low <= self.published <= high:
             return "agrees"
@@ -40,7 +47,9 @@ def agreement(published: PublishedRow, errors: Sequence[float], num_images: int)
     Welch interval of the difference of means.
 
     Args:
-        errors: in percent, one a seed, at least one. num_images: of the test.
+        published: the paper's row.
+        errors: in percent, one a seed, at least one.
+        num_images: how many were tested.
     """
     value = published.mean if published.mean is not None else published.top1_error
     if value is None:

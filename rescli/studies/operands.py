@@ -17,7 +17,13 @@ __all__ = ["Operand", "read_operand"]
 
 @dataclass(frozen=True)
 class Operand:
-    """One of the things to compare: a checkpoint that is there, or the spec of a run to be trained."""
+    """One of the things to compare: a checkpoint that is there, or the spec of a run to be trained.
+
+    Args:
+        label: what it is called in the comparison.
+        checkpoint: its file; None where there is a spec.
+        spec: what is to be trained; None where there is a checkpoint.
+    """
 
     label: str
     checkpoint: Path | None = None
@@ -28,11 +34,13 @@ def read_operand(given: str, choice: Choice) -> Operand:
     """What ``given`` names: an existing file or folder first, then a preset, then a model.
 
     Args:
-        choice: the flags that change what is to be trained; its preset and model are not looked at.
+        given: a path or a name.
+        choice: what changes the specs to be trained; its preset and model are not looked at.
 
     Raises:
-        CheckpointError, RunDirError: a path that holds no checkpoint or no finished run.
-        UnknownNameError: nothing has that name. UsageError, SpecError: as ``choose_spec``.
+        CheckpointError: a path that holds no checkpoint.
+        RunDirError: a folder that holds no finished run.
+        UsageError: nothing has that name, or the changes do not fit it.
     """
     path = Path(given)
     if path.is_dir():

@@ -95,8 +95,10 @@ class SharedBudget:
             off = elapsed + self._fit.seconds * factor > _TOLERANCE * self.seconds
         else:
             costs = [(spec, self._costs[self._key(spec)].times(factor)) for spec in self._specs]
-            ratio = fit_budget(costs, max(self.seconds - elapsed, 1.0)).ratio
-            off = self._fit.ratio < 1 and ratio > _TOLERANCE * self._fit.ratio
+            off = self._fit.ratio < 1 and elapsed < self.seconds / 2
+            off = off and (
+                fit_budget(costs, self.seconds, spent_seconds=elapsed).ratio > _TOLERANCE * self._fit.ratio
+            )
         if not off:
             return False
         self._costs = {key: before.times(factor)}
@@ -129,8 +131,8 @@ class SharedBudget:
                 self._costs[key] = self.queue.measure(
                     spec, budget_seconds=self.seconds, tested_images=self.tested_images
                 )
-        left = self.seconds - (time.monotonic() - self._began)
-        fit = fit_budget([(spec, self._costs[self._key(spec)]) for spec in specs], max(left, 0.0))
+        costs = [(spec, self._costs[self._key(spec)]) for spec in specs]
+        fit = fit_budget(costs, self.seconds, spent_seconds=time.monotonic() - self._began)
         fit.require_hope(self.seconds)
         return fit
 

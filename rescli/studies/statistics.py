@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 POWER = 0.8
-"""Of the smallest detectable difference: found in so many of all repetitions, at the 5 % level."""
+"""Power at which the smallest detectable difference is found: its share of repetitions, at the 5 % level."""
 
 _RESAMPLES = 10_000
 
@@ -34,10 +34,13 @@ _RESAMPLES = 10_000
 class PairedResult:
     """Two nets on the same images.
 
-    only_first_wrong, only_second_wrong: images that one net gets wrong and the other right.
-    interval95: of the difference, by the paired bootstrap over images (percentiles).
-    p_mcnemar: two-sided, exact.
-    detectable: smallest difference found with 80 % power; None where there is none.
+    Args:
+        num_images: how many.
+        only_first_wrong, only_second_wrong: images that one net gets wrong and the other right.
+        difference: of the errors, first less second, in percentage points.
+        interval95: of the difference, by the paired bootstrap over images (percentiles).
+        p_mcnemar: two-sided, exact.
+        detectable: smallest difference found with 80 % power; None where there is none.
     """
 
     num_images: int
@@ -53,10 +56,14 @@ class PairedResult:
 class SeedsResult:
     """Two ways to train, several seeds each.
 
-    stds: with n - 1; None with one seed on a side, as all that follows from them.
-    interval95, p_welch: Welch's, with unequal variances.
-    p_permutation: two-sided, over all ways to divide the runs between the two, or 10,000 of them.
-    detectable: smallest difference found with 80 % power at the observed stds.
+    Args:
+        counts: seeds on each side.
+        means: errors in percent.
+        stds: with n - 1; None with one seed on a side, as all that follows from them.
+        difference: first mean less second, in percentage points.
+        interval95, p_welch: Welch's, with unequal variances.
+        p_permutation: two-sided, over all ways to divide the runs between the two, or 10,000 of them.
+        detectable: smallest difference found with 80 % power at the observed stds.
     """
 
     counts: tuple[int, int]
@@ -72,9 +79,11 @@ class SeedsResult:
 def compare_predictions(
     first_wrong_N: NDArray[np.bool_], second_wrong_N: NDArray[np.bool_], *, seed: int = 0
 ) -> PairedResult:
-    """Which of the same N images each of two nets gets wrong.
+    """Compare two nets by which of the same N images each gets wrong.
 
-    seed: of the bootstrap.
+    Args:
+        first_wrong_N, second_wrong_N: True where the net is wrong.
+        seed: for the bootstrap.
 
     Raises:
         ValueError: no images, or not as many for both.
@@ -128,7 +137,10 @@ def detectable_on_images(num_images: int, disagreements: int) -> float | None:
 
 
 def compare_seeds(first: Sequence[float], second: Sequence[float]) -> SeedsResult:
-    """Errors in percent of runs that differ in their seed alone, for each of two ways to train.
+    """Compare two ways to train by the errors of runs that differ in their seed alone.
+
+    Args:
+        first, second: errors in percent, one a seed.
 
     Raises:
         ValueError: a side without runs.

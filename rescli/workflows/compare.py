@@ -185,7 +185,7 @@ def _test(
 
 
 def _responses(row: ContenderRow, study: Study) -> ResponsesRow | None:
-    """Of the first seed; None, and a note that says why, where the net or the set has none to show."""
+    """Responses of the first seed; None, and a note why, where the net or the set has none to show."""
     try:
         path = Path(row["runs"][0]["checkpoint"])
         return measure_responses(path, None, study.data_root, study.device)

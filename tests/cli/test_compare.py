@@ -115,7 +115,6 @@ def test_killed_anywhere_and_started_again_it_ends_with_the_same_answer(
             time.sleep(0.005)
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        assert not list(tmp_path.glob("comparisons/*/compare.json")) or saved == 2
     again = rescli("compare", "plain-8", "resnet-8", *flags, "--json").json
 
     def without_time(result):

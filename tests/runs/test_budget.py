@@ -4,7 +4,7 @@ import pytest
 
 from rescli.errors import UsageError
 from rescli.runs.budget import SAFETY, fit_budget
-from rescli.runs.trial import RunCost, SpeedWatch, _spread
+from rescli.runs.trial import RunCost, SpeedWatch, _enough, _spread
 from rescli.spec.load import load_spec
 from rescli.training.events import MetricsReady, StepDone
 
@@ -88,6 +88,22 @@ def test_few_images_are_passed_over_often_enough():
 def test_not_even_one_iteration():
     with pytest.raises(UsageError, match=r"an iteration takes 3\.00 s"):
         fit_budget([(PLAIN, RunCost(5, 3.0, 0, 1.0))], 6)
+
+
+def test_a_trial_of_slow_steps_ends_before_it_eats_the_budget():
+    assert not _enough([6.0, 6.0], limit=2.0)
+    assert _enough([6.0, 6.0, 6.0], limit=2.0)
+    assert not _enough([0.02] * 12, limit=2.0)
+    assert _enough([0.2] * 11, limit=2.0)
+    assert not _enough([0.1, 0.4] * 5, limit=2.0)  # steps that differ so much are looked at twice as long
+    assert _enough([0.001] * 200, limit=2.0)
+
+
+def test_what_is_spent_already_is_told_as_part_of_what_was_given():
+    with pytest.raises(UsageError, match=r"a budget of 1 min 40 s is too short"):
+        fit_budget([(PLAIN, RunCost(5, 0.02))], 100, spent_seconds=110)
+    fresh, later = (fit_budget([(PLAIN, RunCost(5, 0.1))], 100, spent_seconds=spent) for spent in (0, 20))
+    assert later.enough_seconds == fresh.enough_seconds + 20
 
 
 def test_one_stall_does_not_move_the_cost_of_a_step():

@@ -18,9 +18,14 @@ _FOLDER = Path(__file__).parent
 class PublishedRow:
     """One net of a table; errors in percent.
 
-    model: rescli's name for it, with its shortcut option; None for nets of others, which have a name only.
-    mean, std, n: over repeated runs, where the paper gives them; top1_error is then the best.
-    params: as printed in the paper.
+    Args:
+        name: as the paper calls it.
+        split: which part of the data set it was tested on.
+        model: rescli's name for it; None for nets of others, which have a name only.
+        shortcut: A, B or C where the paper names it.
+        top1_error, top5_error: of one run, or of the best of several.
+        mean, std, n: over repeated runs, where the paper gives them.
+        params: as printed in the paper.
     """
 
     name: str
@@ -37,7 +42,12 @@ class PublishedRow:
 
 @dataclass(frozen=True)
 class PublishedTable:
-    """rows: in the paper's order. protocol: the name of the registered test protocol."""
+    """A table of the paper.
+
+    Args:
+        dataset, split, protocol: what its nets were tested on, and how; all by rescli's names.
+        rows: in the paper's order.
+    """
 
     name: str
     title: str
@@ -60,8 +70,10 @@ def published_tables() -> list[str]:
 
 @cache
 def published_table(name: str) -> PublishedTable:
-    """Raises:
-    UnknownNameError: the paper has no such table, or it is not here.
+    """The table of that name, such as ``table6``.
+
+    Raises:
+        UnknownNameError: the paper has no such table, or it is not here.
     """
     if name not in published_tables():
         raise UnknownNameError("published table", name, published_tables())
