@@ -19,7 +19,7 @@ def model_card(description: Mapping[str, Any], *, library: str) -> str:
     library: timm, transformers or torch, whichever reads the folder.
     """
     environment = Environment(
-        loader=PackageLoader("rescli.exporters"),
+        loader=PackageLoader("rescli.exporters.huggingface", "."),
         autoescape=False,  # Markdown, not HTML; names are quoted where they stand in the header
         undefined=StrictUndefined,
         trim_blocks=True,
