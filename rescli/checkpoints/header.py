@@ -129,8 +129,8 @@ def parse_header(data: bytes | mmap.mmap) -> tuple[int, dict[str, Any]]:
 def content_sha256(header: Mapping[str, Any], tensors: memoryview) -> str:
     """sha256 of all that a safetensors file says, however its writer laid it out.
 
-    It runs over the JSON ``[metadata, [[name, dtype, shape], ...]]``, ASCII without spaces, sorted by key and by name,
-    without ``content_sha256`` itself; then of each tensor's bytes as stored, in the same order.
+    It runs over the JSON ``[metadata, [[name, dtype, shape], ...]]``, ASCII without spaces, sorted by key and
+    by name, without ``content_sha256`` itself; then over each tensor's bytes as stored, in the same order.
 
     Args:
         header: what ``parse_header`` gives.

@@ -22,8 +22,8 @@ class LayerResponse:
 
     Args:
         layer: the name of its convolution.
-        std: standard deviation of all its outputs after BN, before the nonlinearity and the addition, over all
-            images, channels and places.
+        std: standard deviation of all its outputs after BN, before the nonlinearity and the addition, over
+            all images, channels and places.
     """
 
     layer: str
