@@ -285,3 +285,18 @@ def imagenet18(make_checkpoint: Callable[..., Path]) -> Path:
     from rescli.data.specs import ImageNetSpec
 
     return make_checkpoint("resnet-18", dataset=ImageNetSpec(), normalization="per-channel", shortcut="B")
+
+
+@pytest.fixture(scope="session")
+def discerning8(checkpoint_of: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained resnet-8 whose outputs are balanced, so that it takes the shapes for many classes."""
+    import torch
+
+    checkpoint = checkpoint_of("resnet-8")
+    images = checkpoint.dataset.build(None, ("val",))["val"]
+    with torch.inference_mode():
+        logits = checkpoint.build_model()(checkpoint.normalization.apply(images.images_NHWC))
+    checkpoint.tensors["fc.bias"].sub_(logits.mean(0))
+    path = tmp_path_factory.mktemp("discerning") / "net.safetensors"
+    checkpoint.write(path)
+    return path

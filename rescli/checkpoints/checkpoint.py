@@ -42,8 +42,19 @@ _DATASET: TypeAdapter[DatasetSpec] = TypeAdapter(plugged(DatasetSpec))
 class Checkpoint:
     """Weights with everything needed to use them.
 
-    tensors: the state dict, on the CPU. spec: of the run that trained them; None for imported weights.
-    results: per split, errors in percent.
+    Args:
+        tensors: the state dict, on the CPU.
+        model: builds the network that they fit.
+        dataset: what it was trained on.
+        spec: the run that trained them; None for imported weights.
+        normalization: from pixels to the network's inputs.
+        class_names: one an output.
+        iteration: after which they were saved.
+        selection: ``last``, ``best-val`` or ``imported``.
+        results: by split, errors in percent.
+        data: fingerprints of the images by split, or where imported weights came from.
+        precision: in which they were trained.
+        sha256: of the file that it was read from.
     """
 
     tensors: dict[str, torch.Tensor]
@@ -58,7 +69,6 @@ class Checkpoint:
     data: dict[str, Any]
     precision: str
     sha256: str = ""
-    """Of the file that it was read from."""
 
     def write(self, path: Path) -> None:
         """Replace ``path`` atomically.
@@ -86,7 +96,7 @@ class Checkpoint:
 
     @classmethod
     def read(cls, path: Path) -> Checkpoint:
-        """A checkpoint without ``content_sha256``, of an earlier rescli or another program, is read too.
+        """Read a checkpoint; one without ``content_sha256``, by an earlier rescli or another program, too.
 
         Raises:
             CheckpointError: missing, truncated, of another content than was written, of another format,
@@ -149,8 +159,9 @@ class Checkpoint:
 
 
 def serialise(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> bytes:
-    """A safetensors file with ``content_sha256``; equal content gives equal bytes, so that a hash names a
-    checkpoint.
+    """The bytes of a safetensors file with ``content_sha256``.
+
+    Equal content gives equal bytes, so that a hash names a checkpoint.
 
     The library writes the metadata in an order that differs from process to process: it is sorted here.
     """

@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself, and whether it is what was written: no torch is needed for either."""
+"""What a checkpoint says of itself, and whether it is what was written; neither needs torch."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ __all__ = [
 ]
 
 CONTENT_KEY = "content_sha256"
-"""Of the metadata: JSON, what ``content_sha256`` gives. Files of other programs, and of an earlier rescli,
-have none."""
+"""Key of the metadata: what ``content_sha256`` gives, as JSON. Files of other programs, and of an earlier
+rescli, have none."""
 
 MODEL_KEY = "model"
-"""Of the metadata: where it is missing, the file is none of ours."""
+"""Key of the metadata: where it is missing, the file is none of ours."""
 
 _MAX_HEADER = 100_000_000
 """As the safetensors library has it: a longer one is taken for damage."""
@@ -38,7 +38,7 @@ _MAX_HEADER = 100_000_000
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """dtype: as safetensors names it, ``F32``."""
+    """One tensor of the file; ``dtype`` as safetensors names it, ``F32``."""
 
     name: str
     dtype: str
@@ -51,7 +51,14 @@ class StoredTensor:
 
 @dataclass(frozen=True)
 class CheckpointHeader:
-    """metadata: each value decoded from its JSON. sha256: of the whole file."""
+    """All that a checkpoint says without its numbers.
+
+    Args:
+        metadata: each value decoded from its JSON.
+        tensors: names, types and shapes.
+        file_bytes: size of the file.
+        sha256: of the whole file.
+    """
 
     metadata: Mapping[str, Any]
     tensors: tuple[StoredTensor, ...]
@@ -60,9 +67,11 @@ class CheckpointHeader:
 
     @classmethod
     def read(cls, path: Path) -> CheckpointHeader:
-        """Raises:
-        CheckpointError: missing, truncated, not safetensors, without rescli's metadata, or of another content
-            than was written.
+        """Read it, and hold the file against the hash of its content.
+
+        Raises:
+            CheckpointError: missing, truncated, not safetensors, without rescli's metadata, or of another
+                content than was written.
         """
         try:
             with open(path, "rb") as file:
@@ -120,11 +129,12 @@ def parse_header(data: bytes | mmap.mmap) -> tuple[int, dict[str, Any]]:
 def content_sha256(header: Mapping[str, Any], tensors: memoryview) -> str:
     """sha256 of all that a safetensors file says, however its writer laid it out.
 
-    Of the JSON ``[metadata, [[name, dtype, shape], ...]]``, ASCII without spaces, sorted by key and by name,
-    without ``content_sha256`` itself; then of each tensor's bytes as stored, in the same order.
+    It runs over the JSON ``[metadata, [[name, dtype, shape], ...]]``, ASCII without spaces, sorted by key and
+    by name, without ``content_sha256`` itself; then over each tensor's bytes as stored, in the same order.
 
     Args:
-        header: the file's, of ``parse_header``. tensors: the bytes behind it.
+        header: what ``parse_header`` gives.
+        tensors: the bytes behind it.
     """
     metadata = {key: text for key, text in (header.get("__metadata__") or {}).items() if key != CONTENT_KEY}
     stored = [(name, header[name]) for name in sorted(header) if name != "__metadata__"]

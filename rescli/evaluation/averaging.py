@@ -19,10 +19,12 @@ _CHUNK = 4096
 
 
 def average_views(logits_NVK: torch.Tensor, average: Average) -> torch.Tensor:
-    """Log-probabilities float64 (N, K) of the views together.
+    """Log-probabilities float64 (N, K) of all views of an image together.
 
-    ``probabilities``: the logarithm of the mean of the softmax probabilities, as the paper and its authors'
-    released code; ``logits``: the log-softmax of the mean logits.
+    Args:
+        logits_NVK: (N, V, K).
+        average: ``probabilities``, the logarithm of the mean of the softmax probabilities, as the paper and
+            its authors' released code; ``logits``, the log-softmax of the mean logits.
     """
     parts = []
     for chunk_NVK in torch.split(logits_NVK, _CHUNK):
@@ -36,8 +38,8 @@ def average_views(logits_NVK: torch.Tensor, average: Average) -> torch.Tensor:
 def average_models(log_probabilities: Sequence[torch.Tensor], average: Average) -> torch.Tensor:
     """Log-probabilities float64 (N, K) of an ensemble, from those of its members.
 
-    With ``logits`` the mean of the members' logits: log-probabilities differ from logits by one number an
-    image and member, which the softmax does not see.
+    With ``logits`` it is made of the mean of the members' logits: log-probabilities differ from logits by one
+    number an image and member, which the softmax does not see.
     """
     if average == "probabilities":
         return _log_mean(torch.stack(list(log_probabilities)), 0)

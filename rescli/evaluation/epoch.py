@@ -1,4 +1,4 @@
-"""The validation figures of a run while it trains: each image once, by the single view of its set."""
+"""The validation pass of a run while it trains: each image once, by the single view of its set."""
 
 from __future__ import annotations
 
@@ -35,10 +35,21 @@ def evaluate(
     forward: Callable[[torch.Tensor], torch.Tensor] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> EvalResult | None:
-    """Figures of one pass, one view an image; neither batch size nor number of ranks changes a count.
+    """Errors of one pass, one view an image; neither batch size nor number of ranks changes a count.
 
-    forward: as of ``predict_views``. should_stop: asked before every batch; when it says yes, the pass is
-    left and there are no figures.
+    Args:
+        model: on the device of ``numerics``; its mode is left as it was.
+        images: the validation part.
+        normalization: from pixels to the net's inputs.
+        batch_size: inputs per forward pass.
+        numerics: device and precision.
+        views: one view an image.
+        ranks: the processes that share the images.
+        forward: what gives the model's logits in place of a call of it.
+        should_stop: asked before every batch.
+
+    Returns:
+        None where ``should_stop`` said yes, and the pass was left.
     """
     ranks.same_buffers(model)
     count, labels_N = len(images), images.labels_N
@@ -61,7 +72,7 @@ def evaluate(
 
 
 class _Left(Exception):
-    """Asked to stop in the middle of a pass."""
+    """The pass was asked to stop in its middle."""
 
 
 def _until(should_stop: Callable[[], bool], batches: Iterable[ViewBatch]) -> Iterator[ViewBatch]:

@@ -1,4 +1,4 @@
-"""The mean image, or the channels' statistics, of photographs: of their single test view."""
+"""The mean image, or the statistics by channel, of photographs as the single test view shows them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,11 @@ def measure_photos(
 ) -> Normalization:
     """Statistics of the centre crops of at most ``MEASURED_IMAGES`` training images.
 
-    skipped: gets the names of damaged images, which are then left out; None for an error instead.
+    Args:
+        files: the training part.
+        kind: a mean image, or statistics by channel.
+        size: side of the crops in pixels.
+        skipped: gets the names of damaged images, which are then left out; None for an error instead.
 
     Raises:
         DataError: an image is damaged, or all that may be skipped are.

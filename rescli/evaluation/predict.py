@@ -31,8 +31,14 @@ def predict_views(
     """Logits float32 (N, V, K) on the CPU, each view of each image once. The model's mode is left as it was.
 
     Args:
+        model: on the device of ``numerics``.
+        batches: every view of every image once, in any order.
+        num_images: N.
+        num_views: V.
+        num_classes: K.
+        numerics: device and precision.
+        window: side in pixels of the average pooling of ``dense_logits``; None for a plain forward pass.
         forward: what gives the model's logits in place of a call of it; they are read before the next one.
-        window: None for a plain forward pass; else that of ``dense_logits``.
 
     Raises:
         UsageError: ``window`` is given and the model cannot be made fully convolutional.

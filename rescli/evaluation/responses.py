@@ -1,4 +1,4 @@
-"""Layer responses, as Figure 7: how strongly each 3x3 layer speaks."""
+"""Layer responses, as Figure 7: the standard deviation of each 3x3 layer's output."""
 
 from __future__ import annotations
 
@@ -18,8 +18,13 @@ __all__ = ["LayerResponse", "layer_responses", "responding_layers"]
 
 @dataclass(frozen=True)
 class LayerResponse:
-    """std: of all outputs of the layer after BN, before the nonlinearity and the addition, over all images,
-    channels and places. layer: the name of its convolution."""
+    """How strongly one layer responds.
+
+    Args:
+        layer: the name of its convolution.
+        std: standard deviation of all its outputs after BN, before the nonlinearity and the addition, over
+            all images, channels and places.
+    """
 
     layer: str
     std: float
@@ -51,9 +56,17 @@ def responding_layers(model: nn.Module) -> dict[str, nn.Module]:
 def layer_responses(
     model: nn.Module, batches: Iterable[ViewBatch], *, numerics: Numerics
 ) -> list[LayerResponse]:
-    """Standard deviation of each 3x3 layer's responses over all batches. Sums are float64.
+    """Standard deviation of each 3x3 layer's responses over all batches; sums are float64.
 
-    The model's mode is left as it was; it is evaluated with its running statistics, as a test is.
+    The model's mode is left as it was; it is evaluated with its running statistics, as in a test.
+
+    Args:
+        model: on the device of ``numerics``.
+        batches: the images, in any order.
+        numerics: device and precision.
+
+    Raises:
+        UsageError: the net has no 3x3 layers to look at.
     """
     layers = responding_layers(model)
     # Per layer: number of outputs, their sum, the sum of their squares.

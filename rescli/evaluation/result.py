@@ -48,7 +48,7 @@ ClassRow = TypedDict(
 
 
 class EvalRow(ErrorFigures):
-    """One row of ``eval --json``: a net, or an ensemble, on one part of a data set by one protocol.
+    """One row of an evaluation: a net, or an ensemble, on one part of a data set by one protocol.
 
     ``subset`` holds the errors among the set's classes alone, where the net knows more than those.
     An ensemble has lists under ``checkpoint`` and ``sha256``, and no inference of its own.
@@ -88,7 +88,7 @@ class NetResult:
     """One net, or an ensemble, on N images of one set. V views, K classes of the net, S of the set.
 
     Args:
-        row: what ``eval --json`` prints of it; errors in percent.
+        row: its errors in percent and how they came about, as JSON values.
         logits_NVK: float32; None for an ensemble.
         log_probabilities_NK: float64, of the views together.
         labels_N: in the order of the set's classes.

@@ -41,8 +41,13 @@ def failed_module(error: BaseException, network: str) -> UsageError | None:
 
 @contextmanager
 def naming_failed_module(network: str) -> Iterator[None]:
-    """Raises:
-    UsageError: as ``failed_module`` says of what the block raised.
+    """Turn an exception of a plugin's module in the block into words.
+
+    Args:
+        network: its name, for the message.
+
+    Raises:
+        UsageError: as ``failed_module`` has it.
     """
     try:
         yield

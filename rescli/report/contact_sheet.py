@@ -69,12 +69,14 @@ def contact_sheet(tiles: Sequence[Tile], *, title: str, columns: int | None = No
     down = max(1, math.ceil(len(tiles) / across))
     lines = max((len(tile.lines) for tile in tiles), default=0)
     cell_height = _SIDE + 4 + lines * _LINE
-    width = 2 * _MARGIN + across * _SIDE + (across - 1) * _GAP
+    pictures_width = across * _SIDE + (across - 1) * _GAP
+    title_width = min(_width(_drawable(title), _TITLE_POINTS, bold=True), _MOST_COLUMNS * _SIDE)
+    width = 2 * _MARGIN + math.ceil(max(pictures_width, title_width))
     height = _MARGIN + _TITLE + down * (cell_height + _GAP)
     figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
-    shown = _fitting(Line(title, bold=True), width - 2 * _MARGIN, _TITLE_POINTS)
+    shown = _fitting(Line(title, bold=True), width - 2 * _MARGIN + 1, _TITLE_POINTS)
     axes.text(
         _MARGIN,
         _MARGIN,

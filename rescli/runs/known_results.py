@@ -42,7 +42,7 @@ def known_results(path: Path, checkpoint: Checkpoint, given: Path | None) -> lis
     Args:
         path: the checkpoint's; where it lies in a run directory, the run's test result counts.
         checkpoint: what was read from it.
-        given: a file with what ``eval --json`` printed of this checkpoint; the newest word on each protocol.
+        given: a file with the JSON of an evaluation of this checkpoint, which counts before the others.
 
     Raises:
         UsageError: ``given`` is about another checkpoint, or no such file.

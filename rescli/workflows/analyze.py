@@ -15,7 +15,7 @@ __all__ = ["Responses", "ResponsesJson", "layer_responses"]
 
 
 class ResponsesJson(TypedDict):
-    """What ``analyze responses --json`` prints."""
+    """The JSON object that ``rescli analyze responses`` prints."""
 
     results: list[ResponsesRow]
 
@@ -35,7 +35,7 @@ class Responses:
         return {"results": list(self.rows)}
 
     def table(self) -> str:
-        """Of each net every layer with its standard deviation, and a bar for it."""
+        """Every layer of each net with its standard deviation, and a bar for it."""
         blocks = []
         for row in self.rows:
             width = max(5, *(len(layer["layer"]) for layer in row["layers"]))

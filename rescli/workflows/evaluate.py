@@ -75,6 +75,17 @@ def evaluate(
         CheckpointError: a checkpoint is missing or damaged, or made for other classes.
         DataError: images missing or damaged.
         UsageError: choices that do not fit each other, or a device that is not here.
+
+    Example:
+        >>> import rescli
+        >>> small = {"iterations": 6, "data.batch_size": 16, "data.dataset.num_train": 200}
+        >>> run = rescli.train(rescli.spec("resnet-8", small, dataset="shapes"), out="runs/tiny")
+        >>> found = rescli.evaluate("runs/tiny", protocol="flip")
+        >>> row = found.rows[0]
+        >>> row["split"], row["num_images"], row["num_views"]
+        ('val', 1000, 2)
+        >>> [mistake.index for mistake in found.mistakes(most=3)] != []
+        True
     """
     given: list[Net | Source] = list(nets) if isinstance(nets, list | tuple) else [nets]  # type: ignore[list-item]
     if ensemble and len(given) < 2:

@@ -23,7 +23,7 @@ __all__ = ["EvalJson", "Evaluation", "Mistake"]
 
 
 class EvalJson(TypedDict):
-    """What ``eval --json`` prints."""
+    """The JSON object that ``rescli eval`` prints."""
 
     results: list[EvalRow]
 
@@ -61,7 +61,7 @@ class Evaluation:
 
     @property
     def rows(self) -> list[EvalRow]:
-        """One a net, as ``eval --json`` prints them; errors in percent."""
+        """A row for each net, as JSON values; errors in percent."""
         return [result.row for result in self.results]
 
     def per_class(self, number: int = -1) -> list[ClassRow]:
@@ -81,7 +81,11 @@ class Evaluation:
         return "\n\n".join(parts)
 
     def to_json(self, *, by_class: bool = False) -> EvalJson:
-        """What ``rescli eval --json`` prints; with ``by_class``, as with its per-class rows."""
+        """All of it as JSON values, as ``rescli eval`` prints them.
+
+        Args:
+            by_class: also the errors of each class.
+        """
         if not by_class:
             return {"results": self.rows}
         rows = [result.row.copy() for result in self.results]

@@ -56,9 +56,15 @@ def load(source: Source, *, device: str = "cpu") -> Net:
         UsageError: there is no such device here.
 
     Example:
-        >>> net = load(run)                                             # doctest: +SKIP
-        >>> net.class_names[:3]                                         # doctest: +SKIP
-        ('circle', 'square', 'triangle')
+        >>> import rescli
+        >>> small = {"iterations": 6, "data.batch_size": 16, "data.dataset.num_train": 200}
+        >>> run = rescli.train(rescli.spec("resnet-8", small, dataset="shapes"), out="runs/tiny")
+        >>> net = rescli.load("runs/tiny")
+        >>> net.name, net.image_size, len(net.class_names), net.spec.iterations
+        ('resnet-8', 32, 10, 6)
+        >>> from PIL import Image
+        >>> net.preprocess(Image.new("RGB", (80, 60), "red")).shape
+        torch.Size([3, 32, 32])
     """
     path = source_path(source)
     checkpoint = read_checkpoint(path)

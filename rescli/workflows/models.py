@@ -31,7 +31,7 @@ class RowFacts(TypedDict):
 
 
 class ModelFacts(TypedDict):
-    """What ``models show --json`` prints; what a plugin's network has none of is None."""
+    """The JSON object that ``rescli models show`` prints; what a plugin's network has none of is None."""
 
     name: str
     family: str | None
@@ -56,7 +56,7 @@ class ModelKind(TypedDict):
 
 
 class ModelList(TypedDict):
-    """What ``models list --json`` prints."""
+    """The JSON object that ``rescli models list`` prints."""
 
     models: list[ModelKind]
 

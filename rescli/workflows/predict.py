@@ -49,6 +49,19 @@ def predict(
     Raises:
         CheckpointError: no such checkpoint, a damaged one, or logits that are not finite.
         UsageError: a protocol or device that does not fit.
+
+    Example:
+        >>> import rescli
+        >>> small = {"iterations": 6, "data.batch_size": 16, "data.dataset.num_train": 200}
+        >>> run = rescli.train(rescli.spec("resnet-8", small, dataset="shapes"), out="runs/tiny")
+        >>> from PIL import Image
+        >>> Image.new("RGB", (80, 60), "red").save("red.png")
+        >>> found = rescli.predict("runs/tiny", ["red.png", "absent.png"], top=3)
+        >>> [(row.file, len(row.top)) for row in found]
+        [('red.png', 3)]
+        >>> found.skipped
+        (Skipped(file='absent.png', reason='no such file: absent.png'),)
+        >>> found.to_csv("classes.csv")
     """
     loaded = net if isinstance(net, Net) else load(net, device=device)
     given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)

@@ -37,7 +37,7 @@ class _LabelRow(TypedDict):
 
 
 class PredictionRow(TypedDict):
-    """One picture in ``predict --json``; probabilities from 0 to 1."""
+    """One picture as JSON values; probabilities from 0 to 1."""
 
     file: str
     label: str
@@ -53,7 +53,7 @@ class SkippedRow(TypedDict):
 
 
 class PredictionsJson(TypedDict):
-    """What ``predict --json`` prints."""
+    """The JSON object that ``rescli predict`` prints."""
 
     checkpoint: str
     sha256: str
@@ -93,7 +93,7 @@ class Prediction:
 
     @property
     def probability(self) -> float:
-        """Of the most probable class, from 0 to 1."""
+        """How probable its label is, from 0 to 1."""
         return self.top[0].probability
 
 

@@ -32,7 +32,7 @@ class TensorRow(TypedDict):
 
 
 class CheckpointFacts(TypedDict):
-    """What ``show --json`` prints: the checkpoint's metadata, and what follows from it.
+    """The JSON object that ``rescli show`` prints: the checkpoint's metadata, and what follows from it.
 
     ``model``, ``dataset``, ``spec``, ``results`` and ``data`` have the shape that their plugins gave them.
     ``ledger`` is None where nobody knows how it was trained; ``ledger_problem`` says why its spec cannot be

@@ -16,13 +16,15 @@ from PIL import Image
 
 Rescli = Callable[..., Any]
 
+NAMES = ("a.png", "b.jpg", "below/c.png")
+
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
     folder = tmp_path / "pictures"
     (folder / "below").mkdir(parents=True)
     rng = np.random.default_rng(0)
-    for name in ("a.png", "b.jpg", "below/c.png"):
+    for name in NAMES:
         Image.fromarray(rng.integers(0, 256, (40, 60, 3), dtype=np.uint8)).save(folder / name)
     return folder
 
@@ -82,7 +84,7 @@ def test_a_sheet_and_a_csv(rescli: Rescli, net8: Path, pictures: Path, tmp_path:
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 def test_the_classes_are_those_of_saved_logits(
-    rescli: Rescli, net8: Path, tmp_path: Path, batch_size: int
+    rescli: Rescli, discerning8: Path, tmp_path: Path, batch_size: int
 ) -> None:
     from safetensors import safe_open
 
@@ -94,12 +96,12 @@ def test_the_classes_are_those_of_saved_logits(
     for number, pixels in enumerate(images.images_NHWC):
         Image.fromarray(pixels.numpy()).save(folder / f"{number:02d}.png")
     saved = tmp_path / "logits.safetensors"
-    assert rescli("eval", net8, "--split", "val", "--save-logits", saved, "--device", "cpu").code == 0
+    assert rescli("eval", discerning8, "--split", "val", "--save-logits", saved, "--device", "cpu").code == 0
     with safe_open(saved, "pt") as file:
         logits = file.get_tensor("logits")
         names = json.loads(file.metadata()["class_names"])
     flags = ("--batch-size", batch_size, "--json", "--device", "cpu")
-    rows = rescli("predict", net8, folder, *flags).json["predictions"]
+    rows = rescli("predict", discerning8, folder, *flags).json["predictions"]
     assert [row["label"] for row in rows] == [names[k] for k in logits.argmax(1)]
 
 
@@ -110,14 +112,14 @@ def test_the_classes_are_those_of_saved_logits(
         (("--csv", "nowhere/found.csv"), 2, "no such folder: nowhere"),
         (("--ten-crop", "--flip"), 2, "one protocol at a time"),
         (("--protocol", "center224"), 2, "--protocol single"),
-        (("--top", "0"), 2, "0"),
+        (("--top", "0"), 2, "equal to 1"),
         (("--device", "tpu"), 2, "unknown device"),
     ],
 )
 def test_bad_flags(
-    rescli: Rescli, net8: Path, pictures: Path, flags: tuple[str, ...], code: int, says: str
+    rescli: Rescli, discerning8: Path, pictures: Path, flags: tuple[str, ...], code: int, says: str
 ) -> None:
-    answer = rescli("predict", net8, pictures, *flags)
+    answer = rescli("predict", discerning8, pictures, *flags)
     assert (answer.code, answer.out) == (code, "")
     assert says in answer.err
 

@@ -1,4 +1,4 @@
-"""``evaluate`` from Python: the rows of the command line, and the test set sealed until it is named."""
+"""``evaluate`` from Python: the command line's rows, and the test set sealed until it is named."""
 
 from __future__ import annotations
 

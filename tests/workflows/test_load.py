@@ -73,7 +73,7 @@ def test_an_exported_folder(
     checkpoint = Checkpoint.read(path)
     if HuggingFaceExporter().unfit(checkpoint.model, options):
         pytest.skip("no library has such a network with its batch normalisations folded")
-    subject = Subject(checkpoint, options, describe(checkpoint, options, []))
+    subject = Subject(checkpoint, options, describe(checkpoint, options, []), list)
     HuggingFaceExporter().write(subject, tmp_path / "folder")
     net = load(tmp_path / "folder")
     images = _images(64 if large else 32)
