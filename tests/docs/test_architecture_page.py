@@ -51,10 +51,10 @@ def test_the_walk_of_one_run_fits_on_a_page() -> None:
 def test_every_room_is_named() -> None:
     rooms = {init.parent for init in (ROOT / "rescli").rglob("__init__.py")} - {ROOT / "rescli"}
     files = {path for path in (ROOT / "rescli").glob("*.py")}
-    wanted = {f"{room.relative_to(ROOT)}/" for room in rooms} | {str(file.relative_to(ROOT)) for file in files}
+    wanted = {f"{room.relative_to(ROOT)}/" for room in rooms} | {
+        str(file.relative_to(ROOT)) for file in files
+    }
     assert sorted(wanted - set(_paths(_section("The rooms")))) == []
-
-
 
 
 def _levels_of_the_laws() -> dict[str, int]:
@@ -72,7 +72,11 @@ def _room(path: str) -> str:
 
 def test_the_levels_are_those_that_the_laws_hold() -> None:
     laws = _levels_of_the_laws()
-    shown = {_room(path): row for row, cells in enumerate(_rows(_section("The levels"))) for path in _paths(cells[0])}
+    shown = {
+        _room(path): row
+        for row, cells in enumerate(_rows(_section("The levels")))
+        for path in _paths(cells[0])
+    }
     assert len(shown) > 15
     assert [room for room in shown if room not in laws] == []
     wrong = [

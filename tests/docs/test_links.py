@@ -58,7 +58,9 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 def test_a_broken_link_is_noticed(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text("# A `--heading`: of it\n[a](#a---heading-of-it) [b](#b) [c](c.md)\n```\n[d](d.md)\n```\n")
+    page.write_text(
+        "# A `--heading`: of it\n[a](#a---heading-of-it) [b](#b) [c](c.md)\n```\n[d](d.md)\n```\n"
+    )
     assert _broken(page) == ["#b: no such heading", "c.md: no such file"]
 
 
