@@ -109,6 +109,19 @@ def test_a_protocol(plugin: Callable[[str], Plugin], rescli: Callable[..., Any],
     assert (result["protocol"], result["num_views"]) == ("five-crop", 5)
 
 
+def test_a_logger(plugin: Callable[[str], Plugin], tmp_path: Path) -> None:
+    from rescli.runs.logger import LoggedRun
+    from rescli.spec.load import load_spec
+    from rescli.training.events import EvalDone, EvalResult, FitDone
+
+    result = EvalResult(num_images=200, top1_error=12.5, top5_error=1.0, loss=0.4)
+    logger = plugin("A logger").value(LoggedRun(path=tmp_path, spec=load_spec("quickstart")))
+    for event in (EvalDone(200, 1.28, result, True), FitDone(200)):
+        logger(event)
+    logger.close()
+    assert (tmp_path / "val.csv").read_text() == "200,12.5\n"
+
+
 def test_an_exporter(
     plugin: Callable[[str], Plugin], rescli: Callable[..., Any], net8: Path, tmp_path: Path
 ) -> None:
