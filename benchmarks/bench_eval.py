@@ -19,7 +19,7 @@ import torch
 
 from rescli.data.normalization import Normalization
 from rescli.data.shapes.images import make_shapes
-from rescli.evaluation.predict import predict_views
+from rescli.evaluation.logits.predict import predict_views
 from rescli.evaluation.protocols import Views
 from rescli.evaluation.views import view_batches
 from rescli.hardware.numerics import Numerics, choose_device, choose_precision

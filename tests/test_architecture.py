@@ -40,7 +40,7 @@ LEVELS = (
     ("checkpoints",),
     ("runs",),
     ("studies",),
-    ("exporters", "importers", "report", "bench"),
+    ("exporters", "importers", "loggers", "report", "bench"),
     ("workflows",),
     ("cli", "__main__"),
 )

@@ -10,7 +10,7 @@ import typer
 from rescli.cli.options import Json
 
 if TYPE_CHECKING:
-    from rescli.workflows.models import ModelFacts
+    from rescli.workflows.listings.models import ModelFacts
 
 __all__ = ["app"]
 
@@ -53,7 +53,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show a network's layers as Table 1 does, its parameters and its multiply-adds."""
-    from rescli.workflows.models import show_model
+    from rescli.workflows.listings.models import show_model
 
     facts = show_model(
         name, shortcut=shortcut, stride_on=stride_on, image_size=image_size, num_classes=num_classes
@@ -96,7 +96,7 @@ def _print_facts(facts: ModelFacts) -> None:
 
 
 def _print_list(*, as_json: bool) -> None:
-    from rescli.workflows.models import list_models
+    from rescli.workflows.listings.models import list_models
 
     found, problems = list_models()
     for problem in problems:

@@ -16,7 +16,7 @@ def plugins(json: Json = False) -> None:
     from dataclasses import asdict
 
     from rescli.cli.output.results import print_json
-    from rescli.workflows import plugins as workflow
+    from rescli.workflows.listings import plugins as workflow
 
     found = workflow.plugins()
     if json:

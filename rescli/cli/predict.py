@@ -16,7 +16,7 @@ from rescli.cli.output.picture_files import require_picture_place, require_writa
 from rescli.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from rescli.workflows.predictions import Predictions
+    from rescli.workflows.results.predictions import Predictions
 
 __all__ = ["predict"]
 

@@ -24,7 +24,7 @@ def presets(context: typer.Context) -> None:
 def list_presets(json: Json = False) -> None:
     """List the names of all presets, each with the first line of its file."""
     from rescli.cli.output.results import print_json
-    from rescli.workflows import presets as workflow
+    from rescli.workflows.listings import presets as workflow
 
     summaries = workflow.presets()
     if json:
@@ -40,7 +40,7 @@ def show(name: Annotated[str, typer.Argument(help="A preset, or a .toml file.")]
     """Print the whole spec, base included, every key with its meaning."""
     from rescli.cli.output.results import print_json
     from rescli.spec.toml import to_toml
-    from rescli.workflows.presets import describe_keys, spec
+    from rescli.workflows.listings.presets import describe_keys, spec
 
     shown = spec(name)
     if json:

@@ -11,7 +11,7 @@ from rescli.checkpoints.locate import named_checkpoint
 from rescli.cli.options import Json
 
 if TYPE_CHECKING:
-    from rescli.workflows.show import CheckpointFacts, Section
+    from rescli.workflows.listings.show import CheckpointFacts, Section
 
 __all__ = ["show"]
 
@@ -25,7 +25,7 @@ def show(
     json: Json = False,
 ) -> None:
     """Show a checkpoint's network, results, origin, recipe, differences from the paper, and tensors."""
-    from rescli.workflows.show import show as read_facts
+    from rescli.workflows.listings.show import show as read_facts
 
     checkpoint = named_checkpoint(checkpoint)
     facts = read_facts(checkpoint)

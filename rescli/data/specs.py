@@ -23,8 +23,7 @@ __all__ = ["Cifar10Spec", "Cifar100Spec", "ImageFolderSpec", "ImageNetSpec", "Sh
 
 _WNIDS = Path(__file__).with_name("imagenet") / "wnids.txt"
 
-_CIFAR_TRAIN_IMAGES = 50_000
-_CIFAR_TEST_IMAGES = 10_000
+_CIFAR_TRAIN_IMAGES, _CIFAR_TEST_IMAGES = 50_000, 10_000
 
 
 class _CifarSpec(DatasetSpec):
@@ -202,12 +201,8 @@ class ImageFolderSpec(DatasetSpec):
         val = (self.val_size if self.val_size is not None else whole // 10) if held_out else counts["val"]
         if held_out and val >= whole:
             raise SpecError(f"data.dataset.val_size: {val} of {whole} images leave none to train on.")
-        filled = {
-            "classes": classes,
-            "num_train": whole - val if held_out else whole,
-            "num_val": val,
-            "held_out": held_out,
-        }
+        num_train = whole - val if held_out else whole
+        filled = {"classes": classes, "num_train": num_train, "num_val": val, "held_out": held_out}
         return self.model_copy(update=filled)
 
     def check_available(self, data_root: Path | None) -> None:

@@ -11,7 +11,7 @@ from rescli.data.image_set import ImageSet
 from rescli.data.normalization import Normalization
 from rescli.data.photos.image_files import ImageFiles
 from rescli.evaluation.averaging import average_views
-from rescli.evaluation.inference import default_batch_size, finite_logits
+from rescli.evaluation.logits.inference import default_batch_size, finite_logits
 from rescli.evaluation.pictures import Picture, as_small_set, photo_set
 from rescli.evaluation.protocols import Views
 from rescli.evaluation.views import view_batches

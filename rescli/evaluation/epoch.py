@@ -9,8 +9,8 @@ from torch import nn
 
 from rescli.data.labelled_images import LabelledImages
 from rescli.data.normalization import Normalization
+from rescli.evaluation.logits.predict import predict_views
 from rescli.evaluation.metrics import result_from_logits
-from rescli.evaluation.predict import predict_views
 from rescli.evaluation.protocols import Views
 from rescli.evaluation.views import ViewBatch, view_batches
 from rescli.hardware.numerics import Numerics

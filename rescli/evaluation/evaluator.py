@@ -18,8 +18,8 @@ from rescli.data.photos.image_files import ImageFiles
 from rescli.errors import CheckpointError, DataError
 from rescli.evaluation.averaging import average_views
 from rescli.evaluation.classes import Matching, class_columns
-from rescli.evaluation.inference import default_batch_size, finite_logits
-from rescli.evaluation.logits_cache import CacheKey, InferenceNotes, LogitsCache, code_sha256, versions
+from rescli.evaluation.logits.cache import CacheKey, InferenceNotes, LogitsCache, code_sha256, versions
+from rescli.evaluation.logits.inference import default_batch_size, finite_logits
 from rescli.evaluation.protocols import Average, Protocol, ViewChoices, Views, choose_protocol
 from rescli.evaluation.result import Identity, NetResult, error_figures, require_alike
 from rescli.evaluation.views import view_batches

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from rescli.report.charts import Chart, Line, line_chart
-from rescli.report.comparison_columns import contender_columns
+from rescli.report.comparison.columns import contender_columns
 from rescli.report.table import Table
 from rescli.studies.curves import mean_curve, thinned
 from rescli.studies.reproduction import NetCurves

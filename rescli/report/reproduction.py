@@ -12,7 +12,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from rescli.files import write_atomically
-from rescli.report.comparison_figures import curves_figure
+from rescli.report.comparison.figures import curves_figure
 from rescli.report.figures import as_bytes, responses_figure
 from rescli.report.table import Column, Table
 from rescli.studies.paper_items import PaperItem
@@ -20,7 +20,7 @@ from rescli.studies.queued_run import PlannedRun
 from rescli.studies.reproduction import NetCurves
 from rescli.studies.responses import ResponsesRow
 from rescli.studies.rows import ReproductionRow
-from rescli.studies.seeds import mean_std_text
+from rescli.studies.statistics.seeds import mean_std_text
 
 __all__ = ["REPRODUCTION_COLUMNS", "Reproduction"]
 

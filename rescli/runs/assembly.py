@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import typing
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,19 +11,17 @@ import torch
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.checkpoints.warm_start import begin_with
 from rescli.data.image_set import ImageSet
-from rescli.data.loader import DeviceLoader
 from rescli.data.normalization import Normalization
 from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.loader import PhotoLoader
-from rescli.errors import CheckpointError, UsageError
+from rescli.errors import CheckpointError
 from rescli.evaluation.epoch import evaluate
-from rescli.evaluation.photo_mean import measure_photos
 from rescli.evaluation.protocols import Protocol, choose_protocol
-from rescli.hardware.memory import is_out_of_memory
 from rescli.hardware.numerics import Numerics, choose_device, choose_precision
 from rescli.hardware.ranks import ALONE, Ranks, join_ranks, rank_device
-from rescli.kernels.choice import KernelName, use_kernels
+from rescli.kernels.choice import use_kernels
 from rescli.plan import TrainPlan, make_plan
+from rescli.runs.loading import Loader, make_loader, measure
 from rescli.runs.where import Where
 from rescli.spec.run import RunSpec, StartSpec
 from rescli.training.engines.choose import (
@@ -43,9 +39,7 @@ __all__ = [
     "EVAL_BATCH_SIZE",
     "PHOTO_EVAL_BATCH_SIZE",
     "Assembly",
-    "Loader",
     "assemble",
-    "default_workers",
     "numerics_for",
 ]
 
@@ -59,16 +53,6 @@ _COURSE = {"iterations", "schedule", "evaluation", "checkpoint", "metrics", "sca
 """Keys of a spec that say when something happens, and not to what."""
 
 _ANYWHERE = Where()
-
-
-class Loader(typing.Protocol):
-    """Augmented training batches."""
-
-    batch_size: int
-    num_images: int
-
-    def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """(images float32 NCHW, labels) on the device: a pure function of the step."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,8 +204,8 @@ def assemble(
         start = _start(spec.start_from)
         normalization = start.normalization
     else:
-        normalization = _measure(train_set, spec, skipped)
-    loader = _loader(train_set, normalization, spec, numerics, where.workers, share, kernels=kernels.name)
+        normalization = measure(train_set, spec, skipped)
+    loader = make_loader(train_set, normalization, spec, numerics, where.workers, share, kernels=kernels.name)
     if isinstance(loader, PhotoLoader):
         loader.damaged |= skipped
     return Assembly(
@@ -247,70 +231,6 @@ def numerics_for(spec: RunSpec, device: str) -> Numerics:
     """
     chosen = choose_device(rank_device(device))
     return Numerics(chosen, choose_precision(spec.precision, chosen))
-
-
-def _measure(train_set: ImageSet | ImageFiles, spec: RunSpec, skipped: set[str]) -> Normalization:
-    if isinstance(train_set, ImageSet):
-        return Normalization.fit(train_set.images_NHWC, spec.data.normalization)
-    return measure_photos(
-        train_set,
-        spec.data.normalization,
-        size=spec.data.dataset.image_size,
-        skipped=skipped if spec.data.skip_damaged else None,
-    )
-
-
-def _loader(
-    train_set: ImageSet | ImageFiles,
-    normalization: Normalization,
-    spec: RunSpec,
-    numerics: Numerics,
-    workers: int | None,
-    share: slice,
-    *,
-    kernels: KernelName,
-) -> Loader:
-    augment, data = spec.data.augment, spec.data
-    if isinstance(train_set, ImageFiles):
-        assert augment.shorter_side is not None, "the spec was validated"
-        return PhotoLoader(
-            train_set,
-            normalization,
-            batch_size=data.batch_size,
-            seed=spec.seed,
-            device=numerics.device,
-            size=data.dataset.image_size,
-            shorter_side=augment.shorter_side,
-            flip=augment.flip,
-            color=augment.color or 0.0,
-            skip_damaged=bool(data.skip_damaged),
-            workers=default_workers(numerics.device) if workers is None else workers,
-            share=share,
-        )
-    try:
-        return DeviceLoader(
-            train_set,
-            normalization,
-            batch_size=data.batch_size,
-            seed=spec.seed,
-            device=numerics.device,
-            pad=augment.pad,
-            flip=augment.flip,
-            share=share,
-            kernels=kernels,
-        )
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        raise UsageError(f"the training images do not fit on {numerics.device}: {error}") from error
-
-
-def default_workers(device: torch.device) -> int:
-    """How many processes decode photographs where nobody says.
-
-    Beside a GPU all cores but one, 16 at most; on the CPU, where training needs the cores itself, one.
-    """
-    return max(1, min(16, (os.cpu_count() or 1) - 1)) if device.type == "cuda" else 1
 
 
 def _build(spec: RunSpec) -> torch.nn.Module:

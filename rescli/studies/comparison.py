@@ -21,7 +21,6 @@ from rescli.evaluation.result import Evaluated
 from rescli.runs.directory import RunDir
 from rescli.runs.evaluator import Evaluator
 from rescli.runs.record import read_record
-from rescli.studies.agreement import agreement
 from rescli.studies.published import PublishedRow, PublishedTable
 from rescli.studies.rows import (
     ContenderRow,
@@ -32,8 +31,9 @@ from rescli.studies.rows import (
     SeedsTest,
     SplitTests,
 )
-from rescli.studies.seeds import over_seeds
-from rescli.studies.statistics import compare_predictions, compare_seeds
+from rescli.studies.statistics.agreement import agreement
+from rescli.studies.statistics.seeds import over_seeds
+from rescli.studies.statistics.significance import compare_predictions, compare_seeds
 from rescli.studies.verdict import pair_verdict
 
 __all__ = ["Contender", "compare_contenders"]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rescli.errors import RescliError
-from rescli.runs.budget import BudgetFit
+from rescli.runs.budget.fit import BudgetFit
 from rescli.studies.queued_run import PlannedRun, QueuedRun
 from rescli.training.events import Event
 

@@ -10,13 +10,13 @@ from rescli.runs.directory import RunDir
 from rescli.runs.evaluator import Evaluator
 from rescli.runs.record import read_record
 from rescli.spec.ledger.ledger import differences, ledger
-from rescli.studies.agreement import agreement
 from rescli.studies.curves import RunCurves
 from rescli.studies.paper_items import PaperItem, PaperNet
 from rescli.studies.queued_run import QueuedRun
 from rescli.studies.responses import ResponsesRow, measure_responses
 from rescli.studies.rows import ReproducedRunRow, ReproductionRow
-from rescli.studies.seeds import over_seeds
+from rescli.studies.statistics.agreement import agreement
+from rescli.studies.statistics.seeds import over_seeds
 
 __all__ = ["NetCurves", "finished", "finished_curves", "finished_responses", "measure_nets"]
 

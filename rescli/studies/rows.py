@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NotRequired, TypedDict
 
 from rescli.studies.responses import ResponsesRow
-from rescli.studies.seeds import SeedsMean
+from rescli.studies.statistics.seeds import SeedsMean
 
 __all__ = [
     "ContenderRow",
@@ -47,7 +47,7 @@ class ContenderRunRow(TypedDict):
 
 
 class PublishedFigure(TypedDict):
-    """The paper's error of a contender, and whether ours agrees: see ``rescli.studies.agreement``."""
+    """The paper's error of a contender, and whether ours agrees: see ``studies.statistics.agreement``."""
 
     top1_error: float | None
     mean: float | None
@@ -88,7 +88,7 @@ class ContenderRow(TypedDict):
 
 
 class ImagesTest(TypedDict):
-    """A ``PairedResult`` of ``rescli.studies.statistics``: two nets on the same images."""
+    """A ``PairedResult`` of ``rescli.studies.statistics.significance``: two nets on the same images."""
 
     num_images: int
     only_first_wrong: int
@@ -100,7 +100,7 @@ class ImagesTest(TypedDict):
 
 
 class SeedsTest(TypedDict):
-    """A ``SeedsResult`` of ``rescli.studies.statistics``: two ways to train, several seeds each."""
+    """A ``SeedsResult`` of ``studies.statistics.significance``: two ways to train, several seeds each."""
 
     counts: tuple[int, int]
     means: tuple[float, float]

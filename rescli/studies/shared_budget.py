@@ -11,8 +11,8 @@ from typing import NotRequired, TypedDict, TypeVar
 from rescli.errors import UsageError
 from rescli.files import read_json, write_json
 from rescli.plan import make_plan
-from rescli.runs.budget import BudgetFit, fit_budget
-from rescli.runs.trial import RunCost
+from rescli.runs.budget.fit import BudgetFit, fit_budget
+from rescli.runs.budget.trial import RunCost
 from rescli.spec.run import RunSpec
 from rescli.studies.events import BudgetFitted, Note
 from rescli.studies.queue import RunQueue

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rescli.errors import DataError, UsageError
-from rescli.report.comparison import Comparison
+from rescli.report.comparison.comparison import Comparison
 from rescli.runs.directory import RunDir
 from rescli.runs.record import provenance
 from rescli.spec.from_names import Choice

@@ -8,17 +8,17 @@ from pathlib import Path
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.errors import UsageError
 from rescli.evaluation.classes import Matching
-from rescli.evaluation.logits_cache import LogitsCache
+from rescli.evaluation.logits.cache import LogitsCache
 from rescli.evaluation.protocols import Average, choose_protocol
 from rescli.evaluation.result import NetResult
 from rescli.evaluation.result import ensemble as ensemble_of
 from rescli.importers.exported import read_checkpoint
 from rescli.runs.evaluator import Evaluator
 from rescli.spec.from_names import named_dataset
-from rescli.workflows.evaluation import Evaluation
 from rescli.workflows.load import Source, source_path
-from rescli.workflows.net import Net
 from rescli.workflows.notes import with_notes
+from rescli.workflows.results.evaluation import Evaluation
+from rescli.workflows.results.net import Net
 
 __all__ = ["evaluate"]
 

@@ -11,8 +11,8 @@ import torch
 from rescli.checkpoints.locate import named_checkpoint
 from rescli.hardware.numerics import choose_device
 from rescli.importers.exported import read_checkpoint
-from rescli.workflows.net import Net
 from rescli.workflows.notes import with_notes
+from rescli.workflows.results.net import Net
 
 __all__ = ["HasPath", "Source", "load", "source_path"]
 

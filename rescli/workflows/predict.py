@@ -9,9 +9,9 @@ from pathlib import Path
 
 from rescli.data.photos.folder import SUFFIXES
 from rescli.workflows.load import Source, load
-from rescli.workflows.net import Net
 from rescli.workflows.notes import with_notes
-from rescli.workflows.predictions import Predictions, Skipped
+from rescli.workflows.results.net import Net
+from rescli.workflows.results.predictions import Predictions, Skipped
 
 __all__ = ["predict"]
 

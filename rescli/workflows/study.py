@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from rescli.durations import parse_seconds
 from rescli.errors import RescliError
-from rescli.evaluation.logits_cache import LogitsCache
+from rescli.evaluation.logits.cache import LogitsCache
 from rescli.runs.evaluator import Evaluator
 from rescli.spec.run import RunSpec
 from rescli.studies.events import Note, PlanMade, StudySink, Testing, TrainingBegins

@@ -6,33 +6,31 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from rescli import registry
-from rescli.errors import RescliError, UsageError
-from rescli.files import write_atomically
+from rescli.errors import UsageError
 from rescli.hardware.launcher import is_first
 from rescli.plan import TrainPlan, make_plan
 from rescli.report.progress.run import training_progress
 from rescli.runs.assembly import Assembly, assemble
-from rescli.runs.budget import scale_to_budget
+from rescli.runs.budget.fit import scale_to_budget
 from rescli.runs.directory import RunDir, default_run_path
 from rescli.runs.drive import execute, prepare_resume
 from rescli.runs.logger import MakeLogger
-from rescli.runs.metrics_log import read_metrics
 from rescli.runs.saved_state import SavedState
 from rescli.runs.where import Where
 from rescli.spec.run import RunSpec
 from rescli.training.events import Sink
 from rescli.workflows.notes import with_notes
-from rescli.workflows.run import Run
+from rescli.workflows.results.run import Run, RunStart, write_curves
 from rescli.workflows.spec import spec as spec_by_name
 from rescli.workflows.stopping import Stop, StopFlag, stop_on_interrupt
 from rescli.workflows.study import as_seconds
 
-__all__ = ["Progress", "RunStart", "resume", "train"]
+__all__ = ["Progress", "resume", "train"]
 
 _log = logging.getLogger(__name__)
 
@@ -40,29 +38,6 @@ Progress = Callable[[RunSpec, int], AbstractContextManager[Sink]]
 """(spec, iteration to begin at) -> a block whose sink shows the run."""
 
 Stopping = Callable[[], AbstractContextManager[Stop]]
-
-
-@dataclass(frozen=True)
-class RunStart:
-    """What is known when everything is prepared and the first iteration is next.
-
-    Attributes:
-        path: the run directory.
-        spec: what is trained, shortened where there is a budget.
-        step: the iteration that training begins or continues at.
-        resumed: whether the run was there before.
-        evaluation_due: whether an evaluation that was interrupted comes first.
-        whole_spec: the spec before a budget shortened it; None without a budget.
-        step_seconds: what an iteration takes; None without a budget.
-    """
-
-    path: Path
-    spec: RunSpec
-    step: int = 0
-    resumed: bool = False
-    evaluation_due: bool = False
-    whole_spec: RunSpec | None = None
-    step_seconds: float | None = None
 
 
 @with_notes
@@ -270,7 +245,7 @@ def _train(
             watched = [shown, *(asked.watching(sink) for sink in sinks)]
             execute(assembly, run_dir, saved=saved, sinks=watched, loggers=loggers, should_stop=asked)
     finally:
-        _draw_curves(run_dir, assembly.spec)
+        write_curves(run_dir, assembly.spec)
     return Run(run_dir.path)
 
 
@@ -306,17 +281,3 @@ def _shown(progress: Progress | bool | None, start: RunStart) -> AbstractContext
             lines=progress is True,
         )
     return progress(start.spec, start.step)
-
-
-def _draw_curves(run_dir: RunDir, spec: RunSpec) -> None:
-    """A picture that cannot be drawn is a warning: how the run ended matters more."""
-    if not run_dir.metrics.exists():  # it did not come to training
-        return
-    from rescli.report.figures import curves_png
-
-    try:
-        rows = read_metrics(run_dir.metrics)
-        if rows:
-            write_atomically(run_dir.curves, curves_png(rows, title=spec.name))
-    except (RescliError, OSError, ValueError) as error:
-        _log.warning("no %s: %s", run_dir.curves.name, error)

@@ -21,7 +21,7 @@ from rescli.cli.data import prepare as command_line
 from rescli.data.imagenet.labels import DEVKIT
 from rescli.data.imagenet.official import OFFICIAL, TRAIN, VAL, Official
 from rescli.data.specs import ImageNetSpec
-from rescli.workflows import prepare_imagenet as data_prepare
+from rescli.workflows.data import prepare_imagenet as data_prepare
 
 Rescli = Callable[..., Any]
 

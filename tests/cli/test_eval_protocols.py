@@ -70,7 +70,7 @@ def test_bad_flags_are_exit_2_before_any_work(rescli, small, flags, reason):
 
 
 def test_what_was_computed_once_costs_no_inference_again(rescli, small, monkeypatch):
-    import rescli.evaluation.inference as evaluation
+    import rescli.evaluation.logits.inference as evaluation
 
     first = rescli("eval", *small, "--ten-crop", "--json", "--device", "cpu").json["results"]
     assert [row["cached"] for row in first] == [False, False]

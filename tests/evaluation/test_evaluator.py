@@ -81,7 +81,7 @@ def test_what_does_not_fit_is_refused_before_the_net_is_built(
 def test_too_little_memory_says_what_to_do(
     net: Callable[..., TrainedNet], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import rescli.evaluation.inference as inference
+    import rescli.evaluation.logits.inference as inference
 
     def full(*_: Any, **__: Any) -> None:
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")

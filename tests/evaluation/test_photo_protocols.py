@@ -16,7 +16,7 @@ from rescli.data.normalization import Normalization
 from rescli.data.photos.folder import read_folder
 from rescli.data.photos.image_files import ImageFiles
 from rescli.evaluation.averaging import average_views
-from rescli.evaluation.predict import predict_views
+from rescli.evaluation.logits.predict import predict_views
 from rescli.evaluation.protocols import CENTER224, FLIP, MULTI_SCALE, TEN_CROP, Protocol
 from rescli.evaluation.views import view_batches
 from rescli.hardware.numerics import Numerics

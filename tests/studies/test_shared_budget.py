@@ -6,7 +6,7 @@ import time
 import pytest
 
 import rescli.studies.shared_budget as shared_budget
-from rescli.runs.trial import RunCost
+from rescli.runs.budget.trial import RunCost
 from rescli.spec.load import load_spec
 from rescli.studies.events import BudgetFitted, Note
 from rescli.studies.queue import RunQueue

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rescli.studies.statistics import compare_seeds
+from rescli.studies.statistics.significance import compare_seeds
 from rescli.studies.summary import summarize
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from rescli.errors import UsageError
 from rescli.report.table import Table
-from rescli.runs.trial import RunCost
+from rescli.runs.budget.trial import RunCost
 from rescli.spec.load import load_spec
 from rescli.studies.events import BudgetFitted, Note, PlanMade, RunBegun, RunEnded, RunEvent
 from rescli.studies.queue import RunQueue

@@ -10,9 +10,9 @@ from PIL import Image
 from rescli.data.photos.folder import count_folder
 from rescli.errors import DataError, UsageError
 from rescli.remedy import Remedy
-from rescli.workflows.datasets import datasets
-from rescli.workflows.pack import pack
-from rescli.workflows.verify_data import verify_data
+from rescli.workflows.data.datasets import datasets
+from rescli.workflows.data.pack import pack
+from rescli.workflows.data.verify_data import verify_data
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rescli.cli.output.results import print_json
-from rescli.report.comparison import Comparison
+from rescli.report.comparison.comparison import Comparison
 from rescli.report.sparklines import sparkline
 from rescli.studies.reproduction import NetCurves
 

@@ -57,7 +57,7 @@ def verify(
     rescli data verify imagefolder --data-root photos
     """
     from rescli.cli.data.output import data_progress, print_report
-    from rescli.workflows.verify_data import verify_data
+    from rescli.workflows.data.verify_data import verify_data
 
     with data_progress() as bar:
         report = verify_data(name, data_root, splits=split or (), progress=bar.checking)
@@ -67,6 +67,6 @@ def verify(
 
 def _print_list(*, as_json: bool) -> None:
     from rescli.cli.data.output import print_datasets
-    from rescli.workflows.datasets import datasets
+    from rescli.workflows.data.datasets import datasets
 
     print_datasets(datasets(warn=lambda text: say(f"warning: {text}")), as_json=as_json)

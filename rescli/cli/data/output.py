@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from rescli.data.verify.check import FilesCheck, SplitCheck
     from rescli.data.verify.copies import Copies
-    from rescli.workflows.datasets import DatasetInfo
-    from rescli.workflows.verify_data import DataReport
+    from rescli.workflows.data.datasets import DatasetInfo
+    from rescli.workflows.data.verify_data import DataReport
 
 __all__ = ["DataProgress", "data_progress", "print_datasets", "print_report"]
 

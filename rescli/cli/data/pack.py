@@ -35,7 +35,7 @@ def pack(
     """
     from rescli.cli.data.output import data_progress
     from rescli.cli.output.wording import in_flags
-    from rescli.workflows import pack as workflow
+    from rescli.workflows.data import pack as workflow
 
     with in_flags({f"{out} exists": f"--out {out} exists"}), data_progress() as bar:
         made = workflow.pack(

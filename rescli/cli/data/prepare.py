@@ -48,7 +48,7 @@ def prepare(
     if name != "imagenet":
         raise UnknownNameError("data set to prepare", name, ["imagenet"])
     from rescli.cli.output.results import print_json
-    from rescli.workflows import prepare_imagenet as workflow
+    from rescli.workflows.data import prepare_imagenet as workflow
 
     with _progress() as progress:
         made = workflow.prepare_imagenet(source, out, progress=progress, warn=say)

@@ -17,7 +17,7 @@ from rescli.errors import UsageError
 
 if TYPE_CHECKING:
     from rescli.evaluation.result import NetResult
-    from rescli.workflows.evaluation import Evaluation
+    from rescli.workflows.results.evaluation import Evaluation
 
 __all__ = ["evaluate"]
 
@@ -104,7 +104,7 @@ def evaluate(
 
     from rescli.cli.eval.output import eval_progress
     from rescli.workflows.evaluate import evaluate as evaluate_nets
-    from rescli.workflows.evaluation import Evaluation
+    from rescli.workflows.results.evaluation import Evaluation
 
     results: list[NetResult] = []
     try:

@@ -34,7 +34,7 @@ from rescli.hardware.launcher import is_first, is_restart, launched
 if TYPE_CHECKING:
     from rescli.spec.run import RunSpec
     from rescli.training.events import Sink
-    from rescli.workflows.train import RunStart
+    from rescli.workflows.results.run import RunStart
 
 __all__ = ["train"]
 

@@ -18,7 +18,7 @@ from rescli.spec.run import RunSpec
 
 if TYPE_CHECKING:
     from rescli.runs.record import RunRecord
-    from rescli.workflows.train import RunStart
+    from rescli.workflows.results.run import RunStart
 
 __all__ = ["new_path", "refuse_other_spec", "say_start", "say_what_data_cost"]
 

@@ -3,8 +3,8 @@
 import pytest
 
 from rescli.errors import UsageError
-from rescli.runs.budget import SAFETY, fit_budget
-from rescli.runs.trial import RunCost, SpeedWatch, _enough, _spread
+from rescli.runs.budget.fit import SAFETY, fit_budget
+from rescli.runs.budget.trial import RunCost, SpeedWatch, _enough, _spread
 from rescli.spec.load import load_spec
 from rescli.training.events import MetricsReady, StepDone
 

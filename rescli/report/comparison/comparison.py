@@ -12,8 +12,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from rescli.files import write_atomically
-from rescli.report.comparison_columns import contender_columns
-from rescli.report.comparison_figures import curves_figure
+from rescli.report.comparison.columns import contender_columns
+from rescli.report.comparison.figures import curves_figure
 from rescli.report.figures import as_bytes, responses_figure
 from rescli.report.page import Origin, comparison_page
 from rescli.report.table import Table

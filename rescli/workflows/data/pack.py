@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rescli.errors import CheckpointError, UsageError
+from rescli.workflows.data.split_progress import SplitProgress, unseen, within_split
 from rescli.workflows.notes import with_notes
-from rescli.workflows.split_progress import SplitProgress, unseen, within_split
 
 __all__ = ["Pack", "pack"]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from rescli.durations import format_seconds
 from rescli.report.table import Column
 from rescli.studies.rows import ContenderRow
-from rescli.studies.seeds import SeedsMean, mean_std_text
+from rescli.studies.statistics.seeds import SeedsMean, mean_std_text
 
 __all__ = ["contender_columns"]
 

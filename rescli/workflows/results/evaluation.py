@@ -14,7 +14,7 @@ from rescli.checkpoints.logits_file import write_logits
 from rescli.data.image_set import ImageSet
 from rescli.evaluation.result import ClassRow, EvalRow, NetResult, per_class
 from rescli.evaluation.table import class_table, eval_table
-from rescli.workflows.frame import as_frame
+from rescli.workflows.results.frame import as_frame
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

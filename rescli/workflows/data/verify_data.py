@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rescli.errors import DataError, UnknownNameError
-from rescli.workflows.datasets import known_sizes
+from rescli.workflows.data.datasets import known_sizes
+from rescli.workflows.data.split_progress import SplitProgress, unseen, within_split
 from rescli.workflows.notes import with_notes
-from rescli.workflows.split_progress import SplitProgress, unseen, within_split
 
 if TYPE_CHECKING:
     from rescli.data.verify.check import Fault, SplitCheck

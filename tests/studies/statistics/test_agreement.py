@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rescli.studies.agreement import agreement
 from rescli.studies.published import PublishedRow, published_table
+from rescli.studies.statistics.agreement import agreement
 
 
 def row(**figures):

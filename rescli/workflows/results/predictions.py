@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from rescli.evaluation.pictures import Picture, read_picture
 from rescli.files import write_atomically
-from rescli.workflows.frame import as_frame
+from rescli.workflows.results.frame import as_frame
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

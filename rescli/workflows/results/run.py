@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rescli.errors import RescliError
+from rescli.files import write_atomically
 from rescli.runs.directory import RunDir
 from rescli.runs.metrics_log import MetricsRow, read_metrics
 from rescli.runs.record import RunRecord, read_record
@@ -15,9 +18,11 @@ from rescli.spec.run import RunSpec
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from rescli.workflows.net import Net
+    from rescli.workflows.results.net import Net
 
-__all__ = ["Run"]
+__all__ = ["Run", "RunStart", "write_curves"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -76,3 +81,40 @@ class Run:
             f"<table><caption>{escape(title)}</caption>"
             f"<tr><th>split</th><th>top-1 error</th></tr>{cells}</table>"
         )
+
+
+@dataclass(frozen=True)
+class RunStart:
+    """What is known when everything is prepared and the first iteration is next.
+
+    Attributes:
+        path: the run directory.
+        spec: what is trained, shortened where there is a budget.
+        step: the iteration that training begins or continues at.
+        resumed: whether the run was there before.
+        evaluation_due: whether an evaluation that was interrupted comes first.
+        whole_spec: the spec before a budget shortened it; None without a budget.
+        step_seconds: what an iteration takes; None without a budget.
+    """
+
+    path: Path
+    spec: RunSpec
+    step: int = 0
+    resumed: bool = False
+    evaluation_due: bool = False
+    whole_spec: RunSpec | None = None
+    step_seconds: float | None = None
+
+
+def write_curves(run_dir: RunDir, spec: RunSpec) -> None:
+    """Draw curves.png; a picture that cannot be drawn is a warning: how the run ended matters more."""
+    if not run_dir.metrics.exists():  # it did not come to training
+        return
+    from rescli.report.figures import curves_png
+
+    try:
+        rows = read_metrics(run_dir.metrics)
+        if rows:
+            write_atomically(run_dir.curves, curves_png(rows, title=spec.name))
+    except (RescliError, OSError, ValueError) as error:
+        _log.warning("no %s: %s", run_dir.curves.name, error)

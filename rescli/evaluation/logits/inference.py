@@ -9,7 +9,7 @@ from torch import nn
 
 from rescli.data.photos.image_files import ImageFiles
 from rescli.errors import CheckpointError, UsageError, first_line
-from rescli.evaluation.predict import predict_views
+from rescli.evaluation.logits.predict import predict_views
 from rescli.evaluation.protocols import Views
 from rescli.evaluation.views import ViewBatch
 from rescli.hardware.numerics import Numerics

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from rescli.studies.curves import RunCurves, mean_curve, thinned
-from rescli.studies.seeds import mean_std_text, over_seeds
+from rescli.studies.statistics.seeds import mean_std_text, over_seeds
 
 
 def test_mean_and_spread_of_the_seeds_that_are_there():

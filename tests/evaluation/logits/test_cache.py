@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from rescli.evaluation.logits_cache import CacheKey, LogitsCache, code_sha256, versions
+from rescli.evaluation.logits.cache import CacheKey, LogitsCache, code_sha256, versions
 
 KEY = CacheKey(
     checkpoint_sha256="a",

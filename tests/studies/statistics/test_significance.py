@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rescli.studies.statistics import (
+from rescli.studies.statistics.significance import (
     compare_predictions,
     compare_seeds,
     detectable_on_images,

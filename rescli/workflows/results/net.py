@@ -30,7 +30,7 @@ from rescli.hardware.numerics import Numerics, choose_device, choose_precision, 
 from rescli.models.failure import naming_failed_module
 from rescli.spec.run import RunSpec
 from rescli.workflows.notes import with_notes
-from rescli.workflows.predictions import ClassProbability, Prediction, Predictions, Skipped
+from rescli.workflows.results.predictions import ClassProbability, Prediction, Predictions, Skipped
 
 __all__ = ["Net"]
 

@@ -1,6 +1,6 @@
 import pytest
 
-from rescli.report.comparison_figures import curves_figure
+from rescli.report.comparison.figures import curves_figure
 from rescli.studies.curves import RunCurves
 from rescli.studies.reproduction import NetCurves
 

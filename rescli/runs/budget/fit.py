@@ -12,7 +12,7 @@ from rescli.errors import UsageError
 from rescli.plan import make_plan
 from rescli.remedy import Remedy
 from rescli.runs.assembly import Assembly
-from rescli.runs.trial import RunCost, measure_cost
+from rescli.runs.budget.trial import RunCost, measure_cost
 from rescli.spec.run import EvaluationSpec, RunSpec
 
 __all__ = ["BudgetFit", "BudgetedSpec", "fit_budget", "scale_to_budget"]
