@@ -154,7 +154,7 @@ def _sees(module: str, found: Import) -> str:
 def test_imports_point_one_way() -> None:
     upward = [
         _sees(module, found)
-        for module in TREES
+        for module in TREES.keys() - {"rescli"}  # the front door, which opens everything
         for found in _own(module, lazy=False)
         if found.target != "rescli" and _level(found.target) > _level(module)
     ]

@@ -16,27 +16,32 @@ def test_a_file_is_replaced_whole_and_nothing_else_is_left(tmp_path):
     assert os.listdir(path.parent) == ["file"]
 
 
-def test_a_disk_that_fills_up_leaves_the_old_file(tmp_path):
+@pytest.mark.parametrize(
+    ("error", "code", "hint"),
+    [("CheckpointError", 4, "try again; a run can be resumed"), ("WriteError", 1, "try again\n")],
+)
+def test_a_disk_that_fills_up_leaves_the_old_file(tmp_path, error, code, hint):
     path = tmp_path / "state"
     path.write_bytes(b"old")
     # The kernel refuses to write past 4 KiB, as a full disk does: a real failed write, in its own process.
     program = f"""
 import resource, signal
 from pathlib import Path
-from rescli.errors import CheckpointError
+from rescli.errors import {error}, RescliError
 from rescli.files import write_atomically
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 try:
-    write_atomically(Path({str(path)!r}), b"x" * 100_000)
-except CheckpointError as error:
+    write_atomically(Path({str(path)!r}), b"x" * 100_000, error={error})
+except RescliError as error:
     print(error.exit_code, error, error.hint)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.startswith(
-        f"4 cannot write {path}: File too large; what was saved before is untouched."
+        f"{code} cannot write {path}: File too large; what was saved before is untouched."
     )
     assert "make room for 0.1 MB" in done.stdout
+    assert done.stdout.endswith(hint if hint.endswith("\n") else f"{hint}\n")
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["state"]
 

@@ -11,8 +11,8 @@ from datetime import datetime
 from pathlib import Path
 
 from rescli import registry
-from rescli.errors import UsageError
-from rescli.hardware.launcher import is_first
+from rescli.errors import CheckpointError, UsageError
+from rescli.hardware.launcher import is_first, launched
 from rescli.plan import TrainPlan, make_plan
 from rescli.report.progress.run import training_progress
 from rescli.runs.assembly import Assembly, assemble
@@ -22,6 +22,7 @@ from rescli.runs.drive import execute, prepare_resume
 from rescli.runs.logger import MakeLogger
 from rescli.runs.saved_state import SavedState
 from rescli.runs.where import Where
+from rescli.spec.load import spec_from_dict
 from rescli.spec.run import RunSpec
 from rescli.training.events import Sink
 from rescli.workflows.notes import with_notes
@@ -99,10 +100,12 @@ def train(
     elif changes:
         raise UsageError("changes go with a name; a spec is changed where it is made.")
     if seed is not None:
-        spec = spec.model_copy(update={"seed": seed})
+        spec = spec_from_dict({**spec.to_dict(), "seed": seed})
     where = Where(device, _path(data_root), workers, engine, kernels)
     whole = spec.resolved(where.data_root)
     plan, seconds = make_plan(whole), as_seconds(budget)
+    if seconds is not None and launched():
+        raise UsageError("a budget times a step in one process; with several, give iterations.")
     made = _loggers(loggers)
     if not is_first():
         return _follow(
@@ -125,7 +128,8 @@ def train(
             start = replace(start, whole_spec=whole, step_seconds=step_seconds)
         try:
             return _train(run_dir, assembly, None, start, stop, on_event, made, progress, on_start)
-        except UsageError:  # an engine that does not work here, or too little memory for the first step
+        except (UsageError, CheckpointError):
+            # An engine that does not work here, too little memory, weights of another net: nothing was done.
             if not run_dir.record.exists():
                 run_dir.discard()
             raise

@@ -16,6 +16,7 @@ from rescli.data.shapes.images import make_shapes
 from rescli.errors import UsageError
 from rescli.hardware.ranks import ALONE, Ranks
 from rescli.models.resnet import cifar_resnet
+from rescli.remedy import Remedy
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 
@@ -113,7 +114,7 @@ def test_shares_are_the_batch() -> None:
     assert [index for part in parts for index in range(128)[part]] == list(range(128))
     with pytest.raises(UsageError, match="cannot be shared evenly by 3") as caught:
         Ranks(0, 3).share(128)
-    assert caught.value.hint == "--batch-size 126"
+    assert caught.value.remedies == (Remedy("batch_size", 126),)
 
 
 def test_alone_nothing_is_asked() -> None:

@@ -13,8 +13,11 @@ from rescli.runs.assembly import assemble
 from rescli.runs.directory import RunDir
 from rescli.runs.drive import execute, prepare_resume
 from rescli.runs.saved_state import load_state, save_state
+from rescli.runs.where import Where
 from rescli.spec.load import load_spec
 from rescli.training.events import Event, MetricsReady, StepDone
+
+CPU = Where("cpu")
 
 SMALL = [
     ("model", {"kind": "resnet", "depth": 8}),
@@ -38,7 +41,7 @@ def begin(path, numerics, overrides=(), **options):
     spec = load_spec("shapes/base", [*SMALL, *overrides])
     with RunDir.create(path) as run_dir:
         run_dir.write_spec(spec)
-        assembly = assemble(spec, numerics=numerics, data_root=None)
+        assembly = assemble(spec, numerics=numerics)
         return run_dir, execute(assembly, run_dir, **options)
 
 
@@ -49,7 +52,7 @@ def test_a_resumed_run_repeats_precision_device_and_threads_of_its_first_start(t
     run_dir, record = begin(tmp_path / "run", Numerics(torch.device("cpu"), "fp32"))
     assert (record["precision"], record["threads"]) == ("fp32", 1)
     torch.set_num_threads(2)
-    assembly, saved = prepare_resume(run_dir, data_root=None, device="auto")
+    assembly, saved = prepare_resume(run_dir, Where())
     assert assembly.numerics == Numerics(torch.device("cpu"), "fp32")
     assert torch.get_num_threads() == saved.threads == 1
     assert saved.step == 6
@@ -58,7 +61,7 @@ def test_a_resumed_run_repeats_precision_device_and_threads_of_its_first_start(t
 def test_the_precision_of_the_spec_counts_where_nothing_was_saved_yet(tmp_path):
     with RunDir.create(tmp_path / "run") as run_dir:
         run_dir.write_spec(load_spec("shapes/base", [*SMALL, ("precision", "fp32")]))
-    assembly, saved = prepare_resume(run_dir, data_root=None, device="cpu")
+    assembly, saved = prepare_resume(run_dir, CPU)
     assert saved is None
     assert assembly.numerics.precision == "fp32"
 
@@ -111,7 +114,7 @@ def test_a_run_whose_state_is_gone_is_not_trained_over(tmp_path):
     shutil.rmtree(run_dir.state)
     before = run_dir.metrics.read_bytes()
     with pytest.raises(CheckpointError, match=r"saved a state at iteration 6, but .*latest\.json is gone"):
-        prepare_resume(run_dir, data_root=None, device="cpu")
+        prepare_resume(run_dir, CPU)
     assert run_dir.metrics.read_bytes() == before
 
 
@@ -119,7 +122,7 @@ def test_the_data_root_is_that_of_the_first_start_unless_another_is_given(tmp_pa
     with RunDir.create(tmp_path / "run") as run_dir:
         run_dir.write_spec(load_spec("shapes/base", SMALL), tmp_path / "first")
     for given, used in ((None, "first"), (tmp_path / "second", "second"), (None, "second")):
-        assembly, saved = prepare_resume(run_dir, data_root=given, device="cpu")
+        assembly, saved = prepare_resume(run_dir, Where("cpu", given))
         assert assembly.data_root == tmp_path / used
         execute(assembly, run_dir, saved=saved)
 
@@ -129,7 +132,7 @@ def test_a_state_of_an_earlier_version_knows_the_data_root(tmp_path):
     spec = run_dir.read_spec()
     saved = replace(load_state(run_dir.state, spec), data_root=str(tmp_path))
     save_state(run_dir.state, saved, spec)
-    assert prepare_resume(run_dir, data_root=None, device="cpu")[0].data_root == tmp_path
+    assert prepare_resume(run_dir, CPU)[0].data_root == tmp_path
 
 
 def test_other_images_than_the_runs_are_refused(tmp_path, monkeypatch):
@@ -139,7 +142,7 @@ def test_other_images_than_the_runs_are_refused(tmp_path, monkeypatch):
     real = shapes.make_shapes
     monkeypatch.setattr(shapes, "make_shapes", lambda *, seed, **options: real(seed=seed + 1, **options))
     with pytest.raises(DataError, match="fingerprints differ"):
-        prepare_resume(run_dir, data_root=None, device="cpu")
+        prepare_resume(run_dir, CPU)
 
 
 DAMAGE = {
@@ -162,7 +165,7 @@ def test_a_damaged_record_stops_no_resume_and_is_written_anew(tmp_path, damage, 
         )
     run_dir = RunDir.open(tmp_path / "run")
     run_dir.record.write_text(DAMAGE[damage](run_dir.record.read_text()))
-    assembly, saved = prepare_resume(run_dir, data_root=None, device="cpu")
+    assembly, saved = prepare_resume(run_dir, CPU)
     record = execute(assembly, run_dir, saved=saved)
     (warning,) = caplog.messages
     assert f"{run_dir.record} is damaged" in warning
@@ -180,13 +183,13 @@ def test_a_run_with_a_damaged_record_and_no_state_is_not_trained_over(tmp_path):
     shutil.rmtree(run_dir.state)
     run_dir.record.write_text("{")
     with pytest.raises(CheckpointError, match=r"latest\.json is gone, .*record\.json is damaged") as caught:
-        prepare_resume(run_dir, data_root=None, device="cpu")
+        prepare_resume(run_dir, CPU)
     assert caught.value.exit_code == 4
     assert f"{run_dir.last} is there" in str(caught.value)
-    assert "--out NEW_DIR" in caught.value.hint
+    assert [remedy.setting for remedy in caught.value.remedies] == ["out"]
     # Before the first checkpoint there is nothing to lose.
     shutil.rmtree(run_dir.checkpoints)
-    assembly, saved = prepare_resume(run_dir, data_root=None, device="cpu")
+    assembly, saved = prepare_resume(run_dir, CPU)
     assert saved is None
     assert execute(assembly, run_dir)["status"] == "finished"
 
@@ -200,7 +203,7 @@ def test_a_device_that_is_gone_is_named(tmp_path, monkeypatch):
 
     monkeypatch.setattr(module, "choose_device", gone)
     with pytest.raises(UsageError, match="the run was on cpu, which is not here"):
-        prepare_resume(run_dir, data_root=None, device="auto")
+        prepare_resume(run_dir, Where())
 
 
 def test_seconds_of_training_survive_a_stop_in_mid_window(tmp_path):
@@ -216,7 +219,7 @@ def test_seconds_of_training_survive_a_stop_in_mid_window(tmp_path):
     assert stopped["train_seconds"] > 0
     assert stopped["images_per_second"] > 0
     run_dir = RunDir.open(tmp_path / "run")
-    assembly, saved = prepare_resume(run_dir, data_root=None, device="cpu")
+    assembly, saved = prepare_resume(run_dir, CPU)
     assert saved.numbers["window_seconds"] == pytest.approx(stopped["train_seconds"], abs=0.001)
     windows = []
     record = execute(

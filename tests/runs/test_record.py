@@ -52,7 +52,8 @@ def test_a_damaged_record_is_named_with_what_to_type_next(tmp_path, content, say
     with pytest.raises(CheckpointError, match=rf"record\.json {says}") as caught:
         read_record(RunDir(tmp_path))
     assert caught.value.exit_code == 4
-    assert caught.value.hint.startswith(f"rescli train --resume {tmp_path} ")
+    (remedy,) = caught.value.remedies
+    assert (remedy.setting, remedy.value) == ("resume", str(tmp_path))
 
 
 def test_a_missing_record_is_named(tmp_path):

@@ -212,7 +212,7 @@ def test_a_loss_that_is_not_finite_names_its_iteration_and_saves_nothing_after(b
         events.extend(fit(state, engine, plan, evaluate=errors_falling_then_rising(*[50.0] * 9)))
     assert all(event.step <= bad_step for event in events if isinstance(event, CheckpointDue | EvalDone))
     assert caught.value.exit_code == 5
-    assert caught.value.hint
+    assert caught.value.remedies
 
 
 def test_weights_that_are_not_finite_are_never_saved():

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
-from rescli.cli.remedies import as_flag
+from rescli.cli.remedies import as_flag, worded
 from rescli.errors import RescliError
 from rescli.remedy import Remedy
 
@@ -36,7 +36,7 @@ def in_flags(said: Mapping[str, str]) -> Iterator[None]:
     try:
         yield
     except RescliError as error:
-        message = str(error)
+        message = worded(error)
         for words, typed in said.items():
             message = message.replace(words, typed)
         error.args = (message,)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from rescli.cli.progress.image_wait import WaitVerdict, advice, waited_text
 
-from rescli.cli.progress import run as progress
-from rescli.training.events import Event, MetricsReady
+from rescli.report.progress import run as progress
+from rescli.report.progress.image_wait import WaitVerdict, advice, waited_text
+from rescli.training.events import Event, MetricsReady, StepDone
 
 
 def window(step: int, *, seconds: float, waited: float | None, images: int = 100) -> MetricsReady:
@@ -21,7 +21,8 @@ def test_the_share_is_of_the_window() -> None:
 
 def test_advice_is_for_more_than_a_tenth() -> None:
     assert advice(0.1) == ""
-    assert "--workers" in advice(0.11)
+    assert "more workers" in advice(0.11)
+    assert "more --workers" in advice(0.11, workers="--workers")
     assert "rescli data pack" in advice(0.11)
 
 
@@ -51,7 +52,7 @@ def test_the_verdict_is_of_all_windows_so_far() -> None:
     verdict = WaitVerdict(0)
     assert verdict(window(60, seconds=10.0, waited=6.0)) is None  # the workers begin
     assert str(verdict(window(120, seconds=30.0, waited=2.0))).startswith(
-        "training waits for images 20 % of the time; what helps: more --workers"
+        "training waits for images 20 % of the time; what helps: more workers"
     )
 
 
@@ -72,6 +73,19 @@ def test_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
     assert "10 img/s  waited 40 %  ETA" in shown[1]
     assert "10 img/s  waited 10 %  ETA" in shown[2]
     assert "waited" not in _shown(capsys, window(200, seconds=10.0, waited=None))
+
+
+def test_a_line_that_is_due_at_a_step_says_the_newest_numbers(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    shown = _shown(
+        capsys, StepDone(99, 0.1), window(100, seconds=10.0, waited=None), StepDone(150, 0.1)
+    ).splitlines()
+    assert shown[0] == "iteration     99/200"  # no window is over
+    for line, step, left in ((shown[1], 100, "10.0 s"), (shown[2], 150, "5.0 s")):
+        assert line.startswith(f"iteration {step:>6}/200  epoch")
+        assert line.endswith(f"loss 2.0000  train error  80.00 %  10 img/s  ETA {left}")
 
 
 def test_bars(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

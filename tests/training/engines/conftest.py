@@ -37,7 +37,7 @@ def _storage(tensor: torch.Tensor) -> int:
     return tensor.untyped_storage().data_ptr()
 
 
-class OperationRecorder:
+class OperationCapturer:
     """As a CUDA graph: numbers of Python are frozen, tensors keep their addresses, and all are kept alive."""
 
     def aside(self) -> AbstractContextManager[None]:
@@ -50,5 +50,5 @@ class OperationRecorder:
 
 
 @pytest.fixture
-def recorder() -> OperationRecorder:
-    return OperationRecorder()
+def capturer() -> OperationCapturer:
+    return OperationCapturer()

@@ -12,6 +12,7 @@ from rescli.hardware.numerics import Numerics
 from rescli.hardware.ranks import Ranks
 from rescli.models.resnet import cifar_resnet
 from rescli.optim.sgd import sgd
+from rescli.remedy import Remedy
 from rescli.training.engines import choose
 from rescli.training.engines.choose import ChosenKernels, choose_engine, choose_kernels
 from rescli.training.state import TrainState
@@ -43,8 +44,8 @@ def state_of(model: nn.Module | None = None) -> TrainState:
     )
 
 
-def test_auto_is_the_recorded_step_where_it_works(recorder: Any) -> None:
-    chosen = choose_engine("auto", state_of(), OnDevice(), CPU, recorder=recorder)
+def test_auto_is_the_recorded_step_where_it_works(capturer: Any) -> None:
+    chosen = choose_engine("auto", state_of(), OnDevice(), CPU, capturer=capturer)
     assert (chosen.engine.name, chosen.why_slower) == ("graph", None)
 
 
@@ -71,16 +72,16 @@ class Reads(nn.Module):
     ],
 )
 def test_what_cannot_be_recorded_runs_eagerly_and_says_why(
-    recorder: Any, monkeypatch: pytest.MonkeyPatch, model: Any, feed: Any, ranks: Ranks, told: str
+    capturer: Any, monkeypatch: pytest.MonkeyPatch, model: Any, feed: Any, ranks: Ranks, told: str
 ) -> None:
     monkeypatch.setattr(Ranks, "wrap", lambda _self, model: model)
     state = state_of(model)
-    chosen = choose_engine("auto", state, feed, CPU, ranks, recorder=recorder)
+    chosen = choose_engine("auto", state, feed, CPU, ranks, capturer=capturer)
     assert chosen.engine.name == "eager"
     assert re.search(told, chosen.why_slower or "")
     with pytest.raises(UsageError, match=told) as caught:
-        choose_engine("graph", state, feed, CPU, ranks, recorder=recorder)
-    assert caught.value.hint == "--engine eager"
+        choose_engine("graph", state, feed, CPU, ranks, capturer=capturer)
+    assert caught.value.remedies == (Remedy("engine", "eager"),)
 
 
 def reading(optimizer: Any) -> TrainState:
@@ -92,9 +93,9 @@ def reading(optimizer: Any) -> TrainState:
 
 
 @pytest.mark.parametrize("optimizer", [None, torch.optim.Adam, torch.optim.SGD, torch.optim.ASGD])
-def test_an_engine_that_fell_back_trains_as_if_nothing_had_been_tried(recorder: Any, optimizer: Any) -> None:
+def test_an_engine_that_fell_back_trains_as_if_nothing_had_been_tried(capturer: Any, optimizer: Any) -> None:
     one, other = reading(optimizer), reading(optimizer)
-    fallen = choose_engine("auto", one, OnDevice(), CPU, recorder=recorder)
+    fallen = choose_engine("auto", one, OnDevice(), CPU, capturer=capturer)
     assert fallen.why_slower is not None
     assert all(parameter.grad is None for parameter in one.model.parameters())
     plain = choose_engine("eager", other, OnDevice(), CPU).engine
@@ -114,7 +115,7 @@ def test_an_engine_that_fell_back_trains_as_if_nothing_had_been_tried(recorder: 
     ],
 )
 def test_an_optimizer_that_cannot_be_recorded_falls_back_and_begins_anew(
-    recorder: Any, optimizer: Any, told: str
+    capturer: Any, optimizer: Any, told: str
 ) -> None:
     states = []
     for _ in range(2):
@@ -122,7 +123,7 @@ def test_an_optimizer_that_cannot_be_recorded_falls_back_and_begins_anew(
         state.optimizer = optimizer(state.model.parameters(), lr=0.1, foreach=False)
         states.append(state)
     one, other = states
-    fallen = choose_engine("auto", one, OnDevice(), CPU, recorder=recorder)
+    fallen = choose_engine("auto", one, OnDevice(), CPU, capturer=capturer)
     assert re.search(told, fallen.why_slower or "")
     assert not one.optimizer.state
     plain = choose_engine("eager", other, OnDevice(), CPU).engine
@@ -134,14 +135,14 @@ def test_an_optimizer_that_cannot_be_recorded_falls_back_and_begins_anew(
 
 
 def test_a_recording_that_fails_is_named_by_what_failed(
-    recorder: Any, monkeypatch: pytest.MonkeyPatch
+    capturer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_work: Any) -> None:
         raise RuntimeError("CUDA error: operation not permitted\nwhen the stream is capturing")
 
-    monkeypatch.setattr(recorder, "record", fail)
+    monkeypatch.setattr(capturer, "record", fail)
     state, untouched = state_of(), state_of()
-    chosen = choose_engine("auto", state, OnDevice(), CPU, recorder=recorder)
+    chosen = choose_engine("auto", state, OnDevice(), CPU, capturer=capturer)
     assert chosen.why_slower == (
         "the step cannot be recorded as a CUDA graph: CUDA error: operation not permitted"
     )
@@ -193,16 +194,16 @@ def test_kernels_are_used_where_their_test_passes(
 
 def test_kernels_that_are_asked_for_and_do_not_work_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choose, "self_test", lambda *_: "norm_act differs by 1e-1")
-    with pytest.raises(UsageError, match="--kernels triton does not work here: norm_act differs by 1e-1"):
+    with pytest.raises(UsageError, match='kernels="triton" does not work here: norm_act differs by 1e-1'):
         choose_kernels("triton", CUDA, engine="auto")
     with pytest.raises(UsageError, match="unknown kernels 'trton'; known: auto, triton, native, plain"):
         choose_kernels("trton", CPU, engine="auto")
 
 
 def test_kernels_of_another_device() -> None:
-    with pytest.raises(UsageError, match="--kernels triton does not work here: "):
+    with pytest.raises(UsageError, match='kernels="triton" does not work here: '):
         choose_kernels("triton", CPU, engine="auto")
-    with pytest.raises(UsageError, match="native does not work here: the kernels run on cpu, not on cuda"):
+    with pytest.raises(UsageError, match='"native" does not work here: the kernels run on cpu, not on cuda'):
         choose_kernels("native", CUDA, engine="auto")
 
 
@@ -212,7 +213,9 @@ def test_compile_is_tried_before_it_is_used(monkeypatch: pytest.MonkeyPatch) -> 
             raise RuntimeError("InvalidCxxCompiler: No working C++ compiler found\nin three lines")
 
     monkeypatch.setattr(choose, "compiled", lambda _model: Fails())
-    with pytest.raises(UsageError, match=r"compile does not work here: .*No working C\+\+ compiler found$"):
+    with pytest.raises(
+        UsageError, match=r"\"compile\" does not work here: .*No working C\+\+ compiler found$"
+    ):
         choose_engine("compile", state_of(), OnDevice(), CPU)
 
 

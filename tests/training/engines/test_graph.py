@@ -40,14 +40,14 @@ def fresh(model: nn.Module | None = None, metrics: int = 5) -> TrainState:
     return TrainState(model, optimizer, ring=torch.zeros(metrics, 2))
 
 
-def recorded(state: TrainState, recorder: Any, precision: str = "fp32") -> GraphEngine:
+def recorded(state: TrainState, capturer: Any, precision: str = "fp32") -> GraphEngine:
     return GraphEngine(
         state,
         order=LOADER.indices,
         gather=LOADER.gather,
         batch_size=BATCH_SIZE,
         numerics=numerics(precision),
-        recorder=recorder,
+        capturer=capturer,
     )
 
 
@@ -98,43 +98,43 @@ def figures(events: list[Any]) -> list[tuple[int, float, float]]:
     return [(e.step, e.loss, e.top1_error) for e in events if isinstance(e, MetricsReady)]
 
 
-def test_making_the_engine_leaves_no_trace(recorder: Any) -> None:
+def test_making_the_engine_leaves_no_trace(capturer: Any) -> None:
     state, untouched = fresh(), fresh()
-    recorded(state, recorder)
+    recorded(state, capturer)
     assert_equal(state, untouched)
     assert all(parameter.grad is None for parameter in state.model.parameters())
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_fifty_recorded_steps_equal_fifty_eager_ones_bit_for_bit(recorder: Any, precision: str) -> None:
+def test_fifty_recorded_steps_equal_fifty_eager_ones_bit_for_bit(capturer: Any, precision: str) -> None:
     one, other = fresh(), fresh()
-    events = train(one, recorded(one, recorder, precision))
+    events = train(one, recorded(one, capturer, precision))
     expected = train(other, eager(other, precision))
     assert_equal(one, other)
     assert figures(events) == figures(expected)
     assert one.trigger == {"warmup_ended": 5}
 
 
-def test_the_list_of_images_is_renewed_where_it_ends(recorder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_list_of_images_is_renewed_where_it_ends(capturer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graph, "ORDER_STEPS", 7)
     one, other = fresh(), fresh()
-    train(one, recorded(one, recorder))
+    train(one, recorded(one, capturer))
     train(other, eager(other))
     assert_equal(one, other)
 
 
-def test_a_run_can_go_on_from_a_step_in_mid_window_with_an_engine_of_its_own(recorder: Any) -> None:
+def test_a_run_can_go_on_from_a_step_in_mid_window_with_an_engine_of_its_own(capturer: Any) -> None:
     one, other = fresh(), fresh()
-    train(one, recorded(one, recorder), until=17)
+    train(one, recorded(one, capturer), until=17)
     assert (one.step, one.window_length) == (17, 2)
-    train(one, recorded(one, recorder))
+    train(one, recorded(one, capturer))
     train(other, eager(other))
     assert_equal(one, other)
 
 
-def test_a_ring_of_one_row_will_do(recorder: Any) -> None:
+def test_a_ring_of_one_row_will_do(capturer: Any) -> None:
     one, other = fresh(metrics=1), fresh(metrics=1)
-    for state, engine in ((one, recorded(one, recorder)), (other, eager(other))):
+    for state, engine in ((one, recorded(one, capturer)), (other, eager(other))):
         for _ in range(4):
             state.window_start = state.step
             engine.advance(0.1)
@@ -185,29 +185,29 @@ class Picks(Reads):
     ],
 )
 def test_what_cannot_be_recorded_is_named_and_leaves_no_trace(
-    recorder: Any, model: type[Reads], told: str
+    capturer: Any, model: type[Reads], told: str
 ) -> None:
     torch.manual_seed(0)
     state = fresh(model())
     before = {name: tensor.clone() for name, tensor in everything(state).items()}
     with pytest.raises(NotCapturable, match=told):
-        recorded(state, recorder)
+        recorded(state, capturer)
     assert all(torch.equal(tensor, before[name]) for name, tensor in everything(state).items())
 
 
-def test_an_optimizer_that_makes_its_state_as_it_goes_begins_as_it_would_have(recorder: Any) -> None:
+def test_an_optimizer_that_makes_its_state_as_it_goes_begins_as_it_would_have(capturer: Any) -> None:
     states = []
     for _ in range(2):
         state = fresh()
         state.optimizer = torch.optim.SGD(state.model.parameters(), lr=0.1, momentum=0.9, fused=True)
         states.append(state)
     one, other = states
-    train(one, recorded(one, recorder), until=17)
+    train(one, recorded(one, capturer), until=17)
     train(other, eager(other), until=17)
     assert_equal(one, other)
 
 
-def test_an_optimizer_that_counts_on_the_host_is_refused(recorder: Any) -> None:
+def test_an_optimizer_that_counts_on_the_host_is_refused(capturer: Any) -> None:
     class Counting:
         def __init__(self, model: nn.Module) -> None:
             self.inner = sgd(model, lr=0.1, momentum=0.9, nesterov=False, weight_decay=0.0)
@@ -224,12 +224,12 @@ def test_an_optimizer_that_counts_on_the_host_is_refused(recorder: Any) -> None:
     state = fresh()
     state.optimizer = Counting(state.model)
     with pytest.raises(NotCapturable, match="numbers of its own on the host"):
-        recorded(state, recorder)
+        recorded(state, capturer)
 
 
-def test_the_forward_pass_of_an_evaluation_equals_the_model(recorder: Any) -> None:
+def test_the_forward_pass_of_an_evaluation_equals_the_model(capturer: Any) -> None:
     state = fresh()
-    engine = recorded(state, recorder)
+    engine = recorded(state, capturer)
     for _ in range(3):
         engine.advance(0.1)
     state.model.eval()

@@ -1,0 +1,69 @@
+"""``import rescli``: every function is there, and nothing heavy comes with it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+import rescli
+
+FUNCTIONS = [name for name in rescli.__all__ if not name.startswith("_")]
+
+
+def _python(program: str) -> str:
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_import_takes_less_than_50_ms_and_brings_nothing_heavy() -> None:
+    program = (
+        "import sys, time\n"
+        "began = time.perf_counter()\n"
+        "import rescli\n"
+        "seconds = time.perf_counter() - began\n"
+        "heavy = {'torch', 'numpy', 'matplotlib', 'pydantic', 'rich', 'typer'} & sys.modules.keys()\n"
+        "print(seconds, sorted(heavy))"
+    )
+    # Of a few tries the fastest: a busy machine is not what is tested.
+    answers = [_python(program).split(maxsplit=1) for _ in range(3)]
+    assert {heavy for _, heavy in answers} == {"[]"}
+    assert min(float(seconds) for seconds, _ in answers) < 0.05
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_name_is_a_function_that_tells_what_it_does(name: str) -> None:
+    function: Callable[..., object] = getattr(rescli, name)
+    assert callable(function)
+    assert function.__doc__
+    assert name in dir(rescli)
+
+
+def test_a_name_that_is_not_there_is_named() -> None:
+    with pytest.raises(AttributeError, match="'rescli' has no attribute 'trian'"):
+        getattr(rescli, "trian")  # noqa: B009
+
+
+@pytest.mark.parametrize("before", ["", "import rescli.spec.run\n", "import rescli.workflows.train\n"])
+def test_spec_is_a_function_whatever_was_imported_before(before: str) -> None:
+    program = f"{before}import rescli\nprint(rescli.spec('quickstart', {{'iterations': 7}}).iterations)"
+    assert _python(program) == "7"
+
+
+def test_a_spec_by_name_needs_no_torch() -> None:
+    program = (
+        "import sys, rescli\n"
+        "spec = rescli.spec('plain-56', {'optimizer.lr': 0.05}, dataset='shapes')\n"
+        "print(spec.name, 'torch' in sys.modules)"
+    )
+    assert _python(program) == "shapes-plain-56-seed0 False"
+
+
+def test_a_network_with_changes_keeps_its_own_warm_up() -> None:
+    plain = rescli.spec("resnet-110")
+    changed = rescli.spec("resnet-110", {"iterations": 100})
+    assert changed.schedule == plain.schedule
+    assert changed.model == plain.model
+    assert (changed.iterations, plain.iterations) == (100, 64000)

@@ -1,0 +1,173 @@
+"""``rescli.train`` and ``rescli.resume``, as Python calls them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import rescli
+from rescli import registry
+from rescli.errors import CheckpointError, Interrupted, RunDirError, SpecError, UnknownNameError, UsageError
+from rescli.runs.logger import LoggedRun
+from rescli.spec.run import RunSpec
+from rescli.training.events import EngineChosen, EvalDone, FitDone, MetricsReady, StepDone
+
+OPTIONS: dict[str, Any] = {"device": "cpu", "kernels": "plain", "progress": False}
+
+
+@pytest.fixture
+def spec() -> RunSpec:
+    """Twelve iterations of a small net on few embedded images."""
+    return rescli.spec(
+        "shapes/base",
+        {
+            "model": {"kind": "resnet", "depth": 8},
+            "iterations": 12,
+            "precision": "fp32",
+            "data.batch_size": 16,
+            "data.dataset.num_train": 200,
+            "data.dataset.num_val": 50,
+            "data.dataset.num_test": 60,
+            "evaluation.every": 5,
+            "checkpoint.every": 4,
+            "metrics.every": 3,
+        },
+    )
+
+
+def weights(run: Path) -> bytes:
+    return (run / "checkpoints" / "last.safetensors").read_bytes()
+
+
+def test_a_run_is_read_off_its_directory(spec: RunSpec, tmp_path: Path) -> None:
+    run = rescli.train(spec, out=tmp_path / "run", seed=3, **OPTIONS)
+    assert Path(run) == run.path == tmp_path / "run"
+    assert run.record["status"] == "finished"
+    assert run.spec.seed == 3
+    assert [row["iteration"] for row in run.metrics if row["event"] == "train"] == [3, 6, 9, 12]
+    assert len(run.curves().axes[0].get_lines()) == 2
+    assert "finished after 12 iterations" in run._repr_html_()
+    assert (tmp_path / "run" / "curves.png").is_file()
+    assert run.net().spec == run.spec
+
+
+def test_its_events_come_in_order_and_nothing_is_printed(
+    spec: RunSpec, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    events: list[Any] = []
+    rescli.train(spec, out=tmp_path / "run", on_event=events.append, device="cpu")
+    assert isinstance(events[0], EngineChosen)
+    assert isinstance(events[-1], FitDone)
+    assert [event.step for event in events if isinstance(event, StepDone)] == list(range(1, 13))
+    assert [event.step for event in events if isinstance(event, EvalDone)] == [5, 10, 12]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_ctrl_c_saves_and_resume_ends_with_the_same_bits(spec: RunSpec, tmp_path: Path) -> None:
+    whole = rescli.train(spec, out=tmp_path / "whole", **OPTIONS)
+
+    def press(event: object) -> None:
+        if isinstance(event, StepDone) and event.step == 5:
+            signal.raise_signal(signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(Interrupted, match="stopped after iteration 5 of 12; the state is saved") as stopped:
+        rescli.train(spec, out=tmp_path / "run", on_event=press, **OPTIONS)
+    assert signal.getsignal(signal.SIGINT) == before
+    assert stopped.value.clean
+    assert stopped.value.__notes__ == [f'try: rescli.resume("{tmp_path / "run"}")']
+    run = rescli.resume(tmp_path / "run", progress=False)
+    assert run.record["resumed_at"] == [5]
+    assert weights(run.path) == weights(whole.path)
+
+
+def test_a_keyboard_interrupt_from_a_sink_saves_too(spec: RunSpec, tmp_path: Path) -> None:
+    def impatient(event: object) -> None:
+        if isinstance(event, MetricsReady):
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted, match="after iteration 3 of 12; the state is saved"):
+        rescli.train(spec, out=tmp_path / "run", on_event=impatient, **OPTIONS)
+    assert json.loads((tmp_path / "run" / "record.json").read_text())["status"] == "interrupted"
+
+
+def test_in_another_thread_no_handler_is_set_and_the_run_ends(spec: RunSpec, tmp_path: Path) -> None:
+    ended: list[Any] = []
+    thread = threading.Thread(
+        target=lambda: ended.append(rescli.train(spec, out=tmp_path / "run", **OPTIONS))
+    )
+    thread.start()
+    thread.join()
+    assert [run.record["status"] for run in ended] == ["finished"]
+
+
+class Counting:
+    """A logger of one's own: it keeps how many events came, and that it was closed."""
+
+    def __init__(self, run: LoggedRun) -> None:
+        self.path = run.path / "events.txt"
+        self.begun, self.count = run.start_step, 0
+
+    def __call__(self, _event: object, /) -> None:
+        self.count += 1
+
+    def close(self) -> None:
+        self.path.write_text(f"{self.begun} {self.count}")
+
+
+def test_a_logger_of_ones_own_by_class_and_by_name(spec: RunSpec, tmp_path: Path) -> None:
+    events: list[Any] = []
+    run = rescli.train(spec, out=tmp_path / "a", loggers=[Counting], on_event=events.append, **OPTIONS)
+    assert (run.path / "events.txt").read_text() == f"0 {len(events)}"
+    with registry.override("loggers", "counting", Counting):
+        named = rescli.train(spec, out=tmp_path / "b", loggers=["counting"], **OPTIONS)
+    assert (named.path / "events.txt").read_text() == f"0 {len(events)}"
+
+
+def test_what_cannot_work_is_refused_and_leaves_nothing(spec: RunSpec, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    for error, options in (
+        (UnknownNameError, {"loggers": ["tensorbord"]}),
+        (SpecError, {"seed": -1}),
+        (UsageError, {"engine": "graph"}),
+        (UsageError, {"budget": "soon"}),
+        (UsageError, {"device": "cuda:99"}),
+    ):
+        with pytest.raises(error):
+            rescli.train(spec, out=out, **{**OPTIONS, **options})
+        assert not out.exists()
+
+
+def test_a_run_directory_is_not_trained_over(spec: RunSpec, tmp_path: Path) -> None:
+    rescli.train(spec, out=tmp_path, **OPTIONS)
+    with pytest.raises(RunDirError, match="holds a run already") as refused:
+        rescli.train(spec, out=tmp_path, **OPTIONS)
+    assert f'try: rescli.resume("{tmp_path}")' in refused.value.__notes__
+
+
+def test_weights_of_another_net_are_refused_and_leave_nothing(spec: RunSpec, tmp_path: Path) -> None:
+    other = rescli.train(spec, out=tmp_path / "first", **OPTIONS)
+    checkpoint = other.path / "checkpoints" / "last.safetensors"
+    from rescli.checkpoints.header import warm_start_from
+
+    start = warm_start_from(checkpoint)
+    wider = rescli.spec(str(other.path / "spec.toml"), {"model.depth": 14})
+    begun = {"start_from": {"checkpoint": start.checkpoint, "sha256": start.sha256}}
+    unfit = type(wider).model_validate({**wider.to_dict(), **begun})
+    with pytest.raises(CheckpointError, match="do not fit this network"):
+        rescli.train(unfit, out=tmp_path / "second", **OPTIONS)
+    assert not (tmp_path / "second").exists()
+
+
+def test_several_processes_and_a_budget_do_not_go_together(
+    spec: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(os.environ, "WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match="a budget times a step in one process"):
+        rescli.train(spec, out=tmp_path / "run", budget="1m", **OPTIONS)
