@@ -14,6 +14,8 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.ft2font import FT2Font
 from PIL import Image
 
+from rescli.report.shown_figure import ShownFigure
+
 __all__ = ["Line", "Tile", "contact_sheet"]
 
 _DPI = 100
@@ -73,7 +75,7 @@ def contact_sheet(tiles: Sequence[Tile], *, title: str, columns: int | None = No
     title_width = min(_width(_drawable(title), _TITLE_POINTS, bold=True), _MOST_COLUMNS * _SIDE)
     width = 2 * _MARGIN + math.ceil(max(pictures_width, title_width))
     height = _MARGIN + _TITLE + down * (cell_height + _GAP)
-    figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
+    figure = ShownFigure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     shown = _fitting(Line(title, bold=True), width - 2 * _MARGIN + 1, _TITLE_POINTS)

@@ -10,6 +10,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from rescli.report.shown_figure import ShownFigure
 from rescli.studies.curves import Point, RunCurves, thinned
 
 __all__ = ["as_bytes", "confusion_figure", "curves_png", "responses_figure", "run_figure"]
@@ -40,7 +41,7 @@ def curves_png(rows: Sequence[Mapping[str, Any]], *, title: str) -> bytes:
 
 def run_figure(curves: RunCurves, *, title: str) -> Figure:
     """The curves of one run as in Figure 6: training error dashed, validation error bold, by iterations."""
-    figure = Figure(figsize=(6.4, 4.4), dpi=150, layout="constrained")
+    figure = ShownFigure(figsize=(6.4, 4.4), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     train, val = thinned(curves.train, MAX_POINTS), list(curves.val)
     marker = "o" if len(val) < 3 else None
@@ -70,7 +71,7 @@ def confusion_figure(
     """
     size = len(class_names)
     side = min(12.0, max(4.8, 0.5 * size + 2))
-    figure = Figure(figsize=(side + 0.8, side), dpi=150, layout="constrained")
+    figure = ShownFigure(figsize=(side + 0.8, side), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     shares = [[100 * count / max(1, sum(row)) for count in row] for row in counts]
     image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=100))
@@ -96,7 +97,7 @@ def responses_figure(lines: Sequence[tuple[str, Sequence[float]]], *, format: st
         lines: (name of the net, one standard deviation a layer).
         format: png, svg or pdf.
     """
-    figure = Figure(figsize=(7.2, 5.4), dpi=150, layout="constrained")
+    figure = ShownFigure(figsize=(7.2, 5.4), dpi=150, layout="constrained")
     above, below = figure.subplots(2, 1)
     for name, stds in lines:
         layers = range(1, len(stds) + 1)

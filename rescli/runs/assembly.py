@@ -203,6 +203,8 @@ def assemble(
     if spec.start_from is not None:
         start = _start(spec.start_from)
         normalization = start.normalization
+        # Refused here rather than once the run has begun.
+        begin_with(_build(spec), start)
     else:
         normalization = measure(train_set, spec, skipped)
     loader = make_loader(train_set, normalization, spec, numerics, where.workers, share, kernels=kernels.name)

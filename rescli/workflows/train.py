@@ -176,7 +176,9 @@ def resume(
 
     Example:
         >>> import rescli
-        >>> rescli.resume("runs/x", progress=False).record["status"]
+        >>> small = {"iterations": 12, "data.batch_size": 16, "data.dataset.num_train": 200}
+        >>> run = rescli.train("quickstart", changes=small, out="runs/y", device="cpu", progress=False)
+        >>> rescli.resume("runs/y", progress=False).record["status"]
         'finished'
     """
     run_dir = RunDir.open(Path(run))

@@ -6,12 +6,10 @@ import json
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
-from rescli import registry
-from rescli.spec.base import ScheduleSpec
 from rescli.spec.ledger.ledger import ledger
 from rescli.spec.load import load_spec, spec_from_dict
 
@@ -124,33 +122,3 @@ def test_a_plan_that_cannot_be_is_refused(rescli: Callable[..., Any]) -> None:
     answer = rescli("train", "--depth", "57", "--dry-run", "--json")
     assert (answer.code, answer.out) == (2, "")
     assert "56 (n=9) and 62 (n=10)" in answer.err
-
-
-class _Decaying(ScheduleSpec):
-    """Changes at every iteration, and lists each of them."""
-
-    kind: Literal["decaying"] = "decaying"
-
-    def build(self) -> Any:
-        return _DecayingSchedule()
-
-
-class _DecayingSchedule:
-    def factor(self, step: int, trigger: Any) -> float:
-        return 1 / (1 + step)
-
-    def observe(self, trigger: Any, observation: Any) -> Any:
-        return trigger
-
-    def changes(self, total_steps: int) -> list[tuple[int, float]]:
-        return [(step, 1 / (1 + step)) for step in range(total_steps)]
-
-    def describe_triggers(self) -> list[str]:
-        return []
-
-
-def test_a_schedule_that_changes_at_every_iteration(rescli: Callable[..., Any]) -> None:
-    with registry.override("schedules", "decaying", _Decaying):
-        answer = rescli("train", "quickstart", "--set", 'schedule={kind = "decaying"}', "--dry-run")
-    assert answer.code == 0, answer.err
-    assert "1,189 more changes, 8.33333e-05 at the end (iteration 1,199)" in " ".join(answer.out.split())

@@ -23,13 +23,6 @@ _MARKS = {
 }
 
 
-_SHOWN = 10
-"""Changes of the learning rate that are listed: a schedule may change it at every iteration."""
-
-_HORIZON = 1_000_000
-"""Iterations within which milestones beyond the end are looked for; a schedule may list each one."""
-
-
 def print_dry_run(preset: str, spec: RunSpec, *, budget: str | None, as_json: bool) -> None:
     """Everything that would happen, on stdout."""
     plan = make_plan(spec)
@@ -67,22 +60,15 @@ def _plan_table(plan: TrainPlan, forecast: Estimate | None, budget: str | None) 
         "iterations",
         f"{plan.total_steps:,} of {plan.batch_size} images ({epochs:.1f} epochs of {plan.num_train:,})",
     )
-    changes = plan.lr_changes()
-    for count, (step, lr) in enumerate(changes[:_SHOWN]):
+    for count, (step, lr) in enumerate(plan.lr_changes()):
         table.add_row("learning rate" if count == 0 else "", f"{lr:g} from iteration {step:,}")
-    if len(changes) > _SHOWN:
-        step, lr = changes[-1]
-        table.add_row(
-            "", f"... {len(changes) - _SHOWN - 1:,} more changes, {lr:g} at the end (iteration {step:,})"
-        )
     for text in plan.schedule.describe_triggers():
         table.add_row("", text)
-    horizon = max(_HORIZON, 10 * plan.total_steps)
-    late = [step for step, _ in plan.schedule.changes(horizon) if step >= plan.total_steps]
+    late = [step for step, _ in plan.schedule.changes(10**12) if step >= plan.total_steps]
     if late:
-        more = f" and {len(late) - _SHOWN:,} more" if len(late) > _SHOWN else ""
-        named = ", ".join(f"{step:,}" for step in late[:_SHOWN])
-        table.add_row("", f"milestones beyond the end, never reached: {named}{more}")
+        table.add_row(
+            "", f"milestones beyond the end, never reached: {', '.join(f'{step:,}' for step in late)}"
+        )
     val = (
         f"{plan.num_evaluations} on {plan.num_val:,} val images"
         if plan.num_evaluations

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from rescli.report.shown_figure import ShownFigure
 from rescli.studies.curves import mean_curve, thinned
 from rescli.studies.reproduction import NetCurves
 
@@ -31,7 +32,7 @@ def curves_figure(nets: Sequence[NetCurves], *, title: str | None = None) -> Fig
     """
     kinds = list(dict.fromkeys(_kind(net) for net in nets))
     depths = list(dict.fromkeys(net.model.rpartition("-")[2] for net in nets))
-    figure = Figure(figsize=(4.6 * len(kinds) + 1.2, 4.4), dpi=150, layout="constrained")
+    figure = ShownFigure(figsize=(4.6 * len(kinds) + 1.2, 4.4), dpi=150, layout="constrained")
     panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
     highest = 0.0
     twice = len({(net.model, net.label) for net in nets}) > len({net.model for net in nets})
