@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from rescli.errors import SpecError
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rescli.optim.schedules import Schedule, Trigger
     from rescli.spec.run import RunSpec
 
-__all__ = ["Estimate", "TrainPlan", "estimate", "make_plan"]
+__all__ = ["Estimate", "LearningRate", "PlanSummary", "TrainPlan", "estimate", "make_plan"]
 
 CPU_TRAIN_GMACS_PER_CORE = {"bf16": 50.0, "fp32": 25.0}
 """Multiply-adds per second and core, in 1e9, a training step counted as three forward passes. ResNet-20
@@ -23,9 +23,42 @@ reach more, other processors less: an order of magnitude."""
 BYTES_PER_SAVED_ELEMENT = {"bf16": 2, "fp16": 2, "fp32": 4}
 
 
+class LearningRate(TypedDict):
+    """The learning rate from an iteration on."""
+
+    from_iteration: int
+    lr: float
+
+
+class PlanSummary(TypedDict):
+    """A plan in a few numbers; ``triggers`` are sentences."""
+
+    iterations: int
+    epochs: float
+    batch_size: int
+    train_images: int
+    val_images: int
+    lr: list[LearningRate]
+    triggers: list[str]
+    evaluations: int
+    saved_states: int
+
+
 @dataclass(frozen=True)
 class TrainPlan:
-    """When everything happens. Steps count finished iterations, 1 to total_steps."""
+    """When everything happens; steps count finished iterations, 1 to total_steps.
+
+    Attributes:
+        total_steps: iterations of the whole run.
+        batch_size: images an iteration.
+        num_train: images of the training part.
+        num_val: images that are set aside.
+        base_lr: what the schedule multiplies.
+        schedule: the course of the learning rate.
+        metrics_every: iterations between readings of loss and error.
+        eval_every: iterations between evaluations.
+        checkpoint_every: iterations between saved states.
+    """
 
     total_steps: int
     batch_size: int
@@ -66,7 +99,8 @@ class TrainPlan:
     def _due(self, step: int, every: int) -> bool:
         return step > 0 and (step % every == 0 or step == self.total_steps)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> PlanSummary:
+        """The plan as JSON holds it."""
         return {
             "iterations": self.total_steps,
             "epochs": round(self.epoch(self.total_steps), 3),
@@ -81,13 +115,15 @@ class TrainPlan:
 
 
 def _clean(lr: float) -> float:
-    """Without the noise of 0.1 * 0.1: the learning rate is the number that a person would write."""
+    """The learning rate as a person would write it, without the noise of 0.1 * 0.1."""
     return float(f"{lr:.12g}")
 
 
 def make_plan(spec: RunSpec) -> TrainPlan:
-    """Raises:
-    SpecError: the training part is empty.
+    """Lay out when everything happens in a run.
+
+    Raises:
+        SpecError: the training part is empty.
     """
     sizes = spec.data.dataset.sizes
     if sizes["train"] < 1:
@@ -109,8 +145,13 @@ def make_plan(spec: RunSpec) -> TrainPlan:
 class Estimate:
     """A rough forecast for this machine's CPU; a GPU is many times faster.
 
-    params: count. macs: multiply-adds of one image's forward pass. memory_bytes: parameters,
-    gradients, momentum, saved activations and images.
+    Attributes:
+        params: how many parameters the network has.
+        macs: multiply-adds of one image's forward pass.
+        cpu_train_seconds: of the whole run, evaluations included.
+        memory_bytes: parameters, gradients, momentum, saved activations and images.
+        precision: of the convolutions.
+        cores: of this machine.
     """
 
     params: int
@@ -122,7 +163,7 @@ class Estimate:
 
 
 def estimate(spec: RunSpec, plan: TrainPlan) -> Estimate | None:
-    """None for a model that does not tell its layout (a plugin's may not)."""
+    """Forecast time and memory; None for a model that does not tell its layout (a plugin's may not)."""
     dataset = spec.data.dataset
     layout = spec.model.layout(num_classes=dataset.num_classes, image_size=dataset.image_size)
     if layout is None:
