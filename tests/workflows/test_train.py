@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import threading
 from pathlib import Path
@@ -61,7 +60,7 @@ def test_its_events_come_in_order_and_nothing_is_printed(
     spec: RunSpec, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     events: list[Any] = []
-    rescli.train(spec, out=tmp_path / "run", on_event=events.append, device="cpu")
+    rescli.train(spec, out=tmp_path / "run", on_event=events.append, device="cpu", kernels="plain")
     assert isinstance(events[0], EngineChosen)
     assert isinstance(events[-1], FitDone)
     assert [event.step for event in events if isinstance(event, StepDone)] == list(range(1, 13))
@@ -168,6 +167,6 @@ def test_weights_of_another_net_are_refused_and_leave_nothing(spec: RunSpec, tmp
 def test_several_processes_and_a_budget_do_not_go_together(
     spec: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(os.environ, "WORLD_SIZE", "2")
+    monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(UsageError, match="a budget times a step in one process"):
         rescli.train(spec, out=tmp_path / "run", budget="1m", **OPTIONS)

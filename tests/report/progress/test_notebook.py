@@ -7,7 +7,6 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from rescli.report.progress import notebook
 from rescli.report.progress.run import training_progress
@@ -37,7 +36,7 @@ def cell(monkeypatch: pytest.MonkeyPatch) -> Cell:
     made.display = cell.display
     monkeypatch.setitem(sys.modules, "IPython", ModuleType("IPython"))
     monkeypatch.setitem(sys.modules, "IPython.display", made)
-    monkeypatch.setattr(Console, "is_jupyter", True, raising=False)
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
     monkeypatch.setattr(notebook, "_REFRESH_SECONDS", 0.0)
     return cell
 
