@@ -18,7 +18,7 @@ def rows_of(count):
 def drawn(monkeypatch):
     """The figure behind the PNG."""
     kept = []
-    monkeypatch.setattr(figures, "Figure", lambda **options: kept.append(Figure(**options)) or kept[-1])
+    monkeypatch.setattr(figures, "ShownFigure", lambda **options: kept.append(Figure(**options)) or kept[-1])
     return kept
 
 

@@ -55,7 +55,7 @@ def compare(
 ) -> None:
     """Compare nets: error of each, test of the difference, curves. Finished runs are used again.
 
-    rescli compare plain-56 resnet-56 --dataset shapes --budget 4m
+    rescli compare plain-14 plain-44 resnet-44 --dataset shapes
 
     rescli compare plain-20 resnet-20 --seeds 5 --to paper:table6
     """
