@@ -61,7 +61,7 @@ class _Row:
         self.status = {"finished": "done", "begun": "begun", "missing": "waits"}[run.status]
         self.newest = Newest()
         self.cost = run.spec.data.batch_size * (layout.macs if layout else 1)
-        """Of an iteration, in any unit that is the same for all rows."""
+        """What an iteration costs, in any unit that is the same for all rows."""
 
     def cells(self) -> list[object]:
         metrics = self.newest.metrics
