@@ -12,6 +12,7 @@ from rescli.errors import CheckpointError, UsageError, first_line
 from rescli.evaluation.logits.predict import predict_views
 from rescli.evaluation.protocols import Views
 from rescli.evaluation.views import ViewBatch
+from rescli.hardware.memory import is_out_of_memory
 from rescli.hardware.numerics import Numerics
 from rescli.remedy import Remedy
 
@@ -64,8 +65,7 @@ def finite_logits(
             window=views.window,
         )
     except RuntimeError as error:
-        # The CPU's allocator has no class of its own for this.
-        if not isinstance(error, torch.OutOfMemoryError) and "DefaultCPUAllocator" not in str(error):
+        if not is_out_of_memory(error):
             raise
         raise UsageError(
             f"{numerics.device} has no memory for these batches: {first_line(error)}",
