@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import re
 import resource
 import subprocess
 import sys
@@ -176,7 +175,7 @@ def git_state(checkout: Path) -> GitState | None:
         commit = _git(checkout, "rev-parse", "HEAD")
         return {
             "commit": commit,
-            "dirty": bool(_git(checkout, "status", "-s", "-uno")),
+            "dirty": bool(_git(checkout, "status", "--porcelain", "--untracked-files=no")),
         }
     except (OSError, subprocess.SubprocessError):
         return None
@@ -189,12 +188,11 @@ def _git(checkout: Path, *arguments: str) -> str:
 
 def gpu_driver() -> str | None:
     """The version of NVIDIA's driver; None where nobody can say."""
+    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
-        done = subprocess.run(["nvidia-smi", "-q"], capture_output=True, text=True, check=True, timeout=10)
-    except (OSError, subprocess.SubprocessError):
+        return subprocess.run(query, capture_output=True, text=True, check=True, timeout=10).stdout.split()[0]
+    except (OSError, subprocess.SubprocessError, IndexError):
         return None
-    found = re.search(r"Driver Version\s*:\s*(\S+)", done.stdout)
-    return found[1] if found else None
 
 
 def peak_memory_bytes(numerics: Numerics) -> int:
