@@ -40,9 +40,9 @@ def show(name: Annotated[str, typer.Argument(help="A preset, or a .toml file.")]
     """Print the whole spec, base included, every key with its meaning."""
     from rescli.cli.output.results import print_json
     from rescli.spec.toml import to_toml
-    from rescli.workflows.listings.presets import describe_keys, spec
+    from rescli.workflows.listings.presets import describe_keys, show_preset
 
-    shown = spec(name)
+    shown = show_preset(name)
     if json:
         print_json({"name": name, "spec": shown.to_dict(), "spec_sha256": shown.fingerprint()})
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rescli.workflows.notes import with_notes
@@ -11,7 +10,7 @@ if TYPE_CHECKING:
     from rescli.spec.base import Spec
     from rescli.spec.run import RunSpec
 
-__all__ = ["describe_keys", "presets", "spec"]
+__all__ = ["describe_keys", "presets", "show_preset"]
 
 
 @with_notes
@@ -28,24 +27,23 @@ def presets() -> dict[str, str]:
 
 
 @with_notes
-def spec(preset: str, changes: Mapping[str, object] | None = None) -> RunSpec:
-    """A preset, or a ``.toml`` file, as a validated spec.
+def show_preset(preset: str) -> RunSpec:
+    """The whole spec of a preset, or of a ``.toml`` file, base included.
 
     Args:
         preset: its name, such as ``cifar10/resnet-20``, or the path of a ``.toml`` file.
-        changes: dotted keys to other values, such as ``{"optimizer.lr": 0.05}``.
 
     Raises:
         UnknownNameError: no such preset.
         SpecError: an unknown key, or a value that cannot work.
 
     Example:
-        >>> spec("cifar10/resnet-20", {"iterations": 4000}).iterations
-        4000
+        >>> show_preset("cifar10/resnet-20").iterations
+        64000
     """
     from rescli.spec.load import load_spec
 
-    return load_spec(preset, (changes or {}).items())
+    return load_spec(preset)
 
 
 def describe_keys(of: Spec) -> dict[str, str]:
