@@ -19,7 +19,6 @@ __all__ = [
     "ClassRow",
     "ErrorFigures",
     "EvalRow",
-    "Evaluated",
     "Identity",
     "NetResult",
     "ensemble",
@@ -123,10 +122,6 @@ class NetResult:
         if self.columns == list(range(self.log_probabilities_NK.shape[1])):
             return self.log_probabilities_NK
         return within(self.log_probabilities_NK, self.columns)
-
-
-Evaluated = NetResult
-"""The name of before."""
 
 
 def ensemble(members: Sequence[NetResult], average: Average) -> NetResult:

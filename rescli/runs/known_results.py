@@ -14,7 +14,7 @@ from rescli.remedy import Remedy
 from rescli.runs.directory import RunDir
 from rescli.runs.record import read_record
 
-__all__ = ["KnownResult", "known_results", "measured_results"]
+__all__ = ["KnownResult", "known_results"]
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +58,6 @@ def known_results(path: Path, checkpoint: Checkpoint, given: Path | None) -> lis
     return list(latest.values())
 
 
-measured_results = known_results
 """The name of before."""
 
 

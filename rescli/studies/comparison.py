@@ -17,7 +17,7 @@ from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.checkpoints.header import CheckpointHeader
 from rescli.errors import CheckpointError
 from rescli.evaluation.metrics import wilson_interval
-from rescli.evaluation.result import Evaluated
+from rescli.evaluation.result import NetResult
 from rescli.runs.directory import RunDir
 from rescli.runs.evaluator import Evaluator
 from rescli.runs.record import read_record
@@ -132,7 +132,7 @@ def _measure(
     return _Measured(contender, row, wrong)
 
 
-def _run_row(path: Path, on_test: Evaluated, on_train: Evaluated, test: Evaluator) -> ContenderRunRow:
+def _run_row(path: Path, on_test: NetResult, on_train: NetResult, test: Evaluator) -> ContenderRunRow:
     row: ContenderRunRow = {
         "checkpoint": str(path),
         "iteration": on_test.row["iteration"],
@@ -171,7 +171,7 @@ def _run_row(path: Path, on_test: Evaluated, on_train: Evaluated, test: Evaluato
     return row
 
 
-def _at_chance(on_train: Evaluated) -> bool:
+def _at_chance(on_train: NetResult) -> bool:
     """Whether the net does no better than the best single answer for all images, as far as so many say."""
     counts = torch.bincount(on_train.labels_N, minlength=len(on_train.class_names))
     one_answer = 100 * (1 - int(counts.max()) / len(on_train.labels_N))
@@ -214,7 +214,7 @@ def _not_comparable(first: ContenderRow, second: ContenderRow) -> str | None:
     return None
 
 
-def _wrong(result: Evaluated) -> NDArray[np.bool_]:
+def _wrong(result: NetResult) -> NDArray[np.bool_]:
     predicted = result.among_set.argmax(1)
     return np.asarray((predicted != result.labels_N).numpy())
 

@@ -136,14 +136,14 @@ def export(
     from rescli.exporters.description import describe
     from rescli.exporters.export import export as write_checked
     from rescli.exporters.export import require_fit
-    from rescli.runs.known_results import measured_results
+    from rescli.runs.known_results import known_results
     from rescli.spec.from_names import named_dataset
 
     options = Options(precision, fold_bn, with_preprocessing, quantization)
     read = Checkpoint.read(checkpoint)
     require_fit(exporter, read.model, options)
     given = None if results is None else Path(results)
-    description = describe(read, options, measured_results(checkpoint, read, given))
+    description = describe(read, options, known_results(checkpoint, read, given))
     source_images = _Images(
         read,
         named_dataset(dataset) if dataset is not None else None,
