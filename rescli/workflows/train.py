@@ -28,7 +28,7 @@ from rescli.training.events import Sink
 from rescli.workflows.notes import with_notes
 from rescli.workflows.results.run import Run, RunStart, write_curves
 from rescli.workflows.spec import spec as spec_by_name
-from rescli.workflows.stopping import Stop, StopFlag, stop_on_interrupt
+from rescli.workflows.stopping import Stop, stop_on_interrupt
 from rescli.workflows.study import as_seconds
 
 __all__ = ["Progress", "resume", "train"]
@@ -270,8 +270,6 @@ class _Asked:
                 sink(event)  # type: ignore[arg-type]
             except KeyboardInterrupt:
                 self._raised = True
-                if isinstance(self._stop, StopFlag):
-                    self._stop.set("KeyboardInterrupt")
 
         return watched
 
