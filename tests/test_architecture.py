@@ -46,9 +46,6 @@ LEVELS = (
 )
 """Lowest first: a module may import modules of its own level and of lower ones."""
 
-NOT_YET: dict[str, set[str]] = {"flags": set(), "workflows": set(), "types": set(), "docstrings": set()}
-"""Law to the rooms (of ``workflows``: the commands) that do not keep it yet; to be emptied."""
-
 SIBLINGS = ("models", "data", "optim")
 """On one level, and not to import each other."""
 
@@ -275,7 +272,7 @@ def test_only_the_command_line_knows_flags() -> None:
     flags = [
         f"{module}:{line} {text!r}"
         for module, tree in TREES.items()
-        if not _is_below(module, ("cli", *NOT_YET["flags"]))
+        if not _is_below(module, ("cli",))
         for line, text, alone in _strings(tree)
         if not alone and re.search(r"--[a-z]", text) and text not in FLAGS_OF_OTHER_PROGRAMS
     ]
@@ -286,7 +283,6 @@ def test_no_docstring_begins_in_the_middle_of_a_sentence() -> None:
     begun = [
         f"{module}:{line}"
         for module, tree in TREES.items()
-        if _top(module) not in NOT_YET["docstrings"]
         for line, text, alone in _strings(tree)
         if alone and re.match(r"\s*(Of|Raises:)\s", text)
     ]
@@ -299,8 +295,7 @@ def test_what_crosses_a_door_is_a_type() -> None:
         for path in FILES
         for _ in re.finditer(r"dict\[str, Any\]", path.read_text(encoding="utf-8"))
     )
-    counted = {room: count for room, count in untyped.items() if room not in NOT_YET["types"]}
-    assert sum(counted.values()) <= 40, counted
+    assert sum(untyped.values()) <= 40, untyped
 
 
 @pytest.mark.parametrize("command", registry.names("commands"))
@@ -309,8 +304,7 @@ def test_every_command_is_a_function_of_the_workflows(command: str) -> None:
     distribution, target = registry.origin("commands", command)
     assert distribution == "rescli"
     called = [found.target for found in IMPORTS[target.partition(":")[0]]]
-    if command not in NOT_YET["workflows"]:
-        assert any(target.startswith("rescli.workflows.") for target in called)
+    assert any(target.startswith("rescli.workflows.") for target in called)
 
 
 def _sort_key(name: str) -> tuple[int, list[tuple[int, str]]]:
