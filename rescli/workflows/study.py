@@ -133,13 +133,8 @@ class Study:
         return Evaluator(
             split=split,
             protocol=protocol,
-            average="probabilities",
-            dataset=None,
-            matching="same",
             data_root=self.data_root,
             device=self.device,
-            precision="auto",
-            batch_size=None,
             cache=LogitsCache.of_user(),
             progress=lambda done, total: self.on_event(Testing(done, total)),
         )
