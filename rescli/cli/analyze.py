@@ -26,7 +26,7 @@ def analyze() -> None:
 def responses(
     checkpoints: Annotated[
         list[Path],
-        typer.Argument(help="Checkpoints (.safetensors), or run directories: their last.", metavar="CKPT..."),
+        typer.Argument(help="Checkpoints (.safetensors), or run directories: their last.", metavar="CKPT"),
     ],
     figure: Annotated[
         Path | None, typer.Option(help="Draw Figure 7: .png, .svg or .pdf.", metavar="FILE")
@@ -40,7 +40,9 @@ def responses(
     batch_size: Annotated[int, typer.Option(min=1, help="Images per forward pass.")] = 250,
     json: Json = False,
 ) -> None:
-    """Standard deviation of each 3x3 layer's output after BN, before the nonlinearity, as Figure 7. In fp32.
+    """Measure the responses of each 3x3 layer, as Figure 7.
+
+    A response is the standard deviation of the output after BN and before the nonlinearity, in fp32.
 
     rescli analyze responses plain-56.safetensors resnet-56.safetensors --figure fig7.png
     """

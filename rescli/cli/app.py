@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from rescli import __version__, registry
 from rescli.cli.launch import end, report_outcome
@@ -18,16 +19,32 @@ from rescli.errors import Interrupted, RescliError, UsageError
 __all__ = ["build_app", "main"]
 
 
+class _Group(TyperGroup):
+    """A group whose ``--help`` does not wait for pydantic."""
+
+    def get_params(self, ctx: Any) -> Any:
+        # Typer's own flags, such as --help, have no default, and it would import pydantic to convert none.
+        params = super().get_params(ctx)
+        for option in params:
+            if getattr(option, "is_flag", False) and option.default is None:
+                option.default = False
+        return params
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(super().list_commands(ctx))
+
+
 def build_app() -> typer.Typer:
     """Every command of the group ``rescli.commands``; one that cannot be loaded is a line of warning."""
     app = typer.Typer(
         name="rescli",
+        cls=_Group,
         help="Train, evaluate, compare and export the nets of Deep Residual Learning; believe the numbers.",
         no_args_is_help=True,
         add_completion=True,
         pretty_exceptions_enable=False,
-        rich_markup_mode="rich",
-        context_settings={"help_option_names": ["-h", "--help"]},
+        rich_markup_mode=None,  # rich would double the time that --help takes
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
     app.callback()(_root)
     for name in registry.names("commands"):
@@ -37,7 +54,7 @@ def build_app() -> typer.Typer:
             say(f"warning: {error}")
             continue
         if isinstance(command, typer.Typer):
-            app.add_typer(command, name=name)
+            app.add_typer(command, name=name, cls=_Group)
         else:
             app.command(name)(command)
     return app

@@ -52,7 +52,7 @@ def show(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show a network's layers as Table 1 does, its parameters and its multiply-adds."""
+    """Show a network's layers as Table 1 does, with parameters and multiply-adds."""
     from rescli.workflows.listings.models import show_model
 
     facts = show_model(

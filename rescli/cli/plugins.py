@@ -8,7 +8,7 @@ __all__ = ["plugins"]
 
 
 def plugins(json: Json = False) -> None:
-    """List every registered command, model, data set and so on, with the package it comes from.
+    """List every command, model, data set and so on, and the package it comes from.
 
     A name that is missing here was not there when its package was installed: after a new entry point in a
     pyproject.toml, run pip install again, for an editable install too.

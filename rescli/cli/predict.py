@@ -35,7 +35,7 @@ def predict(
         list[str],
         typer.Argument(
             help="Image files, folders (with all folders below them), or - for names on stdin, one a line.",
-            metavar="PATH...",
+            metavar="PATH",
         ),
     ],
     top: Annotated[int, typer.Option(min=1, help="Classes to keep for each picture.")] = 5,
@@ -55,7 +55,7 @@ def predict(
     batch_size: EvalBatchSize = None,
     json: Json = False,
 ) -> None:
-    """Classify pictures with a trained net, prepared exactly as rescli eval prepares them.
+    """Classify pictures with a trained net, prepared exactly as for rescli eval.
 
     rescli predict runs/NAME photo.jpg holiday/ --figure sheet.png
 

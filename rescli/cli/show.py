@@ -24,7 +24,7 @@ def show(
     tensors: Annotated[bool, typer.Option("--tensors", help="Also every tensor with its shape.")] = False,
     json: Json = False,
 ) -> None:
-    """Show a checkpoint's network, results, origin, recipe, differences from the paper, and tensors."""
+    """Show what a checkpoint holds: network, results, origin, recipe and tensors."""
     from rescli.workflows.listings.show import show as read_facts
 
     checkpoint = named_checkpoint(checkpoint)

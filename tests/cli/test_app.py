@@ -33,6 +33,15 @@ def test_every_registered_command_is_there() -> None:
     assert {f"rescli {name}" for name in registry.names("commands")} <= COMMANDS.keys()
 
 
+def test_the_line_of_each_command_is_whole(
+    rescli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    for words in ((), ("analyze",), ("data",), ("models",), ("presets",)):
+        shown = rescli(*words, "--help").out
+        assert "..." not in shown.split("Commands:")[1]
+
+
 @pytest.mark.parametrize("path", COMMANDS)
 def test_every_command_and_every_flag_has_help(path: str) -> None:
     command = COMMANDS[path]

@@ -28,9 +28,7 @@ __all__ = ["compare"]
 def compare(
     operands: Annotated[
         list[str],
-        typer.Argument(
-            help="Model names, presets, run directories and checkpoints, mixed.", metavar="WHAT..."
-        ),
+        typer.Argument(help="Model names, presets, run directories and checkpoints, mixed.", metavar="WHAT"),
     ],
     dataset: Dataset = None,
     seeds: Seeds = 1,

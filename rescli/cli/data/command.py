@@ -49,7 +49,7 @@ def verify(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Read a data set whole: counts, classes, damaged files, copies within and between its splits.
+    """Read a data set whole: counts, classes, damaged files, and copies of an image.
 
     Exit code 3 where files are missing or damaged or their number is wrong; copies and uneven classes are
     no fault.

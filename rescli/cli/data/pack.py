@@ -29,7 +29,9 @@ def pack(
         int, typer.Option(min=1, max=100, help="JPEG quality of the images that are reduced.")
     ] = 90,
 ) -> None:
-    """Pack photographs into one file for each split; give its folder as --data-root from then on.
+    """Pack photographs into one file for each split.
+
+    Give its folder as --data-root from then on.
 
     rescli data pack imagefolder --data-root photos --out photos-packed
     """

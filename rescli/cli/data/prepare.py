@@ -39,9 +39,10 @@ def prepare(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Extract the official archives of ImageNet 2012 into train/WNID/*.JPEG and val/WNID/*.JPEG.
+    """Extract the official archives of ImageNet 2012.
 
-    Stopped or killed, the same command goes on: a folder that has its name is whole. The archives stay.
+    It makes train/WNID/*.JPEG and val/WNID/*.JPEG. Stopped or killed, the same command
+    goes on: a folder that has its name is whole. The archives stay.
 
     rescli data prepare imagenet --from downloads --out ILSVRC2012
     """

@@ -28,7 +28,7 @@ _KEPT = "logits kept from before (--no-cache computes them again)"
 def evaluate(
     checkpoints: Annotated[
         list[Path],
-        typer.Argument(help="Checkpoints (.safetensors), or run directories: their last.", metavar="CKPT..."),
+        typer.Argument(help="Checkpoints (.safetensors), or run directories: their last.", metavar="CKPT"),
     ],
     flip: Flip = False,
     ten_crop: TenCrop = False,
@@ -83,7 +83,7 @@ def evaluate(
     ] = True,
     json: Json = False,
 ) -> None:
-    """Measure the error of checkpoints, single view on the test set unless the flags say else.
+    """Measure the error of checkpoints; unless told otherwise, single view, test set.
 
     rescli eval runs/NAME
 

@@ -64,10 +64,10 @@ def export(
     classes: Classes = "same",
     json: Json = False,
 ) -> None:
-    """Write a checkpoint for other programs, checked in their own runtime before the file gets its name.
+    """Write a checkpoint for other programs, checked in their own runtime.
 
-    It is read back in a process without rescli and held against the checkpoint on real images, the
-    checkpoint's own or, with --dataset, others.
+    Before the file gets its name it is read back in a process without rescli and held against the
+    checkpoint on real images, the checkpoint's own or, with --dataset, others.
 
     rescli export ckpt.safetensors --format onnx --out net.onnx
     """

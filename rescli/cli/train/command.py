@@ -94,10 +94,12 @@ def train(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a network; leaves a run directory with checkpoints, metrics, curves and a record.
+    """Train a network into a run directory: checkpoints, metrics, curves and a record.
 
     rescli train quickstart
+
     rescli train --dataset cifar10 --depth 110
+
     rescli train --resume runs/NAME
     """
     from rescli.checkpoints.header import warm_start_from
