@@ -51,10 +51,10 @@ def bench(
     """Time the training loop, its parts, and the loops that others would write.
 
     Each contender runs in a process of its own, and all take turns. p1: the usual PyTorch loop with a
-    DataLoader; p2: an expert's loop, all on the device; p3: that with torch.compile; p4: torch.compile within our CUDA graph; bare-step:
-    our step without a loader; whole-loop: what rescli train does; loader: its batches alone. --engine counts
-    for the whole loop, --kernels for the bare step too. On a CPU p3 and p4 run only where they are named, for
-    compiling takes its time.
+    DataLoader; p2: an expert's loop, all on the device; p3: that with torch.compile; p4: torch.compile within
+    our CUDA graph; bare-step: our step without a loader; whole-loop: what rescli train does; loader: its
+    batches alone. --engine counts for the whole loop, --kernels for the bare step too. On a CPU p3 and p4 run
+    only where they are named, for compiling takes its time.
 
     rescli bench resnet-20 --dataset cifar10 --batch-size 128
     """
