@@ -4,6 +4,7 @@
     ├── UsageError          2    a flag, a name, a path or a spec that cannot work
     │   ├── SpecError            a key or value of the run spec
     │   ├── UnknownNameError     no such model, dataset, preset, command, ...
+    │   ├── NoMemoryError        the device has too little memory
     │   └── RunDirError          the run directory is taken, locked or not writable
     ├── WriteError          1    a file that is no checkpoint cannot be written
     ├── DataError           3    images missing or damaged
@@ -27,6 +28,7 @@ __all__ = [
     "DataError",
     "DivergedError",
     "Interrupted",
+    "NoMemoryError",
     "RescliError",
     "RunDirError",
     "SpecError",
@@ -98,6 +100,10 @@ class UnknownNameError(UsageError):
         if guess:
             message += f" Did you mean {guess!r}?"
         super().__init__(message, hint=hint, remedy=remedy)
+
+
+class NoMemoryError(UsageError):
+    """A device that has too little memory for what it was given; less at once may fit."""
 
 
 class RunDirError(UsageError):

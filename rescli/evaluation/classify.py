@@ -57,7 +57,7 @@ def classify(
 
     Raises:
         DataError: a picture cannot be read, and ``skipped`` is None.
-        UsageError: the device has no memory for such batches.
+        NoMemoryError: the device has no memory for such batches.
         CheckpointError: some logits are not finite.
     """
     numerics.configure_backend()

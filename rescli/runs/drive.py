@@ -16,6 +16,7 @@ from rescli.errors import (
     DataError,
     DivergedError,
     Interrupted,
+    NoMemoryError,
     RescliError,
     UsageError,
     first_line,
@@ -67,7 +68,8 @@ def execute(
         Interrupted: ``should_stop`` said so; the state is saved.
         DivergedError: the loss is no longer finite; the last good checkpoint is named.
         CheckpointError: the disk is full or not writable, or the weights to begin with do not fit.
-        UsageError: the device has not enough memory, or a plugin's network raised something.
+        NoMemoryError: the device has not enough memory.
+        UsageError: a plugin's network raised something.
     """
     plan = assembly.plan
     with _explaining(assembly):
@@ -149,7 +151,7 @@ def _explaining(assembly: Assembly) -> Iterator[None]:
     except Exception as error:
         reason = first_line(error)
         if is_out_of_memory(error):
-            raise UsageError(
+            raise NoMemoryError(
                 f"{assembly.numerics.device} has no memory for batches of {batch_size}: {reason}",
                 remedy=Remedy("batch_size", max(1, batch_size // 2)),
             ) from error

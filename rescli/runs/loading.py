@@ -12,7 +12,7 @@ from rescli.data.loader import DeviceLoader
 from rescli.data.normalization import Normalization
 from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.loader import PhotoLoader
-from rescli.errors import UsageError
+from rescli.errors import NoMemoryError
 from rescli.evaluation.photo_mean import measure_photos
 from rescli.hardware.memory import is_out_of_memory
 from rescli.hardware.numerics import Numerics
@@ -85,7 +85,7 @@ def make_loader(
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
-        raise UsageError(f"the training images do not fit on {numerics.device}: {error}") from error
+        raise NoMemoryError(f"the training images do not fit on {numerics.device}: {error}") from error
 
 
 def default_workers(device: torch.device) -> int:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from rescli.errors import DivergedError, Interrupted, RescliError, UsageError
+from rescli.errors import DivergedError, Interrupted, NoMemoryError, RescliError
 from rescli.runs.assembly import Assembly, assemble
 from rescli.runs.budget.trial import RunCost, SpeedWatch, measure_cost
 from rescli.runs.directory import RunDir
@@ -77,7 +77,7 @@ class RunQueue:
                     raise
                 shutil.rmtree(run.path)  # begun a moment ago, by this very call
                 return False
-            except (DivergedError, UsageError) as error:
+            except (DivergedError, NoMemoryError) as error:
                 if on_failure is None:
                     raise
                 on_failure(run, error)

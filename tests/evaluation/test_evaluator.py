@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rescli.errors import CheckpointError, DataError, UsageError
+from rescli.errors import CheckpointError, DataError, NoMemoryError
 from rescli.evaluation.evaluator import NetEvaluator, TrainedNet
 
 
@@ -88,6 +88,6 @@ def test_too_little_memory_says_what_to_do(
 
     monkeypatch.setattr(inference, "predict_views", full)
     evaluator = NetEvaluator(split="val", device="cpu", batch_size=400)
-    with pytest.raises(UsageError, match="no memory for these batches") as caught:
+    with pytest.raises(NoMemoryError, match="no memory for these batches") as caught:
         evaluator.measure(evaluator.prepare(net()))
     assert [(one.setting, one.value) for one in caught.value.remedies] == [("batch_size", 100)]

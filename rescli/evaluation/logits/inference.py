@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from rescli.data.photos.image_files import ImageFiles
-from rescli.errors import CheckpointError, UsageError, first_line
+from rescli.errors import CheckpointError, NoMemoryError, first_line
 from rescli.evaluation.logits.predict import predict_views
 from rescli.evaluation.protocols import Views
 from rescli.evaluation.views import ViewBatch
@@ -51,7 +51,7 @@ def finite_logits(
         progress: called after each batch with (inputs done, inputs of all images).
 
     Raises:
-        UsageError: the device has no memory for such batches.
+        NoMemoryError: the device has no memory for such batches.
         CheckpointError: some logits are not finite.
     """
     try:
@@ -67,7 +67,7 @@ def finite_logits(
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
-        raise UsageError(
+        raise NoMemoryError(
             f"{numerics.device} has no memory for these batches: {first_line(error)}",
             remedy=Remedy("batch_size", max(1, batch_size // 4)),
         ) from error
