@@ -12,11 +12,11 @@ from rescli.errors import SpecError, UnknownNameError, UsageError
 from rescli.models.naming import parse_model_name
 from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec
-from rescli.spec.load import load_spec, parse_override, preset_names, read_preset
+from rescli.spec.load import lay_over, load_spec, preset_names, read_preset
 from rescli.spec.run import RunSpec
 from rescli.spec.toml import Table
 
-__all__ = ["Choice", "WarmStart", "choose_changes", "choose_spec", "named_dataset"]
+__all__ = ["Choice", "WarmStart", "change_spec", "choose_changes", "choose_spec", "named_dataset"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Choice:
     batch_size: int | None = None
     seed: int | None = None
     precision: str | None = None
-    overrides: list[str] = field(default_factory=list)
+    overrides: list[tuple[str, Any]] = field(default_factory=list)
     start_from: WarmStart | None = None
 
     @property
@@ -81,6 +81,16 @@ def choose_changes(preset: str, choice: Choice) -> RunSpec:
     return load_spec(preset, _flag_overrides(choice))
 
 
+def change_spec(spec: RunSpec, choice: Choice) -> RunSpec:
+    """``spec`` with what of the choice does not name a net.
+
+    Raises:
+        SpecError: a key or value that cannot work.
+    """
+    overrides = _flag_overrides(choice)
+    return lay_over(spec.to_dict(), overrides) if overrides else spec
+
+
 def named_dataset(name: str) -> DatasetSpec:
     """The data set of that name with its defaults.
 
@@ -110,7 +120,7 @@ def _flag_overrides(choice: Choice) -> list[tuple[str, Any]]:
         given.append(
             ("start_from", {"checkpoint": choice.start_from.checkpoint, "sha256": choice.start_from.sha256})
         )
-    return given + [parse_override(pair) for pair in choice.overrides]
+    return given + choice.overrides
 
 
 def _preset_of(choice: Choice) -> tuple[str, list[tuple[str, Any]]]:

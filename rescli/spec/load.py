@@ -17,8 +17,10 @@ from rescli.spec.toml import Table
 
 __all__ = [
     "find_preset",
+    "lay_over",
     "load_spec",
     "parse_override",
+    "parse_overrides",
     "preset_names",
     "preset_text",
     "read_preset",
@@ -95,13 +97,38 @@ def parse_override(pair: str) -> tuple[str, Any]:
     return key.strip(), value
 
 
+def parse_overrides(pairs: Iterable[str]) -> Table:
+    """Several of those; of a key that is named again the last one counts, in its place.
+
+    Raises:
+        SpecError: as ``parse_override``.
+
+    Example:
+        >>> parse_overrides(["seed=1", "optimizer.lr=0.05", "seed=2"])
+        {'optimizer.lr': 0.05, 'seed': 2}
+    """
+    table: Table = {}
+    for key, value in map(parse_override, pairs):
+        table.pop(key, None)
+        table[key] = value
+    return table
+
+
 def load_spec(preset: str, overrides: Iterable[tuple[str, Any]] = ()) -> RunSpec:
     """The preset (or ``.toml`` file) with dotted-key overrides, validated once.
 
     Raises:
         SpecError: an unknown key or an impossible value, each with its path.
     """
-    table = read_preset(preset)
+    return lay_over(read_preset(preset), overrides)
+
+
+def lay_over(table: Table, overrides: Iterable[tuple[str, Any]]) -> RunSpec:
+    """The spec of plain values with dotted-key overrides, validated once; ``table`` is changed by them.
+
+    Raises:
+        SpecError: an unknown key or an impossible value, each with its path.
+    """
     for key, value in overrides:
         _set(table, key.split("."), value)
     return spec_from_dict(table)

@@ -61,7 +61,7 @@ def bench(
     rounds: int = 9,
     window_seconds: float = 1.0,
     batch_size: int | None = None,
-    changes: Mapping[str, object] | Sequence[str] = (),
+    changes: Mapping[str, object] | None = None,
     device: str = "auto",
     precision: str | None = None,
     engine: str = "auto",
@@ -81,7 +81,7 @@ def bench(
         rounds: how often each is timed, in turn.
         window_seconds: how long each is timed in a round.
         batch_size: images per iteration; None for the preset's.
-        changes: keys of the spec to other values, or ``"key=value"`` texts.
+        changes: keys of the spec and their values, ``{"optimizer.lr": 0.05}``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``; None for the preset's.
         engine: what launches the steps of the whole loop.
@@ -106,14 +106,14 @@ def bench(
     from rescli.spec.from_names import Choice, choose_spec
     from rescli.training.engines.choose import check_engine, choose_kernels
 
-    never = [f"{key}={_NEVER}" for key in ("iterations", "evaluation.every", "checkpoint.every")]
+    never = [(key, _NEVER) for key in ("iterations", "evaluation.every", "checkpoint.every")]
     _, spec = choose_spec(
         Choice(
             dataset=dataset,
             model=model,
             batch_size=batch_size,
             precision=precision,
-            overrides=[*never, *_pairs(changes)],
+            overrides=[*never, *(changes or {}).items()],
         )
     )
     place = None if data_root is None else Path(data_root)
@@ -136,12 +136,6 @@ def bench(
     }
     lanes = race(entries, request, rounds=rounds, window_seconds=window_seconds, progress=progress or _unseen)
     return BenchResult(summarize(lanes, spec, numerics, rounds=rounds, command=command))
-
-
-def _pairs(changes: Mapping[str, object] | Sequence[str]) -> list[str]:
-    if isinstance(changes, Mapping):
-        return [f"{key}={value}" for key, value in changes.items()]
-    return list(changes)
 
 
 def _entries(spec: RunSpec, named: Sequence[str], device: str, workers: Sequence[int]) -> list[LoopRequest]:

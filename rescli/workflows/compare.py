@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rescli.errors import DataError, UsageError
+from rescli.remedy import Remedy
 from rescli.report.comparison.comparison import Comparison
 from rescli.runs.directory import RunDir
 from rescli.runs.record import provenance
@@ -18,21 +20,26 @@ from rescli.spec.from_names import Choice
 from rescli.spec.run import RunSpec
 from rescli.studies.comparison import Contender, compare_contenders
 from rescli.studies.events import StudyEvent, StudySink, Testing
-from rescli.studies.operands import Operand, read_operand
+from rescli.studies.operands import Operand, read_operands
 from rescli.studies.published import PublishedTable, published_table, published_tables
 from rescli.studies.queued_run import QueuedRun
 from rescli.studies.responses import ResponsesRow, measure_responses
 from rescli.studies.rows import ContenderRow
+from rescli.workflows.load import HasPath
 from rescli.workflows.notes import with_notes
+from rescli.workflows.results.net import Net
 from rescli.workflows.stopping import Stop, stop_on_interrupt
-from rescli.workflows.study import Study, as_seconds
+from rescli.workflows.study import Study, as_seconds, seeded
 
-__all__ = ["compare"]
+__all__ = ["Comparable", "compare"]
+
+Comparable = str | os.PathLike[str] | RunSpec | Net | HasPath
+"""A model's name, a preset, a spec, a loaded net, a run, a run directory or a checkpoint."""
 
 
 @with_notes
 def compare(
-    operands: Sequence[str | os.PathLike[str] | RunSpec],
+    operands: Sequence[Comparable] | Mapping[str, Comparable],
     *,
     dataset: str | None = None,
     seeds: int = 1,
@@ -54,15 +61,15 @@ def compare(
     Runs are found again by their spec: what is finished is used again, and what was interrupted goes on.
 
     Args:
-        operands: what to compare, two or more: model names (``"plain-20"``), presets, specs, run directories
-            and checkpoints, mixed.
+        operands: what to compare, two or more, mixed: model names (``"plain-20"``), presets, specs, loaded
+            nets, runs, run directories and checkpoints; or a mapping of what each is to be called to it.
         dataset: the data set of the model names; None for cifar10.
-        seeds: runs of each net, with seeds 0, 1, ...
+        seeds: runs of each net that is trained, with its spec's own seed and those that follow.
         iterations: stop after so many; milestones stay where they are.
         budget: shorten all schedules alike so that all runs fit, in seconds or as ``"20m"``.
         batch_size: images per iteration.
         precision: of the convolutions: auto, fp32, bf16 or fp16.
-        changes: keys of all specs, ``{"optimizer.lr": 0.05}``.
+        changes: keys of all specs and their values, ``{"optimizer.lr": 0.05}``.
         to: the paper's numbers beside ours: ``"paper:table6"``, or table2, 3 or 4.
         runs: where run directories lie and are found again.
         out: where the comparison is written; None for a folder below ``comparisons``.
@@ -72,7 +79,8 @@ def compare(
         stopping: a block within which somebody may ask the training to stop; Ctrl-C does.
 
     Raises:
-        UsageError: a name that nothing answers to, or a budget too short to learn anything.
+        UsageError: a name that nothing answers to, a device that is not here, a setting that nothing here can take, the same run twice,
+            or a budget too short to learn anything.
         CheckpointError: a checkpoint that is missing or damaged.
         DataError: images missing or damaged.
         DivergedError: a run's loss is no longer finite.
@@ -82,10 +90,7 @@ def compare(
         >>> found = compare(["plain-20", "resnet-20"], dataset="shapes", seeds=3)  # doctest: +SKIP
         >>> found.verdict, found.table(), found.figure()  # doctest: +SKIP
     """
-    if len(operands) < 2:
-        raise UsageError("a comparison needs two things or more.", hint="rescli compare plain-20 resnet-20")
-    if any(operand in operands[:place] for place, operand in enumerate(operands)):
-        raise UsageError("the same thing was named twice.")
+    given, labels = _given(operands)
     table = _published(to)
     seconds = as_seconds(budget)
     choice = Choice(
@@ -93,9 +98,22 @@ def compare(
         iterations=iterations,
         batch_size=batch_size,
         precision=precision,
-        overrides=[f"{key}={_toml(value)}" for key, value in (changes or {}).items()],
+        overrides=list((changes or {}).items()),
     )
-    read = _read_all(operands, choice)
+    read = read_operands(given, choice)
+    if labels is not None:
+        read = [replace(operand, label=label) for operand, label in zip(read, labels, strict=True)]
+    wanted = {operand.label: seeded(operand.spec, seeds) for operand in read if operand.spec is not None}
+    if not wanted:
+        _refuse_changes(
+            dataset=dataset,
+            iterations=iterations,
+            batch_size=batch_size,
+            precision=precision,
+            changes=dict(changes or {}) or None,
+            budget=budget,
+            seeds=seeds if seeds > 1 else None,
+        )
     study = Study(
         runs=Path(runs),
         out=Path(out) if out is not None else Path("comparisons") / _name(read, seeds, budget),
@@ -106,31 +124,75 @@ def compare(
         stopping=stopping,
         tested_images=_tested_images,
     )
-    wanted = {
-        operand.label: [operand.spec.model_copy(update={"seed": seed}) for seed in range(seeds)]
-        for operand in read
-        if operand.spec is not None
-    }
+    study.require_device()
+    _refuse_twins(read, wanted, study)
     planned = study.train(wanted, order=_seed_by_seed) if wanted else {}
     found = _test(read, planned, table, study)
     found.save(study.out)
     return found
 
 
-def _read_all(operands: Sequence[str | os.PathLike[str] | RunSpec], choice: Choice) -> list[Operand]:
-    """What each operand names, under labels of its own: ``last`` and ``last (2)``."""
-    read: list[Operand] = []
-    for given in operands:
-        if isinstance(given, RunSpec):
-            operand = Operand(given.model.name, spec=given)
-        else:
-            operand = read_operand(os.fspath(given), choice)
-        base, labels, count = operand.label, {other.label for other in read}, 1
-        while operand.label in labels:
-            count += 1
-            operand = replace(operand, label=f"{base} ({count})")
-        read.append(operand)
-    return read
+def _given(
+    operands: Sequence[Comparable] | Mapping[str, Comparable],
+) -> tuple[list[str | os.PathLike[str] | RunSpec], list[str] | None]:
+    """The operands as paths, names and specs, and their labels where the caller gave some."""
+    labels = list(map(str, operands)) if isinstance(operands, Mapping) else None
+    if isinstance(operands, Mapping):
+        several: list[Any] = list(operands.values())
+    elif isinstance(operands, str | os.PathLike | RunSpec | Net) or not isinstance(operands, Iterable):
+        several = [operands]
+    else:
+        several = list(operands)
+    given = [_named(one) for one in several]
+    if len(given) < 2:
+        raise UsageError("a comparison needs two things or more.", hint="rescli compare plain-20 resnet-20")
+    if any(operand in given[:place] for place, operand in enumerate(given)):
+        raise UsageError("the same thing was named twice.")
+    return given, labels
+
+
+def _named(one: Comparable) -> str | os.PathLike[str] | RunSpec:
+    if isinstance(one, str | os.PathLike | RunSpec):
+        return one
+    if isinstance(one, Net):
+        one.require_unchanged()
+        run_dir = RunDir.of_checkpoint(one.path)
+        return run_dir.path if run_dir is not None and run_dir.last.samefile(one.path) else one.path
+    if isinstance(path := getattr(one, "path", None), Path):
+        return path
+    raise UsageError(
+        f"{type(one).__name__} is nothing to compare: what is compared is named by a text, a path, a spec, "
+        "a run or a net."
+    )
+
+
+def _refuse_changes(**settings: object) -> None:
+    """Nothing is trained, so that nothing can be changed."""
+    given = [Remedy(name, str(value)) for name, value in settings.items() if value is not None]
+    if given:
+        raise UsageError(
+            f"all that is compared is trained already: there is nothing that {given[0]} would change.",
+            given=given[0],
+        )
+
+
+def _refuse_twins(read: Sequence[Operand], wanted: Mapping[str, Sequence[RunSpec]], study: Study) -> None:
+    """A run beside itself shows no difference, and no chance of one either."""
+    seen: dict[Path, str] = {}
+    for operand in read:
+        runs = study.plan({operand.label: wanted.get(operand.label, ())})[operand.label]
+        names = {RunDir(run.path).last.resolve(): run.spec.name for run in runs}
+        if operand.checkpoint is not None:
+            names[operand.checkpoint.resolve()] = str(operand.checkpoint)
+        for path, name in names.items():
+            if path in seen:
+                raise UsageError(
+                    f"{seen[path]} and {operand.label} are the same, {name}: there is nothing to compare.",
+                    hint="give specs that differ in more than their seed, or seeds that do not overlap"
+                    if operand.spec is not None
+                    else None,
+                )
+            seen[path] = operand.label
 
 
 def _published(to: str | None) -> PublishedTable | None:
@@ -149,8 +211,9 @@ def _name(read: Sequence[Operand], seeds: int, budget: str | float | None) -> st
     for operand in read:
         named = operand.spec.fingerprint() if operand.spec else str(operand.checkpoint)
         digest.update(named.encode())
-    labels = "-vs-".join(operand.label.replace("/", "-") for operand in read)
-    return f"{labels[:80]}-{digest.hexdigest()[:8]}"
+    labels = re.sub(r"[/\\\x00-\x1f]", "-", "-vs-".join(operand.label for operand in read))
+    short = labels.encode()[:80].decode(errors="ignore")
+    return f"{short}-{digest.hexdigest()[:8]}"
 
 
 def _seed_by_seed(planned: Mapping[str, Sequence[QueuedRun]]) -> list[QueuedRun]:
@@ -192,16 +255,6 @@ def _responses(row: ContenderRow, study: Study) -> ResponsesRow | None:
     except (UsageError, DataError) as error:
         study.note(f"{row['label']}: no layer responses: {error}")
         return None
-
-
-def _toml(value: object) -> str:
-    """A value as it is written behind a key of a spec."""
-    if isinstance(value, Mapping):
-        inner = ", ".join(f"{json.dumps(key)} = {_toml(below)}" for key, below in value.items())
-        return f"{{{inner}}}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    return json.dumps(value)
 
 
 def _silent(_event: StudyEvent) -> None:

@@ -19,7 +19,7 @@ from rescli.studies.queued_run import QueuedRun
 from rescli.studies.reproduction import finished_curves, finished_responses, measure_nets
 from rescli.workflows.notes import with_notes
 from rescli.workflows.stopping import Stop, stop_on_interrupt
-from rescli.workflows.study import Study, as_seconds
+from rescli.workflows.study import Study, as_seconds, seeded
 
 __all__ = ["reproduce"]
 
@@ -46,7 +46,7 @@ def reproduce(
 
     Args:
         name: table2 to table6, fig1, fig4, fig6 or fig7.
-        seeds: runs of each net, with seeds 0, 1, ...
+        seeds: runs of each net, with the seed of its spec, which is 0 unless changed, and those that follow.
         only: these nets alone, as the table calls them; empty for all.
         train: whether to train what is missing, or just to gather what is finished.
         budget: shorten all schedules alike so that all runs fit, in seconds or as ``"2h"``.
@@ -62,7 +62,8 @@ def reproduce(
 
     Raises:
         UnknownNameError: no such table or figure, or no such net in it.
-        UsageError: a budget too short to learn anything.
+        UsageError: a device that is not here, a key or value that cannot work, or a budget too short to learn
+            anything. A run that diverges or has too little memory ends no other: its row says so.
         CheckpointError: a run that is damaged.
         Interrupted: Ctrl-C; the state of the run is saved, and the same call goes on.
 
@@ -89,6 +90,7 @@ def reproduce(
             study.note("the budget is fitted when it starts: the plan below is of the whole schedules")
         plan = study.announce(_cheapest_first(study.plan(specs)), _by_label(not_run))
         return Reproduction(item, plan.runs, _by_label(not_run))
+    study.require_device()
     planned = _trained(study, specs, not_run, train=train)
     return _measured(study, item, planned, not_run)
 
@@ -113,7 +115,7 @@ def _specs(
         if net.reason is None and net.label in chosen and net.preset in preset_names():
             shortcut = {"model.shortcut": net.shortcut} if net.shortcut is not None else {}
             spec = load_spec(net.preset, [*shortcut.items(), *changes.items()])
-            specs[net] = [spec.model_copy(update={"seed": seed}) for seed in range(seeds)]
+            specs[net] = seeded(spec, seeds)
     return specs
 
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 from rescli.durations import parse_seconds
 from rescli.errors import RescliError
 from rescli.evaluation.logits.cache import LogitsCache
+from rescli.hardware.numerics import choose_device
 from rescli.runs.evaluator import Evaluator
 from rescli.spec.run import RunSpec
 from rescli.studies.events import Note, PlanMade, StudySink, Testing, TrainingBegins
@@ -19,7 +20,7 @@ from rescli.studies.queued_run import QueuedRun
 from rescli.studies.shared_budget import SharedBudget
 from rescli.workflows.stopping import Stop
 
-__all__ = ["Study", "as_seconds"]
+__all__ = ["Study", "as_seconds", "seeded"]
 
 Key = TypeVar("Key")
 Failure = Callable[[QueuedRun, RescliError], None]
@@ -32,6 +33,11 @@ def as_seconds(budget: str | float | None) -> float | None:
         UsageError: it is no duration.
     """
     return parse_seconds(str(budget)) if budget is not None else None
+
+
+def seeded(spec: RunSpec, count: int) -> list[RunSpec]:
+    """The spec with its own seed, and with the ``count - 1`` seeds that follow."""
+    return [spec.model_copy(update={"seed": spec.seed + later}) for later in range(count)]
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,14 @@ class Study:
         """The runs of each group, with whole schedules."""
         return {key: [QueuedRun.below(self.runs, spec) for spec in group] for key, group in groups.items()}
 
+    def require_device(self) -> None:
+        """Refuse a device that is not here before anything is trained or tested.
+
+        Raises:
+            UsageError: no device has that name, or this machine has none.
+        """
+        choose_device(self.device)
+
     def announce(self, queue: Sequence[QueuedRun], not_run: Mapping[str, str] | None = None) -> PlanMade:
         """Tell the plan: how far each run is, and about how long it takes."""
         plan = PlanMade(tuple(run.planned() for run in queue), tuple((not_run or {}).items()))
@@ -83,7 +97,7 @@ class Study:
             groups: the specs of each contender, one a seed.
             order: all runs in the order of training.
             not_run: what is left out, and why.
-            on_failure: told of a run that diverged; unset, the error is raised.
+            on_failure: told of a run that diverged or had too little memory; unset, the error is raised.
             train: whether to train, or only to fit and tell the plan.
 
         Returns:

@@ -9,7 +9,15 @@ import pytest
 
 from rescli import registry
 from rescli.errors import SpecError, UnknownNameError, UsageError
-from rescli.spec.load import find_preset, load_spec, parse_override, preset_names, read_preset, spec_from_dict
+from rescli.spec.load import (
+    find_preset,
+    load_spec,
+    parse_override,
+    parse_overrides,
+    preset_names,
+    read_preset,
+    spec_from_dict,
+)
 
 WHOLE = """\
 iterations = 100
@@ -179,6 +187,13 @@ def test_set_reaches_every_depth() -> None:
     assert spec["seed"] == 3
     assert spec["optimizer"]["lr"] == 0.05
     assert spec["data"]["augment"] == {"pad": 2, "flip": True}
+
+
+def test_of_a_key_named_twice_the_last_place_counts() -> None:
+    found = parse_overrides(
+        ["model.block=basic", "seed=1", "model.block.kind=bottleneck", "model.block=basic"]
+    )
+    assert list(found.items()) == [("seed", 1), ("model.block.kind", "bottleneck"), ("model.block", "basic")]
 
 
 def test_the_last_set_wins() -> None:

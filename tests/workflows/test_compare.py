@@ -88,7 +88,10 @@ def test_specs_are_operands_too():
         specs[0].model_copy(update={"optimizer": specs[0].optimizer.model_copy(update={"lr": 0.01})})
     )
     found = compare(specs, device="cpu")
-    assert [one["label"] for one in found.contenders] == ["plain-8", "plain-8 (2)"]
+    assert [one["label"] for one in found.contenders] == [
+        "plain-8 optimizer.lr=0.1",
+        "plain-8 optimizer.lr=0.01",
+    ]
     assert found.contenders[0]["test_error"] is not None
 
 

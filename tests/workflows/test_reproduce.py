@@ -3,7 +3,8 @@
 import pytest
 from matplotlib.figure import Figure
 
-from rescli.errors import UnknownNameError
+from rescli.errors import NoMemoryError, UnknownNameError, UsageError
+from rescli.studies import queue
 from rescli.workflows.reproduce import reproduce
 
 SMALL = {
@@ -49,3 +50,39 @@ def test_a_figure_is_a_figure():
 def test_an_unknown_net_says_which_there_are():
     with pytest.raises(UnknownNameError, match="ResNet-20 A"):
         reproduce("table6", only=["plain-20"])
+
+
+def test_the_device_is_chosen_before_anything_else(here):
+    with pytest.raises(UsageError, match="unknown device 'nope'"):
+        reproduce("table6", only=["ResNet-20"], changes=SMALL, device="nope")
+    assert list(here.iterdir()) == []
+
+
+def failing(monkeypatch, error):
+    """The run of 20 layers ends with ``error``."""
+    execute = queue.execute
+
+    def fail(assembly, *arguments, **keywords):
+        if assembly.spec.model.depth == 20:
+            raise error
+        return execute(assembly, *arguments, **keywords)
+
+    monkeypatch.setattr(queue, "execute", fail)
+
+
+def test_a_run_without_memory_is_named_and_the_others_go_on(monkeypatch):
+    failing(monkeypatch, NoMemoryError("cuda has no memory for batches of 8"))
+    found = reproduce("table6", only=["resnet-20", "resnet-32"], changes=SMALL, device="cpu")
+    assert "no memory" in found.not_run["ResNet-20 A"]
+    assert [row["label"] for row in found.rows if row["measured"]] == ["ResNet-32 A"]
+
+
+def test_any_other_usage_error_ends_it(monkeypatch):
+    failing(monkeypatch, UsageError("this network raises"))
+    with pytest.raises(UsageError, match="this network raises"):
+        reproduce("table6", only=["resnet-20", "resnet-32"], changes=SMALL, device="cpu")
+
+
+def test_seeds_count_on_from_the_changed_one():
+    found = reproduce("table6", only=["resnet-20"], changes={"seed": 5}, seeds=2, dry_run=True)
+    assert [planned.run.spec.seed for planned in found.plan] == [5, 6]

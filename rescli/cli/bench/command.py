@@ -60,6 +60,7 @@ def bench(
     """
     from rescli.cli.bench.output import bench_progress, print_bench
     from rescli.cli.output.wording import in_flags
+    from rescli.spec.load import parse_overrides
     from rescli.workflows import bench as workflow
 
     said = {
@@ -74,7 +75,7 @@ def bench(
             rounds=rounds,
             window_seconds=window,
             batch_size=batch_size,
-            changes=set_ or (),
+            changes=parse_overrides(set_ or ()),
             device=device,
             precision=precision,
             engine=engine or "auto",

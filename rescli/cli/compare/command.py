@@ -60,7 +60,7 @@ def compare(
     from rescli.cli.compare.output import print_comparison
     from rescli.cli.progress.study import study_screen
     from rescli.cli.signals import stop_requested
-    from rescli.spec.load import parse_override
+    from rescli.spec.load import parse_overrides
     from rescli.workflows.compare import compare as run
 
     with study_screen(quiet=quiet, plan=not quiet) as screen:
@@ -72,7 +72,7 @@ def compare(
             budget=budget,
             batch_size=batch_size,
             precision=precision,
-            changes=dict(map(parse_override, set_ or [])),
+            changes=parse_overrides(set_ or ()),
             to=to,
             runs=runs,
             out=out,

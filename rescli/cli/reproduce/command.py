@@ -47,7 +47,7 @@ def reproduce(
     """
     from rescli.cli.progress.study import study_screen
     from rescli.cli.signals import stop_requested
-    from rescli.spec.load import parse_override
+    from rescli.spec.load import parse_overrides
     from rescli.workflows.reproduce import reproduce as run
 
     with study_screen(quiet=quiet, plan=not quiet or (dry_run and not json)) as screen:
@@ -57,7 +57,7 @@ def reproduce(
             only=only or (),
             train=train,
             budget=budget,
-            changes=dict(map(parse_override, set_ or [])),
+            changes=parse_overrides(set_ or ()),
             runs=runs,
             out=out,
             data_root=data_root,

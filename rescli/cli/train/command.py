@@ -108,6 +108,7 @@ def train(
     from rescli.durations import parse_seconds
     from rescli.plan import make_plan
     from rescli.spec.from_names import Choice, choose_spec
+    from rescli.spec.load import parse_override
 
     choice = Choice(
         preset=preset,
@@ -119,7 +120,10 @@ def train(
         batch_size=batch_size,
         seed=seed,
         precision=precision,
-        overrides=[*(set_ or []), *(["data.skip_damaged=true"] if skip_damaged else [])],
+        overrides=[
+            *map(parse_override, set_ or ()),
+            *([("data.skip_damaged", True)] if skip_damaged else []),
+        ],
         start_from=warm_start_from(named_checkpoint(from_)) if from_ is not None else None,
     )
     seconds = parse_seconds(budget) if budget is not None else None
