@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from rescli.studies.rows import ContenderRow, PairRow, SplitTests
-from rescli.studies.verdict import is_significant
+from rescli.studies.verdict import higher_beyond_chance
 
 __all__ = ["summarize"]
 
@@ -40,54 +40,69 @@ class _Comparison:
         if len(self._plain) < 2:
             return None
         shallow, deep = self._plain[0], self._plain[-1]
-        hurt = self._worse(deep, shallow)
-        if hurt is None or _depth(shallow) == _depth(deep):
+        side = self._higher(deep, shallow)
+        if side is None or _depth(shallow) == _depth(deep):
             return None
+        layers, fewer = _depth(deep), _depth(shallow)
         against = f"({_error(deep):.2f} against {_error(shallow):.2f} %{_seeds(deep, shallow)})"
         twin = self._twin(deep)
-        layers, fewer = _depth(deep), _depth(shallow)
-        cured = self._worse(deep, twin) if twin is not None else None
-        if hurt:
+        its, cured = f"the ResNet with {layers} layers", None
+        if twin is not None:
+            its_error, cured = f"{_error(twin):.2f} %", self._higher(deep, twin)
+        if deep["at_chance"] and shallow["at_chance"]:
+            text = f"Neither plain net learned, with {layers} layers or with {fewer} {against}"
+            return f"{text}; {its} has a lower training error, {its_error}." if cured == 1 else f"{text}."
+        if side == 1:
             seen = f"plain net's training error is higher with {layers} layers than with {fewer} {against}"
-            if twin is None or cured is None:
+            if cured is None:
                 return f"Degradation: the {seen}."
-            its = f"the ResNet with {layers} layers"
-            if cured:
-                return (
-                    f"Degradation and its cure: the {seen}, and {its} has a lower one, {_error(twin):.2f} %."
-                )
-            return f"Degradation without its cure: the {seen}, and {its} is no better, {_error(twin):.2f} %."
-        lower = self._worse(shallow, deep)
-        word = "lower" if lower else "not higher, beyond chance,"
-        text = f"the plain net's training error is {word} with {layers} layers than with {fewer} {against}"
-        text = f"No degradation: {text}"
-        if twin is not None and cured:
-            text += f"; still the ResNet with {layers} layers has a lower one, {_error(twin):.2f} %"
+            if cured == 1:
+                return f"Degradation and its cure: the {seen}, and {its} has a lower one, {its_error}."
+            word = "has a still higher one" if cured == -1 else "is no better"
+            return f"Degradation without its cure: the {seen}, and {its} {word}, {its_error}."
+        if side == 0 and _same(deep, shallow):
+            word = f"the same with {layers} layers as with {fewer}"
+        else:
+            word = "lower" if side == -1 else "not higher, beyond chance,"
+            word = f"{word} with {layers} layers than with {fewer}"
+        text = f"No degradation: the plain net's training error is {word} {against}"
+        if cured == 1:
+            text += f"; still {its} has a lower one, {its_error}"
+        elif cured == -1:
+            text += f"; {its} has a higher one, {its_error}"
         return f"{text}."
 
     def about_residual(self) -> str | None:
         """A plain net beside its residual twin; None where there is no such pair."""
         for plain in reversed(self._plain):
             twin = self._twin(plain)
-            if twin is None or (worse := self._worse(plain, twin)) is None:
+            if twin is None or (side := self._higher(plain, twin)) is None:
                 continue
-            with_depth = f"With {_depth(plain)} layers the"
+            with_depth = f"With {_depth(plain)} layers"
             errors = f"({_error(twin):.2f} against {_error(plain):.2f} %{_seeds(plain, twin)})"
-            if not worse and not self._worse(twin, plain):
-                return f"{with_depth} ResNet's and the plain net's training errors do not differ {errors}."
-            word = "lower" if worse else "higher"
-            return f"{with_depth} ResNet has a {word} training error than the plain net {errors}."
+            if plain["at_chance"] and twin["at_chance"]:
+                return f"{with_depth} neither the ResNet nor the plain net learned {errors}."
+            if side == 0:
+                word = "are the same" if _same(plain, twin) else "do not differ, beyond chance,"
+                return f"{with_depth} the ResNet's and the plain net's training errors {word} {errors}."
+            word = "lower" if side == 1 else "higher"
+            return f"{with_depth} the ResNet has a {word} training error than the plain net {errors}."
         return None
 
     def about_best(self) -> str | None:
         """The lowest test error, and whether the next one differs; None where they are not ranked."""
         ranked = sorted(self._contenders, key=lambda one: _error(one, "test"))
-        tests = self._tests(ranked[0], ranked[1], "test") if len(ranked) > 1 else None
-        if tests is None:
+        if any(self._tests(ranked[0], other, "test") is None for other in ranked[1:]) or len(ranked) < 2:
             return None
         best, second = ranked[:2]
+        side = self._higher(second, best, "test")
+        tied = [one for one in ranked if _same(one, best, "test")]
+        if side == 0 and len(tied) > 1:
+            names = f"{', '.join(one['label'] for one in tied[:-1])} and {tied[-1]['label']}"
+            lowest = "same" if len(tied) == len(ranked) else "same, lowest"
+            return f"{names} have the {lowest} test error: {_error(best, 'test'):.2f} %{_seeds(*tied)}."
         against = f"{_error(best, 'test'):.2f} against {_error(second, 'test'):.2f} % of {second['label']}"
-        sure = "more than chance explains" if is_significant(tests) else "no more than chance explains"
+        sure = "more than chance explains" if side else "no more than chance explains"
         return f"{best['label']} has the lowest test error: {against}{_seeds(best, second)}, {sure}."
 
     def about_chance(self) -> list[str]:
@@ -99,10 +114,18 @@ class _Comparison:
             if one["at_chance"]
         ]
 
-    def _worse(self, one: ContenderRow, other: ContenderRow) -> bool | None:
-        """Whether ``one`` has the higher training error, beyond chance; None where nobody can say."""
-        tests = self._tests(one, other, "train")
-        return None if tests is None else _error(one) > _error(other) and is_significant(tests)
+    def _higher(self, one: ContenderRow, other: ContenderRow, split: str = "train") -> int | None:
+        """1 where ``one`` has the higher error, beyond chance, -1 where ``other`` has, 0 where neither does.
+
+        None where nobody can say; between two nets that did not learn, neither.
+        """
+        tests = self._tests(one, other, split)
+        if tests is None:
+            return None
+        if one["at_chance"] and other["at_chance"]:
+            return 0
+        pair = self._pairs[frozenset((one["label"], other["label"]))]
+        return higher_beyond_chance(tests) * (1 if pair["first"] == one["label"] else -1)
 
     def _tests(self, one: ContenderRow, other: ContenderRow, split: str) -> SplitTests | None:
         pair = self._pairs.get(frozenset((one["label"], other["label"])))
@@ -135,6 +158,14 @@ def _error(one: ContenderRow, split: str = "train") -> float:
     return figure["mean"] if figure is not None else float("nan")
 
 
+def _same(one: ContenderRow, other: ContenderRow, split: str = "train") -> bool:
+    """Whether the errors cannot be told apart as they are written."""
+    return f"{_error(one, split):.2f}" == f"{_error(other, split):.2f}"
+
+
 def _seeds(*those: ContenderRow) -> str:
-    fewest = min(len(one["runs"]) for one in those)
-    return f", mean over {fewest} seeds" if fewest > 1 else ""
+    counts = [len(one["runs"]) for one in those]
+    if max(counts) == 1:
+        return ""
+    alike = len(set(counts)) == 1
+    return f", mean over {counts[0] if alike else ' and '.join(map(str, counts))} seeds"

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from rescli.studies.rows import ImagesTest, PairRow, SeedsTest, SplitTests
 
-__all__ = ["LEVEL", "is_significant", "p_text", "pair_verdict"]
+__all__ = ["LEVEL", "higher_beyond_chance", "p_text", "pair_verdict"]
 
 LEVEL = 0.05
 """A difference that chance would make less often than this counts as seen."""
+
+_ROUNDING = 1e-9
+"""Points of error: means of the same errors may differ by as much."""
 
 
 def pair_verdict(pair: PairRow, *, at_chance: bool = False) -> list[str]:
@@ -31,13 +34,20 @@ def pair_verdict(pair: PairRow, *, at_chance: bool = False) -> list[str]:
     return sentences
 
 
-def is_significant(tests: SplitTests) -> bool:
-    """Whether a difference is more than chance explains: over seeds (Welch) where each side has several, else
-    image by image (exact McNemar) for the two nets at hand."""
-    seeds = tests["seeds"]
-    if min(seeds["counts"]) > 1:
-        return seeds["p_welch"] is not None and seeds["p_welch"] < LEVEL
-    return tests["images"]["p_mcnemar"] < LEVEL
+def higher_beyond_chance(tests: SplitTests) -> int:
+    """Which side has the higher mean error, by more than chance explains: 1 the first, -1 the second, 0 none.
+
+    Over seeds (Welch) where each side has several that vary; else image by image (exact McNemar) for the
+    first seeds, where their difference is in the direction of the means.
+    """
+    images, seeds = tests["images"], tests["seeds"]
+    gap = seeds["difference"]
+    if abs(gap) < _ROUNDING:
+        return 0
+    side = 1 if gap > 0 else -1
+    if min(seeds["counts"]) > 1 and seeds["p_welch"] is not None:
+        return side if seeds["p_welch"] < LEVEL else 0
+    return side if images["p_mcnemar"] < LEVEL and images["difference"] * gap > 0 else 0
 
 
 def p_text(value: float) -> str:
@@ -51,25 +61,28 @@ def _about(first: str, second: str, found: SplitTests, what: str) -> list[str]:
     higher = first if gap > 0 else second
     size = f"{abs(gap):.2f} points"
     several = min(seeds["counts"]) > 1
-    if gap == 0:
+    if abs(gap) < _ROUNDING:
         sentences = [f"On the {what} {first} and {second} make equally many errors."]
     else:
         means = f"{max(seeds['means']):.2f} against {min(seeds['means']):.2f} %"
-        over = f", mean over {seeds['counts'][0]} and {seeds['counts'][1]} seeds" if several else ""
+        counts = seeds["counts"] if gap > 0 else seeds["counts"][::-1]
+        over = f", mean over {counts[0]} and {counts[1]} seeds" if max(counts) > 1 else ""
         sentences = [f"On the {what} {higher} has the higher error, by {size} ({means}{over})."]
     if several:
         sentences.append(_over_seeds(seeds))
-    sentences.append(_on_images(images, first=several))
+    sentences.append(_on_images(images, first=max(seeds["counts"]) > 1, gap=gap))
     if not several:
         sentences.append(
-            "With one seed a side this is about these two trained nets, not about training anew."
+            "With one seed on a side this is about these two trained nets, not about training anew."
+            if max(seeds["counts"]) > 1
+            else "With one seed a side this is about these two trained nets, not about training anew."
         )
     return sentences
 
 
 def _over_seeds(seeds: SeedsTest) -> str:
     if seeds["p_welch"] is None or seeds["p_permutation"] is None or seeds["interval95"] is None:
-        return "The seeds do not vary, so there is no test over them."
+        return "The seeds do not vary, so there is no test over them: the images decide."
     low, high = seeds["interval95"]
     sure = "more than seeds explain" if seeds["p_welch"] < LEVEL else "no more than seeds may explain"
     return (
@@ -79,10 +92,12 @@ def _over_seeds(seeds: SeedsTest) -> str:
     )
 
 
-def _on_images(images: ImagesTest, *, first: bool) -> str:
+def _on_images(images: ImagesTest, *, first: bool, gap: float) -> str:
     low, high = images["interval95"]
     b, c = images["only_first_wrong"], images["only_second_wrong"]
     sure = "more than chance" if images["p_mcnemar"] < LEVEL else "no more than chance explains"
+    if images["p_mcnemar"] < LEVEL and images["difference"] * gap < 0:
+        sure += ", and the other way round than the means"
     of_first = " (first seeds)" if first else ""
     found = images["detectable"]
     least = f"; differences from {found:.2f} points are found 4 times in 5" if found is not None else ""

@@ -79,8 +79,8 @@ def compare(
         stopping: a block within which somebody may ask the training to stop; Ctrl-C does.
 
     Raises:
-        UsageError: a name that nothing answers to, a device that is not here, a setting that nothing here can take, the same run twice,
-            or a budget too short to learn anything.
+        UsageError: a name that nothing answers to, a device that is not here, a setting that nothing here
+            can take, the same run twice, or a budget too short to learn anything.
         CheckpointError: a checkpoint that is missing or damaged.
         DataError: images missing or damaged.
         DivergedError: a run's loss is no longer finite.

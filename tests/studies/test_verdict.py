@@ -1,6 +1,6 @@
 import pytest
 
-from rescli.studies.verdict import pair_verdict
+from rescli.studies.verdict import higher_beyond_chance, pair_verdict
 
 IMAGES = {
     "num_images": 1000,
@@ -79,3 +79,40 @@ def test_between_nets_that_did_not_learn_the_first_word_is_that():
     sentences = pair_verdict(pair(), at_chance=True)
     assert sentences[0] == "Neither learned: what follows is about differences between coin tosses."
     assert len(sentences) > 1
+
+
+def test_where_the_seeds_do_not_vary_the_images_decide():
+    seeds = {**SEEDS, "stds": [0.0, 0.0], "p_welch": None, "p_permutation": 0.1, "interval95": None}
+    text = " ".join(pair_verdict(pair(seeds=seeds)))
+    assert "The seeds do not vary, so there is no test over them: the images decide." in text
+    assert "more than chance" in text
+
+
+def test_with_one_seed_on_one_side_the_mean_and_the_first_seeds_are_told_apart():
+    seeds = {**ONE, "counts": [3, 1]}
+    text = " ".join(pair_verdict(pair(seeds=seeds)))
+    assert "(20.00 against 15.00 %, mean over 3 and 1 seeds)" in text
+    assert "Image by image (first seeds)" in text
+    assert "With one seed on a side" in text
+    text = " ".join(pair_verdict(pair(images={**IMAGES, "difference": -5.0}, seeds=seeds)))
+    assert "more than chance, and the other way round than the means" in text
+
+
+@pytest.mark.parametrize(
+    ("images", "seeds", "side"),
+    [
+        ({}, {}, 1),
+        ({}, {"difference": -5.0}, -1),
+        ({}, {"p_welch": 0.2}, 0),
+        ({"p_mcnemar": 0.5}, {}, 1),
+        ({}, {"p_welch": None}, 1),
+        ({"p_mcnemar": 0.5}, {"p_welch": None}, 0),
+        ({}, ONE, 1),
+        ({"p_mcnemar": 0.5}, ONE, 0),
+        ({"difference": -5.0}, {**ONE, "difference": -5.0}, -1),
+        ({"difference": -5.0}, {**ONE, "counts": [1, 3]}, 0),
+        ({"difference": 0.0}, {"difference": 1e-14}, 0),
+    ],
+)
+def test_which_side_is_higher_beyond_chance(images, seeds, side):
+    assert higher_beyond_chance(pair({**IMAGES, **images}, {**SEEDS, **seeds})["test"]) == side

@@ -29,6 +29,9 @@ POWER = 0.8
 
 _RESAMPLES = 10_000
 
+_ROUNDING = 1e-9
+"""Points of error: the std of equal errors may come out as much."""
+
 
 @dataclass(frozen=True)
 class PairedResult:
@@ -61,7 +64,7 @@ class SeedsResult:
         means: errors in percent.
         stds: with n - 1; None with one seed on a side, as all that follows from them.
         difference: first mean less second, in percentage points.
-        interval95, p_welch: Welch's, with unequal variances.
+        interval95, p_welch: Welch's, with unequal variances; None too where no side varies.
         p_permutation: two-sided, over all ways to divide the runs between the two, or 10,000 of them.
         detectable: smallest difference found with 80 % power at the observed stds.
     """
@@ -155,7 +158,7 @@ def compare_seeds(first: Sequence[float], second: Sequence[float]) -> SeedsResul
     if stds[0] is not None and stds[1] is not None:
         variances = stds[0] ** 2 / counts[0], stds[1] ** 2 / counts[1]
         standard_error = math.sqrt(sum(variances))
-        if standard_error > 0:
+        if standard_error > _ROUNDING:
             freedom = standard_error**4 / sum(v**2 / (n - 1) for v, n in zip(variances, counts, strict=True))
             quantile = float(stats.t.ppf(0.975, freedom))
             gap = means[0] - means[1]

@@ -131,3 +131,8 @@ def test_equal_runs_have_no_interval_to_speak_of():
 def test_a_side_without_runs_is_refused():
     with pytest.raises(ValueError, match="at least one run"):
         compare_seeds([], [1.0])
+
+
+def test_seeds_that_differ_by_rounding_alone_do_not_vary():
+    found = compare_seeds([0.1 + 0.2, 0.3, 0.3], [0.3, 0.3, 0.3])
+    assert (found.p_welch, found.interval95, found.detectable) == (None, None, None)
