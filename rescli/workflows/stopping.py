@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from queue import SimpleQueue
 from types import FrameType
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from rescli.errors import Interrupted
 
-__all__ = ["Stop", "StopFlag", "stop_on_interrupt", "stop_requested"]
+__all__ = ["Stop", "StopFlag", "StopFromSink", "stop_on_interrupt", "stop_requested"]
+
+E = TypeVar("E")
 
 DOUBLE_TAP_SECONDS = 2.0
 """A second SIGINT sooner than this is the first one again: terminals and wrappers both deliver it."""
@@ -99,6 +101,55 @@ class StopFlag:
     def _raise_if_signalled(self) -> None:
         if self._first is not None:
             raise _Signalled(f"{self._first} before the first iteration; nothing was begun.")
+
+
+class StopFromSink:
+    """Also stops where a caller's sink raises KeyboardInterrupt, which saves the state as a signal does.
+
+    Args:
+        stop: whether somebody else wants the work to stop.
+    """
+
+    def __init__(self, stop: Stop) -> None:
+        self._stop, self._raised = stop, False
+
+    def __call__(self) -> bool:
+        """Whether a sink raised, or somebody else asked to stop."""
+        return self._raised or self._stop()
+
+    def watching(self, sink: Callable[[E], None]) -> Callable[[E], None]:
+        """The sink, whose KeyboardInterrupt is kept until the next iteration asks."""
+
+        def watched(event: E) -> None:
+            try:
+                sink(event)
+            except KeyboardInterrupt:
+                if self._stop():  # the second Ctrl-C, which is to end the work at once
+                    raise
+                self._raised = True
+
+        return watched
+
+    @contextmanager
+    def interrupting(self) -> Iterator[None]:
+        """A block in which nothing is there to be saved yet; what a sink raised ends it at its beginning.
+
+        Raises:
+            Interrupted: a sink raised before, or a signal came.
+        """
+        self.raise_if_asked()
+        with self._stop.interrupting():
+            yield
+        self.raise_if_asked()
+
+    def raise_if_asked(self) -> None:
+        """End work that has nothing to save.
+
+        Raises:
+            Interrupted: a sink raised.
+        """
+        if self._raised:
+            raise Interrupted("stopped between two runs; what was trained is saved.", clean=True)
 
 
 @contextmanager

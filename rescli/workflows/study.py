@@ -18,7 +18,7 @@ from rescli.studies.events import Note, PlanMade, StudySink, Testing, TrainingBe
 from rescli.studies.queue import RunQueue
 from rescli.studies.queued_run import QueuedRun
 from rescli.studies.shared_budget import SharedBudget
-from rescli.workflows.stopping import Stop
+from rescli.workflows.stopping import Stop, StopFromSink
 
 __all__ = ["Study", "as_seconds", "seeded"]
 
@@ -104,12 +104,14 @@ class Study:
             The runs of each group, trained.
 
         Raises:
-            Interrupted: somebody asked to stop; the state is saved.
+            Interrupted: somebody asked to stop, or ``on_event`` raised KeyboardInterrupt; the state is saved.
             DataError: the images are missing or damaged.
             UsageError: the budget is too short to learn anything.
         """
         with self.stopping() as stop:
-            queue = RunQueue(self.data_root, self.device, self.on_event, stop, stop.interrupting)
+            asked = StopFromSink(stop)
+            told = asked.watching(self.on_event)
+            queue = RunQueue(self.data_root, self.device, told, asked, asked.interrupting)
             budget = None
             if self.budget_seconds is not None:
                 budget = SharedBudget(self.budget_seconds, self.out, queue, self.tested_images)
@@ -122,6 +124,7 @@ class Study:
                 planned = self.plan(budget.shorten_again(groups))
                 self.announce(order(planned), not_run)
                 self._train_in(queue, order(planned), on_failure, budget)
+            asked.raise_if_asked()  # at the end of the last run
             return planned
 
     def _train_in(

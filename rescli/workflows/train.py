@@ -28,7 +28,7 @@ from rescli.training.events import Sink
 from rescli.workflows.notes import with_notes
 from rescli.workflows.results.run import Run, RunStart, write_curves
 from rescli.workflows.spec import spec as spec_by_name
-from rescli.workflows.stopping import Stop, stop_on_interrupt
+from rescli.workflows.stopping import Stop, StopFromSink, stop_on_interrupt
 from rescli.workflows.study import as_seconds
 
 __all__ = ["Progress", "resume", "train"]
@@ -245,7 +245,7 @@ def _train(
 ) -> Run:
     sinks = [on_event] if callable(on_event) else list(on_event)
     on_start(start)
-    asked = _Asked(stop)
+    asked = StopFromSink(stop)
     try:
         with _shown(progress, start) as shown:
             watched = [shown, *(asked.watching(sink) for sink in sinks)]
@@ -253,25 +253,6 @@ def _train(
     finally:
         write_curves(run_dir, assembly.spec)
     return Run(run_dir.path)
-
-
-class _Asked:
-    """Also stops where a caller's sink raises KeyboardInterrupt, which saves the state as a signal does."""
-
-    def __init__(self, stop: Stop) -> None:
-        self._stop, self._raised = stop, False
-
-    def __call__(self) -> bool:
-        return self._raised or self._stop()
-
-    def watching(self, sink: Sink) -> Sink:
-        def watched(event: object) -> None:
-            try:
-                sink(event)  # type: ignore[arg-type]
-            except KeyboardInterrupt:
-                self._raised = True
-
-        return watched
 
 
 def _shown(progress: Progress | bool | None, start: RunStart) -> AbstractContextManager[Sink]:

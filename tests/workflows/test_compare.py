@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 from matplotlib.figure import Figure
 
-from rescli.errors import UsageError
+from rescli.errors import Interrupted, UsageError
 from rescli.report.table import Table
 from rescli.runs.budget.trial import RunCost
 from rescli.spec.load import load_spec
 from rescli.studies.events import BudgetFitted, Note, PlanMade, RunBegun, RunEnded, RunEvent
 from rescli.studies.queue import RunQueue
-from rescli.training.events import EvalDone
+from rescli.training.events import EvalDone, MetricsReady
 from rescli.workflows.compare import compare
 
 FEW = {"kind": "shapes", "num_train": 200, "num_val": 50, "num_test": 60}
@@ -93,6 +93,36 @@ def test_specs_are_operands_too():
         "plain-8 optimizer.lr=0.01",
     ]
     assert found.contenders[0]["test_error"] is not None
+
+
+@pytest.mark.parametrize(
+    ("when", "statuses"),
+    [
+        (lambda told: isinstance(told, RunEvent) and isinstance(told.event, MetricsReady), ["interrupted"]),
+        (lambda told: isinstance(told, RunBegun), ["interrupted"]),
+        (lambda told: isinstance(told, RunEnded), ["finished"]),
+        (
+            lambda told: isinstance(told, RunEnded) and told.run.spec.model.name == "resnet-8",
+            ["finished"] * 2,
+        ),
+    ],
+)
+def test_a_keyboard_interrupt_from_a_sink_saves_and_the_same_call_goes_on(here, when, statuses):
+    whole = short(runs="whole").contenders
+
+    def impatient(told):
+        if when(told):
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted) as stopped:
+        short(on_event=impatient)
+    assert stopped.value.clean
+    records = sorted((here / "runs").glob("*/record.json"))
+    assert [json.loads(record.read_text())["status"] for record in records] == statuses
+    if statuses == ["interrupted"]:
+        assert (records[0].parent / "state" / "latest.json").is_file()
+    again = short().contenders
+    assert [one["test_error"] for one in again] == [one["test_error"] for one in whole]
 
 
 @pytest.mark.usefixtures("here")

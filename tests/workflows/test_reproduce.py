@@ -3,8 +3,9 @@
 import pytest
 from matplotlib.figure import Figure
 
-from rescli.errors import NoMemoryError, UnknownNameError, UsageError
+from rescli.errors import Interrupted, NoMemoryError, UnknownNameError, UsageError
 from rescli.studies import queue
+from rescli.studies.events import RunBegun
 from rescli.workflows.reproduce import reproduce
 
 SMALL = {
@@ -86,3 +87,13 @@ def test_any_other_usage_error_ends_it(monkeypatch):
 def test_seeds_count_on_from_the_changed_one():
     found = reproduce("table6", only=["resnet-20"], changes={"seed": 5}, seeds=2, dry_run=True)
     assert [planned.run.spec.seed for planned in found.plan] == [5, 6]
+
+
+def test_a_keyboard_interrupt_from_a_sink_saves_the_state(here):
+    def impatient(told):
+        if isinstance(told, RunBegun):
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        reproduce("table6", only=["resnet-20"], changes=SMALL, device="cpu", on_event=impatient)
+    assert len(list((here / "runs").glob("*/state/latest.json"))) == 1
