@@ -90,12 +90,11 @@ def confusion_figure(
     return as_bytes(figure, format)
 
 
-def responses_figure(lines: Sequence[tuple[str, Sequence[float]]], *, format: str) -> bytes:
+def responses_figure(lines: Sequence[tuple[str, Sequence[float]]]) -> Figure:
     """Figure 7: standard deviations of layer responses, in the order of the layers above, sorted below.
 
     Args:
         lines: (name of the net, one standard deviation a layer).
-        format: png, svg or pdf.
     """
     figure = ShownFigure(figsize=(7.2, 5.4), dpi=150, layout="constrained")
     above, below = figure.subplots(2, 1)
@@ -109,7 +108,7 @@ def responses_figure(lines: Sequence[tuple[str, Sequence[float]]], *, format: st
     for axes in (above, below):
         axes.grid(alpha=0.25)
         axes.legend(frameon=False)
-    return as_bytes(figure, format)
+    return figure
 
 
 def _plain(text: str) -> str:

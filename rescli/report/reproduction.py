@@ -11,10 +11,12 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from rescli import __version__
 from rescli.files import write_atomically
 from rescli.report.comparison.figures import curves_figure
 from rescli.report.figures import as_bytes, responses_figure
 from rescli.report.table import Column, Table
+from rescli.studies.not_run import NotRun
 from rescli.studies.paper_items import PaperItem
 from rescli.studies.queued_run import PlannedRun
 from rescli.studies.reproduction import NetCurves
@@ -43,7 +45,7 @@ class Reproduction:
 
     item: PaperItem
     plan: tuple[PlannedRun, ...]
-    not_run: Mapping[str, str]
+    not_run: Mapping[str, NotRun]
     rows: tuple[ReproductionRow, ...] = ()
     protocol: str = ""
     origin: Mapping[str, Any] = field(default_factory=dict)
@@ -60,8 +62,14 @@ class Reproduction:
         return Table.of(REPRODUCTION_COLUMNS, self.rows)
 
     def figure(self) -> Figure | None:
-        """The curves of what is finished as a matplotlib figure; None where nothing is, or for a table."""
-        return curves_figure(self.nets) if self.item.kind == "curves" and self.nets else None
+        """What is finished as a matplotlib figure: curves, or layer responses for Figure 7.
+
+        None where nothing is finished, and for a table.
+        """
+        if self.item.kind == "curves":
+            return curves_figure(self.nets) if self.nets else None
+        stds = [(row["model"], [layer["std"] for layer in row["layers"]]) for row in self.responses or ()]
+        return responses_figure(stds) if stds else None
 
     def save(self, folder: str | Path) -> Path:
         """Write ITEM.json and .md, and for a figure ITEM.png and .svg where a run is finished.
@@ -70,26 +78,28 @@ class Reproduction:
             RescliError: the folder cannot be written.
         """
         folder, name = Path(folder), self.item.name
-        for suffix in ("png", "svg"):
-            figure = self.figure()
-            stds = [(row["model"], [layer["std"] for layer in row["layers"]]) for row in self.responses or ()]
-            if figure is not None:
+        if (figure := self.figure()) is not None:
+            for suffix in ("png", "svg"):
                 write_atomically(folder / f"{name}.{suffix}", as_bytes(figure, suffix))
-            elif stds:
-                write_atomically(folder / f"{name}.{suffix}", responses_figure(stds, format=suffix))
         write_atomically(folder / f"{name}.md", self.as_markdown().encode())
         write_atomically(folder / f"{name}.json", (self.to_json() + "\n").encode())
         return folder
 
     def as_markdown(self) -> str:
-        """The table with its title, source and protocol."""
+        """The table with its title, source and protocol; of a plan alone, how many runs it needs."""
+        head = f"# {self.item.title}\n\n{self.item.source}, reproduced with rescli {self._version}. "
+        if not self.rows:
+            return f"{head}A plan of {len(self.plan)} runs; nothing is measured yet.\n"
         table = self.columns()
         cells = [list(table.heads), *([cell.text for cell in row] for row in table.rows)]
         lines = ["| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in cells]
         lines.insert(1, "|---|---:|---:|---|")
-        head = f"# {self.item.title}\n\n{self.item.source}, reproduced with rescli "
-        head += f"{self.origin['rescli_version']}. Top-1 error in percent, protocol {self.protocol}; "
+        head += f"Top-1 error in percent, protocol {self.protocol}; "
         return f"{head}mean ± std (n seeds).\n\n" + "\n".join(lines) + "\n"
+
+    @property
+    def _version(self) -> str:
+        return str(self.origin.get("rescli_version", __version__))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""

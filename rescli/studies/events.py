@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rescli.errors import RescliError
 from rescli.runs.budget.fit import BudgetFit
+from rescli.studies.not_run import NotRun
 from rescli.studies.queued_run import PlannedRun, QueuedRun
 from rescli.training.events import Event
 
@@ -46,7 +47,7 @@ class PlanMade:
     """The runs in the order in which they will be trained; ``not_run`` says of what is left out why."""
 
     runs: tuple[PlannedRun, ...]
-    not_run: tuple[tuple[str, str], ...] = ()
+    not_run: tuple[tuple[str, NotRun], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from rescli.runs.evaluator import Evaluator
 from rescli.runs.record import read_record
 from rescli.spec.ledger.ledger import differences, ledger
 from rescli.studies.curves import RunCurves
+from rescli.studies.not_run import NotRun
 from rescli.studies.paper_items import PaperItem, PaperNet
 from rescli.studies.queued_run import QueuedRun
 from rescli.studies.responses import ResponsesRow, measure_responses
@@ -47,7 +48,7 @@ def finished(runs: Sequence[QueuedRun]) -> list[QueuedRun]:
 def measure_nets(
     item: PaperItem,
     planned: Mapping[PaperNet, Sequence[QueuedRun]],
-    not_run: Mapping[PaperNet, str],
+    not_run: Mapping[PaperNet, NotRun],
     evaluator: Evaluator,
 ) -> list[ReproductionRow]:
     """One row a net, in the paper's order. Only finished runs are measured; nothing is filled in.
@@ -78,7 +79,7 @@ def measure_nets(
             _measure(row, item, net, done, evaluator)
             row["seeds_wanted"] = len(planned[net])
         elif net.preset is not None and row["not_run"] is None:
-            row["not_run"] = "no run is finished"
+            row["not_run"] = NotRun("no run is finished", "unfinished")
         rows.append(row)
     return rows
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict
 
+from rescli.studies.not_run import NotRun
 from rescli.studies.responses import ResponsesRow
 from rescli.studies.statistics.seeds import SeedsMean
 
@@ -156,7 +157,7 @@ class ReproductionRow(TypedDict):
     published_top5: float | None
     measured: SeedsMean | None
     verdict: str | None
-    not_run: str | None
+    not_run: NotRun | None
     measured_top5: NotRequired[SeedsMean | None]
     seeds_wanted: NotRequired[int]
     differs_from_paper: NotRequired[list[str]]

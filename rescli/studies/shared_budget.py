@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NotRequired, TypedDict, TypeVar
+from typing import NotRequired, TypedDict, TypeVar, cast
 
-from rescli.errors import UsageError
+from rescli.errors import CheckpointError, UsageError
 from rescli.files import read_json, write_json
 from rescli.plan import make_plan
 from rescli.runs.budget.fit import BudgetFit, fit_budget
@@ -60,6 +60,7 @@ class SharedBudget:
         """All specs with one ratio: measured once, then read from the study's folder.
 
         Raises:
+            CheckpointError: the study's budget.json is damaged.
             DataError: the images are missing.
             UsageError: the budget is too short to learn anything.
         """
@@ -139,12 +140,12 @@ class SharedBudget:
     def _kept(self, specs: Sequence[RunSpec]) -> BudgetFit | None:
         """The fit of an earlier call for the same runs and the same time."""
         path = self.out / "budget.json"
-        note: _Note | None = read_json(path) if path.is_file() else None
+        note = _read_note(path) if path.is_file() else None
         if note is None or note.get("specs") != [spec.fingerprint() for spec in specs]:
             return None
         if note.get("budget_seconds") != self.seconds:
             return None
-        ratio = float(note["ratio"])
+        ratio = note["ratio"]
         shortest = min(int(ratio * spec.iterations) for spec in specs)
         epochs = min(make_plan(spec).epoch(int(ratio * spec.iterations)) for spec in specs)
         return BudgetFit(ratio, note.get("evaluations"), shortest, epochs, self.seconds, self.seconds)
@@ -153,3 +154,15 @@ class SharedBudget:
     def _key(spec: RunSpec) -> str:
         """The same for runs that differ in their seed alone."""
         return spec.model_copy(update={"seed": 0}).fingerprint()
+
+
+def _read_note(path: Path) -> _Note:
+    found = read_json(path)
+    ratio, evaluations = (found.get("ratio"), found.get("evaluations")) if isinstance(found, dict) else (0, 0)
+    ratio_is_one = isinstance(ratio, int | float) and not isinstance(ratio, bool) and 0 < ratio <= 1
+    if not ratio_is_one or not (evaluations is None or (type(evaluations) is int and evaluations > 0)):
+        raise CheckpointError(
+            f"{path} is damaged: it does not say how far the schedules were shortened.",
+            hint=f"rm {path}   and the budget is fitted anew",
+        )
+    return cast(_Note, found)

@@ -55,15 +55,15 @@ class Responses:
         Args:
             format: ``png``, ``svg`` or ``pdf``.
         """
-        from rescli.report.figures import responses_figure
+        from rescli.report.figures import as_bytes, responses_figure
 
         lines = [(row["model"], [layer["std"] for layer in row["layers"]]) for row in self.rows]
-        return responses_figure(lines, format=format)
+        return as_bytes(responses_figure(lines), format)
 
 
 @with_notes
 def layer_responses(
-    nets: Sequence[Source],
+    nets: Source | Sequence[Source],
     *,
     split: str | None = None,
     data_root: str | Path | None = None,
@@ -74,7 +74,7 @@ def layer_responses(
     """Standard deviation of each 3x3 layer's output after BN, before the nonlinearity (Figure 7), in fp32.
 
     Args:
-        nets: runs, run directories or checkpoints.
+        nets: one or several: runs, run directories or checkpoints.
         split: images to look at; None for val, or train where none were set aside.
         data_root: where the data lies; None for RESCLI_DATA, else the cache.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
@@ -87,7 +87,8 @@ def layer_responses(
         UsageError: no images in that split, or a net without 3x3 layers to look at.
     """
     rows: list[ResponsesRow] = []
-    for path in [source_path(net) for net in nets]:
+    several: list[Source] = list(nets) if isinstance(nets, list | tuple) else [nets]  # type: ignore[list-item]
+    for path in map(source_path, several):
         if on_start is not None:
             on_start(str(path))
         root = Path(data_root) if data_root is not None else None

@@ -14,6 +14,7 @@ from rescli.runs.record import provenance
 from rescli.spec.load import load_spec, preset_names
 from rescli.spec.run import RunSpec
 from rescli.studies.events import StudyEvent, StudySink, Testing
+from rescli.studies.not_run import NotRun
 from rescli.studies.paper_items import PaperItem, PaperNet, paper_item
 from rescli.studies.queued_run import QueuedRun
 from rescli.studies.reproduction import finished_curves, finished_responses, measure_nets
@@ -29,7 +30,7 @@ def reproduce(
     name: str,
     *,
     seeds: int = 1,
-    only: Sequence[str] = (),
+    only: str | Sequence[str] = (),
     train: bool = True,
     budget: str | float | None = None,
     changes: Mapping[str, object] | None = None,
@@ -38,7 +39,6 @@ def reproduce(
     data_root: str | os.PathLike[str] | None = None,
     device: str = "auto",
     dry_run: bool = False,
-    left_out: str = "left out, as asked",
     on_event: StudySink | None = None,
     stopping: Callable[[], AbstractContextManager[Stop]] = stop_on_interrupt,
 ) -> Reproduction:
@@ -47,7 +47,7 @@ def reproduce(
     Args:
         name: table2 to table6, fig1, fig4, fig6 or fig7.
         seeds: runs of each net, with the seed of its spec, which is 0 unless changed, and those that follow.
-        only: these nets alone, as the table calls them; empty for all.
+        only: this net or these alone, as the table calls them; empty for all.
         train: whether to train what is missing, or just to gather what is finished.
         budget: shorten all schedules alike so that all runs fit, in seconds or as ``"2h"``.
         changes: keys of all specs, ``{"optimizer.lr": 0.05}``.
@@ -56,7 +56,6 @@ def reproduce(
         data_root: where the images lie; None for RESCLI_DATA, else the user's cache.
         device: auto, cpu, cuda or mps.
         dry_run: make the plan, and stop: no row is measured and nothing is written.
-        left_out: what is said of the nets that ``only`` does not name.
         on_event: told of every ``rescli.studies.events.StudyEvent``.
         stopping: a block within which somebody may ask the training to stop; Ctrl-C does.
 
@@ -73,8 +72,8 @@ def reproduce(
         (30, 'cifar10-resnet-20-seed0')
     """
     item = paper_item(name)
-    specs = _specs(item, _chosen(item, only), seeds, changes or {})
-    not_run = _not_run(item, specs, left_out)
+    specs = _specs(item, _chosen(item, [only] if isinstance(only, str) else only), seeds, changes or {})
+    not_run = _not_run(item, specs)
     study = Study(
         runs=Path(runs),
         out=Path(out) if out is not None else Path("reproductions") / name,
@@ -89,7 +88,7 @@ def reproduce(
         if study.budget_seconds is not None:
             study.note("the budget is fitted when it starts: the plan below is of the whole schedules")
         plan = study.announce(_cheapest_first(study.plan(specs)), _by_label(not_run))
-        return Reproduction(item, plan.runs, _by_label(not_run))
+        return Reproduction(item, plan.runs, _by_label(not_run), origin=provenance())
     study.require_device()
     planned = _trained(study, specs, not_run, train=train)
     return _measured(study, item, planned, not_run)
@@ -119,23 +118,23 @@ def _specs(
     return specs
 
 
-def _not_run(item: PaperItem, specs: Mapping[PaperNet, object], left_out: str) -> dict[PaperNet, str]:
+def _not_run(item: PaperItem, specs: Mapping[PaperNet, object]) -> dict[PaperNet, NotRun]:
     """Why the other nets of ours are not run."""
-    not_run: dict[PaperNet, str] = {}
+    not_run: dict[PaperNet, NotRun] = {}
     for net in item.nets:
         if net.reason is not None:
-            not_run[net] = net.reason
+            not_run[net] = NotRun(net.reason, "closed")
         elif net.preset is None or net in specs:
             continue  # a net of others, or one that is trained
         elif net.preset not in preset_names():
-            not_run[net] = f"there is no preset {net.preset} yet"
+            not_run[net] = NotRun(f"there is no preset {net.preset} yet", "no_preset")
         else:
-            not_run[net] = left_out
+            not_run[net] = NotRun("left out, as asked", "left_out")
     return not_run
 
 
 def _trained(
-    study: Study, specs: dict[PaperNet, list[RunSpec]], not_run: dict[PaperNet, str], *, train: bool
+    study: Study, specs: dict[PaperNet, list[RunSpec]], not_run: dict[PaperNet, NotRun], *, train: bool
 ) -> dict[PaperNet, list[QueuedRun]]:
     """The runs of each net, after what is missing was trained; those without images are left out of it."""
     whole = study.plan(specs)
@@ -150,7 +149,7 @@ def _trained(
 
     def failed(run: QueuedRun, error: RescliError) -> None:
         net = next(net for net, group in specs.items() if _same_net(group[0], run.spec))
-        not_run[net] = f"seed {run.spec.seed}: {error}"
+        not_run[net] = NotRun(f"seed {run.spec.seed}: {error}", "failed")
         study.note(f"{run.spec.name}: {error}", error)
 
     trained = study.train(
@@ -164,14 +163,14 @@ def _same_net(spec: RunSpec, other: RunSpec) -> bool:
 
 
 def _leave_out_without_images(
-    specs: dict[PaperNet, list[RunSpec]], not_run: dict[PaperNet, str], data_root: Path | None
+    specs: dict[PaperNet, list[RunSpec]], not_run: dict[PaperNet, NotRun], data_root: Path | None
 ) -> None:
     """What has no images here is not trained; the rest goes on. No test image is looked at."""
     for net, group in list(specs.items()):
         try:
             group[0].data.dataset.check_available(data_root)
         except DataError as error:
-            not_run[net] = str(error)
+            not_run[net] = NotRun(str(error), "no_images")
             del specs[net]
 
 
@@ -181,7 +180,7 @@ def _cheapest_first(planned: Mapping[PaperNet, Sequence[QueuedRun]]) -> list[Que
     return [run for runs in by_seed for run in sorted(runs, key=lambda run: run.macs)]
 
 
-def _by_label(not_run: Mapping[PaperNet, str]) -> dict[str, str]:
+def _by_label(not_run: Mapping[PaperNet, NotRun]) -> dict[str, NotRun]:
     return {net.label: reason for net, reason in not_run.items()}
 
 
@@ -189,7 +188,7 @@ def _measured(
     study: Study,
     item: PaperItem,
     planned: Mapping[PaperNet, Sequence[QueuedRun]],
-    not_run: Mapping[PaperNet, str],
+    not_run: Mapping[PaperNet, NotRun],
 ) -> Reproduction:
     evaluator = study.evaluator(
         item.table.split if item.table else None, item.table.protocol if item.table else None

@@ -15,6 +15,7 @@ from rescli.hardware.numerics import choose_device
 from rescli.runs.evaluator import Evaluator
 from rescli.spec.run import RunSpec
 from rescli.studies.events import Note, PlanMade, StudySink, Testing, TrainingBegins
+from rescli.studies.not_run import NotRun
 from rescli.studies.queue import RunQueue
 from rescli.studies.queued_run import QueuedRun
 from rescli.studies.shared_budget import SharedBudget
@@ -76,7 +77,7 @@ class Study:
         """
         choose_device(self.device)
 
-    def announce(self, queue: Sequence[QueuedRun], not_run: Mapping[str, str] | None = None) -> PlanMade:
+    def announce(self, queue: Sequence[QueuedRun], not_run: Mapping[str, NotRun] | None = None) -> PlanMade:
         """Tell the plan: how far each run is, and about how long it takes."""
         plan = PlanMade(tuple(run.planned() for run in queue), tuple((not_run or {}).items()))
         self.on_event(plan)
@@ -87,7 +88,7 @@ class Study:
         groups: Mapping[Key, Sequence[RunSpec]],
         *,
         order: Callable[[dict[Key, list[QueuedRun]]], list[QueuedRun]],
-        not_run: Mapping[str, str] | None = None,
+        not_run: Mapping[str, NotRun] | None = None,
         on_failure: Failure | None = None,
         train: bool = True,
     ) -> dict[Key, list[QueuedRun]]:

@@ -48,6 +48,7 @@ def test_prints_a_table_with_ratios(rescli: Callable[..., Any]) -> None:
         (["--kernels", "triton"], "--kernels triton does not work here"),
         (["--device", "cuda"], "'cuda' is not available here"),
         (["--set", "optimizer.lrr=1"], "lrr"),
+        (["--set", "model.width=2020-01-01"], "must be a whole number"),
     ],
 )
 def test_bad_input_is_refused_before_anything_starts(

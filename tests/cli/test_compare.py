@@ -179,6 +179,12 @@ def test_a_budget_shortens_all_alike_is_stamped_and_kept_for_the_next_time(rescl
         (("resnet-8", "plain-8", "--to", "table6"), 2, "paper:table6"),
         (("resnet-8", "plain-8", "--budget", "soon"), 2, "not a duration"),
         (("resnet-8", "plain-8", "--seeds", 0), 2, "seeds"),
+        (
+            ("resnet-8", "plain-8", "--set", "model.width=2020-01-01"),
+            2,
+            "model.width: must be a whole number",
+        ),
+        (("resnet-8", "plain-8", "--device", "nope"), 2, "unknown device"),
     ],
 )
 def test_bad_input_begins_nothing(rescli, flags, tmp_path, given, code, reason):

@@ -149,6 +149,23 @@ def test_no_test_image_is_looked_at_before_the_training_is_over(rescli, flags, m
     assert built[: built.index(("test",))].count(("train", "val")) == 2
 
 
+def test_an_unknown_device_is_no_reason_to_run_nothing(rescli, flags, tmp_path):
+    answer = rescli("reproduce", "table6", *flags, *ONLY, "--device", "nope")
+    assert answer.code == 2
+    assert "unknown device 'nope'" in answer.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_left_out_is_said_in_flags_everywhere(rescli, flags, tmp_path):
+    plan = rescli("reproduce", "table6", *ONLY, "--dry-run")
+    assert "not run   ResNet-110 A: left out by --only" in plan.err
+    plan = rescli("reproduce", "table6", *ONLY, "--dry-run", "--json")
+    assert plan.json["not_run"]["ResNet-110 A"] == "left out by --only"
+    answer = rescli("reproduce", "table6", *flags, "--only", "resnet-20")
+    assert "left out by --only" in answer.out
+    assert "left out by --only" in (tmp_path / "reproductions" / "table6" / "table6.md").read_text()
+
+
 def test_a_net_that_the_table_does_not_have(rescli):
     answer = rescli("reproduce", "table6", "--only", "plain-20", "--dry-run")
     assert answer.code == 2

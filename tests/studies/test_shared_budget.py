@@ -6,6 +6,7 @@ import time
 import pytest
 
 import rescli.studies.shared_budget as shared_budget
+from rescli.errors import CheckpointError
 from rescli.runs.budget.trial import RunCost
 from rescli.spec.load import load_spec
 from rescli.studies.events import BudgetFitted, Note
@@ -50,6 +51,29 @@ def test_each_different_net_is_timed_once_and_the_fit_is_kept(budget, tmp_path):
     (told,) = again.told
     assert isinstance(told, BudgetFitted)
     assert told.kept
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda _note: [],
+        lambda _note: "note",
+        lambda _note: None,
+        lambda note: {key: value for key, value in note.items() if key != "ratio"},
+        lambda note: note | {"ratio": "half"},
+        lambda note: note | {"ratio": None},
+        lambda note: note | {"ratio": 0},
+        lambda note: note | {"ratio": 2.5},
+        lambda note: note | {"evaluations": "many"},
+    ],
+)
+def test_a_damaged_note_is_named(budget, tmp_path, damage):
+    budget(100, step=0.02).shorten(SPECS)
+    path = tmp_path / "budget.json"
+    path.write_text(json.dumps(damage(json.loads(path.read_text()))))
+    with pytest.raises(CheckpointError, match=r"budget\.json is damaged") as refused:
+        budget(100, step=0.02).shorten(SPECS)
+    assert refused.value.hint.startswith("rm ")
 
 
 def test_another_budget_is_fitted_anew(budget):

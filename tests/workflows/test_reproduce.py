@@ -1,5 +1,9 @@
 """``reproduce`` as Python calls it."""
 
+import copy
+import json
+import pickle
+
 import pytest
 from matplotlib.figure import Figure
 
@@ -35,7 +39,8 @@ def test_a_table_beside_the_papers():
     found = reproduce("table6", only=["resnet-20"], changes=SMALL, device="cpu")
     (row,) = [row for row in found.rows if row["measured"]]
     assert row["label"] == "ResNet-20 A"
-    assert found.not_run["ResNet-110 A"] == "left out, as asked"
+    left_out = found.not_run["ResNet-110 A"]
+    assert (left_out, left_out.kind) == ("left out, as asked", "left_out")
     text = str(found.columns()).splitlines()
     assert text[0].split() == ["net", "published", "measured", "verdict"]
     assert "8.75" in next(line for line in text if line.startswith("ResNet-20 A"))
@@ -46,6 +51,42 @@ def test_a_figure_is_a_figure():
     found = reproduce("fig1", only=["plain-20"], changes=SMALL, device="cpu")
     assert isinstance(found.figure(), Figure)
     assert found.out.joinpath("fig1.svg").is_file()
+
+
+def test_layer_responses_are_a_figure_too():
+    found = reproduce("fig7", only=["plain-20", "resnet-20"], changes=SMALL, device="cpu")
+    above, below = found.figure().axes
+    for axes in (above, below):
+        assert [len(line.get_xdata()) for line in axes.get_lines()] == [19, 19]
+        assert [text.get_text() for text in axes.get_legend().get_texts()] == ["plain-20", "resnet-20"]
+    assert found.out.joinpath("fig7.svg").is_file()
+    assert reproduce("fig7", train=False, only="plain-56", device="cpu").figure() is None
+
+
+def test_a_plan_can_be_saved_and_says_that_it_is_one(here):
+    found = reproduce("table6", seeds=2, dry_run=True)
+    assert "A plan of 12 runs; nothing is measured yet." in found.as_markdown()
+    found.save(here / "plan")
+    written = json.loads((here / "plan" / "table6.json").read_text())
+    assert (written["rows"], written["target"]) == ([], "table6")
+    assert written["rescli_version"]
+
+
+def test_one_name_is_a_list_of_one():
+    found = reproduce("table6", only="ResNet-20", dry_run=True)
+    assert [planned.run.spec.model.name for planned in found.plan] == ["resnet-20"]
+
+
+@pytest.mark.parametrize(
+    ("target", "net", "kind"),
+    [("table5", "ResNet", "closed"), ("fig1", "plain-20", "unfinished")],
+)
+def test_the_sort_of_reason_is_known(target, net, kind):
+    found = reproduce(target, train=False, device="cpu")
+    (row,) = [row for row in found.rows if row["label"].startswith(net)][:1]
+    assert row["not_run"].kind == kind
+    assert copy.deepcopy(row["not_run"]).kind == kind
+    assert pickle.loads(pickle.dumps(row["not_run"])) == row["not_run"]
 
 
 def test_an_unknown_net_says_which_there_are():

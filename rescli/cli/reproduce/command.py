@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -11,6 +12,9 @@ from rescli.cli.options import DataRoot, Device, Json, Overrides, Quiet, Runs, S
 
 if TYPE_CHECKING:
     from rescli.report.reproduction import Reproduction
+    from rescli.studies.events import StudyEvent
+    from rescli.studies.not_run import NotRun
+    from rescli.studies.rows import ReproductionRow
 
 __all__ = ["reproduce"]
 
@@ -63,15 +67,39 @@ def reproduce(
             data_root=data_root,
             device=device,
             dry_run=dry_run,
-            left_out="left out by --only",
-            on_event=screen,
+            on_event=lambda event: screen(_in_flags(event)),
             stopping=stop_requested,
         )
     if dry_run:
         if json:
-            _print_plan(found)
+            _print_plan(_saved_in_flags(found))
         return
-    _print(found, as_json=json)
+    _print(_saved_in_flags(found), as_json=json)
+
+
+def _in_flags(event: StudyEvent) -> StudyEvent:
+    """The plan with its reasons in the words of the command line."""
+    from rescli.studies.events import PlanMade
+
+    if not isinstance(event, PlanMade):
+        return event
+    return replace(event, not_run=tuple((label, _worded(reason)) for label, reason in event.not_run))
+
+
+def _saved_in_flags(found: Reproduction) -> Reproduction:
+    """The same in the words of the command line, and written so where that makes a difference."""
+    not_run = {label: _worded(reason) for label, reason in found.not_run.items()}
+    if not_run == found.not_run:
+        return found
+    rows = tuple({**row, "not_run": row["not_run"] and _worded(row["not_run"])} for row in found.rows)
+    worded = replace(found, not_run=not_run, rows=cast("tuple[ReproductionRow, ...]", rows))
+    if found.out is not None:
+        worded.save(found.out)
+    return worded
+
+
+def _worded(reason: NotRun) -> NotRun:
+    return type(reason)("left out by --only", "left_out") if reason.kind == "left_out" else reason
 
 
 def _print_plan(found: Reproduction) -> None:

@@ -97,7 +97,7 @@ class Comparison:
             if figure is not None:
                 write_atomically(folder / f"curves.{suffix}", as_bytes(figure, suffix))
             if stds:
-                write_atomically(folder / f"responses.{suffix}", responses_figure(stds, format=suffix))
+                write_atomically(folder / f"responses.{suffix}", as_bytes(responses_figure(stds), suffix))
         write_atomically(folder / "report.html", self.page().encode())
         return folder
 
