@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from rescli.report.shown_figure import ShownFigure
 from rescli.studies.curves import Point, RunCurves, thinned
@@ -106,6 +106,7 @@ def responses_figure(lines: Sequence[tuple[str, Sequence[float]]]) -> Figure:
     above.set(xlabel="layer, in the order of the net", ylabel="std", ylim=(0, None))
     below.set(xlabel="layer, sorted by its std", ylabel="std", ylim=(0, None))
     for axes in (above, below):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.25)
         axes.legend(frameon=False)
     return figure

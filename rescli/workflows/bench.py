@@ -57,7 +57,7 @@ def bench(
     model: str,
     dataset: str = "cifar10",
     *,
-    contenders: Sequence[str] = (),
+    contenders: str | Sequence[str] = (),
     rounds: int = 9,
     window_seconds: float = 1.0,
     batch_size: int | None = None,
@@ -77,7 +77,7 @@ def bench(
     Args:
         model: the network, such as ``resnet-20``.
         dataset: the data set.
-        contenders: only these, of p1 p2 p3 p4 bare-step whole-loop loader timm; all that suit where empty.
+        contenders: this or these alone, of p1 p2 p3 p4 bare-step whole-loop loader timm; empty: all that fit.
         rounds: how often each is timed, in turn.
         window_seconds: how long each is timed in a round.
         batch_size: images per iteration; None for the preset's.
@@ -122,7 +122,8 @@ def bench(
     check_engine(engine, numerics)
     if kernels not in ("auto", "plain"):
         choose_kernels(kernels, numerics, engine=engine)
-    entries = _entries(spec, contenders, numerics.device.type, workers)
+    named = [contenders] if isinstance(contenders, str) else contenders
+    entries = _entries(spec, named, numerics.device.type, workers)
     # What is missing or must be downloaded is told once, and not by each contender.
     spec.data.dataset.build(place, ("train",))
     request: RaceRequest = {

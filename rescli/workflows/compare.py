@@ -87,8 +87,13 @@ def compare(
         Interrupted: Ctrl-C; the state of the run is saved, and the same call goes on.
 
     Example:
-        >>> found = compare(["plain-20", "resnet-20"], dataset="shapes", seeds=3)  # doctest: +SKIP
-        >>> found.verdict, found.table(), found.figure()  # doctest: +SKIP
+        >>> small = {"iterations": 4, "data.batch_size": 8, "model.width": 4, "data.dataset.num_train": 60,
+        ...          "data.dataset.num_val": 30, "data.dataset.num_test": 40}
+        >>> found = compare(["plain-8", "resnet-8"], dataset="shapes", changes=small, device="cpu")
+        >>> [(one["label"], one["runs"][0]["num_test"]) for one in found.contenders]
+        [('plain-8', 40), ('resnet-8', 40)]
+        >>> list(found.verdicts), found.verdict.endswith(".")
+        ([('plain-8', 'resnet-8')], True)
     """
     given, labels = _given(operands)
     table = _published(to)

@@ -70,6 +70,11 @@ def reproduce(
         >>> found = reproduce("table6", seeds=5, dry_run=True)
         >>> len(found.plan), found.plan[0].run.spec.name
         (30, 'cifar10-resnet-20-seed0')
+        >>> shapes = {"kind": "shapes", "num_train": 60, "num_val": 30, "num_test": 40}
+        >>> small = {"iterations": 2, "data.batch_size": 8, "model.width": 4, "data.dataset": shapes}
+        >>> found = reproduce("fig1", only="plain-20", changes=small, device="cpu")
+        >>> found.not_run, len(found.figure().axes)
+        ({'plain-56': 'left out, as asked'}, 1)
     """
     item = paper_item(name)
     specs = _specs(item, _chosen(item, [only] if isinstance(only, str) else only), seeds, changes or {})
