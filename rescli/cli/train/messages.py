@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     from rescli.runs.record import RunRecord
     from rescli.workflows.results.run import RunStart
 
-__all__ = ["new_path", "refuse_other_spec", "say_start", "say_what_data_cost"]
+__all__ = ["new_path", "refuse_other_spec", "say_preset", "say_start", "say_what_data_cost"]
+
+
+def say_preset(name: str) -> None:
+    """The first line: which preset was taken."""
+    say(f"preset {name}")
 
 
 def say_start(start: RunStart, budget_seconds: float | None) -> None:
