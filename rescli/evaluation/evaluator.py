@@ -90,7 +90,7 @@ class Prepared:
     @property
     def by_default_protocol(self) -> bool:
         """Whether the protocol is the one that the set's results are noted by: the single view."""
-        return self.protocol.name == choose_protocol(None, any_size=self.dataset.any_size).name
+        return self.protocol.name == choose_protocol(None, self.dataset).name
 
 
 @dataclass(eq=False)
@@ -141,8 +141,8 @@ class NetEvaluator:
         numerics = Numerics(device, self._precision(net, device))
         dataset = self.dataset or net.dataset
         own = self.dataset is None or self.dataset == net.dataset
-        protocol = choose_protocol(self.protocol, any_size=dataset.any_size)
-        views = protocol.views(any_size=dataset.any_size, image_size=net.dataset.image_size)
+        protocol = choose_protocol(self.protocol, dataset)
+        views = protocol.views(dataset, image_size=net.dataset.image_size)
         split = self._split(dataset)
         images = self._read(dataset, split)
         columns = self._columns(net, images)

@@ -86,7 +86,7 @@ def describe(
         "class_names": list(checkpoint.class_names),
         "input": _input(dataset.image_size, any_size=dataset.any_size, raw=options.with_preprocessing),
         "normalization": checkpoint.normalization.to_json(),
-        "test_protocol": {"name": protocol.name, "text": protocol.views_on(dataset).describe()},
+        "test_protocol": {"name": protocol.name, "text": protocol.views(dataset).describe()},
         "checkpoint": {
             "sha256": checkpoint.sha256,
             "iteration": checkpoint.iteration,

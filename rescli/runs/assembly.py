@@ -16,7 +16,7 @@ from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.loader import PhotoLoader
 from rescli.errors import CheckpointError
 from rescli.evaluation.epoch import evaluate
-from rescli.evaluation.protocols import Protocol, choose_protocol
+from rescli.evaluation.protocols import Protocol, default_protocol
 from rescli.hardware.numerics import Numerics, choose_device, choose_precision
 from rescli.hardware.ranks import ALONE, Ranks, join_ranks, rank_device
 from rescli.kernels.choice import use_kernels
@@ -149,7 +149,7 @@ class Assembly:
             self.normalization,
             batch_size=PHOTO_EVAL_BATCH_SIZE if dataset.any_size else EVAL_BATCH_SIZE,
             numerics=self.numerics,
-            views=self.protocol.views(any_size=dataset.any_size, image_size=dataset.image_size),
+            views=self.protocol.views(dataset),
             ranks=self.ranks,
             forward=forward,
             should_stop=should_stop if self.ranks.size == 1 else None,
@@ -164,7 +164,7 @@ class Assembly:
     @property
     def protocol(self) -> Protocol:
         """The protocol of the validation part."""
-        return choose_protocol(None, any_size=self.spec.data.dataset.any_size)
+        return default_protocol(self.spec.data.dataset)
 
 
 def assemble(

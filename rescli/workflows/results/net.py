@@ -249,5 +249,5 @@ class Net:
 
     def _views(self, protocol: str | None) -> tuple[str, Views]:
         dataset = self.checkpoint.dataset
-        chosen = choose_protocol(protocol, any_size=dataset.any_size)
-        return chosen.name, chosen.views(any_size=dataset.any_size, image_size=self.image_size)
+        chosen = choose_protocol(protocol, dataset)
+        return chosen.name, chosen.views(dataset)
