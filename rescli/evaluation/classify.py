@@ -9,7 +9,7 @@ from torch import nn
 
 from rescli.data.normalization import Normalization
 from rescli.evaluation.averaging import average_views
-from rescli.evaluation.logits.inference import default_batch_size, finite_logits
+from rescli.evaluation.logits.inference import finite_logits
 from rescli.evaluation.pictures import Picture, picture_set
 from rescli.evaluation.protocols import Views
 from rescli.evaluation.views import view_batches
@@ -65,7 +65,7 @@ def classify(
         images = picture_set(
             pictures[chosen], names[chosen], class_names, dataset=dataset, views=views, skipped=faults
         )
-        size = batch_size or default_batch_size(images)
+        size = batch_size or images.evaluation_batch_size
 
         def done(count: int, _total: int, start: int = start) -> None:
             if progress is not None:

@@ -10,9 +10,8 @@ import torch
 
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.checkpoints.warm_start import begin_with
-from rescli.data.image_set import ImageSet
+from rescli.data.labelled_images import LabelledImages
 from rescli.data.normalization import Normalization
-from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.loader import PhotoLoader
 from rescli.errors import CheckpointError
 from rescli.evaluation.epoch import evaluate
@@ -36,18 +35,10 @@ from rescli.training.events import EvalResult
 from rescli.training.state import TrainState
 
 __all__ = [
-    "EVAL_BATCH_SIZE",
-    "PHOTO_EVAL_BATCH_SIZE",
     "Assembly",
     "assemble",
     "numerics_for",
 ]
-
-EVAL_BATCH_SIZE = 500
-"""Divides 5,000 and 10,000: large enough for any device, small enough for 1202 layers on a CPU."""
-
-
-PHOTO_EVAL_BATCH_SIZE = 64
 
 _COURSE = {"iterations", "schedule", "evaluation", "checkpoint", "metrics", "scaled_from"}
 """Keys of a spec that say when something happens, and not to what."""
@@ -77,8 +68,8 @@ class Assembly:
     plan: TrainPlan
     where: Where
     numerics: Numerics
-    train_set: ImageSet | ImageFiles
-    val_set: ImageSet | ImageFiles | None
+    train_set: LabelledImages
+    val_set: LabelledImages | None
     normalization: Normalization
     loader: Loader
     kernels: ChosenKernels = PLAIN
@@ -142,14 +133,13 @@ class Assembly:
             Errors and loss; None where ``should_stop`` said yes.
         """
         assert self.val_set is not None, "the plan holds no evaluation without a validation part"
-        dataset = self.spec.data.dataset
         return evaluate(
             model,
             self.val_set,
             self.normalization,
-            batch_size=PHOTO_EVAL_BATCH_SIZE if dataset.any_size else EVAL_BATCH_SIZE,
+            batch_size=self.val_set.evaluation_batch_size,
             numerics=self.numerics,
-            views=self.protocol.views(dataset),
+            views=self.protocol.views(self.spec.data.dataset),
             ranks=self.ranks,
             forward=forward,
             should_stop=should_stop if self.ranks.size == 1 else None,
