@@ -12,7 +12,6 @@ from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.checkpoints.warm_start import begin_with
 from rescli.data.labelled_images import LabelledImages
 from rescli.data.normalization import Normalization
-from rescli.data.photos.loader import PhotoLoader
 from rescli.errors import CheckpointError
 from rescli.evaluation.epoch import evaluate
 from rescli.evaluation.protocols import Protocol, default_protocol
@@ -149,7 +148,7 @@ class Assembly:
     def waited_seconds(self) -> Callable[[], float] | None:
         """A function that says how many seconds steps have waited for images; None where none can wait."""
         loader = self.loader
-        return (lambda: loader.waited_seconds) if isinstance(loader, PhotoLoader) else None
+        return None if loader.waited_seconds is None else lambda: loader.waited_seconds or 0.0
 
     @property
     def protocol(self) -> Protocol:
@@ -198,8 +197,7 @@ def assemble(
     else:
         normalization = measure(train_set, spec, skipped)
     loader = make_loader(train_set, normalization, spec, numerics, where.workers, share, kernels=kernels.name)
-    if isinstance(loader, PhotoLoader):
-        loader.damaged |= skipped
+    loader.damaged |= skipped
     return Assembly(
         spec=spec,
         plan=plan or make_plan(spec),
