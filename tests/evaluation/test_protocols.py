@@ -1,5 +1,6 @@
 import json
 from dataclasses import FrozenInstanceError
+from typing import ClassVar, Literal
 
 import pytest
 
@@ -16,6 +17,7 @@ from rescli.evaluation.protocols import (
     default_protocol,
     named_protocol,
 )
+from rescli.spec.base import DatasetSpec
 
 SMALL, PHOTOS = ShapesSpec(), ImageNetSpec()
 
@@ -30,6 +32,23 @@ def test_every_protocol_is_registered_under_its_own_name_and_can_be_chosen():
 def test_the_default_is_the_single_view_of_the_set():
     assert choose_protocol(None, SMALL) is default_protocol(SMALL) is SINGLE
     assert choose_protocol(None, PHOTOS) is default_protocol(PHOTOS) is CENTER224
+
+
+def test_a_plugins_photographs_are_tested_as_photographs():
+    class PlacesSpec(DatasetSpec):
+        kind: Literal["places"] = "places"
+        image_size: ClassVar = 224
+        num_classes: ClassVar = 2
+        sizes: ClassVar = {"train": 2, "val": 2}
+
+        @property
+        def any_size(self):
+            return True
+
+        def build(self, data_root, splits):
+            raise AssertionError("no image is needed")
+
+    assert default_protocol(PlacesSpec()).views(PlacesSpec()) is CENTER224.photos
 
 
 @pytest.mark.parametrize(
