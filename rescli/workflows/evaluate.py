@@ -9,7 +9,7 @@ from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.errors import UsageError
 from rescli.evaluation.classes import Matching
 from rescli.evaluation.logits.cache import LogitsCache
-from rescli.evaluation.protocols import Average, choose_protocol
+from rescli.evaluation.protocols import Average, named_protocol
 from rescli.evaluation.result import NetResult
 from rescli.evaluation.result import ensemble as ensemble_of
 from rescli.importers.exported import read_checkpoint
@@ -91,7 +91,7 @@ def evaluate(
     if ensemble and len(given) < 2:
         raise UsageError("an ensemble averages two checkpoints or more; one was given.")
     if protocol is not None:
-        choose_protocol(protocol, any_size=False)  # refuses an unknown name before anything is read
+        named_protocol(protocol)  # refuses an unknown name before anything is read
     evaluator = Evaluator(
         split=split or _SEALED,
         protocol=protocol,

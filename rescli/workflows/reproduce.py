@@ -8,9 +8,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from rescli.errors import DataError, RescliError, UnknownNameError
-from rescli.evaluation.protocols import choose_protocol
+from rescli.evaluation.protocols import default_protocol
 from rescli.report.reproduction import Reproduction
 from rescli.runs.record import provenance
+from rescli.spec.from_names import named_dataset
 from rescli.spec.load import load_spec, preset_names
 from rescli.spec.run import RunSpec
 from rescli.studies.events import StudyEvent, StudySink, Testing
@@ -214,7 +215,7 @@ def _measured(
 
 def _own_protocol(item: PaperItem) -> str:
     """The single view of the figure's data set: the image itself, or its centre crop."""
-    return choose_protocol(None, any_size=item.dataset == "imagenet").name
+    return default_protocol(named_dataset(item.dataset)).name
 
 
 def _silent(_event: StudyEvent) -> None:

@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from PIL import Image
-
 from rescli.checkpoints.logits_file import write_logits
-from rescli.data.image_set import ImageSet
 from rescli.evaluation.result import ClassRow, EvalRow, NetResult, per_class
 from rescli.evaluation.table import class_table, eval_table
 from rescli.workflows.results.frame import as_frame
@@ -149,7 +146,7 @@ class Evaluation:
         row = result.row
         tiles = [
             Tile(
-                image=_image(result, one.index),
+                image=result.images.image(one.index),
                 lines=(
                     Line(f"{one.predicted} {one.probability:.0%}", bold=True, color="wrong"),
                     Line(f"true: {one.true} {one.probability_of_true:.0%}", color="right"),
@@ -218,9 +215,3 @@ def _html_row(row: EvalRow) -> str:
         row["selection"],
     )
     return "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"
-
-
-def _image(result: NetResult, index: int) -> Image.Image:
-    if isinstance(result.images, ImageSet):
-        return Image.fromarray(result.images.images_NHWC[index].numpy())
-    return result.images.image(index)

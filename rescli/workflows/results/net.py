@@ -16,14 +16,8 @@ from torch import nn
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.errors import UsageError
 from rescli.evaluation.classify import classify
-from rescli.evaluation.pictures import (
-    Picture,
-    as_small_set,
-    describe_preparation,
-    photo_set,
-    picture_name,
-)
-from rescli.evaluation.protocols import Views, choose_protocol
+from rescli.evaluation.pictures import Picture, describe_preparation, picture_name, picture_set
+from rescli.evaluation.protocols import choose_protocol, default_protocol
 from rescli.evaluation.views import view_batches
 from rescli.hardware.device_name import device_name
 from rescli.hardware.numerics import Numerics, choose_device, choose_precision, precision_as_trained
@@ -109,13 +103,10 @@ class Net:
             DataError: the file is missing or damaged; names it.
             UsageError: an array of another type or shape.
         """
-        views = self._views(None)[1]
-        name = picture_name(picture, 0)
-        images = (
-            photo_set([picture], [name], self.class_names, views, None)
-            if self.checkpoint.dataset.any_size
-            else as_small_set([picture], [name], self.class_names, self.image_size, None)
-        )
+        dataset = self.checkpoint.dataset
+        views = default_protocol(dataset).views(dataset)
+        names = [picture_name(picture, 0)]
+        images = picture_set([picture], names, self.class_names, dataset=dataset, views=views)
         (batch,) = view_batches(images, views, self.checkpoint.normalization, batch_size=1, device="cpu")
         return batch.inputs[0].contiguous()
 
@@ -156,7 +147,8 @@ class Net:
         pictures: list[Picture] = [images] if one else list(images)  # type: ignore[list-item, arg-type]
         names = [picture_name(picture, number) for number, picture in enumerate(pictures)]
         dataset, device = self.checkpoint.dataset, self.device
-        chosen, views = self._views(protocol)
+        chosen = choose_protocol(protocol, dataset)
+        views = chosen.views(dataset)
         wanted = (
             precision_as_trained(self.checkpoint.precision, device)
             if precision == "auto"
@@ -170,8 +162,7 @@ class Net:
                 pictures,
                 names,
                 class_names=self.class_names,
-                any_size=dataset.any_size,
-                image_size=self.image_size,
+                dataset=dataset,
                 views=views,
                 normalization=self.checkpoint.normalization,
                 numerics=numerics,
@@ -200,8 +191,8 @@ class Net:
             checkpoint=str(self.path),
             sha256=self.checkpoint.sha256,
             model=self.name,
-            protocol=chosen,
-            preparation=describe_preparation(views, any_size=dataset.any_size, image_size=self.image_size),
+            protocol=chosen.name,
+            preparation=describe_preparation(views, dataset),
             precision=numerics.precision,
             device=device_name(numerics),
         )
@@ -246,8 +237,3 @@ class Net:
             "top-1 error": errors or "not measured",
             "path": str(self.path),
         }
-
-    def _views(self, protocol: str | None) -> tuple[str, Views]:
-        dataset = self.checkpoint.dataset
-        chosen = choose_protocol(protocol, any_size=dataset.any_size)
-        return chosen.name, chosen.views(any_size=dataset.any_size, image_size=self.image_size)
