@@ -103,13 +103,8 @@ def train(
     """
     from rescli.checkpoints.header import warm_start_from
     from rescli.cli.output.results import print_record
-    from rescli.cli.train.messages import (
-        new_path,
-        refuse_other_spec,
-        say_preset,
-        say_start,
-        say_what_data_cost,
-    )
+    from rescli.cli.train.messages import say_preset, say_start, say_what_data_cost
+    from rescli.cli.train.refusals import new_path, refuse_other_spec
     from rescli.durations import parse_seconds
     from rescli.spec.from_names import Choice, choose_spec
     from rescli.workflows.spec import dry_run as plan_run
