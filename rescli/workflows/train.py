@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -75,7 +75,8 @@ def train(
         kernels: auto, triton, native or plain; None for auto.
         on_event: called with every event of ``rescli.training.events``; one function or several.
         loggers: names of the plugin group ``rescli.loggers``, or what such a name stands for.
-        progress: True for bars, False for none; None for bars on a terminal and in a notebook.
+        progress: True for bars, or lines where nothing can be drawn; False for nothing; None for bars on a
+            terminal and in a notebook; or a block of your own.
         on_start: called once, when everything is prepared.
         stopping: a block within which somebody may ask the training to stop; Ctrl-C does.
 
@@ -275,13 +276,11 @@ class _Asked:
 
 
 def _shown(progress: Progress | bool | None, start: RunStart) -> AbstractContextManager[Sink]:
-    if progress is False:
-        return nullcontext(lambda _event: None)
-    if progress is None or progress is True:
-        return training_progress(
-            name=start.spec.name,
-            total_steps=start.spec.iterations,
-            start_step=start.step,
-            lines=progress is True,
-        )
-    return progress(start.spec, start.step)
+    if callable(progress):
+        return progress(start.spec, start.step)
+    return training_progress(
+        name=start.spec.name,
+        total_steps=start.spec.iterations,
+        start_step=start.step,
+        progress=progress,
+    )
