@@ -39,6 +39,5 @@ def test_the_notebook_runs_to_its_verdict(tmp_path: Path, monkeypatch: pytest.Mo
     assert "resnet-32" in result
     assert _outputs(by_source["comparison.figure()"], "image/png") != []
     *_, verdict = by_source.values()
-    said = "".join(output["text"] for output in verdict["outputs"] if output["output_type"] == "stream")
-    assert "plain-32 and resnet-32" in said
+    assert "plain-32 and resnet-32" in "".join(_outputs(verdict, "text/markdown"))
     assert (tmp_path / "runs" / "plain-14" / "record.json").is_file()

@@ -90,8 +90,9 @@ class Newest:
         """The validation error, and the best one where that was another."""
         if self.val is None:
             return "-"
-        best = f" (best {self.best.result.top1_error:.2f} %)" if self.best and not self.val.best else ""
-        return f"{self.val.result.top1_error:.2f} %{best}"
+        error = self.val.result.top1_error
+        lowest = self.best.result.top1_error if self.best else error
+        return f"{error:.2f} %" + (f" (best {lowest:.2f} %)" if lowest != error else "")
 
 
 class _Bars:
