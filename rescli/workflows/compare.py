@@ -17,7 +17,7 @@ from rescli.runs.record import provenance
 from rescli.spec.from_names import Choice
 from rescli.spec.run import RunSpec
 from rescli.studies.comparison import Contender, compare_contenders
-from rescli.studies.events import StudyEvent, StudySink, Testing
+from rescli.studies.events import StudySink, Testing
 from rescli.studies.operands import Operand, read_operand
 from rescli.studies.published import PublishedTable, published_table, published_tables
 from rescli.studies.queued_run import QueuedRun
@@ -25,7 +25,7 @@ from rescli.studies.responses import ResponsesRow, measure_responses
 from rescli.studies.rows import ContenderRow
 from rescli.workflows.notes import with_notes
 from rescli.workflows.stopping import Stop, stop_on_interrupt
-from rescli.workflows.study import Study, as_seconds
+from rescli.workflows.study import Study, StudyProgress, as_seconds, watched
 
 __all__ = ["compare"]
 
@@ -47,6 +47,7 @@ def compare(
     data_root: str | os.PathLike[str] | None = None,
     device: str = "auto",
     on_event: StudySink | None = None,
+    progress: StudyProgress | bool | None = None,
     stopping: Callable[[], AbstractContextManager[Stop]] = stop_on_interrupt,
 ) -> Comparison:
     """Compare nets: the error of each, a test of each difference, curves.
@@ -69,6 +70,7 @@ def compare(
         data_root: where the images lie; None for RESCLI_DATA, else the user's cache.
         device: auto, cpu, cuda or mps.
         on_event: told of every ``rescli.studies.events.StudyEvent``.
+        progress: as for ``train``.
         stopping: a block within which somebody may ask the training to stop; Ctrl-C does.
 
     Raises:
@@ -96,25 +98,26 @@ def compare(
         overrides=[f"{key}={_toml(value)}" for key, value in (changes or {}).items()],
     )
     read = _read_all(operands, choice)
-    study = Study(
-        runs=Path(runs),
-        out=Path(out) if out is not None else Path("comparisons") / _name(read, seeds, budget),
-        budget_seconds=seconds,
-        data_root=Path(data_root) if data_root is not None else None,
-        device=device,
-        on_event=on_event if on_event is not None else _silent,
-        stopping=stopping,
-        tested_images=_tested_images,
-    )
-    wanted = {
-        operand.label: [operand.spec.model_copy(update={"seed": seed}) for seed in range(seeds)]
-        for operand in read
-        if operand.spec is not None
-    }
-    planned = study.train(wanted, order=_seed_by_seed) if wanted else {}
-    found = _test(read, planned, table, study)
-    found.save(study.out)
-    return found
+    with watched(progress, on_event) as tell:
+        study = Study(
+            runs=Path(runs),
+            out=Path(out) if out is not None else Path("comparisons") / _name(read, seeds, budget),
+            budget_seconds=seconds,
+            data_root=Path(data_root) if data_root is not None else None,
+            device=device,
+            on_event=tell,
+            stopping=stopping,
+            tested_images=_tested_images,
+        )
+        wanted = {
+            operand.label: [operand.spec.model_copy(update={"seed": seed}) for seed in range(seeds)]
+            for operand in read
+            if operand.spec is not None
+        }
+        planned = study.train(wanted, order=_seed_by_seed) if wanted else {}
+        found = _test(read, planned, table, study)
+        found.save(study.out)
+        return found
 
 
 def _read_all(operands: Sequence[str | os.PathLike[str] | RunSpec], choice: Choice) -> list[Operand]:
@@ -202,7 +205,3 @@ def _toml(value: object) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_toml, value)) + "]"
     return json.dumps(value)
-
-
-def _silent(_event: StudyEvent) -> None:
-    pass

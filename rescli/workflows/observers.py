@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from rescli import registry
@@ -44,13 +44,11 @@ class Observers:
 
     def shown(self, start: RunStart) -> AbstractContextManager[Sink]:
         """A block whose sink shows the run on a screen."""
-        if self.progress is False:
-            return nullcontext(lambda _event: None)
-        if self.progress is None or self.progress is True:
-            return training_progress(
-                name=start.spec.name,
-                total_steps=start.spec.iterations,
-                start_step=start.step,
-                lines=self.progress is True,
-            )
-        return self.progress(start.spec, start.step)
+        if callable(self.progress):
+            return self.progress(start.spec, start.step)
+        return training_progress(
+            name=start.spec.name,
+            total_steps=start.spec.iterations,
+            start_step=start.step,
+            progress=self.progress,
+        )

@@ -14,13 +14,13 @@ from rescli.runs.record import provenance
 from rescli.spec.from_names import named_dataset
 from rescli.spec.load import load_spec, preset_names
 from rescli.spec.run import RunSpec
-from rescli.studies.events import StudyEvent, StudySink, Testing
+from rescli.studies.events import StudySink, Testing
 from rescli.studies.paper_items import PaperItem, PaperNet, paper_item
 from rescli.studies.queued_run import QueuedRun
 from rescli.studies.reproduction import finished_curves, finished_responses, measure_nets
 from rescli.workflows.notes import with_notes
 from rescli.workflows.stopping import Stop, stop_on_interrupt
-from rescli.workflows.study import Study, as_seconds
+from rescli.workflows.study import Study, StudyProgress, as_seconds, watched
 
 __all__ = ["reproduce"]
 
@@ -41,6 +41,7 @@ def reproduce(
     dry_run: bool = False,
     left_out: str = "left out, as asked",
     on_event: StudySink | None = None,
+    progress: StudyProgress | bool | None = None,
     stopping: Callable[[], AbstractContextManager[Stop]] = stop_on_interrupt,
 ) -> Reproduction:
     """Reproduce a table or figure of the paper. Interrupted, the same call goes on; nothing is done twice.
@@ -59,6 +60,7 @@ def reproduce(
         dry_run: make the plan, and stop: no row is measured and nothing is written.
         left_out: what is said of the nets that ``only`` does not name.
         on_event: told of every ``rescli.studies.events.StudyEvent``.
+        progress: as for ``train``.
         stopping: a block within which somebody may ask the training to stop; Ctrl-C does.
 
     Raises:
@@ -75,23 +77,24 @@ def reproduce(
     item = paper_item(name)
     specs = _specs(item, _chosen(item, only), seeds, changes or {})
     not_run = _not_run(item, specs, left_out)
-    study = Study(
-        runs=Path(runs),
-        out=Path(out) if out is not None else Path("reproductions") / name,
-        budget_seconds=as_seconds(budget),
-        data_root=Path(data_root) if data_root is not None else None,
-        device=device,
-        on_event=on_event if on_event is not None else _silent,
-        stopping=stopping,
-        tested_images=lambda spec: spec.data.dataset.sizes.get("test", spec.data.dataset.sizes["val"]),
-    )
-    if dry_run:
-        if study.budget_seconds is not None:
-            study.note("the budget is fitted when it starts: the plan below is of the whole schedules")
-        plan = study.announce(_cheapest_first(study.plan(specs)), _by_label(not_run))
-        return Reproduction(item, plan.runs, _by_label(not_run))
-    planned = _trained(study, specs, not_run, train=train)
-    return _measured(study, item, planned, not_run)
+    with watched(progress, on_event) as tell:
+        study = Study(
+            runs=Path(runs),
+            out=Path(out) if out is not None else Path("reproductions") / name,
+            budget_seconds=as_seconds(budget),
+            data_root=Path(data_root) if data_root is not None else None,
+            device=device,
+            on_event=tell,
+            stopping=stopping,
+            tested_images=lambda spec: spec.data.dataset.sizes.get("test", spec.data.dataset.sizes["val"]),
+        )
+        if dry_run:
+            if study.budget_seconds is not None:
+                study.note("the budget is fitted when it starts: the plan below is of the whole schedules")
+            plan = study.announce(_cheapest_first(study.plan(specs)), _by_label(not_run))
+            return Reproduction(item, plan.runs, _by_label(not_run))
+        planned = _trained(study, specs, not_run, train=train)
+        return _measured(study, item, planned, not_run)
 
 
 def _chosen(item: PaperItem, only: Sequence[str]) -> set[str]:
@@ -216,7 +219,3 @@ def _measured(
 def _own_protocol(item: PaperItem) -> str:
     """The single view of the figure's data set: the image itself, or its centre crop."""
     return default_protocol(named_dataset(item.dataset)).name
-
-
-def _silent(_event: StudyEvent) -> None:
-    pass

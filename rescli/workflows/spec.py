@@ -94,7 +94,7 @@ def dry_run(
         >>> planned.plan.lr_changes()
         [(0, 0.1), (32000, 0.01), (48000, 0.001)]
         >>> [row.field for row in planned.ledger if row.verdict == "differs"]
-        []
+        ['batch norm over', 'precision']
     """
     named = of if isinstance(of, RunSpec) else spec(of)
     whole = named.resolved(Path(data_root) if data_root is not None else None)

@@ -74,7 +74,8 @@ def train(
         on_event: called with every event of ``rescli.training.events``; one function or several.
         loggers: names of the plugin group ``rescli.loggers``, or what such a name stands for; metrics.jsonl
             is always written.
-        progress: True for bars, False for none; None for bars on a terminal and in a notebook.
+        progress: True for bars, or lines where nothing can be drawn; False for nothing; None for bars on a
+            terminal and in a notebook; or a block of your own.
         on_start: called when everything is prepared.
         stopping: a block within which somebody may ask the training to stop; Ctrl-C does.
 

@@ -96,6 +96,19 @@ def test_a_keyboard_interrupt_from_a_sink_saves_too(spec: RunSpec, tmp_path: Pat
     assert json.loads((tmp_path / "run" / "record.json").read_text())["status"] == "interrupted"
 
 
+def test_a_notebook_shows_a_run_that_goes_on(spec: RunSpec, tmp_path: Path, notebook_cell: Any) -> None:
+    def impatient(event: object) -> None:
+        if isinstance(event, MetricsReady):
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        rescli.train(spec, out=tmp_path / "run", on_event=impatient, device="cpu", kernels="plain")
+    assert "3/12" in notebook_cell.left
+    rescli.resume(tmp_path / "run")
+    assert len(notebook_cell.outputs) == 2
+    assert "12/12" in notebook_cell.outputs[1][-1]
+
+
 def test_in_another_thread_no_handler_is_set_and_the_run_ends(spec: RunSpec, tmp_path: Path) -> None:
     ended: list[Any] = []
     thread = threading.Thread(

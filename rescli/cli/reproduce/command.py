@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,28 +46,27 @@ def reproduce(
 
     rescli reproduce fig7 --only plain-20 --only resnet-20
     """
-    from rescli.cli.progress.study import study_screen
     from rescli.cli.signals import stop_requested
+    from rescli.report.progress.study import study_progress
     from rescli.spec.load import parse_override
     from rescli.workflows.reproduce import reproduce as run
 
-    with study_screen(quiet=quiet, plan=not quiet or (dry_run and not json)) as screen:
-        found = run(
-            name,
-            seeds=seeds,
-            only=only or (),
-            train=train,
-            budget=budget,
-            changes=dict(map(parse_override, set_ or [])),
-            runs=runs,
-            out=out,
-            data_root=data_root,
-            device=device,
-            dry_run=dry_run,
-            left_out="left out by --only",
-            on_event=screen,
-            stopping=stop_requested,
-        )
+    found = run(
+        name,
+        seeds=seeds,
+        only=only or (),
+        train=train,
+        budget=budget,
+        changes=dict(map(parse_override, set_ or [])),
+        runs=runs,
+        out=out,
+        data_root=data_root,
+        device=device,
+        dry_run=dry_run,
+        left_out="left out by --only",
+        progress=partial(study_progress, quiet=quiet, plan=not quiet or (dry_run and not json)),
+        stopping=stop_requested,
+    )
     if dry_run:
         if json:
             _print_plan(found)

@@ -103,7 +103,7 @@ def train(
     """
     from rescli.checkpoints.header import warm_start_from
     from rescli.cli.output.results import print_record
-    from rescli.cli.train.messages import say_preset, say_start, say_what_data_cost
+    from rescli.cli.train.messages import run_progress, say_preset, say_start, say_what_data_cost
     from rescli.cli.train.refusals import new_path, refuse_other_spec
     from rescli.durations import parse_seconds
     from rescli.spec.from_names import Choice, choose_spec
@@ -150,7 +150,6 @@ def train(
         if launched() and out is None:
             raise UsageError("several processes need one run directory: --out RUN_DIR")
     going_on = resume is not None or (is_restart() and out is not None and (out / "spec.toml").is_file())
-    from rescli.cli.progress.run import run_progress
     from rescli.workflows.train import resume as continue_run
     from rescli.workflows.train import train as train_network
 

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from rescli.cli.output.messages import say
-from rescli.cli.progress.run import advice
 from rescli.durations import format_seconds
+from rescli.report.progress.image_wait import advice
+from rescli.report.progress.run import training_progress
 from rescli.spec.ledger.ledger import differences, ledger
 
 if TYPE_CHECKING:
     from rescli.runs.record import RunRecord
+    from rescli.spec.run import RunSpec
+    from rescli.training.events import Sink
     from rescli.workflows.results.run import RunStart
 
-__all__ = ["say_preset", "say_start", "say_what_data_cost"]
+__all__ = ["run_progress", "say_preset", "say_start", "say_what_data_cost"]
+
+_MORE_WORKERS = "--workers"
+
+
+def run_progress(spec: RunSpec, begin: int) -> AbstractContextManager[Sink]:
+    """A block whose sink shows a run from iteration ``begin``: bars on a terminal, lines elsewhere."""
+    return training_progress(
+        name=spec.name, total_steps=spec.iterations, start_step=begin, workers=_MORE_WORKERS
+    )
 
 
 def say_preset(name: str) -> None:
@@ -46,6 +59,6 @@ def say_what_data_cost(record: RunRecord) -> None:
     if waited is None or trained <= 0:
         return
     share = min(1.0, waited / trained)
-    say(f"training waited for images {100 * share:.0f} % of the time{advice(share)}")
+    say(f"training waited for images {100 * share:.0f} % of the time{advice(share, workers=_MORE_WORKERS)}")
     if names := record["skipped_images"]:
         say(f"skipped {len(names)} damaged images: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -22,11 +22,15 @@ from rescli.evaluation.views import view_batches
 from rescli.hardware.device_name import device_name
 from rescli.hardware.numerics import Numerics, choose_device, choose_precision, precision_as_trained
 from rescli.models.failure import naming_failed_module
+from rescli.report.progress.counting import Count, counting
 from rescli.spec.run import RunSpec
 from rescli.workflows.notes import with_notes
 from rescli.workflows.results.predictions import ClassProbability, Prediction, Predictions, Skipped
 
 __all__ = ["Net"]
+
+_FEW = 20
+"""Pictures up to which no bar is worth its flicker."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -119,7 +123,7 @@ class Net:
         protocol: str | None = None,
         precision: str = "auto",
         skip_unreadable: bool = False,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Count | bool | None = None,
     ) -> Predictions:
         """The most probable classes of pictures, computed as an evaluation does.
 
@@ -130,7 +134,8 @@ class Net:
             protocol: None for the single view; ``ten-crop``, ``flip``, ``multi-scale`` or a plugin's.
             precision: of the convolutions; ``auto``: as trained.
             skip_unreadable: note a picture that cannot be read among ``skipped`` in place of an error.
-            progress: called with (pictures done, all pictures).
+            progress: True for a bar, or lines where nothing can be drawn; False for nothing; None for a bar
+                on a terminal and in a notebook; or a function, called with (pictures done, all pictures).
 
         Raises:
             DataError: a picture is missing or damaged; names it.
@@ -156,7 +161,7 @@ class Net:
         )
         numerics = Numerics(device, wanted)
         skipped: dict[int, str] | None = {} if skip_unreadable else None
-        with naming_failed_module(self.name):
+        with naming_failed_module(self.name), counting(progress, unit="pictures", few=_FEW) as shown:
             probabilities_NK = classify(
                 self.model,
                 pictures,
@@ -168,7 +173,7 @@ class Net:
                 numerics=numerics,
                 batch_size=batch_size,
                 skipped=skipped,
-                progress=progress,
+                progress=shown,
             )
         best = probabilities_NK.sort(dim=1, descending=True, stable=True)
         count = min(top, len(self.class_names))
