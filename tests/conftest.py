@@ -13,6 +13,7 @@ import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -100,6 +101,52 @@ def start_rescli() -> Callable[..., subprocess.Popen[str]]:
         )
 
     return start
+
+
+class NotebookCell:
+    """What a cell of a notebook shows below it, as rescli's progress uses it: HTML, output by output."""
+
+    def __init__(self) -> None:
+        self.outputs: list[list[str]] = []
+        """Of each output all that was ever shown in it, the newest last."""
+
+    @property
+    def seen(self) -> str:
+        """Everything that was ever shown."""
+        return "".join(picture for output in self.outputs for picture in output)
+
+    @property
+    def left(self) -> str:
+        """What is still there."""
+        return "".join(output[-1] for output in self.outputs)
+
+    def display(self, picture: str, *, display_id: bool) -> NotebookOutput:
+        self.outputs.append([picture])
+        return NotebookOutput(self.outputs[-1])
+
+
+@dataclass(frozen=True)
+class NotebookOutput:
+    """One output of a cell: what ``IPython.display.display`` gives back."""
+
+    shown: list[str]
+
+    def update(self, picture: str) -> None:
+        self.shown.append(picture)
+
+
+@pytest.fixture
+def notebook_cell(monkeypatch: pytest.MonkeyPatch) -> NotebookCell:
+    """Makes rescli believe that it runs in a notebook; every picture is drawn."""
+    from rescli.report.progress import notebook
+
+    made: Any = ModuleType("IPython.display")
+    made.HTML, cell = str, NotebookCell()
+    made.display = cell.display
+    monkeypatch.setitem(sys.modules, "IPython.display", made)
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setattr(notebook, "_REFRESH_SECONDS", 0.0)
+    return cell
 
 
 @dataclass(frozen=True)

@@ -307,6 +307,34 @@ def test_every_command_is_a_function_of_the_workflows(command: str) -> None:
     assert any(target.startswith("rescli.workflows.") for target in called)
 
 
+PARSING_AND_PRINTING = {
+    *("choose_changes", "choose_spec", "warm_start_from", "named_checkpoint", "parse_override"),
+    *("differing_keys", "default_run_path", "to_toml", "differences", "ledger", "write_atomically"),
+    *("is_first", "is_restart", "launched", "leave_ranks"),
+}
+"""Functions below the workflows that cli may call: they parse what was typed, or word a result."""
+
+
+def test_the_command_line_leaves_the_work_to_the_workflows() -> None:
+    called = {
+        alias.name: module
+        for module, tree in TREES.items()
+        if module.startswith("rescli.cli.")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        and re.match(rf"rescli\.({'|'.join(WORKING_ROOMS)})(\.|$)", str(node.module))
+        for alias in node.names
+        if not alias.name[0].isupper()
+    }
+    assert called.keys() - PARSING_AND_PRINTING == set(), called
+
+
+WORKING_ROOMS = (
+    *("spec", "plan", "kernels", "hardware", "models", "data", "optim", "training", "evaluation"),
+    *("checkpoints", "runs", "studies", "exporters", "importers", "loggers", "bench", "files"),
+)
+
+
 def _sort_key(name: str) -> tuple[int, list[tuple[int, str]]]:
     """Constants, then classes, then functions; numbers by their size: Cifar10Spec before Cifar100Spec."""
     kind = 0 if name.isupper() else 1 if name[0].isupper() else 2

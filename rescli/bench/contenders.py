@@ -30,7 +30,6 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler, default_collate
 from torchvision import transforms  # type: ignore[import-untyped]
 
 from rescli import paper
-from rescli.data.image_set import ImageSet
 from rescli.data.loader import DeviceLoader
 from rescli.data.normalization import Normalization
 from rescli.errors import UsageError
@@ -109,9 +108,9 @@ class IdiomaticLoop:
         """
         dataset = spec.data.dataset
         train_set = dataset.build(data_root, ("train",))["train"]
-        if not isinstance(train_set, ImageSet):
+        if train_set.stacked is None:
             raise UsageError("the idiomatic loop is one of images of one size; photographs have timm's.")
-        normalization = Normalization.fit(train_set.images_NHWC, "per-channel")
+        normalization = Normalization.fit(train_set.stacked, "per-channel")
         assert normalization.std_C is not None
         chain = (
             transforms.RandomCrop(dataset.image_size, padding=paper.PAD),
@@ -119,7 +118,7 @@ class IdiomaticLoop:
             transforms.ToTensor(),
             transforms.Normalize(normalization.mean_CHW.flatten().tolist(), normalization.std_C.tolist()),
         )
-        images = _PilImages(train_set, transforms.Compose(chain))
+        images = _PilImages(train_set.stacked, train_set.labels_N, transforms.Compose(chain))
         self.device = device
         self.model = _net(spec).to(device)
         self.criterion = nn.CrossEntropyLoss()
@@ -161,9 +160,14 @@ class IdiomaticLoop:
 class _PilImages(Dataset[tuple[torch.Tensor, int]]):
     """A split as torchvision.datasets.CIFAR10 yields it: each access makes a PIL image and transforms it."""
 
-    def __init__(self, images: ImageSet, transform: Callable[[Image.Image], torch.Tensor]) -> None:
-        self.data = images.images_NHWC.numpy()
-        self.targets: list[int] = images.labels_N.tolist()
+    def __init__(
+        self,
+        images_NHWC: torch.Tensor,
+        labels_N: torch.Tensor,
+        transform: Callable[[Image.Image], torch.Tensor],
+    ) -> None:
+        self.data = images_NHWC.numpy()
+        self.targets: list[int] = labels_N.tolist()
         self.transform = transform
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["predict"]
 
-_FEW = 20
-"""Pictures up to which no bar is worth its flicker."""
-
 
 def predict(
     checkpoint: Annotated[
@@ -69,22 +66,17 @@ def predict(
         require_writable(csv)
     files = _named(paths)
 
-    from rescli.cli.eval.output import eval_progress
     from rescli.workflows.predict import predict as predict_pictures
 
-    with eval_progress(unit="pictures") as progress:
-        predictions = predict_pictures(
-            checkpoint,
-            files,
-            top=top,
-            protocol=name,
-            device=device,
-            precision=precision,
-            batch_size=batch_size,
-            progress=(lambda done, total: progress(done, total) if total > _FEW else None)
-            if progress is not None
-            else None,
-        )
+    predictions = predict_pictures(
+        checkpoint,
+        files,
+        top=top,
+        protocol=name,
+        device=device,
+        precision=precision,
+        batch_size=batch_size,
+    )
     # Files before words: stdout may be a pipe that nobody reads to its end.
     if csv is not None:
         predictions.to_csv(csv)

@@ -59,5 +59,5 @@ class ImageSet(LabelledImages):
         return self.images_NHWC[index]
 
     def map(self, prepare: Callable[[int, Image.Image], T], *, threads: int) -> Iterator[T]:
-        for index, pixels_HWC in enumerate(self.images_NHWC):
-            yield prepare(index, Image.fromarray(pixels_HWC.numpy()))
+        for index in range(len(self)):
+            yield prepare(index, self.image(index))

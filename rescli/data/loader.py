@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 
 from rescli.data.augment import crop_flip_key, pad_images
@@ -12,20 +10,7 @@ from rescli.data.normalization import Normalization
 from rescli.data.order import SampleOrder
 from rescli.kernels.choice import KernelName, crop_flip_function
 
-__all__ = ["DeviceLoader", "LoaderNotes"]
-
-
-@dataclass(frozen=True)
-class LoaderNotes:
-    """What a loader that reads files has to tell of its work so far.
-
-    Args:
-        waited_seconds: how long steps have waited for images.
-        damaged: names of the files that were skipped, sorted.
-    """
-
-    waited_seconds: float
-    damaged: tuple[str, ...]
+__all__ = ["DeviceLoader"]
 
 
 class DeviceLoader:
@@ -34,6 +19,9 @@ class DeviceLoader:
     The padded uint8 set stays on ``device`` (216 MB for 45k CIFAR images). ``pad=0, flip=False``
     turns the augmentation off.
     """
+
+    waited_seconds = None
+    """No step waits for images: all lie on the device."""
 
     def __init__(
         self,
@@ -68,6 +56,8 @@ class DeviceLoader:
         self._share = share
         self.batch_size = batch_size
         self.num_images = len(image_set)
+        self.damaged: set[str] = set()
+        """Always empty: no image has to be decoded."""
         self.seed = seed
         self.pad = pad
         self.flip = flip
@@ -75,10 +65,6 @@ class DeviceLoader:
         self._images = pad_images(image_set.images_NHWC, normalization, pad=pad, device=device)
         self._labels_N = image_set.labels_N.to(device)
         self._crop_flip = crop_flip_function(kernels)
-
-    def notes(self) -> LoaderNotes | None:
-        """None: all images lie on the device, so nothing waits and nothing is damaged."""
-        return None
 
     def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """``(images_NCHW, labels_B)`` of the step: float32 in channels-last, and int64.

@@ -6,7 +6,7 @@ import os
 from abc import abstractmethod
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -27,6 +27,7 @@ _CIFAR_TRAIN_IMAGES, _CIFAR_TEST_IMAGES = 50_000, 10_000
 
 
 class _CifarSpec(DatasetSpec):
+    image_size: ClassVar = 32
     val_size: int = Field(
         default=5000,
         ge=0,
@@ -35,10 +36,6 @@ class _CifarSpec(DatasetSpec):
         "(section 4.2); 0 trains on all",
     )
     split_seed: int = Field(default=0, ge=0, description="seed of the choice of the held-out images")
-
-    @property
-    def image_size(self) -> int:
-        return 32
 
     @property
     def num_classes(self) -> int:
@@ -105,18 +102,12 @@ class ShapesSpec(DatasetSpec):
     """Drawn shapes of 32x32 pixels in 10 classes, made on the spot: no file, no download."""
 
     kind: Literal["shapes"] = "shapes"
+    image_size: ClassVar = 32
+    num_classes: ClassVar = 10
     data_seed: int = Field(default=0, ge=0, description="seed of the drawings")
     num_train: int = Field(default=10_000, ge=1, le=10**6, description="training images")
     num_val: int = Field(default=1000, ge=1, le=10**6, description="validation images")
     num_test: int = Field(default=2000, ge=1, le=10**6, description="test images")
-
-    @property
-    def image_size(self) -> int:
-        return 32
-
-    @property
-    def num_classes(self) -> int:
-        return 10
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -151,6 +142,8 @@ class ImageFolderSpec(DatasetSpec):
     """
 
     kind: Literal["imagefolder"] = "imagefolder"
+    image_size: ClassVar = 224
+    any_size: ClassVar = True
     val_size: int | None = Field(
         default=None, ge=0, description="images held out where the folder has no val; unset: a tenth"
     )
@@ -163,14 +156,6 @@ class ImageFolderSpec(DatasetSpec):
     held_out: bool | None = Field(
         default=None, description="whether the validation images are held out of the others; filled in"
     )
-
-    @property
-    def image_size(self) -> int:
-        return 224
-
-    @property
-    def any_size(self) -> bool:
-        return True
 
     @property
     def num_classes(self) -> int:
@@ -248,18 +233,9 @@ class ImageNetSpec(DatasetSpec):
     """
 
     kind: Literal["imagenet"] = "imagenet"
-
-    @property
-    def image_size(self) -> int:
-        return 224
-
-    @property
-    def any_size(self) -> bool:
-        return True
-
-    @property
-    def num_classes(self) -> int:
-        return 1000
+    image_size: ClassVar = 224
+    any_size: ClassVar = True
+    num_classes: ClassVar = 1000
 
     @property
     def class_names(self) -> tuple[str, ...]:

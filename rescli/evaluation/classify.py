@@ -7,15 +7,14 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
-from rescli.data.image_set import ImageSet
 from rescli.data.normalization import Normalization
-from rescli.data.photos.image_files import ImageFiles
 from rescli.evaluation.averaging import average_views
-from rescli.evaluation.logits.inference import default_batch_size, finite_logits
-from rescli.evaluation.pictures import Picture, as_small_set, photo_set
+from rescli.evaluation.logits.inference import finite_logits
+from rescli.evaluation.pictures import Picture, picture_set
 from rescli.evaluation.protocols import Views
 from rescli.evaluation.views import view_batches
 from rescli.hardware.numerics import Numerics
+from rescli.spec.base import DatasetSpec
 
 __all__ = ["classify"]
 
@@ -29,8 +28,7 @@ def classify(
     names: Sequence[str],
     *,
     class_names: tuple[str, ...],
-    any_size: bool,
-    image_size: int,
+    dataset: DatasetSpec,
     views: Views,
     normalization: Normalization,
     numerics: Numerics,
@@ -45,8 +43,7 @@ def classify(
         pictures: N of them.
         names: what each is called in errors.
         class_names: of the K outputs.
-        any_size: whether the net was trained on photographs of any size.
-        image_size: side of the net's training images in pixels.
+        dataset: what the net was trained on.
         views: what each picture becomes; softmax probabilities of several are averaged.
         normalization: from pixels to the net's inputs.
         numerics: device and precision.
@@ -65,12 +62,10 @@ def classify(
     for start in range(0, len(pictures), _PART):
         chosen = slice(start, start + _PART)
         faults: dict[int, str] | None = None if skipped is None else {}
-        images: ImageSet | ImageFiles
-        if any_size:
-            images = photo_set(pictures[chosen], names[chosen], class_names, views, faults)
-        else:
-            images = as_small_set(pictures[chosen], names[chosen], class_names, image_size, faults)
-        size = batch_size or default_batch_size(images)
+        images = picture_set(
+            pictures[chosen], names[chosen], class_names, dataset=dataset, views=views, skipped=faults
+        )
+        size = batch_size or images.evaluation_batch_size
 
         def done(count: int, _total: int, start: int = start) -> None:
             if progress is not None:

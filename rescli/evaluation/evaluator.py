@@ -12,14 +12,13 @@ from typing import TypedDict
 import torch
 from torch import nn
 
-from rescli.data.image_set import ImageSet
+from rescli.data.labelled_images import LabelledImages
 from rescli.data.normalization import Normalization
-from rescli.data.photos.image_files import ImageFiles
 from rescli.errors import CheckpointError, DataError
 from rescli.evaluation.averaging import average_views
 from rescli.evaluation.classes import Matching, class_columns
 from rescli.evaluation.logits.cache import CacheKey, InferenceNotes, LogitsCache, code_sha256, versions
-from rescli.evaluation.logits.inference import default_batch_size, finite_logits
+from rescli.evaluation.logits.inference import finite_logits
 from rescli.evaluation.protocols import Average, Protocol, ViewChoices, Views, choose_protocol
 from rescli.evaluation.result import Identity, NetResult, error_figures, require_alike
 from rescli.evaluation.views import view_batches
@@ -83,14 +82,14 @@ class Prepared:
     own: bool
     protocol: Protocol
     views: Views
-    images: ImageSet | ImageFiles
+    images: LabelledImages
     columns: list[int]
     numerics: Numerics
 
     @property
     def by_default_protocol(self) -> bool:
         """Whether the protocol is the one that the set's results are noted by: the single view."""
-        return self.protocol.name == choose_protocol(None, any_size=self.dataset.any_size).name
+        return self.protocol.name == choose_protocol(None, self.dataset).name
 
 
 @dataclass(eq=False)
@@ -126,7 +125,7 @@ class NetEvaluator:
     cache: LogitsCache | None = None
     progress: Callable[[int, int], None] | None = None
     together: bool = False
-    _images: dict[tuple[str, str], ImageSet | ImageFiles] = field(default_factory=dict)
+    _images: dict[tuple[str, str], LabelledImages] = field(default_factory=dict)
     _first: tuple[str, Identity] | None = None
 
     def prepare(self, net: TrainedNet) -> Prepared:
@@ -141,8 +140,8 @@ class NetEvaluator:
         numerics = Numerics(device, self._precision(net, device))
         dataset = self.dataset or net.dataset
         own = self.dataset is None or self.dataset == net.dataset
-        protocol = choose_protocol(self.protocol, any_size=dataset.any_size)
-        views = protocol.views(any_size=dataset.any_size, image_size=net.dataset.image_size)
+        protocol = choose_protocol(self.protocol, dataset)
+        views = protocol.views(dataset, image_size=net.dataset.image_size)
         split = self._split(dataset)
         images = self._read(dataset, split)
         columns = self._columns(net, images)
@@ -216,14 +215,14 @@ class NetEvaluator:
         fallback = there if self.split is None else wanted
         return next((split for split in wanted if split in there), fallback[0])
 
-    def _read(self, dataset: DatasetSpec, split: str) -> ImageSet | ImageFiles:
+    def _read(self, dataset: DatasetSpec, split: str) -> LabelledImages:
         """Once for all nets on the same set."""
         key = (dataset.model_dump_json(), split)
         if key not in self._images:
             self._images[key] = dataset.build(self.data_root, (split,))[split]
         return self._images[key]
 
-    def _columns(self, net: TrainedNet, images: ImageSet | ImageFiles) -> list[int]:
+    def _columns(self, net: TrainedNet, images: LabelledImages) -> list[int]:
         try:
             return class_columns(net.class_names, images.class_names, self.matching)
         except CheckpointError as error:
@@ -240,13 +239,13 @@ class NetEvaluator:
             views=views.choices(),
             precision=numerics.precision,
             device_type=numerics.device.type,
-            versions=versions(decoding=isinstance(images, ImageFiles) or bool(views.shorter_sides)),
+            versions=versions(decoding=images.stacked is None or bool(views.shorter_sides)),
             code_sha256=code_sha256(model),
         )
         if self.cache is not None and (found := self.cache.get(key, (len(images), views.count, num_classes))):
             return *found, True
         numerics.configure_backend()
-        batch_size = self.batch_size or default_batch_size(images)
+        batch_size = self.batch_size or images.evaluation_batch_size
         began = time.perf_counter()
         logits_NVK = finite_logits(
             model.to(numerics.device).to(memory_format=torch.channels_last),

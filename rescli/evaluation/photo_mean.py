@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from rescli.data.labelled_images import LabelledImages
 from rescli.data.normalization import Kind, Normalization
-from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.prefetch import map_ahead
 from rescli.errors import DataError
 from rescli.evaluation.views import crop_corners, resized_size
@@ -23,7 +23,7 @@ _PART = 64
 
 
 def measure_photos(
-    files: ImageFiles, kind: Kind, *, size: int, skipped: set[str] | None = None
+    files: LabelledImages, kind: Kind, *, size: int, skipped: set[str] | None = None
 ) -> Normalization:
     """Statistics of the centre crops of at most ``MEASURED_IMAGES`` training images.
 

@@ -18,19 +18,20 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rescli.data.image_set import ImageSet
+from rescli.data.labelled_images import LabelledImages
 from rescli.data.photos.image_files import ImageFiles, open_rgb
 from rescli.data.photos.prefetch import map_ahead
 from rescli.errors import DataError, UsageError
 from rescli.evaluation.protocols import Views
 from rescli.evaluation.views import crop_corners, require_resizable, resized_size
+from rescli.spec.base import DatasetSpec
 
 __all__ = [
     "Picture",
-    "as_small_set",
     "describe_preparation",
     "fit_square",
-    "photo_set",
     "picture_name",
+    "picture_set",
     "read_picture",
 ]
 
@@ -88,31 +89,39 @@ def fit_square(image: Image.Image, size: int, name: str) -> NDArray[np.uint8]:
     return np.array(image)
 
 
-def describe_preparation(views: Views, *, any_size: bool, image_size: int) -> str:
-    """One line for people: what happens to a picture before the net sees it."""
-    if any_size:
+def describe_preparation(views: Views, dataset: DatasetSpec) -> str:
+    """One line for people: what happens to a picture before a net of that data set sees it."""
+    if dataset.any_size:
         return views.describe()
-    size = f"{image_size}x{image_size}"
-    fitted = f"shorter side {image_size} (bilinear, antialiased), {size} centre; as it is where {size}"
+    side = dataset.image_size
+    size = f"{side}x{side}"
+    fitted = f"shorter side {side} (bilinear, antialiased), {size} centre; as it is where {size}"
     return f"{fitted}; {views.describe()}"
 
 
-def photo_set(
+def picture_set(
     pictures: Sequence[Picture],
     names: Sequence[str],
     class_names: tuple[str, ...],
+    *,
+    dataset: DatasetSpec,
     views: Views,
-    skipped: dict[int, str] | None,
-) -> ImageFiles:
-    """Pictures as a set of photographs, which ``view_batches`` decodes while the net computes.
+    skipped: dict[int, str] | None = None,
+) -> LabelledImages:
+    """Pictures as a net's own data set has its images.
+
+    Photographs are decoded by ``view_batches`` while the net computes; images of one size are made here.
 
     Args:
         pictures: N of them.
         names: what each is called in errors.
         class_names: the net's; none of the images has a true class.
+        dataset: what the net was trained on.
         views: what will be made of them.
         skipped: gets number and reason of each that cannot be read; None for an error instead.
     """
+    if not dataset.any_size:
+        return _small_set(pictures, names, class_names, dataset.image_size, skipped)
     return _Photos(
         root=Path(),
         file_names=tuple(names),
@@ -125,15 +134,13 @@ def photo_set(
     )
 
 
-def as_small_set(
+def _small_set(
     pictures: Sequence[Picture],
     names: Sequence[str],
     class_names: tuple[str, ...],
     size: int,
     skipped: dict[int, str] | None,
 ) -> ImageSet:
-    """Pictures as a set of images of one size, as CIFAR's are; arguments as ``photo_set``."""
-
     def fitted(number: int) -> NDArray[np.uint8]:
         return _or_skip(
             lambda: fit_square(read_picture(pictures[number]), size, names[number]),

@@ -27,6 +27,7 @@ __all__ = [
     "Views",
     "choose_protocol",
     "default_protocol",
+    "named_protocol",
 ]
 
 Average = Literal["probabilities", "logits"]
@@ -156,33 +157,7 @@ class Protocol:
     small: Views | None
     photos: Views | None
 
-    def views(self, *, any_size: bool, image_size: int) -> Views:
-        """The views on a set of images.
-
-        Args:
-            any_size: whether the images are photographs of any size.
-            image_size: side of the net's training images, in pixels.
-
-        Raises:
-            UsageError: the protocol has no form for such images.
-        """
-        views = self.photos if any_size else self.small
-        if views is None:
-            images = "photographs of any size" if any_size else f"{image_size}x{image_size} images"
-            raise UsageError(
-                f"protocol {self.name!r} is not for {images}.",
-                remedy=Remedy("protocol", CENTER224.name if any_size else SINGLE.name),
-            )
-        native = min(views.shorter_sides) if views.positions == "dense" else views.crop
-        if native not in (None, image_size):
-            raise UsageError(
-                f"protocol {self.name!r} is for nets trained on {native}x{native} images; this one was "
-                f"trained on {image_size}x{image_size}.",
-                remedy=() if any_size else Remedy("protocol", SINGLE.name),
-            )
-        return views
-
-    def views_on(self, dataset: DatasetSpec, *, image_size: int | None = None) -> Views:
+    def views(self, dataset: DatasetSpec, *, image_size: int | None = None) -> Views:
         """The views on the images of a data set.
 
         Args:
@@ -192,7 +167,22 @@ class Protocol:
         Raises:
             UsageError: the protocol has no form for such images.
         """
-        return self.views(any_size=dataset.any_size, image_size=image_size or dataset.image_size)
+        views = self.photos if dataset.any_size else self.small
+        image_size = image_size or dataset.image_size
+        if views is None:
+            images = "photographs of any size" if dataset.any_size else f"{image_size}x{image_size} images"
+            raise UsageError(
+                f"protocol {self.name!r} is not for {images}.",
+                remedy=Remedy("protocol", default_protocol(dataset).name),
+            )
+        native = min(views.shorter_sides) if views.positions == "dense" else views.crop
+        if native not in (None, image_size):
+            raise UsageError(
+                f"protocol {self.name!r} is for nets trained on {native}x{native} images; this one was "
+                f"trained on {image_size}x{image_size}.",
+                remedy=() if dataset.any_size else Remedy("protocol", SINGLE.name),
+            )
+        return views
 
 
 SINGLE = Protocol(
@@ -229,19 +219,23 @@ def default_protocol(dataset: DatasetSpec) -> Protocol:
     return CENTER224 if dataset.any_size else SINGLE
 
 
-def choose_protocol(name: str | None, *, any_size: bool) -> Protocol:
-    """The registered protocol of that name.
-
-    Args:
-        name: None for the single view of each image.
-        any_size: whether the images are photographs of any size, whose single view is ``center224``.
+def choose_protocol(name: str | None, dataset: DatasetSpec) -> Protocol:
+    """The registered protocol of that name; where there is no name, the data set's single view.
 
     Raises:
         UnknownNameError: no protocol has that name.
         UsageError: a plugin registered something else under it.
     """
-    if name is None:
-        return CENTER224 if any_size else SINGLE
+    return default_protocol(dataset) if name is None else named_protocol(name)
+
+
+def named_protocol(name: str) -> Protocol:
+    """The registered protocol of that name.
+
+    Raises:
+        UnknownNameError: no protocol has that name.
+        UsageError: a plugin registered something else under it.
+    """
     protocol = registry.load("protocols", name)
     if not isinstance(protocol, Protocol):
         raise UsageError(

@@ -8,8 +8,7 @@ from typing import NamedTuple, NotRequired, TypedDict
 
 import torch
 
-from rescli.data.image_set import ImageSet
-from rescli.data.photos.image_files import ImageFiles
+from rescli.data.labelled_images import LabelledImages
 from rescli.errors import UsageError
 from rescli.evaluation.averaging import average_models, within
 from rescli.evaluation.metrics import calibration_error, confusion_matrix, result_from_logits, with_interval
@@ -104,7 +103,7 @@ class NetResult:
     columns: list[int]
     class_names: tuple[str, ...]
     net_classes: tuple[str, ...]
-    images: ImageSet | ImageFiles
+    images: LabelledImages
 
     @property
     def file_names(self) -> tuple[str, ...]:

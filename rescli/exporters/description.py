@@ -13,6 +13,7 @@ from rescli.data.normalization import StoredNormalization
 from rescli.evaluation.protocols import default_protocol
 from rescli.exporters.architectures import Architecture, standalone_architecture
 from rescli.exporters.base import ExportPrecision, Options, Quantization
+from rescli.spec.base import DatasetSpec
 from rescli.spec.ledger.ledger import differences, ledger
 
 __all__ = ["CheckpointOrigin", "Description", "InputDescription", "TestProtocol", "describe"]
@@ -84,9 +85,9 @@ def describe(
         "quantization": options.quantization if options.precision == "int8" else None,
         "dataset": dataset.kind,
         "class_names": list(checkpoint.class_names),
-        "input": _input(dataset.image_size, any_size=dataset.any_size, raw=options.with_preprocessing),
+        "input": _input(dataset, raw=options.with_preprocessing),
         "normalization": checkpoint.normalization.to_json(),
-        "test_protocol": {"name": protocol.name, "text": protocol.views_on(dataset).describe()},
+        "test_protocol": {"name": protocol.name, "text": protocol.views(dataset).describe()},
         "checkpoint": {
             "sha256": checkpoint.sha256,
             "iteration": checkpoint.iteration,
@@ -100,15 +101,16 @@ def describe(
     }
 
 
-def _input(size: int, *, any_size: bool, raw: bool) -> InputDescription:
+def _input(dataset: DatasetSpec, *, raw: bool) -> InputDescription:
+    size = dataset.image_size
     if not raw:
         return {"name": "images", "dtype": "float32", "shape": ["batch", 3, size, size], "is": "normalised"}
-    sides: list[int | str] = ["height", "width"] if any_size else [size, size]
+    sides: list[int | str] = ["height", "width"] if dataset.any_size else [size, size]
     return {
         "name": "images",
         "dtype": "uint8",
         "shape": ["batch", *sides, 3],
         "is": "red green blue, 0 to 255; resized, cropped and normalised inside"
-        if any_size
+        if dataset.any_size
         else "red green blue, 0 to 255; normalised inside",
     }

@@ -62,7 +62,7 @@ def network_of(subject: Subject) -> ExportedNetwork:
             module.to(dtype)
     preprocess = None
     if options.with_preprocessing:
-        views = default_protocol(checkpoint.dataset).views_on(checkpoint.dataset)
+        views = default_protocol(checkpoint.dataset).views(checkpoint.dataset)
         shorter_side = views.shorter_sides[0] if views.shorter_sides else None
         preprocess = preprocessing(checkpoint.normalization, shorter_side=shorter_side, crop=views.crop)
     return ExportedNetwork(net, preprocess=preprocess, dtype=dtype).eval()

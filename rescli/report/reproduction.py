@@ -118,8 +118,10 @@ class Reproduction:
         return json.dumps(self.to_dict(), indent=2, allow_nan=False)
 
     def _repr_html_(self) -> str:
-        title = f"<p>{html.escape(self.item.title)} ({html.escape(self.item.source)})</p>"
-        return f"{title}{self.columns()._repr_html_()}"
+        title = html.escape(f"{self.item.title} ({self.item.source})")
+        if not self.rows:
+            return f"<p>{title}: planned, {len(self.plan)} runs; nothing is measured yet</p>"
+        return f"<p>{title}</p>{self.columns()._repr_html_()}"
 
 
 def _published(row: ReproductionRow) -> str:

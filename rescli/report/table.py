@@ -68,12 +68,16 @@ class Table:
         return "\n".join("  ".join(line).rstrip() for line in padded)
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{html.escape(text)}</th>" for text in self.heads)
-        rows = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell.text)}</td>" for cell in row) + "</tr>"
-            for row in self.rows
+        head = self._html_row("th", self.heads)
+        rows = "".join(self._html_row("td", [cell.text for cell in row]) for row in self.rows)
+        return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+
+    def _html_row(self, tag: str, texts: Sequence[str]) -> str:
+        cells = (
+            f"<{tag} style='text-align:{'left' if words else 'right'}'>{html.escape(text)}</{tag}>"
+            for text, words in zip(texts, self.words, strict=True)
         )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        return f"<tr>{''.join(cells)}</tr>"
 
     def as_frame(self) -> Any:
         """A pandas DataFrame of numbers and words where pandas is installed, else the table itself."""

@@ -10,13 +10,11 @@ import torch
 
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.checkpoints.warm_start import begin_with
-from rescli.data.image_set import ImageSet
+from rescli.data.labelled_images import LabelledImages
 from rescli.data.normalization import Normalization
-from rescli.data.photos.image_files import ImageFiles
-from rescli.data.photos.loader import PhotoLoader
 from rescli.errors import CheckpointError
 from rescli.evaluation.epoch import evaluate
-from rescli.evaluation.protocols import Protocol, choose_protocol
+from rescli.evaluation.protocols import Protocol, default_protocol
 from rescli.hardware.numerics import Numerics, choose_device, choose_precision
 from rescli.hardware.ranks import ALONE, Ranks, join_ranks, rank_device
 from rescli.kernels.choice import use_kernels
@@ -36,18 +34,10 @@ from rescli.training.events import EvalResult
 from rescli.training.state import TrainState
 
 __all__ = [
-    "EVAL_BATCH_SIZE",
-    "PHOTO_EVAL_BATCH_SIZE",
     "Assembly",
     "assemble",
     "numerics_for",
 ]
-
-EVAL_BATCH_SIZE = 500
-"""Divides 5,000 and 10,000: large enough for any device, small enough for 1202 layers on a CPU."""
-
-
-PHOTO_EVAL_BATCH_SIZE = 64
 
 _COURSE = {"iterations", "schedule", "evaluation", "checkpoint", "metrics", "scaled_from"}
 """Keys of a spec that say when something happens, and not to what."""
@@ -77,8 +67,8 @@ class Assembly:
     plan: TrainPlan
     where: Where
     numerics: Numerics
-    train_set: ImageSet | ImageFiles
-    val_set: ImageSet | ImageFiles | None
+    train_set: LabelledImages
+    val_set: LabelledImages | None
     normalization: Normalization
     loader: Loader
     kernels: ChosenKernels = PLAIN
@@ -142,14 +132,13 @@ class Assembly:
             Errors and loss; None where ``should_stop`` said yes.
         """
         assert self.val_set is not None, "the plan holds no evaluation without a validation part"
-        dataset = self.spec.data.dataset
         return evaluate(
             model,
             self.val_set,
             self.normalization,
-            batch_size=PHOTO_EVAL_BATCH_SIZE if dataset.any_size else EVAL_BATCH_SIZE,
+            batch_size=self.val_set.evaluation_batch_size,
             numerics=self.numerics,
-            views=self.protocol.views(any_size=dataset.any_size, image_size=dataset.image_size),
+            views=self.protocol.views(self.spec.data.dataset),
             ranks=self.ranks,
             forward=forward,
             should_stop=should_stop if self.ranks.size == 1 else None,
@@ -159,12 +148,12 @@ class Assembly:
     def waited_seconds(self) -> Callable[[], float] | None:
         """A function that says how many seconds steps have waited for images; None where none can wait."""
         loader = self.loader
-        return (lambda: loader.waited_seconds) if isinstance(loader, PhotoLoader) else None
+        return None if loader.waited_seconds is None else lambda: loader.waited_seconds or 0.0
 
     @property
     def protocol(self) -> Protocol:
         """The protocol of the validation part."""
-        return choose_protocol(None, any_size=self.spec.data.dataset.any_size)
+        return default_protocol(self.spec.data.dataset)
 
 
 def assemble(
@@ -208,8 +197,7 @@ def assemble(
     else:
         normalization = measure(train_set, spec, skipped)
     loader = make_loader(train_set, normalization, spec, numerics, where.workers, share, kernels=kernels.name)
-    if isinstance(loader, PhotoLoader):
-        loader.damaged |= skipped
+    loader.damaged |= skipped
     return Assembly(
         spec=spec,
         plan=plan or make_plan(spec),

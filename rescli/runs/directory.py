@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -97,6 +98,13 @@ class RunDir:
             path.unlink(missing_ok=True)
         with suppress(OSError):  # something else lies there: it stays
             self.path.rmdir()
+
+    def begin_again(self) -> None:
+        """Delete what a training wrote, except the lock that the caller holds."""
+        for path in (self.record, self.metrics, self.curves):
+            path.unlink(missing_ok=True)
+        for folder in (self.last.parent, self.state):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def write_spec(self, spec: RunSpec, data_root: Path | None = None) -> None:
         """Write what is to be trained and where its images lie: from now on this is a run.

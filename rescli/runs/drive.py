@@ -35,7 +35,7 @@ from rescli.runs.record import RunRecord, read_record
 from rescli.runs.saved_state import SavedState, load_state
 from rescli.runs.saver import RunSaver, data_record
 from rescli.runs.where import Where
-from rescli.training.events import EngineChosen, Sink, Stopped
+from rescli.training.events import EngineChosen, Event, Sink, Stopped
 from rescli.training.fit import fit
 
 __all__ = ["execute", "numerics_for", "prepare_resume"]
@@ -87,11 +87,9 @@ def execute(
         waited_seconds=assembly.waited_seconds,
     )
     if run_dir is None:
-        with _explaining(assembly):
-            for event in events:
-                if isinstance(event, Stopped):
-                    stopped = f"stopped after iteration {event.step} of {plan.total_steps}."
-                    raise Interrupted(stopped, clean=True)
+        for event in _explained(events, assembly):
+            if isinstance(event, Stopped):
+                raise Interrupted(f"stopped after iteration {event.step} of {plan.total_steps}.", clean=True)
         return {"results": {}}
     kernels = assembly.kernels
     begun = EngineChosen(state.step, engine.name, kernels.name, chosen.why_slower, kernels.why_plain)
@@ -100,23 +98,23 @@ def execute(
         saver = opened.enter_context(RunSaver(run_dir, assembly, state, chosen=chosen, log=log))
         all_sinks: list[Sink] = [log, saver, *others, *sinks]
         try:
-            with _explaining(assembly):
-                for event in itertools.chain([begun], events):
-                    for sink in all_sinks:
-                        sink(event)
-                    if isinstance(event, Stopped):
-                        raise Interrupted(
-                            f"stopped after iteration {event.step} of {plan.total_steps}; "
-                            "the state is saved.",
-                            remedy=Remedy("resume", str(run_dir.path)),
-                            clean=True,
-                        )
+            for event in itertools.chain([begun], _explained(events, assembly)):
+                for sink in all_sinks:
+                    sink(event)
+                if isinstance(event, Stopped):
+                    raise Interrupted(
+                        f"stopped after iteration {event.step} of {plan.total_steps}; the state is saved.",
+                        remedy=Remedy("resume", str(run_dir.path)),
+                        clean=True,
+                    )
+        except Interrupted:
+            raise
         except DivergedError as error:
             with suppress(CheckpointError):  # that it diverged is what matters
                 saver.close("diverged")
             hint = "; ".join(filter(None, [_last_good(run_dir), error.hint]))
             raise DivergedError(str(error), hint=hint, remedy=error.remedies) from error
-        except (CheckpointError, DataError, UsageError):
+        except Exception:  # a caller's sink may raise anything
             with suppress(CheckpointError):  # the disk may be too full for the record as well
                 saver.close("failed")
             raise
@@ -140,6 +138,12 @@ def _open_loggers(
         )
     log: MetricsLog = opened.enter_context(closing(registry.load("loggers", "jsonl")(run)))
     return log, [opened.enter_context(closing(make(run))) for make in others]
+
+
+def _explained(events: Iterator[Event], assembly: Assembly) -> Iterator[Event]:
+    """The events of a training; what it raises is put in words, and what a sink raises is left alone."""
+    with _explaining(assembly):
+        yield from events
 
 
 @contextmanager

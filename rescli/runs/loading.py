@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 
 from rescli.data.image_set import ImageSet
+from rescli.data.labelled_images import LabelledImages
 from rescli.data.loader import DeviceLoader
 from rescli.data.normalization import Normalization
 from rescli.data.photos.image_files import ImageFiles
@@ -27,14 +28,20 @@ class Loader(Protocol):
 
     batch_size: int
     num_images: int
+    damaged: set[str]
+    """Names of the files that were skipped so far."""
+
+    @property
+    def waited_seconds(self) -> float | None:
+        """The time that steps spent waiting for images so far; None where none can wait."""
 
     def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """(images float32 NCHW, labels) on the device: a pure function of the step."""
 
 
-def measure(train_set: ImageSet | ImageFiles, spec: RunSpec, skipped: set[str]) -> Normalization:
-    if isinstance(train_set, ImageSet):
-        return Normalization.fit(train_set.images_NHWC, spec.data.normalization)
+def measure(train_set: LabelledImages, spec: RunSpec, skipped: set[str]) -> Normalization:
+    if train_set.stacked is not None:
+        return Normalization.fit(train_set.stacked, spec.data.normalization)
     return measure_photos(
         train_set,
         spec.data.normalization,

@@ -8,7 +8,6 @@ from typing import Self, cast
 import torch
 
 from rescli.checkpoints.checkpoint import Checkpoint
-from rescli.data.photos.loader import PhotoLoader
 from rescli.errors import CheckpointError
 from rescli.evaluation.metrics import wilson_interval
 from rescli.files import write_json
@@ -229,7 +228,7 @@ class RunSaver:
         record["engine_reason"] = self._chosen.reason
         record["peak_memory_bytes"] = peak_memory_bytes(self._assembly.numerics)
         loader = self._assembly.loader
-        if isinstance(loader, PhotoLoader):
+        if loader.waited_seconds is not None:
             record["waited_for_data_seconds"] = round(self._waited_before + loader.waited_seconds, 3)
             record["skipped_images"] = sorted({*self._skipped_before, *loader.damaged})
 

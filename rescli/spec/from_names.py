@@ -33,6 +33,10 @@ class WarmStart:
     sha256: str
     model: Table
 
+    def as_section(self) -> Table:
+        """The section ``start_from`` of a spec."""
+        return {"checkpoint": self.checkpoint, "sha256": self.sha256}
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -117,9 +121,7 @@ def _flag_overrides(choice: Choice) -> list[tuple[str, Any]]:
     )
     given: list[tuple[str, Any]] = [(key, value) for key, value in flags if value is not None]
     if choice.start_from is not None:
-        given.append(
-            ("start_from", {"checkpoint": choice.start_from.checkpoint, "sha256": choice.start_from.sha256})
-        )
+        given.append(("start_from", choice.start_from.as_section()))
     return given + choice.overrides
 
 

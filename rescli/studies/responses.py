@@ -76,7 +76,7 @@ def measure_responses(
     numerics = Numerics(choose_device(device), "fp32")
     numerics.configure_backend()
     model = checkpoint.build_model().to(numerics.device).to(memory_format=torch.channels_last)
-    views = default_protocol(dataset).views_on(dataset)
+    views = default_protocol(dataset).views(dataset)
     batches = view_batches(
         images, views, checkpoint.normalization, batch_size=batch_size, device=numerics.device
     )

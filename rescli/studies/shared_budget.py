@@ -11,7 +11,7 @@ from typing import NotRequired, TypedDict, TypeVar, cast
 from rescli.errors import CheckpointError, UsageError
 from rescli.files import read_json, write_json
 from rescli.plan import make_plan
-from rescli.runs.budget.fit import BudgetFit, fit_budget
+from rescli.runs.budget.fit import BudgetFit, fit_budget, is_off_plan
 from rescli.runs.budget.trial import RunCost
 from rescli.spec.run import RunSpec
 from rescli.studies.events import BudgetFitted, Note
@@ -21,9 +21,6 @@ from rescli.studies.queued_run import QueuedRun
 __all__ = ["SharedBudget"]
 
 Key = TypeVar("Key")
-
-_TOLERANCE = 1.25
-"""A study that would take so many times its budget, or could train so many times as long, begins anew."""
 
 
 class _Note(TypedDict):
@@ -92,14 +89,8 @@ class SharedBudget:
         before = self._costs[key]
         factor = step_seconds / before.step
         elapsed = time.monotonic() - self._began
-        if factor > 1:
-            off = elapsed + self._fit.seconds * factor > _TOLERANCE * self.seconds
-        else:
-            costs = [(spec, self._costs[self._key(spec)].times(factor)) for spec in self._specs]
-            off = self._fit.ratio < 1 and elapsed < self.seconds / 2
-            off = off and (
-                fit_budget(costs, self.seconds, spent_seconds=elapsed).ratio > _TOLERANCE * self._fit.ratio
-            )
+        costs = [(spec, self._costs[self._key(spec)]) for spec in self._specs]
+        off = is_off_plan(self._fit, costs, factor, self.seconds, elapsed_seconds=elapsed)
         if not off:
             return False
         self._costs = {key: before.times(factor)}

@@ -19,7 +19,7 @@ from rescli.runs.record import provenance
 from rescli.spec.from_names import Choice
 from rescli.spec.run import RunSpec
 from rescli.studies.comparison import Contender, compare_contenders
-from rescli.studies.events import StudyEvent, StudySink, Testing
+from rescli.studies.events import StudySink, Testing
 from rescli.studies.operands import Operand, read_operands
 from rescli.studies.published import PublishedTable, published_table, published_tables
 from rescli.studies.queued_run import QueuedRun
@@ -29,7 +29,7 @@ from rescli.workflows.load import HasPath
 from rescli.workflows.notes import with_notes
 from rescli.workflows.results.net import Net
 from rescli.workflows.stopping import Stop, stop_on_interrupt
-from rescli.workflows.study import Study, as_seconds, seeded
+from rescli.workflows.study import Study, StudyProgress, as_seconds, seeded, watched
 
 __all__ = ["Comparable", "compare"]
 
@@ -54,6 +54,7 @@ def compare(
     data_root: str | os.PathLike[str] | None = None,
     device: str = "auto",
     on_event: StudySink | None = None,
+    progress: StudyProgress | bool | None = None,
     stopping: Callable[[], AbstractContextManager[Stop]] = stop_on_interrupt,
 ) -> Comparison:
     """Compare nets: the error of each, a test of each difference, curves.
@@ -76,6 +77,7 @@ def compare(
         data_root: where the images lie; None for RESCLI_DATA, else the user's cache.
         device: auto, cpu, cuda or mps.
         on_event: told of every ``rescli.studies.events.StudyEvent``.
+        progress: as for ``train``.
         stopping: a block within which somebody may ask the training to stop; Ctrl-C does.
 
     Raises:
@@ -119,22 +121,23 @@ def compare(
             budget=budget,
             seeds=seeds if seeds > 1 else None,
         )
-    study = Study(
-        runs=Path(runs),
-        out=Path(out) if out is not None else Path("comparisons") / _name(read, seeds, budget),
-        budget_seconds=seconds,
-        data_root=Path(data_root) if data_root is not None else None,
-        device=device,
-        on_event=on_event if on_event is not None else _silent,
-        stopping=stopping,
-        tested_images=_tested_images,
-    )
-    study.require_device()
-    _refuse_twins(read, wanted, study)
-    planned = study.train(wanted, order=_seed_by_seed) if wanted else {}
-    found = _test(read, planned, table, study)
-    found.save(study.out)
-    return found
+    with watched(progress, on_event) as tell:
+        study = Study(
+            runs=Path(runs),
+            out=Path(out) if out is not None else Path("comparisons") / _name(read, seeds, budget),
+            budget_seconds=seconds,
+            data_root=Path(data_root) if data_root is not None else None,
+            device=device,
+            on_event=tell,
+            stopping=stopping,
+            tested_images=_tested_images,
+        )
+        study.require_device()
+        _refuse_twins(read, wanted, study)
+        planned = study.train(wanted, order=_seed_by_seed) if wanted else {}
+        found = _test(read, planned, table, study)
+        found.save(study.out)
+        return found
 
 
 def _given(
@@ -260,7 +263,3 @@ def _responses(row: ContenderRow, study: Study) -> ResponsesRow | None:
     except (UsageError, DataError) as error:
         study.note(f"{row['label']}: no layer responses: {error}")
         return None
-
-
-def _silent(_event: StudyEvent) -> None:
-    pass

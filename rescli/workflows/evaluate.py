@@ -9,10 +9,11 @@ from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.errors import UsageError
 from rescli.evaluation.classes import Matching
 from rescli.evaluation.logits.cache import LogitsCache
-from rescli.evaluation.protocols import Average, choose_protocol
+from rescli.evaluation.protocols import Average, named_protocol
 from rescli.evaluation.result import NetResult
 from rescli.evaluation.result import ensemble as ensemble_of
 from rescli.importers.exported import read_checkpoint
+from rescli.report.progress.counting import Count, counting
 from rescli.runs.evaluator import Evaluator
 from rescli.spec.from_names import named_dataset
 from rescli.workflows.load import Source, source_path
@@ -42,7 +43,7 @@ def evaluate(
     together: bool = False,
     classes: Matching = "same",
     cache: bool = True,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Count | bool | None = None,
     on_start: Callable[[str], None] | None = None,
     on_result: Callable[[NetResult], None] | None = None,
 ) -> Evaluation:
@@ -67,7 +68,9 @@ def evaluate(
         classes: how the set's classes belong to the nets': ``same``, or some of them, found by ``wnids`` or
             by ``names``.
         cache: keep logits, and use those kept.
-        progress: called with (views done, views of all images) of the net at work.
+        progress: True for a bar, or lines where nothing can be drawn; False for nothing; None for a bar on a
+            terminal and in a notebook; or a function, called with (views done, views of all images) of the
+            net at work.
         on_start: called with the name of each net before it is evaluated.
         on_result: called with each result as soon as it is there, which an error later does not undo.
 
@@ -91,21 +94,7 @@ def evaluate(
     if ensemble and len(given) < 2:
         raise UsageError("an ensemble averages two checkpoints or more; one was given.")
     if protocol is not None:
-        choose_protocol(protocol, any_size=False)  # refuses an unknown name before anything is read
-    evaluator = Evaluator(
-        split=split or _SEALED,
-        protocol=protocol,
-        average=average,
-        dataset=named_dataset(dataset) if dataset is not None else None,
-        matching=classes,
-        data_root=Path(data_root) if data_root is not None else None,
-        device=device,
-        precision=precision,
-        batch_size=batch_size,
-        cache=LogitsCache.of_user() if cache else None,
-        progress=progress,
-        together=ensemble or together,
-    )
+        named_protocol(protocol)  # refuses an unknown name before anything is read
     results: list[NetResult] = []
 
     def keep(result: NetResult) -> None:
@@ -113,11 +102,26 @@ def evaluate(
         if on_result is not None:
             on_result(result)
 
-    for net in given:
-        path = net.path if isinstance(net, Net) else source_path(net)
-        if on_start is not None:
-            on_start(str(path))
-        keep(evaluator.evaluate_checkpoint(path, _checkpoint(net, path)))
+    with counting(progress) as shown:
+        evaluator = Evaluator(
+            split=split or _SEALED,
+            protocol=protocol,
+            average=average,
+            dataset=named_dataset(dataset) if dataset is not None else None,
+            matching=classes,
+            data_root=Path(data_root) if data_root is not None else None,
+            device=device,
+            precision=precision,
+            batch_size=batch_size,
+            cache=LogitsCache.of_user() if cache else None,
+            progress=shown,
+            together=ensemble or together,
+        )
+        for net in given:
+            path = net.path if isinstance(net, Net) else source_path(net)
+            if on_start is not None:
+                on_start(str(path))
+            keep(evaluator.evaluate_checkpoint(path, _checkpoint(net, path)))
     if ensemble:
         keep(ensemble_of(results, average))
     return Evaluation(tuple(results))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from rescli.data.photos.folder import SUFFIXES
+from rescli.report.progress.counting import Count
 from rescli.workflows.load import Source, load
 from rescli.workflows.notes import with_notes
 from rescli.workflows.results.net import Net
@@ -28,7 +29,7 @@ def predict(
     device: str = "auto",
     precision: str = "auto",
     batch_size: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Count | bool | None = None,
 ) -> Predictions:
     """Classify image files and folders of them; what cannot be read is skipped and named.
 
@@ -40,7 +41,8 @@ def predict(
         device: for a net that is loaded here: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         precision: of the convolutions; ``auto``: as trained.
         batch_size: inputs per forward pass; changes no class.
-        progress: called with (pictures done, all pictures).
+        progress: True for a bar, or lines where nothing can be drawn; False for nothing; None for a bar on a
+            terminal and in a notebook; or a function, called with (pictures done, all pictures).
 
     Returns:
         The predictions in the order of the paths, each folder's sorted by name; ``skipped`` says what could

@@ -8,19 +8,20 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from rescli.errors import DataError, RescliError, UnknownNameError
-from rescli.evaluation.protocols import choose_protocol
+from rescli.evaluation.protocols import default_protocol
 from rescli.report.reproduction import Reproduction
 from rescli.runs.record import provenance
+from rescli.spec.from_names import named_dataset
 from rescli.spec.load import load_spec, preset_names
 from rescli.spec.run import RunSpec
-from rescli.studies.events import StudyEvent, StudySink, Testing
+from rescli.studies.events import StudySink, Testing
 from rescli.studies.not_run import NotRun
 from rescli.studies.paper_items import PaperItem, PaperNet, paper_item
 from rescli.studies.queued_run import QueuedRun
 from rescli.studies.reproduction import finished_curves, finished_responses, measure_nets
 from rescli.workflows.notes import with_notes
 from rescli.workflows.stopping import Stop, stop_on_interrupt
-from rescli.workflows.study import Study, as_seconds, seeded
+from rescli.workflows.study import Study, StudyProgress, as_seconds, seeded, watched
 
 __all__ = ["reproduce"]
 
@@ -40,6 +41,7 @@ def reproduce(
     device: str = "auto",
     dry_run: bool = False,
     on_event: StudySink | None = None,
+    progress: StudyProgress | bool | None = None,
     stopping: Callable[[], AbstractContextManager[Stop]] = stop_on_interrupt,
 ) -> Reproduction:
     """Reproduce a table or figure of the paper. Interrupted, the same call goes on; nothing is done twice.
@@ -57,6 +59,7 @@ def reproduce(
         device: auto, cpu, cuda or mps.
         dry_run: make the plan, and stop: no row is measured and nothing is written.
         on_event: told of every ``rescli.studies.events.StudyEvent``.
+        progress: as for ``train``.
         stopping: a block within which somebody may ask the training to stop; Ctrl-C does.
 
     Raises:
@@ -79,24 +82,25 @@ def reproduce(
     item = paper_item(name)
     specs = _specs(item, _chosen(item, [only] if isinstance(only, str) else only), seeds, changes or {})
     not_run = _not_run(item, specs)
-    study = Study(
-        runs=Path(runs),
-        out=Path(out) if out is not None else Path("reproductions") / name,
-        budget_seconds=as_seconds(budget),
-        data_root=Path(data_root) if data_root is not None else None,
-        device=device,
-        on_event=on_event if on_event is not None else _silent,
-        stopping=stopping,
-        tested_images=lambda spec: spec.data.dataset.sizes.get("test", spec.data.dataset.sizes["val"]),
-    )
-    if dry_run:
-        if study.budget_seconds is not None:
-            study.note("the budget is fitted when it starts: the plan below is of the whole schedules")
-        plan = study.announce(_cheapest_first(study.plan(specs)), _by_label(not_run))
-        return Reproduction(item, plan.runs, _by_label(not_run), origin=provenance())
-    study.require_device()
-    planned = _trained(study, specs, not_run, train=train)
-    return _measured(study, item, planned, not_run)
+    with watched(progress, on_event) as tell:
+        study = Study(
+            runs=Path(runs),
+            out=Path(out) if out is not None else Path("reproductions") / name,
+            budget_seconds=as_seconds(budget),
+            data_root=Path(data_root) if data_root is not None else None,
+            device=device,
+            on_event=tell,
+            stopping=stopping,
+            tested_images=lambda spec: spec.data.dataset.sizes.get("test", spec.data.dataset.sizes["val"]),
+        )
+        if dry_run:
+            if study.budget_seconds is not None:
+                study.note("the budget is fitted when it starts: the plan below is of the whole schedules")
+            plan = study.announce(_cheapest_first(study.plan(specs)), _by_label(not_run))
+            return Reproduction(item, plan.runs, _by_label(not_run), origin=provenance())
+        study.require_device()
+        planned = _trained(study, specs, not_run, train=train)
+        return _measured(study, item, planned, not_run)
 
 
 def _chosen(item: PaperItem, only: Sequence[str]) -> set[str]:
@@ -220,8 +224,4 @@ def _measured(
 
 def _own_protocol(item: PaperItem) -> str:
     """The single view of the figure's data set: the image itself, or its centre crop."""
-    return choose_protocol(None, any_size=item.dataset == "imagenet").name
-
-
-def _silent(_event: StudyEvent) -> None:
-    pass
+    return default_protocol(named_dataset(item.dataset)).name

@@ -1,7 +1,8 @@
-"""A spec by name: a preset, a file, or a network on a data set."""
+"""A spec by name: a preset, a file, or a network on a data set; and what training by it would do."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,17 +10,23 @@ from typing import Any
 from rescli import registry
 from rescli.errors import UnknownNameError
 from rescli.models.naming import parse_model_name
-from rescli.spec.from_names import Choice, choose_spec
+from rescli.plan import make_plan
+from rescli.spec.from_names import Choice, WarmStart, choose_spec
 from rescli.spec.load import load_spec, preset_names
 from rescli.spec.run import RunSpec
 from rescli.workflows.notes import with_notes
+from rescli.workflows.results.planned_run import PlannedRun
 
-__all__ = ["spec"]
+__all__ = ["dry_run", "spec"]
 
 
 @with_notes
 def spec(
-    name: str | Path, changes: Mapping[str, Any] | None = None, *, dataset: str | None = None
+    name: str | os.PathLike[str],
+    changes: Mapping[str, Any] | None = None,
+    *,
+    dataset: str | None = None,
+    start_from: str | os.PathLike[str] | None = None,
 ) -> RunSpec:
     """Read the spec of a training run, whole and checked.
 
@@ -28,6 +35,8 @@ def spec(
             ``spec.toml``, or a network (``"resnet-20"``, ``"plain-56"``).
         changes: keys of the spec, dotted, and their values.
         dataset: the data set of the run; unset, a network is trained on CIFAR-10.
+        start_from: a checkpoint or a run directory whose weights the run begins with, for fine-tuning; the
+            network is that of the checkpoint unless ``name`` or ``changes`` say another.
 
     Returns:
         The spec; a frozen object.
@@ -35,6 +44,7 @@ def spec(
     Raises:
         UnknownNameError: nothing has that name, or there is no such data set.
         SpecError: a key or a value that cannot work, or a file that is none.
+        CheckpointError: there is no such checkpoint to begin with, or it is damaged.
 
     Example:
         >>> import rescli
@@ -44,17 +54,60 @@ def spec(
         >>> rescli.spec("plain-56", dataset="shapes").name
         'shapes-plain-56-seed0'
     """
-    given = str(name)
+    given = os.fspath(name)
     overrides = list((changes or {}).items())
+    begun = _start(start_from)
+    overrides += [("start_from", begun.as_section())] if begun else []
     if not _names_a_net(given):
         of_dataset = [("data.dataset", {"kind": dataset})] if dataset is not None else []
-        return load_spec(given, [*of_dataset, *overrides])
+        of_checkpoint = [("model", begun.model)] if begun else []
+        return load_spec(given, [*of_dataset, *of_checkpoint, *overrides])
     preset, chosen = choose_spec(Choice(model=given, dataset=dataset))
     if not overrides:
         return chosen
     net = [("model", chosen.model.model_dump(mode="json", exclude_none=True))]
     warmup = chosen.schedule.model_dump(mode="json", exclude_none=False)
     return load_spec(preset, [*net, ("schedule", warmup), *overrides])
+
+
+@with_notes
+def dry_run(
+    of: RunSpec | str | os.PathLike[str], *, data_root: str | os.PathLike[str] | None = None
+) -> PlannedRun:
+    """Plan a training without beginning it; no torch is imported.
+
+    Args:
+        of: what ``rescli.spec`` gives, or a name for it.
+        data_root: where the images lie; None for RESCLI_DATA, else the user's cache. Only a data set whose
+            sizes its files tell looks there.
+
+    Returns:
+        The plan, which ``rescli.train`` takes in place of a spec.
+
+    Raises:
+        SpecError: a key or a value that cannot work, such as milestones in the wrong order.
+        DataError: the data set is one that has to be looked at, and it is not there.
+
+    Example:
+        >>> from rescli.workflows.spec import dry_run
+        >>> planned = dry_run("he2015/resnet-20")
+        >>> planned.plan.lr_changes()
+        [(0, 0.1), (32000, 0.01), (48000, 0.001)]
+        >>> [row.field for row in planned.ledger if row.verdict == "differs"]
+        ['batch norm over', 'precision']
+    """
+    named = of if isinstance(of, RunSpec) else spec(of)
+    whole = named.resolved(Path(data_root) if data_root is not None else None)
+    return PlannedRun(whole, make_plan(whole))
+
+
+def _start(checkpoint: str | os.PathLike[str] | None) -> WarmStart | None:
+    if checkpoint is None:
+        return None
+    from rescli.checkpoints.header import warm_start_from
+    from rescli.checkpoints.locate import named_checkpoint
+
+    return warm_start_from(named_checkpoint(Path(checkpoint)))
 
 
 def _names_a_net(name: str) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -12,19 +12,23 @@ from rescli.durations import parse_seconds
 from rescli.errors import RescliError
 from rescli.evaluation.logits.cache import LogitsCache
 from rescli.hardware.numerics import choose_device
+from rescli.report.progress.study import study_progress
 from rescli.runs.evaluator import Evaluator
 from rescli.spec.run import RunSpec
-from rescli.studies.events import Note, PlanMade, StudySink, Testing, TrainingBegins
+from rescli.studies.events import Note, PlanMade, StudyEvent, StudySink, Testing, TrainingBegins
 from rescli.studies.not_run import NotRun
 from rescli.studies.queue import RunQueue
 from rescli.studies.queued_run import QueuedRun
 from rescli.studies.shared_budget import SharedBudget
 from rescli.workflows.stopping import Stop, StopFromSink
 
-__all__ = ["Study", "as_seconds", "seeded"]
+__all__ = ["Study", "StudyProgress", "as_seconds", "seeded", "watched"]
 
 Key = TypeVar("Key")
 Failure = Callable[[QueuedRun, RescliError], None]
+
+StudyProgress = Callable[[], AbstractContextManager[StudySink]]
+"""() -> a block whose sink shows the study."""
 
 
 def as_seconds(budget: str | float | None) -> float | None:
@@ -39,6 +43,19 @@ def as_seconds(budget: str | float | None) -> float | None:
 def seeded(spec: RunSpec, count: int) -> list[RunSpec]:
     """The spec with its own seed, and with the ``count - 1`` seeds that follow."""
     return [spec.model_copy(update={"seed": spec.seed + later}) for later in range(count)]
+
+
+@contextmanager
+def watched(progress: StudyProgress | bool | None, on_event: StudySink | None) -> Iterator[StudySink]:
+    """A block whose sink shows a study and tells the caller of it."""
+    with progress() if callable(progress) else study_progress(progress) as shown:
+
+        def tell(event: StudyEvent) -> None:
+            shown(event)
+            if on_event is not None:
+                on_event(event)
+
+        yield tell
 
 
 @dataclass(frozen=True)

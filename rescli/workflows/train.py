@@ -4,46 +4,43 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 
-from rescli import registry
-from rescli.errors import CheckpointError, UsageError
+from rescli.errors import CheckpointError, Interrupted, UsageError
 from rescli.hardware.launcher import is_first, launched
-from rescli.plan import TrainPlan, make_plan
-from rescli.report.progress.run import training_progress
 from rescli.runs.assembly import Assembly, assemble
-from rescli.runs.budget.fit import scale_to_budget
+from rescli.runs.budget.one_run import RunBudget
 from rescli.runs.directory import RunDir, default_run_path
 from rescli.runs.drive import execute, prepare_resume
 from rescli.runs.logger import MakeLogger
-from rescli.runs.saved_state import SavedState
+from rescli.runs.saved_state import SavedState, load_state
 from rescli.runs.where import Where
 from rescli.spec.load import spec_from_dict
 from rescli.spec.run import RunSpec
 from rescli.training.events import Sink
 from rescli.workflows.notes import with_notes
+from rescli.workflows.observers import Observers, Progress
+from rescli.workflows.results.planned_run import PlannedRun
 from rescli.workflows.results.run import Run, RunStart, write_curves
+from rescli.workflows.spec import dry_run
 from rescli.workflows.spec import spec as spec_by_name
 from rescli.workflows.stopping import Stop, StopFromSink, stop_on_interrupt
 from rescli.workflows.study import as_seconds
 
-__all__ = ["Progress", "resume", "train"]
+__all__ = ["resume", "train"]
 
 _log = logging.getLogger(__name__)
-
-Progress = Callable[[RunSpec, int], AbstractContextManager[Sink]]
-"""(spec, iteration to begin at) -> a block whose sink shows the run."""
 
 Stopping = Callable[[], AbstractContextManager[Stop]]
 
 
 @with_notes
 def train(
-    spec: RunSpec | str,
+    spec: RunSpec | PlannedRun | str | os.PathLike[str],
     *,
     out: str | os.PathLike[str] | None = None,
     seed: int | None = None,
@@ -54,8 +51,8 @@ def train(
     workers: int | None = None,
     engine: str | None = None,
     kernels: str | None = None,
-    on_event: Sink | Sequence[Sink] = (),
-    loggers: Sequence[str | MakeLogger] = (),
+    on_event: Sink | Sequence[Sink] | None = None,
+    loggers: str | MakeLogger | Sequence[str | MakeLogger] = (),
     progress: Progress | bool | None = None,
     on_start: Callable[[RunStart], None] = lambda _start: None,
     stopping: Stopping = stop_on_interrupt,
@@ -63,20 +60,23 @@ def train(
     """Train a network; leaves a run directory with checkpoints, metrics, curves and a record.
 
     Args:
-        spec: what ``rescli.spec`` gives, or a name for it.
+        spec: what ``rescli.spec`` gives, or a name or a .toml file for it.
         out: the run directory, new or empty; None for a new one below ``runs``.
         seed: decides initial weights, order, crops and flips; None for the spec's.
         changes: keys of the spec and their values, ``{"optimizer.lr": 0.05}``, where ``spec`` is a name.
-        budget: shorten the whole schedule to fit, in seconds or as ``"20m"``.
+        budget: shorten the whole schedule to fit, in seconds or as ``"20m"``. The speed is looked at again
+            when a twentieth of the run is done: where it is quite another, the run begins again, once.
         device: auto, cpu, cuda or mps.
         data_root: where the images lie; None for RESCLI_DATA, else the user's cache.
         workers: processes that decode photographs; None for as many as suit the device.
         engine: auto, eager, graph or compile; None for auto.
         kernels: auto, triton, native or plain; None for auto.
         on_event: called with every event of ``rescli.training.events``; one function or several.
-        loggers: names of the plugin group ``rescli.loggers``, or what such a name stands for.
-        progress: True for bars, False for none; None for bars on a terminal and in a notebook.
-        on_start: called once, when everything is prepared.
+        loggers: names of the plugin group ``rescli.loggers``, or what such a name stands for; metrics.jsonl
+            is always written.
+        progress: True for bars, or lines where nothing can be drawn; False for nothing; None for bars on a
+            terminal and in a notebook; or a block of your own.
+        on_start: called when everything is prepared.
         stopping: a block within which somebody may ask the training to stop; Ctrl-C does.
 
     Returns:
@@ -95,39 +95,41 @@ def train(
         >>> run.record["status"], run.record["iterations_done"]
         ('finished', 12)
     """
-    if isinstance(spec, str):
-        spec = spec_by_name(spec, changes)
-    elif changes:
-        raise UsageError("changes go with a name; a spec is changed where it is made.")
-    if seed is not None:
-        spec = spec_from_dict({**spec.to_dict(), "seed": seed})
-    where = Where(device, _path(data_root), workers, engine, kernels)
-    whole = spec.resolved(where.data_root)
-    plan, seconds = make_plan(whole), as_seconds(budget)
+    began = time.perf_counter()
+    planned = _planned(spec, seed, changes, data_root)
+    seconds = as_seconds(budget)
     if seconds is not None and launched():
         raise UsageError("a budget times a step in one process; with several, give iterations.")
-    made = _loggers(loggers)
+    whole, where = planned.spec, Where(device, _path(data_root), workers, engine, kernels)
+    observers = Observers.of(on_event, loggers, progress, on_start)
     if not is_first():
         return _follow(
-            lambda: (_fitted(whole, plan, where, seconds)[0], None), _path(out) or Path(), stopping
+            lambda: (assemble(whole, where, plan=planned.plan), None), _path(out) or Path(), stopping
         )
     path = _path(out) or default_run_path(whole, datetime.now())
+    limit = RunBudget(seconds, began=began) if seconds is not None else None
     with stopping() as stop, RunDir.create(path) as run_dir:
         try:
             with stop.interrupting():
-                if seconds is None:
+                if limit is None:  # else it is known only later how long the run will be
                     run_dir.write_spec(whole, where.data_root)
-                assembly, step_seconds = _fitted(whole, plan, where, seconds)
-                if seconds is not None:  # only now is it known how long the run will be
-                    run_dir.write_spec(assembly.spec, where.data_root)
+                assembly = assemble(whole, where, plan=planned.plan)
+                if limit is None:
+                    start = RunStart(path, whole)
+                else:
+                    assembly, start = _shortened(assembly, limit, run_dir)
         except BaseException:
             run_dir.discard()
             raise
-        start = RunStart(path, assembly.spec)
-        if seconds is not None:
-            start = replace(start, whole_spec=whole, step_seconds=step_seconds)
         try:
-            return _train(run_dir, assembly, None, start, stop, on_event, made, progress, on_start)
+            try:
+                return _train(run_dir, assembly, None, start, stop, observers, limit)
+            except Interrupted:
+                if limit is None or not limit.is_off or stop():
+                    raise
+            run_dir.begin_again()
+            assembly, start = _shortened(assembly.rescheduled(whole), limit, run_dir)
+            return _train(run_dir, assembly, None, start, stop, observers, limit)
         except (UsageError, CheckpointError):
             # An engine that does not work here, too little memory, weights of another net: nothing was done.
             if not run_dir.record.exists():
@@ -144,8 +146,8 @@ def resume(
     workers: int | None = None,
     engine: str | None = None,
     kernels: str | None = None,
-    on_event: Sink | Sequence[Sink] = (),
-    loggers: Sequence[str | MakeLogger] = (),
+    on_event: Sink | Sequence[Sink] | None = None,
+    loggers: str | MakeLogger | Sequence[str | MakeLogger] = (),
     progress: Progress | bool | None = None,
     on_start: Callable[[RunStart], None] = lambda _start: None,
     stopping: Stopping = stop_on_interrupt,
@@ -184,7 +186,12 @@ def resume(
     run_dir = RunDir.open(Path(run))
     spec = run_dir.read_spec()
     where = Where(device, _path(data_root), workers, engine, kernels)
-    made = _loggers(loggers)
+    observers = Observers.of(on_event, loggers, progress, on_start)
+    # Its state is read to say so where it is damaged; images, device and engine are not needed.
+    if Run(run_dir.path).is_finished and load_state(run_dir.state, spec) is not None:
+        if is_first():
+            on_start(RunStart(run_dir.path, spec, step=spec.iterations, resumed=True))
+        return Run(run_dir.path)
     if not is_first():
         return _follow(lambda: prepare_resume(run_dir, where), run_dir.path, stopping)
     with stopping() as stop, run_dir.locked():
@@ -197,28 +204,41 @@ def resume(
             resumed=True,
             evaluation_due=bool(saved and saved.evaluation_due),
         )
-        return _train(run_dir, assembly, saved, start, stop, on_event, made, progress, on_start)
+        return _train(run_dir, assembly, saved, start, stop, observers)
+
+
+def _planned(
+    spec: RunSpec | PlannedRun | str | os.PathLike[str],
+    seed: int | None,
+    changes: Mapping[str, object] | None,
+    data_root: str | os.PathLike[str] | None,
+) -> PlannedRun:
+    if changes and isinstance(spec, RunSpec | PlannedRun):
+        raise UsageError("changes go with a name; a spec is changed where it is made.")
+    if isinstance(spec, PlannedRun):
+        if seed is None:
+            return spec
+        spec = spec.spec
+    elif not isinstance(spec, RunSpec):
+        spec = spec_by_name(spec, changes)
+    if seed is not None:
+        spec = spec_from_dict({**spec.to_dict(), "seed": seed})
+    return dry_run(spec, data_root=data_root)
 
 
 def _path(given: str | os.PathLike[str] | None) -> Path | None:
     return Path(given) if given is not None else None
 
 
-def _loggers(named: Sequence[str | MakeLogger]) -> list[MakeLogger]:
-    return [registry.load("loggers", one) if isinstance(one, str) else one for one in named]
-
-
-def _fitted(
-    spec: RunSpec, plan: TrainPlan, where: Where, seconds: float | None
-) -> tuple[Assembly, float | None]:
-    """The parts of the run, shortened to fit a budget; and what an iteration takes, in seconds."""
-    assembly = assemble(spec, where, plan=plan)
-    if seconds is None:
-        return assembly, None
-    fitted = scale_to_budget(assembly, seconds)
+def _shortened(assembly: Assembly, budget: RunBudget, run_dir: RunDir) -> tuple[Assembly, RunStart]:
+    """The parts of a run whose course fits the budget, written as the spec of the run."""
+    whole = assembly.spec
+    fitted = budget.shorten(assembly)
     if fitted.warning is not None:
         _log.warning("%s", fitted.warning)
-    return assembly.rescheduled(fitted.spec), fitted.step_seconds
+    run_dir.write_spec(fitted.spec, assembly.data_root)
+    start = RunStart(run_dir.path, fitted.spec, whole_spec=whole, step_seconds=fitted.step_seconds)
+    return assembly.rescheduled(fitted.spec), start
 
 
 def _follow(
@@ -238,31 +258,22 @@ def _train(
     saved: SavedState | None,
     start: RunStart,
     stop: Stop,
-    on_event: Sink | Sequence[Sink],
-    loggers: Sequence[MakeLogger],
-    progress: Progress | bool | None,
-    on_start: Callable[[RunStart], None],
+    observers: Observers,
+    budget: RunBudget | None = None,
 ) -> Run:
-    sinks = [on_event] if callable(on_event) else list(on_event)
-    on_start(start)
+    observers.on_start(start)
     asked = StopFromSink(stop)
     try:
-        with _shown(progress, start) as shown:
-            watched = [shown, *(asked.watching(sink) for sink in sinks)]
-            execute(assembly, run_dir, saved=saved, sinks=watched, loggers=loggers, should_stop=asked)
+        with observers.shown(start) as shown:
+            watched = [shown, *(asked.watching(sink) for sink in observers.sinks)]
+            execute(
+                assembly,
+                run_dir,
+                saved=saved,
+                sinks=[*watched, budget.see] if budget else watched,
+                loggers=observers.loggers,
+                should_stop=(lambda: budget.is_off or asked()) if budget else asked,
+            )
     finally:
         write_curves(run_dir, assembly.spec)
     return Run(run_dir.path)
-
-
-def _shown(progress: Progress | bool | None, start: RunStart) -> AbstractContextManager[Sink]:
-    if progress is False:
-        return nullcontext(lambda _event: None)
-    if progress is None or progress is True:
-        return training_progress(
-            name=start.spec.name,
-            total_steps=start.spec.iterations,
-            start_step=start.step,
-            lines=progress is True,
-        )
-    return progress(start.spec, start.step)

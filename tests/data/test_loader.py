@@ -42,6 +42,12 @@ def test_without_augmentation_shows_the_images_in_order(image_set: ImageSet) -> 
         assert images.is_contiguous(memory_format=torch.channels_last)
 
 
+def test_no_step_waits_and_no_image_is_damaged(image_set: ImageSet) -> None:
+    loader = make_loader(image_set)
+    loader.batch(0)
+    assert (loader.waited_seconds, loader.damaged) == (None, set())
+
+
 def test_augmented_batch_pixel_by_pixel(image_set: ImageSet) -> None:
     images, _ = make_loader(image_set).batch(3)
     indices, slots = batch_indices(3, batch_size=6, num_images=20, seed=0)

@@ -31,8 +31,12 @@ def short(operands=("plain-8", "resnet-8"), **given):
     return compare(operands, **settings | given)
 
 
-def test_a_comparison_shows_itself(here):
+def test_a_comparison_shows_itself_and_in_a_notebook_how_it_is_made(here, notebook_cell):
     found = short()
+    (progress,) = notebook_cell.outputs
+    for words in ("shapes-plain-8-seed0", "shapes-resnet-8-seed0", "12/12", "testing ..."):
+        assert words in progress[-1]
+    assert "60/60" in notebook_cell.seen
     assert [one["label"] for one in found.contenders] == ["plain-8", "resnet-8"]
     assert found.verdict == found.summary[0]
     assert found.verdict.endswith(".")
@@ -67,9 +71,10 @@ def test_it_is_written_where_it_is_asked_to_be(here):
 
 
 @pytest.mark.usefixtures("here")
-def test_everything_that_happens_is_told():
+def test_everything_that_happens_is_told(capsys):
     told = []
     short(on_event=told.append)
+    assert capsys.readouterr() == ("", "")  # a script that did not ask for progress sees none
     kinds = [type(event) for event in told]
     assert kinds[0] == PlanMade
     assert (kinds.count(RunBegun), kinds.count(RunEnded)) == (2, 2)

@@ -100,3 +100,12 @@ def test_mistakes_are_the_wrong_ones_and_the_most_confident_come_first(net8: Pat
     assert texts[1] == f"{first.predicted} {first.probability:.0%}"
     assert texts[2].startswith(f"true: {first.true}")
     assert len(texts) == 1 + 5 * 3
+
+
+def test_a_notebook_shows_a_bar_while_images_are_looked_at(notebook_cell: Any, net8: Path) -> None:
+    evaluate(net8, device="cpu", progress=False)
+    evaluate(net8, device="cpu")  # from the logits that were kept
+    assert notebook_cell.outputs == []
+    evaluate(net8, device="cpu", cache=False)
+    assert "60/60" in notebook_cell.seen
+    assert "60/60" not in notebook_cell.left

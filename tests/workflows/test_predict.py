@@ -167,6 +167,17 @@ def test_the_progress_ends_with_all(net8: Path, shape_files: tuple[Path, list[st
     assert seen == sorted(seen)
 
 
+def test_a_notebook_shows_a_bar_for_many_pictures(
+    net8: Path, shape_files: tuple[Path, list[str]], notebook_cell: Any
+) -> None:
+    files = sorted(shape_files[0].rglob("*.png"))
+    predict(net8, files[:20], device="cpu")
+    assert notebook_cell.outputs == []
+    load(net8, device="cpu").predict(files)
+    assert "60/60" in notebook_cell.seen
+    assert "60/60" not in notebook_cell.left
+
+
 @pytest.mark.parametrize(
     ("choice", "says"),
     [

@@ -33,6 +33,7 @@ def test_a_plan_trains_and_writes_nothing(here):
     assert [planned.run.spec.seed for planned in found.plan] == [0] * 6 + [1] * 6
     assert (found.rows, found.figure()) == ((), None)
     assert list(here.iterdir()) == []
+    assert "planned, 12 runs" in found._repr_html_()
 
 
 def test_a_table_beside_the_papers():
@@ -138,3 +139,13 @@ def test_a_keyboard_interrupt_from_a_sink_saves_the_state(here):
     with pytest.raises(Interrupted):
         reproduce("table6", only=["resnet-20"], changes=SMALL, device="cpu", on_event=impatient)
     assert len(list((here / "runs").glob("*/state/latest.json"))) == 1
+
+
+def test_a_notebook_shows_the_plan_and_the_queue(notebook_cell):
+    reproduce("table6", dry_run=True)
+    assert "cifar10-resnet-110" in notebook_cell.left
+    reproduce("table6", only=["resnet-20"], changes=SMALL, device="cpu")
+    assert len(notebook_cell.outputs) == 2
+    assert "shapes-resnet-20-seed0" in notebook_cell.outputs[1][-1]
+    assert "4/4" in notebook_cell.outputs[1][-1]
+    assert "40/40" in notebook_cell.seen

@@ -96,6 +96,19 @@ def test_a_keyboard_interrupt_from_a_sink_saves_too(spec: RunSpec, tmp_path: Pat
     assert json.loads((tmp_path / "run" / "record.json").read_text())["status"] == "interrupted"
 
 
+def test_a_notebook_shows_a_run_that_goes_on(spec: RunSpec, tmp_path: Path, notebook_cell: Any) -> None:
+    def impatient(event: object) -> None:
+        if isinstance(event, MetricsReady):
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        rescli.train(spec, out=tmp_path / "run", on_event=impatient, device="cpu", kernels="plain")
+    assert "3/12" in notebook_cell.left
+    rescli.resume(tmp_path / "run")
+    assert len(notebook_cell.outputs) == 2
+    assert "12/12" in notebook_cell.outputs[1][-1]
+
+
 def test_in_another_thread_no_handler_is_set_and_the_run_ends(spec: RunSpec, tmp_path: Path) -> None:
     ended: list[Any] = []
     thread = threading.Thread(
@@ -170,3 +183,110 @@ def test_several_processes_and_a_budget_do_not_go_together(
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(UsageError, match="a budget times a step in one process"):
         rescli.train(spec, out=tmp_path / "run", budget="1m", **OPTIONS)
+
+
+def test_a_path_and_a_lone_logger_are_taken_and_metrics_are_written_once(
+    spec: RunSpec, tmp_path: Path
+) -> None:
+    file = tmp_path / "spec.toml"
+    first = rescli.train(spec, out=tmp_path / "a", **OPTIONS)
+    file.write_text((first.path / "spec.toml").read_text())
+    run = rescli.train(file, out=tmp_path / "b", loggers="jsonl", on_event=None, **OPTIONS)
+    assert len(run.metrics) == len(first.metrics)
+    assert weights(run.path) == weights(first.path)
+
+
+def test_a_finished_run_is_given_back_untouched_even_without_its_images(
+    spec: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = rescli.train(spec, out=tmp_path / "run", **OPTIONS)
+    before = {path: path.stat().st_mtime_ns for path in run.path.rglob("*")}
+    monkeypatch.setattr("rescli.runs.drive.assemble", lambda *_, **__: pytest.fail("nothing is to be read"))
+    starts: list[Any] = []
+    again = rescli.resume(run, on_start=starts.append, **OPTIONS)
+    assert again.is_finished
+    assert starts[0].step == 12
+    assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*")} == before
+
+
+def test_a_sink_that_raises_closes_the_record_and_is_not_taken_for_the_network(
+    spec: RunSpec, tmp_path: Path
+) -> None:
+    from torch import nn
+
+    class Probe(nn.Module):
+        def forward(self, _: object) -> None:
+            raise ValueError("of the sink")
+
+    def sink(event: object) -> None:
+        if isinstance(event, MetricsReady):
+            Probe()(event)
+
+    with pytest.raises(ValueError, match="of the sink"):
+        rescli.train(spec, out=tmp_path / "run", on_event=sink, **OPTIONS)
+    assert rescli.resume(tmp_path / "run", **OPTIONS).record["status"] == "finished"
+
+
+def test_a_run_that_begins_with_another_ones_weights(spec: RunSpec, tmp_path: Path) -> None:
+    first = rescli.train(spec, out=tmp_path / "first", **OPTIONS)
+    tuned = rescli.spec("shapes/base", {"iterations": 3, "data.batch_size": 16}, start_from=first.path)
+    assert tuned.model == spec.model
+    assert tuned.start_from is not None
+    assert tuned.start_from.checkpoint == str(first.path / "checkpoints" / "last.safetensors")
+    second = rescli.train(tuned, out=tmp_path / "second", **OPTIONS)
+    assert second.is_finished
+
+
+def test_what_will_be_trained_can_be_planned_first(spec: RunSpec, tmp_path: Path) -> None:
+    from rescli.workflows.spec import dry_run
+
+    planned = dry_run(spec)
+    assert planned.plan.total_steps == 12
+    assert planned.to_dict()["spec_sha256"] == spec.fingerprint()
+    run = rescli.train(planned, out=tmp_path / "run", seed=2, **OPTIONS)
+    assert run.spec.seed == 2
+
+
+def test_a_run_whose_speed_is_not_that_of_its_trial_begins_again_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trial took 0.2 s a step: the run takes far less, and begins again with a longer course."""
+    from rescli.runs.budget import one_run
+    from rescli.runs.budget.trial import RunCost
+
+    long = rescli.spec(
+        "shapes/base",
+        {"model": {"kind": "resnet", "depth": 8}, "data.batch_size": 8, "data.dataset.num_train": 64}
+        | {"data.dataset.num_val": 8, "metrics.every": 5, "iterations": 60000, "precision": "fp32"},
+    )
+    costs = iter([RunCost(0.0, 0.2), RunCost(0.0, 0.1)])
+    monkeypatch.setattr(one_run, "measure_cost", lambda *_, **__: next(costs))
+    starts: list[Any] = []
+    run = rescli.train(long, out=tmp_path / "run", budget="30s", on_start=starts.append, **OPTIONS)
+    first, second = (start.spec.iterations for start in starts)
+    assert 100 < first < 140 < second < 280
+    assert run.record["iterations_done"] == run.spec.iterations == second
+    iterations = [row["iteration"] for row in run.metrics if row["event"] == "train"]
+    assert iterations == sorted(set(iterations))
+    assert run.record["resumed_at"] == []
+
+
+def test_a_budget_counts_from_the_call(
+    spec: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is spent before the trial, on reading images, is spent."""
+    import time
+
+    from rescli.runs.budget import one_run
+    from rescli.runs.budget.trial import RunCost
+
+    monkeypatch.setattr(one_run, "measure_cost", lambda *_, **__: RunCost(0.0, 0.001))
+    now, late = time.perf_counter, iter([0.0])
+    monkeypatch.setattr("rescli.workflows.train.time.perf_counter", lambda: now() - next(late, 0.0))
+    starts: list[Any] = []
+    rescli.train(spec, out=tmp_path / "whole", budget="30s", on_start=starts.append, **OPTIONS)
+    late = iter([29.99])
+    with pytest.raises(UsageError, match="too short"):
+        rescli.train(spec, out=tmp_path / "late", budget="30s", **OPTIONS)
+    assert starts[0].spec == starts[0].whole_spec
+    assert not (tmp_path / "late").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -58,27 +59,26 @@ def compare(
     rescli compare plain-20 resnet-20 --seeds 5 --to paper:table6
     """
     from rescli.cli.compare.output import print_comparison
-    from rescli.cli.progress.study import study_screen
     from rescli.cli.signals import stop_requested
+    from rescli.report.progress.study import study_progress
     from rescli.spec.load import parse_overrides
     from rescli.workflows.compare import compare as run
 
-    with study_screen(quiet=quiet, plan=not quiet) as screen:
-        found = run(
-            operands,
-            dataset=dataset,
-            seeds=seeds,
-            iterations=iterations,
-            budget=budget,
-            batch_size=batch_size,
-            precision=precision,
-            changes=parse_overrides(set_ or ()),
-            to=to,
-            runs=runs,
-            out=out,
-            data_root=data_root,
-            device=device,
-            on_event=screen,
-            stopping=stop_requested,
-        )
+    found = run(
+        operands,
+        dataset=dataset,
+        seeds=seeds,
+        iterations=iterations,
+        budget=budget,
+        batch_size=batch_size,
+        precision=precision,
+        changes=parse_overrides(set_ or ()),
+        to=to,
+        runs=runs,
+        out=out,
+        data_root=data_root,
+        device=device,
+        progress=partial(study_progress, quiet=quiet, plan=not quiet),
+        stopping=stop_requested,
+    )
     print_comparison(found, as_json=json)

@@ -102,31 +102,28 @@ def evaluate(
                 hint="give one checkpoint, or --ensemble to draw their average",
             )
 
-    from rescli.cli.eval.output import eval_progress
     from rescli.workflows.evaluate import evaluate as evaluate_nets
     from rescli.workflows.results.evaluation import Evaluation
 
     results: list[NetResult] = []
     try:
-        with eval_progress() as progress:
-            evaluation = evaluate_nets(
-                checkpoints,
-                split=split or _TEST_FIRST,
-                protocol=name,
-                dataset=dataset,
-                data_root=data_root,
-                device=device,
-                precision=precision,
-                batch_size=batch_size,
-                average=average,
-                ensemble=ensemble,
-                together=save_logits is not None,
-                classes=classes,
-                cache=use_cache,
-                progress=progress,
-                on_start=lambda path: say(f"{path}: evaluating ..."),
-                on_result=results.append,
-            )
+        evaluation = evaluate_nets(
+            checkpoints,
+            split=split or _TEST_FIRST,
+            protocol=name,
+            dataset=dataset,
+            data_root=data_root,
+            device=device,
+            precision=precision,
+            batch_size=batch_size,
+            average=average,
+            ensemble=ensemble,
+            together=save_logits is not None,
+            classes=classes,
+            cache=use_cache,
+            on_start=lambda path: say(f"{path}: evaluating ..."),
+            on_result=results.append,
+        )
         # Files before words: stdout may be a pipe that nobody reads to its end.
         _write(evaluation, save_logits, figure, mistakes)
     finally:  # what was measured is printed, whatever came after it

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -12,7 +15,7 @@ from rescli.cli.options import DataRoot, Device, Json, Overrides, Quiet, Runs, S
 
 if TYPE_CHECKING:
     from rescli.report.reproduction import Reproduction
-    from rescli.studies.events import StudyEvent
+    from rescli.studies.events import StudyEvent, StudySink
     from rescli.studies.not_run import NotRun
     from rescli.studies.rows import ReproductionRow
 
@@ -49,27 +52,25 @@ def reproduce(
 
     rescli reproduce fig7 --only plain-20 --only resnet-20
     """
-    from rescli.cli.progress.study import study_screen
     from rescli.cli.signals import stop_requested
     from rescli.spec.load import parse_overrides
     from rescli.workflows.reproduce import reproduce as run
 
-    with study_screen(quiet=quiet, plan=not quiet or (dry_run and not json)) as screen:
-        found = run(
-            name,
-            seeds=seeds,
-            only=only or (),
-            train=train,
-            budget=budget,
-            changes=parse_overrides(set_ or ()),
-            runs=runs,
-            out=out,
-            data_root=data_root,
-            device=device,
-            dry_run=dry_run,
-            on_event=lambda event: screen(_in_flags(event)),
-            stopping=stop_requested,
-        )
+    found = run(
+        name,
+        seeds=seeds,
+        only=only or (),
+        train=train,
+        budget=budget,
+        changes=parse_overrides(set_ or ()),
+        runs=runs,
+        out=out,
+        data_root=data_root,
+        device=device,
+        dry_run=dry_run,
+        progress=partial(_progress_in_flags, quiet=quiet, plan=not quiet or (dry_run and not json)),
+        stopping=stop_requested,
+    )
     if dry_run:
         if json:
             _print_plan(_saved_in_flags(found))
@@ -77,13 +78,21 @@ def reproduce(
     _print(_saved_in_flags(found), as_json=json)
 
 
-def _in_flags(event: StudyEvent) -> StudyEvent:
-    """The plan with its reasons in the words of the command line."""
+@contextmanager
+def _progress_in_flags(*, quiet: bool, plan: bool) -> Iterator[StudySink]:
+    """The study on the screen, its plan with reasons in the words of the command line."""
+    from rescli.report.progress.study import study_progress
     from rescli.studies.events import PlanMade
 
-    if not isinstance(event, PlanMade):
-        return event
-    return replace(event, not_run=tuple((label, _worded(reason)) for label, reason in event.not_run))
+    with study_progress(quiet=quiet, plan=plan) as shown:
+
+        def show(event: StudyEvent) -> None:
+            if isinstance(event, PlanMade):
+                not_run = tuple((label, _worded(reason)) for label, reason in event.not_run)
+                event = replace(event, not_run=not_run)
+            shown(event)
+
+        yield show
 
 
 def _saved_in_flags(found: Reproduction) -> Reproduction:

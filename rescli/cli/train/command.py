@@ -26,7 +26,6 @@ from rescli.cli.options import (
     Overrides,
     Quiet,
 )
-from rescli.cli.output.messages import say
 from rescli.cli.signals import StopFlag, stop_requested
 from rescli.errors import UsageError
 from rescli.hardware.launcher import is_first, is_restart, launched
@@ -104,11 +103,12 @@ def train(
     """
     from rescli.checkpoints.header import warm_start_from
     from rescli.cli.output.results import print_record
-    from rescli.cli.train.messages import new_path, refuse_other_spec, say_start, say_what_data_cost
+    from rescli.cli.train.messages import run_progress, say_preset, say_start, say_what_data_cost
+    from rescli.cli.train.refusals import new_path, refuse_other_spec
     from rescli.durations import parse_seconds
-    from rescli.plan import make_plan
     from rescli.spec.from_names import Choice, choose_spec
     from rescli.spec.load import parse_override
+    from rescli.workflows.spec import dry_run as plan_run
 
     choice = Choice(
         preset=preset,
@@ -130,8 +130,6 @@ def train(
     quiet = quiet or not is_first()
     if nproc is not None and launched():
         raise UsageError("--nproc does not go with torchrun, which says how many processes there are.")
-    if launched() and budget is not None:
-        raise UsageError("--budget times a step in one process; with several, give --iterations.")
     path = out
     if resume is not None:
         _refuse_with_resume(out=out, budget=budget, dry_run=dry_run)
@@ -141,14 +139,14 @@ def train(
         path = resume
     else:
         used, spec = choose_spec(choice)
+        planned = plan_run(spec, data_root=data_root)  # what is refused here did not wait for torch
         if dry_run:
             from rescli.cli.train.dry_run import print_dry_run
 
-            print_dry_run(used, spec.resolved(data_root), budget=budget, as_json=json)
+            print_dry_run(used, planned, budget=budget, as_json=json)
             return
-        make_plan(spec.resolved(data_root))  # refused before torch is imported
         if not quiet:
-            say(f"preset {used}")
+            say_preset(used)
         if nproc is not None:
             if budget is not None:
                 raise UsageError("--budget times a step in one process; with --nproc, give --iterations.")
@@ -156,7 +154,6 @@ def train(
         if launched() and out is None:
             raise UsageError("several processes need one run directory: --out RUN_DIR")
     going_on = resume is not None or (is_restart() and out is not None and (out / "spec.toml").is_file())
-    from rescli.cli.progress.run import run_progress
     from rescli.workflows.train import resume as continue_run
     from rescli.workflows.train import train as train_network
 
@@ -174,7 +171,7 @@ def train(
         assert path is not None
         run = continue_run(path, **options)
     else:
-        run = train_network(spec, out=out, budget=seconds, **options)
+        run = train_network(planned, out=out, budget=seconds, **options)
     if is_first():
         record = run.record
         if not quiet:

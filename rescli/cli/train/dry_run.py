@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from rescli.cli.output.durations import format_seconds
 from rescli.cli.output.results import print_json
-from rescli.plan import Estimate, TrainPlan, estimate, make_plan
-from rescli.spec.ledger.ledger import ledger
+from rescli.plan import Estimate, TrainPlan
 from rescli.spec.ledger.row import LedgerRow
-from rescli.spec.run import RunSpec
 from rescli.spec.toml import to_toml
+from rescli.workflows.results.planned_run import PlannedRun
 
 __all__ = ["print_dry_run"]
 
@@ -23,32 +21,22 @@ _MARKS = {
 }
 
 
-def print_dry_run(preset: str, spec: RunSpec, *, budget: str | None, as_json: bool) -> None:
+def print_dry_run(preset: str, planned: PlannedRun, *, budget: str | None, as_json: bool) -> None:
     """Everything that would happen, on stdout."""
-    plan = make_plan(spec)
-    forecast, rows = estimate(spec, plan), ledger(spec)
     if as_json:
-        print_json(
-            {
-                "preset": preset,
-                "spec": spec.to_dict(),
-                "spec_sha256": spec.fingerprint(),
-                "plan": plan.to_dict(),
-                "estimate": asdict(forecast) if forecast else None,
-                "ledger": [row.to_dict() for row in rows],
-            }
-        )
+        print_json({"preset": preset, **planned.to_dict()})
         return
+    spec = planned.spec
     from rich.console import Console
 
     console = Console(highlight=False)
     console.print(f"[bold]spec[/] of {spec.name} (preset {preset}, sha256 {spec.fingerprint()[:12]})\n")
     console.print(to_toml(spec.to_dict()), markup=False, soft_wrap=True)
     console.print("[bold]plan[/]\n")
-    console.print(_plan_table(plan, forecast, budget))
+    console.print(_plan_table(planned.plan, planned.estimate, budget))
     section = "sections 3.4, 4.1" if spec.data.dataset.any_size else "section 4.2"
     console.print(f"\n[bold]ledger[/]: this spec against the paper (arXiv:1512.03385, {section})\n")
-    console.print(_ledger_table(rows))
+    console.print(_ledger_table(planned.ledger))
 
 
 def _plan_table(plan: TrainPlan, forecast: Estimate | None, budget: str | None) -> Any:

@@ -49,6 +49,7 @@ class ImageFiles(LabelledImages):
     labels_N: torch.Tensor
     class_names: tuple[str, ...]
     fingerprint: str
+    evaluation_batch_size = 64
 
     def __len__(self) -> int:
         return len(self.file_names)

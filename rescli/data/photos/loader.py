@@ -18,7 +18,6 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from rescli.data.loader import LoaderNotes
 from rescli.data.normalization import Normalization
 from rescli.data.order import SampleOrder
 from rescli.data.photos.augment import PhotoFinish, crop_pixels, draw_photos
@@ -118,10 +117,6 @@ class PhotoLoader:
         )
         self._ahead: Iterator[_Batch] | None = None
         self._next_step = -1
-
-    def notes(self) -> LoaderNotes:
-        """How long steps have waited, and what was skipped, since the beginning."""
-        return LoaderNotes(self.waited_seconds, tuple(sorted(self.damaged)))
 
     def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """``(images_NCHW, labels_B)`` of the step: float32 in channels-last, and int64, on the device.

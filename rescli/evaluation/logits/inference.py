@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 from torch import nn
 
-from rescli.data.photos.image_files import ImageFiles
 from rescli.errors import CheckpointError, NoMemoryError, first_line
 from rescli.evaluation.logits.predict import predict_views
 from rescli.evaluation.protocols import Views
@@ -16,15 +15,7 @@ from rescli.hardware.memory import is_out_of_memory
 from rescli.hardware.numerics import Numerics
 from rescli.remedy import Remedy
 
-__all__ = ["PHOTO_BATCH", "SMALL_BATCH", "default_batch_size", "finite_logits"]
-
-SMALL_BATCH, PHOTO_BATCH = 500, 64
-"""Inputs per forward pass unless the user says else: of 32x32 and of 224x224 pixels."""
-
-
-def default_batch_size(images: object) -> int:
-    """Inputs per forward pass unless the user says else: 64 photographs, or 500 images of one size."""
-    return PHOTO_BATCH if isinstance(images, ImageFiles) else SMALL_BATCH
+__all__ = ["finite_logits"]
 
 
 def finite_logits(

@@ -121,7 +121,7 @@ def normalised(sample: Sample, checkpoint: Checkpoint, *, batch_size: int) -> It
         DataError: an image is damaged, or not of the size that the network was trained on.
     """
     dataset, size = checkpoint.dataset, checkpoint.dataset.image_size
-    views = default_protocol(dataset).views_on(dataset)
+    views = default_protocol(dataset).views(dataset)
     stacked = sample.images.stacked
     if not dataset.any_size and (stacked is None or stacked.shape[1] != size):
         raise DataError(

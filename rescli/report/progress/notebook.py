@@ -1,73 +1,77 @@
-"""What rich draws, in a cell of a notebook: one output that is replaced, without widgets."""
+"""What rich draws, below a cell of a notebook: one output that is replaced, without widgets."""
 
 from __future__ import annotations
 
 import importlib
 import io
 import time
-from typing import Protocol, Self
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console, RenderableType
+from rich.text import Text
 
-__all__ = ["NotebookLive"]
+__all__ = ["Notebook"]
 
 _REFRESH_SECONDS = 0.3
 """A picture is sent through the kernel's socket; a person sees no more of them."""
 
 _WIDTH = 118
 
+_STYLE = "line-height:1.3;margin:0;white-space:pre;font-family:Menlo,'DejaVu Sans Mono',consolas,monospace"
+"""Not every page gives ``pre`` a font whose columns stand below each other."""
+
 
 class _Handle(Protocol):
     def update(self, shown: object) -> None: ...
 
 
-class NotebookLive:
-    """Shows a renderable below the cell and replaces it, as ``rich.live.Live`` does on a terminal."""
+class Notebook:
+    """A screen below the cell: lines and pictures that stay, and at its end one that changes."""
 
-    def __init__(self, renderable: RenderableType) -> None:
-        self._renderable = renderable
-        self._lines: list[str] = []
+    def __init__(self) -> None:
+        self._kept = ""
+        self._changing: RenderableType | None = None
         self._handle: _Handle | None = None
-        self._shown = 0.0
+        self._drawn = 0.0
 
-    def __enter__(self) -> Self:
+    def say(self, text: str) -> None:
+        """A line that stays, above what is drawn."""
+        self._kept += _html(Text(text))
+        self._draw()
+
+    @contextmanager
+    def showing(self, renderable: RenderableType, *, transient: bool = False) -> Iterator[Callable[[], None]]:
+        """A block in which ``renderable`` is seen; it gives the function to call when that changed."""
+        self._changing = renderable
+        self._draw()
+        try:
+            yield self._changed
+        finally:
+            self._changing = None
+            if not transient:
+                self._kept += _html(renderable)
+            self._draw()
+
+    def _changed(self) -> None:
+        if time.monotonic() - self._drawn >= _REFRESH_SECONDS:
+            self._draw()
+
+    def _draw(self) -> None:
+        self._drawn = time.monotonic()
+        inner = self._kept + (_html(self._changing) if self._changing is not None else "")
+        if not inner.strip() and self._handle is None:
+            return  # an output once made cannot be taken back
         shown = importlib.import_module("IPython.display")  # there, in a notebook
-        self._html = shown.HTML
-        self._handle = shown.display(self._picture(), display_id=True)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._show()
-
-    def print(self, text: str) -> None:
-        """Put a line above what is shown, where it stays."""
-        self._lines.append(text)
-        self._show()
-
-    def update(self, renderable: RenderableType, *, refresh: bool = False) -> None:
-        """Show another renderable from now on."""
-        self._renderable = renderable
-        if refresh:
-            self._show()
+        picture = shown.HTML(f'<pre style="{_STYLE}">{inner}</pre>')
+        if self._handle is None:
+            self._handle = shown.display(picture, display_id=True)
         else:
-            self.refresh()
+            self._handle.update(picture)
 
-    def refresh(self) -> None:
-        """Draw it anew, unless it was drawn just now."""
-        if time.monotonic() - self._shown >= _REFRESH_SECONDS:
-            self._show()
 
-    def _show(self) -> None:
-        self._shown = time.monotonic()
-        if self._handle is not None:
-            self._handle.update(self._picture())
-
-    def _picture(self) -> object:
-        console = Console(
-            file=io.StringIO(), record=True, width=_WIDTH, force_jupyter=False, force_terminal=True
-        )
-        for line in self._lines:
-            console.print(line, markup=False, highlight=False)
-        console.print(self._renderable)
-        frame = '<pre style="line-height:1.3;margin:0;white-space:pre">{code}</pre>'
-        return self._html(console.export_html(inline_styles=True, code_format=frame))
+def _html(renderable: RenderableType) -> str:
+    console = Console(file=io.StringIO(), record=True, width=_WIDTH, force_jupyter=False, force_terminal=True)
+    console.print(renderable)
+    return console.export_html(inline_styles=True, code_format="{code}")

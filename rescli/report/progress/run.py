@@ -1,17 +1,12 @@
-"""What a person sees while training: bars on a terminal and in a notebook, lines elsewhere.
-
-On a terminal it goes to stderr, always.
-"""
+"""What a person sees while training: bars on a terminal and in a notebook, lines elsewhere."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
-from rich.console import Console, Group
-from rich.live import Live
+from rich.console import Group
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -24,20 +19,22 @@ from rich.table import Table
 from rich.text import Text
 
 from rescli.durations import format_seconds
-from rescli.report.messages import drop_stderr, say
 from rescli.report.progress.image_wait import WaitVerdict, waited_text
-from rescli.report.progress.notebook import NotebookLive
-from rescli.training.events import EngineChosen, EvalDone, Event, FitDone, MetricsReady, StepDone, Stopped
+from rescli.report.progress.screen import Drawing, Lines, choose_screen
+from rescli.training.events import (
+    EngineChosen,
+    EvalDone,
+    Event,
+    FitDone,
+    MetricsReady,
+    Sink,
+    StepDone,
+    Stopped,
+)
 
-__all__ = ["REDRAW_SECONDS", "Newest", "Unbreakable", "training_progress"]
+__all__ = ["Newest", "training_progress"]
 
-REDRAW_SECONDS = 0.1
-"""A step can take half a millisecond; drawing more often than this would be what it waits for."""
 LINE_SECONDS = 10.0
-
-
-class _Progress(Protocol):
-    def __call__(self, event: Event) -> None: ...
 
 
 @contextmanager
@@ -46,10 +43,9 @@ def training_progress(
     name: str,
     total_steps: int,
     start_step: int = 0,
-    quiet: bool = False,
+    progress: bool | None = True,
     workers: str = "workers",
-    lines: bool = True,
-) -> Iterator[_Progress]:
+) -> Iterator[Sink]:
     """A sink that shows a run for as long as the block lasts.
 
     Where stderr breaks, it falls silent: training goes on.
@@ -58,38 +54,20 @@ def training_progress(
         name: what stands before the bar.
         total_steps: iterations of the whole run.
         start_step: the iterations that were done before this process began.
-        quiet: show nothing.
+        progress: True for bars, or lines where nothing can be drawn; False for nothing; None for bars on a
+            terminal and in a notebook.
         workers: what the setting is called where advice is given.
-        lines: print a line now and then where there are no bars; else nothing is shown there.
     """
-    console = Console(stderr=True)
+    screen = choose_screen(progress)
     verdict = WaitVerdict(start_step, workers=workers)
-    if quiet:
+    if screen is None:
         yield lambda _event: None
-    elif console.is_jupyter or (console.is_terminal and not console.is_dumb_terminal):
-        bars = _Bars(name, total_steps, start_step, verdict, console)
-        with bars.live:
-            yield Unbreakable(bars)
-    elif lines:
-        yield Unbreakable(_Lines(total_steps, verdict))
+    elif isinstance(screen, Lines):
+        yield _Lines(total_steps, verdict, screen)
     else:
-        yield lambda _event: None
-
-
-class Unbreakable:
-    """A sink that falls silent where its output breaks: nobody reading is no reason to stop training."""
-
-    def __init__(self, progress: _Progress) -> None:
-        self._progress: _Progress | None = progress
-
-    def __call__(self, event: Event) -> None:
-        if self._progress is None:
-            return
-        try:
-            self._progress(event)
-        except (OSError, ValueError):  # nobody reads any more: a closed pipe, a full or closed device
-            self._progress = None
-            drop_stderr()
+        bars = _Bars(name, total_steps, start_step, verdict, screen)
+        with screen.showing(bars) as bars.changed:
+            yield bars
 
 
 class Newest:
@@ -112,16 +90,19 @@ class Newest:
         """The validation error, and the best one where that was another."""
         if self.val is None:
             return "-"
-        best = f" (best {self.best.result.top1_error:.2f} %)" if self.best and not self.val.best else ""
-        return f"{self.val.result.top1_error:.2f} %{best}"
+        error = self.val.result.top1_error
+        lowest = self.best.result.top1_error if self.best else error
+        return f"{error:.2f} %" + (f" (best {lowest:.2f} %)" if lowest != error else "")
 
 
 class _Bars:
     def __init__(
-        self, name: str, total_steps: int, start_step: int, verdict: WaitVerdict, console: Console
+        self, name: str, total_steps: int, start_step: int, verdict: WaitVerdict, screen: Drawing
     ) -> None:
+        self.changed: Callable[[], None] = lambda: None
         self._newest = Newest()
         self._verdict = verdict
+        self._screen = screen
         self._bar = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(bar_width=None),
@@ -132,38 +113,21 @@ class _Bars:
             expand=True,
         )
         self._task = self._bar.add_task(name, total=total_steps, completed=start_step)
-        self._drawn = 0.0
-        self.live: Live | NotebookLive = (
-            NotebookLive(self._render())
-            if console.is_jupyter
-            else Live(self._render(), console=console, refresh_per_second=8)
-        )
+        self._step = start_step
 
     def __call__(self, event: Event) -> None:
         self._newest.update(event)
         if isinstance(event, MetricsReady) and (sentence := self._verdict(event)):
-            self._say(sentence)  # above the bars
-        if isinstance(event, StepDone):
-            now = time.monotonic()
-            if now - self._drawn < REDRAW_SECONDS:
-                return
-            self._drawn = now
+            self._screen.say(sentence)
         if isinstance(event, EngineChosen):
-            self._say(_engine(event))
+            self._screen.say(_engine(event))
         elif isinstance(event, StepDone | FitDone | Stopped):
-            self._bar.update(self._task, completed=event.step)
-            if isinstance(self.live, NotebookLive):  # a terminal's is drawn by a thread
-                self.live.refresh()
-        else:
-            self.live.update(self._render())
+            self._step = event.step
+        self.changed()
 
-    def _say(self, text: str) -> None:
-        if isinstance(self.live, NotebookLive):
-            self.live.print(text)
-        else:
-            self.live.console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-    def _render(self) -> Group:
+    def __rich__(self) -> Group:
+        # Here, and not at each step: one can take half a millisecond, and would wait for the bar.
+        self._bar.update(self._task, completed=self._step)
         table = Table.grid(padding=(0, 3))
         metrics = self._newest.metrics
         if metrics is None:
@@ -185,8 +149,9 @@ class _Bars:
 
 
 class _Lines:
-    def __init__(self, total_steps: int, verdict: WaitVerdict) -> None:
+    def __init__(self, total_steps: int, verdict: WaitVerdict, screen: Lines) -> None:
         self._total_steps = total_steps
+        self._say = screen.say
         self._newest = Newest()
         self._verdict = verdict
         self._printed = time.monotonic()
@@ -194,7 +159,7 @@ class _Lines:
     def __call__(self, event: Event) -> None:
         self._newest.update(event)
         if isinstance(event, MetricsReady) and (sentence := self._verdict(event)):
-            say(sentence)
+            self._say(sentence)
         if isinstance(event, StepDone | MetricsReady):
             # A line is due at some step, but only some steps bring metrics: it says the newest there are.
             last = isinstance(event, MetricsReady) and event.step == self._total_steps
@@ -202,19 +167,19 @@ class _Lines:
                 self._printed = time.monotonic()
                 self._print(event.step)
         elif isinstance(event, EngineChosen):
-            say(_engine(event))
+            self._say(_engine(event))
         elif isinstance(event, EvalDone):
-            say(f"iteration {event.step:>6}  val error {self._newest.val_text()}")
+            self._say(f"iteration {event.step:>6}  val error {self._newest.val_text()}")
 
     def _print(self, step: int) -> None:
         at = f"iteration {step:>6}/{self._total_steps}"
         newest = self._newest.metrics
         if newest is None:  # the first window is not over
-            say(at)
+            self._say(at)
             return
         waited = waited_text(newest)
         remaining = (self._total_steps - step) * newest.train_seconds / newest.step
-        say(
+        self._say(
             f"{at}  epoch {newest.epoch:7.2f}  lr {newest.lr:<7g} "
             f"loss {newest.loss:.4f}  train error {newest.top1_error:6.2f} %  "
             f"{newest.images_per_second:,.0f} img/s  "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,11 +10,10 @@ from rescli.durations import format_seconds
 from rescli.errors import UsageError
 from rescli.plan import make_plan
 from rescli.remedy import Remedy
-from rescli.runs.assembly import Assembly
-from rescli.runs.budget.trial import RunCost, measure_cost
+from rescli.runs.budget.trial import RunCost
 from rescli.spec.run import EvaluationSpec, RunSpec
 
-__all__ = ["BudgetFit", "BudgetedSpec", "fit_budget", "scale_to_budget"]
+__all__ = ["BudgetFit", "fit_budget", "is_off_plan"]
 
 SAFETY = 0.93
 """Share of the budget that is planned: files, pictures and a noisy machine take the rest."""
@@ -25,6 +23,9 @@ EVAL_SHARE = 0.1
 
 HOPELESS_EPOCHS, HOPELESS_ITERATIONS = 1.0, 100
 """Below both, nothing is learned: on the shapes, 100 iterations (0.3 epochs) leave every net at chance."""
+
+TOLERANCE = 1.25
+"""What would take so many times its budget, or could train so many times as long, is planned anew."""
 
 SHORT_EPOCHS, SHORT_ITERATIONS = 3.0, 200
 """Below either, deep nets may still be at chance."""
@@ -125,6 +126,32 @@ def fit_budget(
     )
 
 
+def is_off_plan(
+    fit: BudgetFit,
+    costs: Sequence[tuple[RunSpec, RunCost]],
+    factor: float,
+    budget_seconds: float,
+    *,
+    elapsed_seconds: float,
+) -> bool:
+    """Whether the speed that a run shows asks for another ratio.
+
+    Args:
+        fit: what was planned.
+        costs: each run with its cost, as the trial said.
+        factor: how many times as long an iteration takes in truth.
+        budget_seconds: for all of them together.
+        elapsed_seconds: of the budget, those that are gone.
+    """
+    if factor > 1:
+        return elapsed_seconds + fit.seconds * factor > TOLERANCE * budget_seconds
+    if fit.ratio == 1 or elapsed_seconds >= budget_seconds / 2:
+        return False
+    faster = [(spec, cost.times(factor)) for spec, cost in costs]
+    possible = fit_budget(faster, budget_seconds, spent_seconds=elapsed_seconds).ratio
+    return possible > TOLERANCE * fit.ratio
+
+
 def _bisect(costs: Sequence[tuple[RunSpec, RunCost]], planned: float, whole: Sequence[int]) -> float:
     low, high = 0.0, 1.0
     for _ in range(60):
@@ -167,41 +194,6 @@ def _enough(costs: Sequence[tuple[RunSpec, RunCost]], whole: Sequence[int]) -> f
         wanted = 1 + math.ceil(max(SHORT_ITERATIONS, SHORT_EPOCHS * plan.num_train / plan.batch_size))
         ratio = max(ratio, min(1.0, wanted / spec.iterations))
     return _seconds(costs, ratio, _thinned(costs, ratio, whole)) / SAFETY
-
-
-@dataclass(frozen=True)
-class BudgetedSpec:
-    """A spec that fits its budget, what was measured, and a warning where it is likely to learn little."""
-
-    spec: RunSpec
-    step_seconds: float
-    eval_seconds: float
-    warning: str | None = None
-
-
-def scale_to_budget(assembly: Assembly, budget_seconds: float) -> BudgetedSpec:
-    """Shorten a run's whole course in proportion until it fits; one that fits already stays as it is.
-
-    Args:
-        assembly: the run's parts, as they will train.
-        budget_seconds: for all that is left to be done, training and evaluations.
-
-    Raises:
-        UsageError: the budget is too short to learn anything.
-    """
-    began = time.perf_counter()
-    for last in (False, True):
-        cost = measure_cost(assembly, began=time.perf_counter(), budget_seconds=budget_seconds)
-        try:
-            fit = fit_budget(
-                [(assembly.spec, cost)], budget_seconds, spent_seconds=time.perf_counter() - began
-            )
-            fit.require_hope(budget_seconds)
-            break
-        except UsageError:  # before it is refused: a machine that was busy for a moment looks like that too
-            if last:
-                raise
-    return BudgetedSpec(fit.apply(assembly.spec), cost.step, cost.evaluation, fit.warning)
 
 
 def _typed(seconds: float) -> str:

@@ -36,14 +36,12 @@ class RunCost:
     Args:
         start: reading images, building the net, choosing kernels, first steps.
         step: one iteration, the median of a trial.
-        spread: interquartile range of the trial's iterations.
         evaluation: one pass over the validation images; 0 without any.
         testing: what is evaluated when the run is finished.
     """
 
     start: float
     step: float
-    spread: float = 0.0
     evaluation: float = 0.0
     testing: float = 0.0
 
@@ -89,7 +87,7 @@ def measure_cost(
         assembly.evaluate_val(state.model, forward=engine.forward)
         evaluation = time.perf_counter() - before
         per_image = evaluation / len(assembly.val_set)
-    return RunCost(start_seconds, step, _spread(seconds) * step, evaluation, tested_images * per_image)
+    return RunCost(start_seconds, step, evaluation, tested_images * per_image)
 
 
 def _enough(seconds: Sequence[float], limit: float) -> bool:

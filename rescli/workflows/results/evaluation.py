@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import html
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from PIL import Image
-
 from rescli.checkpoints.logits_file import write_logits
-from rescli.data.image_set import ImageSet
 from rescli.evaluation.result import ClassRow, EvalRow, NetResult, per_class
 from rescli.evaluation.table import class_table, eval_table
+from rescli.report.table import Column, Table
 from rescli.workflows.results.frame import as_frame
 
 if TYPE_CHECKING:
@@ -149,7 +145,7 @@ class Evaluation:
         row = result.row
         tiles = [
             Tile(
-                image=_image(result, one.index),
+                image=result.images.image(one.index),
                 lines=(
                     Line(f"{one.predicted} {one.probability:.0%}", bold=True, color="wrong"),
                     Line(f"true: {one.true} {one.probability_of_true:.0%}", color="right"),
@@ -190,37 +186,17 @@ class Evaluation:
         return self.table()
 
     def _repr_html_(self) -> str:
-        heads = (
-            "net",
-            "split",
-            "images",
-            "protocol",
-            "top-1 error",
-            "95 % interval",
-            "top-5 error",
-            "selection",
-        )
-        cells = "".join(_html_row(row) for row in self.rows)
-        head = "".join(f"<th>{text}</th>" for text in heads)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{cells}</tbody></table>"
+        return Table.of(_COLUMNS, self.rows)._repr_html_()
 
 
-def _html_row(row: EvalRow) -> str:
-    low, high = row["interval95"]
-    cells: Sequence[str] = (
-        row["model"],
-        f"{row['dataset']} {row['split']}",
-        f"{row['num_images']:,}",
-        row["protocol"],
-        f"{row['top1_error']:.2f} %",
-        f"{low:.2f} to {high:.2f}",
-        f"{row['top5_error']:.2f} %",
-        row["selection"],
-    )
-    return "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"
-
-
-def _image(result: NetResult, index: int) -> Image.Image:
-    if isinstance(result.images, ImageSet):
-        return Image.fromarray(result.images.images_NHWC[index].numpy())
-    return result.images.image(index)
+_COLUMNS = (
+    Column[EvalRow]("net", lambda row: row["model"]),
+    Column[EvalRow]("split", lambda row: f"{row['dataset']} {row['split']}"),
+    Column[EvalRow]("images", lambda row: f"{row['num_images']:,}", lambda row: row["num_images"]),
+    Column[EvalRow]("protocol", lambda row: row["protocol"]),
+    Column[EvalRow]("top-1 error", lambda row: f"{row['top1_error']:.2f} %", lambda row: row["top1_error"]),
+    Column[EvalRow]("95 % interval", lambda row: "{:.2f} to {:.2f}".format(*row["interval95"])),
+    Column[EvalRow]("top-5 error", lambda row: f"{row['top5_error']:.2f} %", lambda row: row["top5_error"]),
+    Column[EvalRow]("selection", lambda row: row["selection"]),
+)
+"""What a notebook shows of each result."""

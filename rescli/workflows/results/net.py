@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -16,23 +16,21 @@ from torch import nn
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.errors import UsageError
 from rescli.evaluation.classify import classify
-from rescli.evaluation.pictures import (
-    Picture,
-    as_small_set,
-    describe_preparation,
-    photo_set,
-    picture_name,
-)
-from rescli.evaluation.protocols import Views, choose_protocol
+from rescli.evaluation.pictures import Picture, describe_preparation, picture_name, picture_set
+from rescli.evaluation.protocols import choose_protocol, default_protocol
 from rescli.evaluation.views import view_batches
 from rescli.hardware.device_name import device_name
 from rescli.hardware.numerics import Numerics, choose_device, choose_precision, precision_as_trained
 from rescli.models.failure import naming_failed_module
+from rescli.report.progress.counting import Count, counting
 from rescli.spec.run import RunSpec
 from rescli.workflows.notes import with_notes
 from rescli.workflows.results.predictions import ClassProbability, Prediction, Predictions, Skipped
 
 __all__ = ["Net"]
+
+_FEW = 20
+"""Pictures up to which no bar is worth its flicker."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -109,13 +107,10 @@ class Net:
             DataError: the file is missing or damaged; names it.
             UsageError: an array of another type or shape.
         """
-        views = self._views(None)[1]
-        name = picture_name(picture, 0)
-        images = (
-            photo_set([picture], [name], self.class_names, views, None)
-            if self.checkpoint.dataset.any_size
-            else as_small_set([picture], [name], self.class_names, self.image_size, None)
-        )
+        dataset = self.checkpoint.dataset
+        views = default_protocol(dataset).views(dataset)
+        names = [picture_name(picture, 0)]
+        images = picture_set([picture], names, self.class_names, dataset=dataset, views=views)
         (batch,) = view_batches(images, views, self.checkpoint.normalization, batch_size=1, device="cpu")
         return batch.inputs[0].contiguous()
 
@@ -128,7 +123,7 @@ class Net:
         protocol: str | None = None,
         precision: str = "auto",
         skip_unreadable: bool = False,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Count | bool | None = None,
     ) -> Predictions:
         """The most probable classes of pictures, computed as an evaluation does.
 
@@ -139,7 +134,8 @@ class Net:
             protocol: None for the single view; ``ten-crop``, ``flip``, ``multi-scale`` or a plugin's.
             precision: of the convolutions; ``auto``: as trained.
             skip_unreadable: note a picture that cannot be read among ``skipped`` in place of an error.
-            progress: called with (pictures done, all pictures).
+            progress: True for a bar, or lines where nothing can be drawn; False for nothing; None for a bar
+                on a terminal and in a notebook; or a function, called with (pictures done, all pictures).
 
         Raises:
             DataError: a picture is missing or damaged; names it.
@@ -156,7 +152,8 @@ class Net:
         pictures: list[Picture] = [images] if one else list(images)  # type: ignore[list-item, arg-type]
         names = [picture_name(picture, number) for number, picture in enumerate(pictures)]
         dataset, device = self.checkpoint.dataset, self.device
-        chosen, views = self._views(protocol)
+        chosen = choose_protocol(protocol, dataset)
+        views = chosen.views(dataset)
         wanted = (
             precision_as_trained(self.checkpoint.precision, device)
             if precision == "auto"
@@ -164,20 +161,19 @@ class Net:
         )
         numerics = Numerics(device, wanted)
         skipped: dict[int, str] | None = {} if skip_unreadable else None
-        with naming_failed_module(self.name):
+        with naming_failed_module(self.name), counting(progress, unit="pictures", few=_FEW) as shown:
             probabilities_NK = classify(
                 self.model,
                 pictures,
                 names,
                 class_names=self.class_names,
-                any_size=dataset.any_size,
-                image_size=self.image_size,
+                dataset=dataset,
                 views=views,
                 normalization=self.checkpoint.normalization,
                 numerics=numerics,
                 batch_size=batch_size,
                 skipped=skipped,
-                progress=progress,
+                progress=shown,
             )
         best = probabilities_NK.sort(dim=1, descending=True, stable=True)
         count = min(top, len(self.class_names))
@@ -200,8 +196,8 @@ class Net:
             checkpoint=str(self.path),
             sha256=self.checkpoint.sha256,
             model=self.name,
-            protocol=chosen,
-            preparation=describe_preparation(views, any_size=dataset.any_size, image_size=self.image_size),
+            protocol=chosen.name,
+            preparation=describe_preparation(views, dataset),
             precision=numerics.precision,
             device=device_name(numerics),
         )
@@ -246,8 +242,3 @@ class Net:
             "top-1 error": errors or "not measured",
             "path": str(self.path),
         }
-
-    def _views(self, protocol: str | None) -> tuple[str, Views]:
-        dataset = self.checkpoint.dataset
-        chosen = choose_protocol(protocol, any_size=dataset.any_size)
-        return chosen.name, chosen.views(any_size=dataset.any_size, image_size=self.image_size)

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rescli.errors import RescliError
+from rescli.errors import CheckpointError, RescliError
 from rescli.files import write_atomically
 from rescli.runs.directory import RunDir
 from rescli.runs.metrics_log import MetricsRow, read_metrics
@@ -46,6 +46,16 @@ class Run:
     def spec(self) -> RunSpec:
         """The whole spec of the run."""
         return RunDir(self.path).read_spec()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it was trained to its end, and its last checkpoint is there."""
+        try:
+            record = self.record
+        except CheckpointError:  # none yet, or a damaged one, which a resume writes anew
+            return False
+        trained = record["status"] == "finished" and record["spec_sha256"] == self.spec.fingerprint()
+        return trained and RunDir(self.path).last.is_file()
 
     @property
     def metrics(self) -> list[MetricsRow]:

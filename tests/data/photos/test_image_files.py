@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
+from rescli.data.image_set import ImageSet
 from rescli.data.photos.image_files import ImageFiles, open_rgb
 from rescli.errors import DataError
 
@@ -173,6 +174,12 @@ def test_image_files(files: ImageFiles) -> None:
     assert files.image(7).size == (2, 8)
     assert files.image(7).getpixel((0, 0)) == (7, 7, 7)
     assert files.stored_mode(7) == "L"
+
+
+def test_images_in_memory_give_the_same_image_and_are_evaluated_in_larger_batches(files: ImageFiles) -> None:
+    held = ImageSet(files.pixels(2)[None], files.labels_N[2:3], files.class_names, "one")
+    assert np.array_equal(held.image(0), files.image(2))
+    assert (held.evaluation_batch_size, files.evaluation_batch_size) == (500, 64)
 
 
 def test_stored_mode_of_a_damaged_file(files: ImageFiles) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from rescli.report.progress import run as progress
 from rescli.report.progress.image_wait import WaitVerdict, advice, waited_text
-from rescli.training.events import Event, MetricsReady, StepDone
+from rescli.training.events import EvalDone, EvalResult, Event, MetricsReady, StepDone
 
 
 def window(step: int, *, seconds: float, waited: float | None, images: int = 100) -> MetricsReady:
@@ -54,6 +54,18 @@ def test_the_verdict_is_of_all_windows_so_far() -> None:
     assert str(verdict(window(120, seconds=30.0, waited=2.0))).startswith(
         "training waits for images 20 % of the time; what helps: more workers"
     )
+
+
+def test_the_best_validation_error_is_named_where_it_was_another() -> None:
+    newest = progress.Newest()
+    assert newest.val_text() == "-"
+    for top1_error, best, text in (
+        (9.0, True, "9.00 %"),
+        (9.5, False, "9.50 % (best 9.00 %)"),
+        (9.0, False, "9.00 %"),  # as good as the best, which stays the earlier one
+    ):
+        newest.update(EvalDone(10, 1.0, EvalResult(50, top1_error, 2.0, 0.5), best))
+        assert newest.val_text() == text
 
 
 def _shown(capsys: pytest.CaptureFixture[str], *events: Event) -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 from rescli.errors import UsageError
-from rescli.runs.budget.fit import SAFETY, fit_budget
+from rescli.runs.budget.fit import SAFETY, fit_budget, is_off_plan
 from rescli.runs.budget.trial import RunCost, SpeedWatch, _enough, _spread
 from rescli.spec.load import load_spec
 from rescli.training.events import MetricsReady, StepDone
@@ -25,7 +25,7 @@ def test_what_fits_stays_as_it_is():
 
 
 def test_all_schedules_shrink_by_one_ratio_and_start_tests_and_evaluations_are_counted():
-    costs = [(PLAIN, RunCost(3, 0.02, 0, 0.5, 6)), (DEEP, RunCost(5, 0.06, 0, 1.2, 15))]
+    costs = [(PLAIN, RunCost(3, 0.02, 0.5, 6)), (DEEP, RunCost(5, 0.06, 1.2, 15))]
     fit = fit_budget(costs, 240)
     scaled = [fit.apply(spec) for spec, _ in costs]
     assert scaled[0].iterations == scaled[1].iterations == int(fit.ratio * 4000)
@@ -36,7 +36,7 @@ def test_all_schedules_shrink_by_one_ratio_and_start_tests_and_evaluations_are_c
 
 
 def test_evaluations_take_a_tenth_of_the_steps_at_most():
-    cost = RunCost(1, 0.02, 0, 2.0, 0)
+    cost = RunCost(1, 0.02, 2.0, 0)
     fit = fit_budget([(PLAIN, cost)], 40)
     scaled = fit.apply(PLAIN)
     _, evaluating = seconds_of(PLAIN, cost, fit)
@@ -46,7 +46,7 @@ def test_evaluations_take_a_tenth_of_the_steps_at_most():
 
 
 def test_a_whole_schedule_with_fewer_evaluations_is_not_called_scaled():
-    cost = RunCost(0, 0.01, 0, 10.0)
+    cost = RunCost(0, 0.01, 10.0)
     fit = fit_budget([(PLAIN, cost)], 100)
     assert fit.ratio == 1
     scaled = fit.apply(PLAIN)
@@ -56,7 +56,7 @@ def test_a_whole_schedule_with_fewer_evaluations_is_not_called_scaled():
 
 def test_a_budget_that_leaves_37_iterations_is_refused_with_one_that_would_do():
     """The README's tour on a machine that was busy for a moment: 0.12 epochs, and every net at chance."""
-    cost = RunCost(2, 1.0, 0, 2.0, 5)
+    cost = RunCost(2, 1.0, 2.0, 5)
     fit = fit_budget([(PLAIN, cost)], 55)
     assert fit.iterations < 100
     with pytest.raises(UsageError, match="too short to learn anything") as refused:
@@ -87,7 +87,7 @@ def test_few_images_are_passed_over_often_enough():
 
 def test_not_even_one_iteration():
     with pytest.raises(UsageError, match=r"an iteration takes 3\.00 s"):
-        fit_budget([(PLAIN, RunCost(5, 3.0, 0, 1.0))], 6)
+        fit_budget([(PLAIN, RunCost(5, 3.0, 1.0))], 6)
 
 
 def test_a_trial_of_slow_steps_ends_before_it_eats_the_budget():
@@ -125,3 +125,21 @@ def test_the_speed_is_read_off_the_run_itself_once_and_not_off_its_first_window(
     assert watch.step_seconds == pytest.approx(1.5 / 60)
     watch(metrics(100, 99.0))
     assert watch.step_seconds == pytest.approx(1.5 / 60)
+
+
+@pytest.mark.parametrize(
+    ("factor", "elapsed", "off"),
+    [
+        (1.0, 10, False),
+        (1.2, 10, False),  # a fifth slower is within what was kept back
+        (1.5, 10, True),
+        (0.9, 10, False),
+        (0.5, 10, True),  # twice the iterations would fit
+        (0.5, 60, False),  # too late to begin again
+    ],
+)
+def test_a_run_is_planned_anew_where_it_would_take_or_could_take_a_quarter_more(factor, elapsed, off):
+    costs = [(PLAIN, RunCost(start=1, step=0.05, evaluation=0.1))]
+    fit = fit_budget(costs, 100)
+    assert fit.ratio < 1
+    assert is_off_plan(fit, costs, factor, 100, elapsed_seconds=elapsed) is off

@@ -1,4 +1,4 @@
-"""Runs of one queue side by side: a row each on a terminal, lines elsewhere. Always stderr."""
+"""Runs of one queue side by side: a row each where they can be drawn, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from rescli.cli.output.messages import say
 from rescli.durations import format_seconds
-from rescli.report.progress.run import REDRAW_SECONDS, Newest, Unbreakable, training_progress
+from rescli.report.progress.run import Newest, training_progress
+from rescli.report.progress.screen import Drawing, Lines
 from rescli.training.events import Event, FitDone, MetricsReady, StepDone, Stopped
 
 if TYPE_CHECKING:
@@ -28,22 +26,20 @@ Progress = Callable[["RunSpec", int], AbstractContextManager["Sink"]]
 
 
 @contextmanager
-def queue_progress(queue: Sequence[QueuedRun], *, quiet: bool = False) -> Iterator[Progress]:
+def queue_progress(queue: Sequence[QueuedRun], screen: Drawing | Lines) -> Iterator[Progress]:
     """``progress(spec, iteration to begin at)`` is a block whose sink shows that run among the others."""
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal or console.is_dumb_terminal:
-        yield _one_by_one(quiet)
+    if isinstance(screen, Lines):
+        yield _one_by_one(screen)
         return
-    view = _View(queue, console)
-    with view.live:
+    view = _View(queue)
+    with screen.showing(view) as view.changed:
         yield view.watch
 
 
-def _one_by_one(quiet: bool) -> Progress:
+def _one_by_one(screen: Lines) -> Progress:
     def progress(spec: RunSpec, begin: int) -> AbstractContextManager[Sink]:
-        if not quiet:
-            say(f"{spec.name}: from iteration {begin} of {spec.iterations}")
-        return training_progress(name=spec.name, total_steps=spec.iterations, start_step=begin, quiet=quiet)
+        screen.say(f"{spec.name}: from iteration {begin} of {spec.iterations}")
+        return training_progress(name=spec.name, total_steps=spec.iterations, start_step=begin)
 
     return progress
 
@@ -79,12 +75,11 @@ class _Row:
 
 
 class _View:
-    def __init__(self, queue: Sequence[QueuedRun], console: Console) -> None:
+    def __init__(self, queue: Sequence[QueuedRun]) -> None:
+        self.changed: Callable[[], None] = lambda: None
         self._rows = {run.spec.fingerprint(): _Row(run) for run in queue}
-        self._drawn = 0.0
         self._began = time.monotonic()
         self._done_before = self._work()
-        self.live = Live(self._render(), console=console, auto_refresh=False)
 
     @contextmanager
     def watch(self, spec: RunSpec, begin: int) -> Iterator[Sink]:
@@ -93,45 +88,41 @@ class _View:
         self._done_before += (begin - row.step) * row.cost
         row.step, row.status = begin, "trains"
         try:
-            yield Unbreakable(lambda event: self._on_event(row, event))
+            yield lambda event: self._on_event(row, event)
             row.status = "done"
         except BaseException:
             row.status = "stopped"
             raise
         finally:
-            self._draw()
+            self.changed()
 
     def _on_event(self, row: _Row, event: Event) -> None:
         row.newest.update(event)
         if isinstance(event, StepDone | FitDone | Stopped | MetricsReady):
             row.step = event.step
-        now = time.monotonic()
-        # Drawing happens between two steps: on a GPU fifty of them take less time than one picture.
-        if now - self._drawn >= REDRAW_SECONDS or not isinstance(event, StepDone | MetricsReady):
-            self._drawn = now
-            self._draw()
-
-    def _draw(self) -> None:
-        self.live.update(self._render(), refresh=True)
+        self.changed()
 
     def _work(self) -> float:
         return sum(row.step * row.cost for row in self._rows.values())
 
     def _remaining_seconds(self) -> float | None:
-        """By multiply-adds; None until enough was seen."""
+        """By multiply-adds; None until enough was seen, and when nothing is left."""
         seconds, done = time.monotonic() - self._began, self._work()
         if seconds < 2 or done <= self._done_before:
             return None
         left = sum((row.total - row.step) * row.cost for row in self._rows.values())
-        return seconds * left / (done - self._done_before)
+        return seconds * left / (done - self._done_before) if left else None
 
-    def _render(self) -> Table:
+    def __rich__(self) -> Table:
         remaining = self._remaining_seconds()
         caption = f"together about {format_seconds(remaining)} more" if remaining is not None else ""
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), caption=caption, caption_justify="left")
-        for head in ("run", "", "", "iteration", "lr", "loss", "train error", "val error", "img/s"):
+        for head in ("run", "", "bar", "iteration", "lr", "loss", "train error", "val error", "img/s"):
             right = head in ("iteration", "lr", "loss", "train error", "img/s")
-            table.add_column(head, justify="right" if right else "left", no_wrap=True)
+            shrinks = head == "bar"  # where the room is small, before any words are cut off
+            table.add_column(
+                "" if shrinks else head, justify="right" if right else "left", no_wrap=not shrinks
+            )
         for row in self._rows.values():
             table.add_row(*row.cells(), style="dim" if row.status == "waits" else None)  # type: ignore[arg-type]
         return table

@@ -1,0 +1,47 @@
+"""What a training would do, before anything is begun."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rescli.plan import Estimate, TrainPlan, estimate
+from rescli.spec.ledger.ledger import ledger
+from rescli.spec.ledger.row import LedgerRow
+from rescli.spec.run import RunSpec
+
+__all__ = ["PlannedRun"]
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run that can be trained, and what is known of it without torch.
+
+    Attributes:
+        spec: the whole spec; sizes and classes that a data set only knows from its files are filled in.
+        plan: when everything happens.
+    """
+
+    spec: RunSpec
+    plan: TrainPlan
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """Time and memory on this machine's CPU, within a factor of 2; None for a model of a plugin."""
+        return estimate(self.spec, self.plan)
+
+    @property
+    def ledger(self) -> list[LedgerRow]:
+        """Each choice of the spec held against the paper."""
+        return ledger(self.spec)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What ``rescli train --dry-run --json`` prints."""
+        forecast = self.estimate
+        return {
+            "spec": self.spec.to_dict(),
+            "spec_sha256": self.spec.fingerprint(),
+            "plan": self.plan.to_dict(),
+            "estimate": asdict(forecast) if forecast else None,
+            "ledger": [row.to_dict() for row in self.ledger],
+        }
