@@ -308,7 +308,8 @@ def test_every_command_is_a_function_of_the_workflows(command: str) -> None:
 
 
 PARSING_AND_PRINTING = {
-    *("choose_changes", "choose_spec", "warm_start_from", "named_checkpoint", "parse_override"),
+    *("choose_changes", "choose_spec", "warm_start_from", "named_checkpoint"),
+    *("parse_override", "parse_overrides"),
     *("differing_keys", "default_run_path", "to_toml", "differences", "ledger", "write_atomically"),
     *("is_first", "is_restart", "launched", "leave_ranks"),
 }

@@ -184,7 +184,6 @@ def test_a_budget_shortens_all_alike_is_stamped_and_kept_for_the_next_time(rescl
             2,
             "model.width: must be a whole number",
         ),
-        (("resnet-8", "plain-8", "--device", "nope"), 2, "unknown device"),
     ],
 )
 def test_bad_input_begins_nothing(rescli, flags, tmp_path, given, code, reason):

@@ -106,6 +106,12 @@ def test_a_spec_keeps_what_is_not_changed():
     assert planned(given, iterations=2) == given
 
 
+def test_the_device_is_chosen_before_any_work():
+    with pytest.raises(UsageError, match="unknown device 'nope'"):
+        compare([spec(), spec("resnet-8")], device="nope")
+    assert not Path("runs").exists()
+
+
 def test_what_cannot_be_changed_is_refused():
     two = [spec(), spec("resnet-8")]
     assert "unknown key" in refused(two, SpecError, changes={"no.such": 1})
