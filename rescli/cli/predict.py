@@ -92,6 +92,8 @@ def predict(
     if figure is not None:
         write_figure(figure, predictions.figure())
         say(f"figure: {figure}")
+    if len(predictions) and not json:  # which tells it itself
+        say(f"prepared: {predictions.preparation}")
     _print(predictions, as_json=json)
     for skipped in predictions.skipped:
         say(f"skipped: {skipped.reason}")
@@ -118,4 +120,4 @@ def _print(predictions: Predictions, *, as_json: bool) -> None:
 
         print_json(predictions.to_json())
     elif len(predictions):
-        print(predictions.table())
+        print(predictions)

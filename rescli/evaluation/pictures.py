@@ -94,7 +94,7 @@ def describe_preparation(views: Views, *, any_size: bool, image_size: int) -> st
         return views.describe()
     size = f"{image_size}x{image_size}"
     fitted = f"shorter side {image_size} (bilinear, antialiased), {size} centre; as it is where {size}"
-    return f"{fitted}; {views.describe()}"
+    return f"{fitted}; {views.describe() if views.count > 1 else '1 view'}"
 
 
 def photo_set(

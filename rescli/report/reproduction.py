@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from rescli.files import write_atomically
 from rescli.report.comparison.figures import curves_figure
 from rescli.report.figures import as_bytes, responses_figure
-from rescli.report.table import Column, Table
+from rescli.report.table import Column, Table, short
 from rescli.studies.paper_items import PaperItem
 from rescli.studies.queued_run import PlannedRun
 from rescli.studies.reproduction import NetCurves
@@ -25,7 +25,7 @@ from rescli.studies.statistics.seeds import mean_std_text
 __all__ = ["REPRODUCTION_COLUMNS", "Reproduction"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Reproduction:
     """What was measured of a table or figure of the paper. Errors are in percent.
 
@@ -51,17 +51,24 @@ class Reproduction:
     responses: tuple[ResponsesRow, ...] | None = None
     out: Path | None = None
 
-    def table(self) -> Any:
-        """Published beside measured, as a pandas DataFrame where pandas is installed, else as a ``Table``."""
-        return self.columns().as_frame()
-
-    def columns(self) -> Table:
+    def table(self) -> Table:
         """Published beside measured, as the screen shows it; top-5 errors behind a stroke."""
         return Table.of(REPRODUCTION_COLUMNS, self.rows)
 
+    def to_frame(self) -> Any:
+        """``table`` as a pandas frame.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        return self.table().to_frame()
+
     def figure(self) -> Figure | None:
-        """The curves of what is finished as a matplotlib figure; None where nothing is, or for a table."""
-        return curves_figure(self.nets) if self.item.kind == "curves" and self.nets else None
+        """Curves or responses of what is finished, as in the paper; None where nothing is, or for a table."""
+        if self.item.kind == "curves" and self.nets:
+            return curves_figure(self.nets)
+        stds = [(row["model"], [layer["std"] for layer in row["layers"]]) for row in self.responses or ()]
+        return responses_figure(stds) if stds else None
 
     def save(self, folder: str | Path) -> Path:
         """Write ITEM.json and .md, and for a figure ITEM.png and .svg where a run is finished.
@@ -70,20 +77,17 @@ class Reproduction:
             RescliError: the folder cannot be written.
         """
         folder, name = Path(folder), self.item.name
+        figure = self.figure()
         for suffix in ("png", "svg"):
-            figure = self.figure()
-            stds = [(row["model"], [layer["std"] for layer in row["layers"]]) for row in self.responses or ()]
             if figure is not None:
                 write_atomically(folder / f"{name}.{suffix}", as_bytes(figure, suffix))
-            elif stds:
-                write_atomically(folder / f"{name}.{suffix}", responses_figure(stds, format=suffix))
         write_atomically(folder / f"{name}.md", self.as_markdown().encode())
         write_atomically(folder / f"{name}.json", (self.to_json() + "\n").encode())
         return folder
 
     def as_markdown(self) -> str:
         """The table with its title, source and protocol."""
-        table = self.columns()
+        table = self.table()
         cells = [list(table.heads), *([cell.text for cell in row] for row in table.rows)]
         lines = ["| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in cells]
         lines.insert(1, "|---|---:|---:|---|")
@@ -107,9 +111,13 @@ class Reproduction:
         """What ITEM.json holds."""
         return json.dumps(self.to_dict(), indent=2, allow_nan=False)
 
+    def __repr__(self) -> str:
+        title = f"{self.item.title} ({self.item.source})"
+        return short(f"Reproduction of {title}", str(self.table()).splitlines() if self.rows else [])
+
     def _repr_html_(self) -> str:
         title = f"<p>{html.escape(self.item.title)} ({html.escape(self.item.source)})</p>"
-        return f"{title}{self.columns()._repr_html_()}"
+        return f"{title}{self.table()._repr_html_()}"
 
 
 def _published(row: ReproductionRow) -> str:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from rescli.studies.responses import ResponsesRow, measure_responses
+from rescli.report.table import Column, Table, short
+from rescli.studies.responses import LayerRow, ResponsesRow, measure_responses
 from rescli.workflows.load import Source, source_path
 from rescli.workflows.notes import with_notes
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Responses", "ResponsesJson", "layer_responses"]
 
@@ -20,9 +24,9 @@ class ResponsesJson(TypedDict):
     results: list[ResponsesRow]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Responses:
-    """Layer responses of several nets, as Figure 7.
+    """Layer responses of several nets, as Figure 7; prints as ``rescli analyze responses`` does.
 
     Args:
         rows: one a net, in their order.
@@ -34,7 +38,20 @@ class Responses:
         """All of it as JSON values."""
         return {"results": list(self.rows)}
 
-    def table(self) -> str:
+    def table(self) -> Table:
+        """A line for each layer of each net, with its standard deviation."""
+        layers = [(row["model"], layer) for row in self.rows for layer in row["layers"]]
+        return Table.of(_COLUMNS, layers)
+
+    def to_frame(self) -> Any:
+        """``table`` as a pandas frame.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        return self.table().to_frame()
+
+    def __str__(self) -> str:
         """Every layer of each net with its standard deviation, and a bar for it."""
         blocks = []
         for row in self.rows:
@@ -49,16 +66,30 @@ class Responses:
             blocks.append("\n".join([f"{head}\n", f"{'layer':{width}}     std", *lines, ""]))
         return "\n".join(blocks)
 
-    def picture(self, *, format: str = "png") -> bytes:
-        """Figure 7, drawn.
-
-        Args:
-            format: ``png``, ``svg`` or ``pdf``.
-        """
+    def figure(self) -> Figure:
+        """Figure 7 of the paper, of these nets."""
         from rescli.report.figures import responses_figure
 
-        lines = [(row["model"], [layer["std"] for layer in row["layers"]]) for row in self.rows]
-        return responses_figure(lines, format=format)
+        return responses_figure(
+            [(row["model"], [layer["std"] for layer in row["layers"]]) for row in self.rows]
+        )
+
+    def __repr__(self) -> str:
+        lines = [
+            f"{row['model']}: {len(row['layers'])} layers, mean std {row['mean_std']:.4f}"
+            for row in self.rows
+        ]
+        return short(f"Responses of {len(self.rows)} nets", lines)
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+
+_COLUMNS = (
+    Column[tuple[str, LayerRow]]("net", lambda one: one[0]),
+    Column[tuple[str, LayerRow]]("layer", lambda one: one[1]["layer"]),
+    Column[tuple[str, LayerRow]]("std", lambda one: f"{one[1]['std']:.4f}", lambda one: one[1]["std"]),
+)
 
 
 @with_notes

@@ -14,6 +14,7 @@ from rescli import registry
 from rescli.checkpoints.locate import named_checkpoint
 from rescli.errors import DataError, UnknownNameError, UsageError
 from rescli.remedy import Remedy
+from rescli.report.table import short
 from rescli.workflows.notes import with_notes
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ _TRAIN_FIRST = ("train", "all", "val", "test")
 """The parts of a data set in the order in which static quantization looks for its images."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ExportResult:
     """An export whose file was read back without rescli and held against the checkpoint.
 
@@ -61,9 +62,16 @@ class ExportResult:
         """What was compared, and by how much it differs."""
         return self.facts["check"]
 
+    def __repr__(self) -> str:
+        return short("Export", [f"{key}: {text}" for key, text in self._rows().items()])
+
     def _repr_html_(self) -> str:
+        cells = (f"<tr><th>{key}</th><td>{html.escape(text)}</td></tr>" for key, text in self._rows().items())
+        return f"<table>{''.join(cells)}</table>"
+
+    def _rows(self) -> dict[str, str]:
         check = self.check
-        rows = {
+        return {
             "network": f"{self.facts['model']}, {self.facts['format']}, {self.facts['precision']}",
             "files": ", ".join(self.facts["files"]),
             "size": f"{self.facts['bytes'] / 1e6:.2f} MB",
@@ -71,8 +79,6 @@ class ExportResult:
             "largest difference of a logit": f"{check['largest_difference']:.2e}",
             "top-1 agreement": f"{check['top1_agreement']:.2f} %",
         }
-        cells = (f"<tr><th>{key}</th><td>{html.escape(text)}</td></tr>" for key, text in rows.items())
-        return f"<table>{''.join(cells)}</table>"
 
 
 @with_notes

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from rescli import registry
 from rescli.errors import UnknownNameError, UsageError
 from rescli.remedy import Remedy
+from rescli.report.table import short
 from rescli.workflows.notes import with_notes
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class ImportedFrom:
     sha256: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ImportResult:
     """A checkpoint made of weights from elsewhere.
 
@@ -71,6 +72,10 @@ class ImportResult:
     def to_dict(self) -> dict[str, object]:
         """What ``rescli import`` prints as JSON."""
         return {**asdict(self), "eval_command": self.eval_command}
+
+    def __repr__(self) -> str:
+        keys = ("checkpoint", "model", "dataset", "layout", "normalization")
+        return short("Import", [f"{key}: {getattr(self, key)}" for key in keys])
 
     def _repr_html_(self) -> str:
         shown = {**self.to_dict(), "imported_from": self.imported_from.file}

@@ -31,13 +31,26 @@ def pictures(tmp_path: Path) -> Path:
 
 def test_a_table_with_file_label_and_probability(rescli: Rescli, net8: Path, pictures: Path) -> None:
     answer = rescli("predict", net8, pictures, "--device", "cpu")
-    assert (answer.code, answer.err) == (0, "")
+    assert answer.code == 0
+    assert answer.err == (
+        "prepared: shorter side 32 (bilinear, antialiased), 32x32 centre; as it is where 32x32; 1 view\n"
+    )
     head, *rows = answer.out.splitlines()
     assert head.split() == ["file", "label", "probability"]
     assert [row.split()[0] for row in rows] == [
         str(pictures / name) for name in ("a.png", "b.jpg", "below/c.png")
     ]
     assert all(row.endswith("%") for row in rows)
+
+
+@pytest.mark.parametrize("top", [1, 2, 5])
+def test_the_further_classes_stand_in_the_table(rescli: Rescli, net8: Path, pictures: Path, top: int) -> None:
+    flags = ("--top", top, "--device", "cpu")
+    found = rescli("predict", net8, pictures / "a.png", *flags, "--json").json["predictions"][0]["top"]
+    (row,) = rescli("predict", net8, pictures / "a.png", *flags).out.splitlines()[1:]
+    assert row.count("%") == len(found) == top
+    for one in found[1:]:
+        assert f"{one['label']} {one['probability']:.2%}" in row
 
 
 def test_one_json_object(rescli: Rescli, net8: Path, pictures: Path) -> None:

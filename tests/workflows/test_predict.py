@@ -114,6 +114,18 @@ def test_no_pictures_give_no_predictions(net8: Path) -> None:
     assert "0 pictures" in repr(found)
 
 
+def written_heads(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()[0].split(",")
+
+
+def test_a_shell_shows_the_first_few_with_their_classes(net8: Path, odd_files: dict[str, Path]) -> None:
+    found = predict(net8, [odd_files["rgb"]] * 30, device="cpu", top=2)
+    head, first, *_, last = repr(found).splitlines()
+    assert head == "Predictions of resnet-8 for 30 pictures"
+    assert all(f"{one.label} {one.probability:.2%}" in first for one in found[0].top)
+    assert (last.strip(), len(repr(found).splitlines())) == ("... 22 more", 10)
+
+
 def test_predictions_as_table_csv_json_and_pages(
     net8: Path, odd_files: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -134,13 +146,21 @@ def test_predictions_as_table_csv_json_and_pages(
     html = found._repr_html_()
     assert html.count("<tr>") == 1 + len(found)
     assert "damaged.jpg cannot be decoded" in html
-    assert found.table().splitlines()[0].split() == ["file", "label", "probability"]
+    table = found.table()
+    assert list(table.heads) == written_heads(tmp_path / "found.csv")
+    assert str(found).splitlines()[0].split() == ["file", "label", "probability"]
+    for line, row in zip(str(found).splitlines()[1:], found, strict=True):
+        for one in row.top:
+            assert f"{one.label}" in line
+            assert f"{one.probability:.2%}" in line
+    assert "as it is where 32x32" in html.partition("</caption>")[0]
 
 
 def test_a_frame_where_pandas_is_installed(net8: Path, odd_files: dict[str, Path]) -> None:
     pytest.importorskip("pandas")
     frame = predict(net8, odd_files["rgb"], device="cpu").to_frame()
-    assert list(frame.columns) == ["file", "label", "probability"]
+    assert list(frame.columns[:5]) == ["file", "label", "probability", "label2", "probability2"]
+    assert frame["probability2"].dtype == float
 
 
 def test_the_contact_sheet_names_each_picture(net8: Path, odd_files: dict[str, Path]) -> None:

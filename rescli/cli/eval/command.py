@@ -153,14 +153,11 @@ def _require_places(figure: Path | None, mistakes: Path | None, save_logits: Pat
 def _write(
     evaluation: Evaluation, save_logits: Path | None, figure: Path | None, mistakes: Path | None
 ) -> None:
-    from rescli.files import write_atomically
-
     if save_logits is not None:
         evaluation.save_logits(save_logits)
         say(f"logits: {save_logits}")
     if figure is not None:
-        kind = figure.suffix.lower().removeprefix(".")
-        write_atomically(figure, evaluation.confusion_picture(format=kind))
+        write_figure(figure, evaluation.confusion_figure())
         say(f"figure: {figure}")
     if mistakes is not None:
         write_figure(mistakes, evaluation.mistakes_figure())
@@ -173,4 +170,4 @@ def _print(evaluation: Evaluation, *, as_json: bool, by_class: bool) -> None:
 
         print_json(evaluation.to_json(by_class=by_class))
     else:
-        print(evaluation.table(by_class=by_class, kept=_KEPT))
+        print(evaluation.text(by_class=by_class, kept=_KEPT))

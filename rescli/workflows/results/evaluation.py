@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -12,9 +10,9 @@ from PIL import Image
 
 from rescli.checkpoints.logits_file import write_logits
 from rescli.data.image_set import ImageSet
-from rescli.evaluation.result import ClassRow, EvalRow, NetResult, per_class
+from rescli.evaluation.result import ClassRow, EvalRow, NetResult, per_class, result_line
 from rescli.evaluation.table import class_table, eval_table
-from rescli.workflows.results.frame import as_frame
+from rescli.report.table import Column, Table, frame_of, short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,7 +66,11 @@ class Evaluation:
         """Errors by true class of one result, the last unless ``number`` says else."""
         return per_class(self.results[number])
 
-    def table(self, *, by_class: bool = False, kept: str = "logits kept from before") -> str:
+    def table(self) -> Table:
+        """A row for each net: its errors on the split, by the protocol."""
+        return Table.of(_COLUMNS, self.rows)
+
+    def text(self, *, by_class: bool = False, kept: str = "logits kept from before") -> str:
         """Plain columns, as ``rescli eval`` prints them.
 
         Args:
@@ -100,7 +102,7 @@ class Evaluation:
             UsageError: pandas is not installed.
         """
         left_out = ("views", "subset", "interval95", "per_class")
-        return as_frame([{k: v for k, v in row.items() if k not in left_out} for row in self.rows])
+        return frame_of([{k: v for k, v in row.items() if k not in left_out} for row in self.rows])
 
     def save_logits(self, path: str | Path) -> None:
         """Write every view's logits, the labels and the file names to a .safetensors file.
@@ -164,11 +166,10 @@ class Evaluation:
             tiles, title=f"{row['model']} on {where}: {count} mistakes, the most confident first"
         )
 
-    def confusion_picture(self, *, format: str = "png", number: int = -1) -> bytes:
-        """The confusion matrix of one result, drawn.
+    def confusion_figure(self, *, number: int = -1) -> Figure:
+        """The confusion matrix of one result.
 
         Args:
-            format: ``png``, ``svg`` or ``pdf``.
             number: of the result; the last one unless it says else.
         """
         from rescli.report.figures import confusion_figure
@@ -180,44 +181,31 @@ class Evaluation:
             [entry["predicted"] for entry in rows],
             [entry["class"] for entry in rows],
             title=f"{row['model']} on {row['dataset']} {row['split']}: {error:.2f} % error",
-            format=format,
         )
 
     def __len__(self) -> int:
         return len(self.results)
 
+    def __str__(self) -> str:
+        return self.text()
+
     def __repr__(self) -> str:
-        return self.table()
+        return short(f"Evaluation of {len(self)} nets", [result_line(row) for row in self.rows])
 
     def _repr_html_(self) -> str:
-        heads = (
-            "net",
-            "split",
-            "images",
-            "protocol",
-            "top-1 error",
-            "95 % interval",
-            "top-5 error",
-            "selection",
-        )
-        cells = "".join(_html_row(row) for row in self.rows)
-        head = "".join(f"<th>{text}</th>" for text in heads)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{cells}</tbody></table>"
+        return self.table()._repr_html_()
 
 
-def _html_row(row: EvalRow) -> str:
-    low, high = row["interval95"]
-    cells: Sequence[str] = (
-        row["model"],
-        f"{row['dataset']} {row['split']}",
-        f"{row['num_images']:,}",
-        row["protocol"],
-        f"{row['top1_error']:.2f} %",
-        f"{low:.2f} to {high:.2f}",
-        f"{row['top5_error']:.2f} %",
-        row["selection"],
-    )
-    return "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"
+_COLUMNS = (
+    Column[EvalRow]("net", lambda row: row["model"]),
+    Column[EvalRow]("split", lambda row: f"{row['dataset']} {row['split']}"),
+    Column[EvalRow]("images", lambda row: f"{row['num_images']:,}", lambda row: row["num_images"]),
+    Column[EvalRow]("protocol", lambda row: row["protocol"]),
+    Column[EvalRow]("top-1 error", lambda row: f"{row['top1_error']:.2f} %", lambda row: row["top1_error"]),
+    Column[EvalRow]("95 % interval", lambda row: f"{row['interval95'][0]:.2f} to {row['interval95'][1]:.2f}"),
+    Column[EvalRow]("top-5 error", lambda row: f"{row['top5_error']:.2f} %", lambda row: row["top5_error"]),
+    Column[EvalRow]("selection", lambda row: row["selection"]),
+)
 
 
 def _image(result: NetResult, index: int) -> Image.Image:
