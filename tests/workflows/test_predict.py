@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from rescli.data.image_set import ImageSet
@@ -106,6 +107,29 @@ def test_hidden_files_and_folders_are_left_out(net8: Path, tmp_path: Path) -> No
         image.save(path, format="PNG")
     found = predict(net8, tmp_path / "mine", device="cpu")
     assert [Path(row.file).name for row in found] == ["a.png", "b.JPG"]
+
+
+def test_changed_weights_do_not_carry_the_name_of_the_file(net8: Path) -> None:
+    net, pixels = load(net8), np.zeros((32, 32, 3), np.uint8)
+    of_file = net.predict(pixels)
+    assert (of_file.checkpoint, of_file.sha256) == (str(net8), net.checkpoint.sha256)
+    with torch.no_grad():
+        net.model.fc.bias[3] += 100  # type: ignore[index, union-attr, operator]
+    found = net.predict(pixels)
+    assert found[0].label == net.class_names[3]
+    assert (found.checkpoint, found.sha256, found.weights) == (None, None, "edited")
+    assert found.to_json()["checkpoint"] is None
+    assert "resnet-8 (edited)" in repr(found)
+    assert "resnet-8 (edited)" in found._repr_html_()
+    assert "resnet-8 (edited)" in found.figure().axes[0].texts[0].get_text()
+    assert "weights edited" in repr(net)
+    assert "12.50 %" not in repr(net)
+
+
+def test_a_layer_that_was_added_is_an_edit_too(net8: Path) -> None:
+    net = load(net8)
+    net.model.extra = torch.nn.Linear(2, 2)
+    assert net.predict(np.zeros((32, 32, 3), np.uint8)).checkpoint is None
 
 
 def test_no_pictures_give_no_predictions(net8: Path) -> None:

@@ -30,7 +30,7 @@ from rescli.hardware.numerics import Numerics, choose_device, choose_precision, 
 from rescli.models.failure import naming_failed_module
 from rescli.spec.run import RunSpec
 from rescli.workflows.notes import with_notes
-from rescli.workflows.results.predictions import ClassProbability, Prediction, Predictions, Skipped
+from rescli.workflows.results.predictions import EDITED, ClassProbability, Prediction, Predictions, Skipped
 
 __all__ = ["Net"]
 
@@ -182,7 +182,7 @@ class Net:
         best = probabilities_NK.sort(dim=1, descending=True, stable=True)
         count = min(top, len(self.class_names))
         found = zip(best.values[:, :count].tolist(), best.indices[:, :count].tolist(), strict=True)
-        left_out = skipped or {}
+        left_out, edited = skipped or {}, self._edited() is not None
         return Predictions(
             rows=tuple(
                 Prediction(
@@ -197,8 +197,8 @@ class Net:
             ),
             skipped=tuple(Skipped(names[number], reason) for number, reason in sorted(left_out.items())),
             pictures=tuple(p for number, p in enumerate(pictures) if number not in left_out),
-            checkpoint=str(self.path),
-            sha256=self.checkpoint.sha256,
+            checkpoint=None if edited else str(self.path),
+            sha256=None if edited else self.checkpoint.sha256,
             model=self.name,
             protocol=chosen,
             preparation=describe_preparation(views, any_size=dataset.any_size, image_size=self.image_size),
@@ -212,13 +212,19 @@ class Net:
         Raises:
             UsageError: ``model`` was trained on or edited since it was loaded.
         """
-        state = self.model.state_dict()
-        for name, tensor in self.checkpoint.tensors.items():
-            if name not in state or not torch.equal(state[name].cpu(), tensor):
-                raise UsageError(
-                    f"this {self.name} no longer has the weights of {self.path}: {name} is another.",
-                    hint="write them as a checkpoint of their own, then evaluate that",
-                )
+        if name := self._edited():
+            raise UsageError(
+                f"this {self.name} no longer has the weights of {self.path}: {name} is another.",
+                hint="write them as a checkpoint of their own, and use that",
+            )
+
+    def _edited(self) -> str | None:
+        """The first tensor that is no longer the checkpoint's; None where all are."""
+        state, read = self.model.state_dict(), self.checkpoint.tensors
+        for name in (*read, *state):
+            if name not in state or name not in read or not torch.equal(state[name].cpu(), read[name]):
+                return name
+        return None
 
     def __repr__(self) -> str:
         return f"Net({', '.join(f'{label} {text}' for label, text in self._facts().items())})"
@@ -237,14 +243,15 @@ class Net:
         errors = ", ".join(
             f"{split} {row['top1_error']:.2f} %" for split, row in checkpoint.results.items() if row
         )
+        edited = self._edited() is not None
         params = sum(parameter.numel() for parameter in self.model.parameters())
         return {
             "model": f"{self.name}, {params:,} parameters",
             "trained on": f"{checkpoint.dataset.kind}, {self.image_size}x{self.image_size}",
             "classes": f"{len(self.class_names)}: {names}",
-            "weights": f"iteration {checkpoint.iteration}, {checkpoint.selection}",
-            "top-1 error": errors or "not measured",
-            "path": str(self.path),
+            "weights": EDITED if edited else f"iteration {checkpoint.iteration}, {checkpoint.selection}",
+            "top-1 error": "not measured" if edited else errors or "not measured",
+            "path": f"{self.path}, before they were edited" if edited else str(self.path),
         }
 
     def _views(self, protocol: str | None) -> tuple[str, Views]:

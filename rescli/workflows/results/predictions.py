@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
+    "EDITED",
     "ClassProbability",
     "Prediction",
     "PredictionRow",
@@ -26,6 +27,9 @@ __all__ = [
     "Skipped",
     "SkippedRow",
 ]
+
+EDITED = "edited"
+"""The weights of a net that were changed since it was loaded."""
 
 _MOST_SKIPPED = 50
 """Named in a notebook; all of them are in the object."""
@@ -55,8 +59,8 @@ class SkippedRow(TypedDict):
 class PredictionsJson(TypedDict):
     """The JSON object that ``rescli predict`` prints."""
 
-    checkpoint: str
-    sha256: str
+    checkpoint: str | None
+    sha256: str | None
     model: str
     protocol: str
     preparation: str
@@ -113,8 +117,8 @@ class Predictions:
         rows: one a picture that could be read.
         skipped: the others.
         pictures: what ``rows`` are about, for the contact sheet.
-        checkpoint: the file with the weights.
-        sha256: of that file.
+        checkpoint: the file with the weights; None where they were edited since they were read.
+        sha256: of that file; None likewise.
         model: ``resnet-56``.
         protocol: the name of the test protocol.
         preparation: what happened to a picture before the net saw it.
@@ -125,13 +129,18 @@ class Predictions:
     rows: tuple[Prediction, ...]
     skipped: tuple[Skipped, ...]
     pictures: tuple[Picture, ...]
-    checkpoint: str
-    sha256: str
+    checkpoint: str | None
+    sha256: str | None
     model: str
     protocol: str
     preparation: str
     precision: str
     device: str
+
+    @property
+    def weights(self) -> str:
+        """The file with the weights, or ``edited`` where they are no file's."""
+        return self.checkpoint or EDITED
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -144,7 +153,7 @@ class Predictions:
 
     def __repr__(self) -> str:
         skipped = f", {len(self.skipped)} skipped" if self.skipped else ""
-        title = f"Predictions of {self.model} for {len(self)} pictures{skipped}"
+        title = f"Predictions of {self._net} for {len(self)} pictures{skipped}"
         return short(title, [f"{_base_name(row.file)}  {_classes(row.top)}" for row in self.rows])
 
     def __str__(self) -> str:
@@ -223,12 +232,16 @@ class Predictions:
             for row, picture in zip(self.rows[:most], self.pictures[:most], strict=True)
         ]
         shown = f"{len(tiles)} of {len(self):,}" if len(tiles) < len(self) else f"{len(self)}"
-        return contact_sheet(tiles, title=f"{self.model}, {self.protocol}: {shown} pictures")
+        return contact_sheet(tiles, title=f"{self._net}, {self.protocol}: {shown} pictures")
 
     def _repr_html_(self) -> str:
         notes = [html.escape(f"skipped: {one.reason}") for one in self.skipped[:_MOST_SKIPPED]]
         below = "".join(f"<p>{note}</p>" for note in notes)
-        return self.table().to_html(caption=f"{self.model}; {self.preparation}") + below
+        return self.table().to_html(caption=f"{self._net}; {self.preparation}") + below
+
+    @property
+    def _net(self) -> str:
+        return self.model if self.checkpoint else f"{self.model} ({EDITED})"
 
 
 def _ranked(rank: int) -> list[Column[Prediction]]:
