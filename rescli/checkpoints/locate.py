@@ -26,15 +26,15 @@ def named_checkpoint(given: Path) -> Path:
     if not os.path.isdir(given):
         raise CheckpointError(f"no such checkpoint: {given}", hint="a run keeps them in RUN_DIR/checkpoints/")
     last = given / "checkpoints" / "last.safetensors"
-    if last.is_file():
+    if os.path.isfile(last):
         return last
-    if (given / "spec.toml").is_file():
+    if os.path.isfile(given / "spec.toml"):
         raise RunDirError(
             f"{given} holds no checkpoints/last.safetensors: the run was stopped before its first one.",
             remedy=Remedy("resume", given),
         )
     exported = given / "model.safetensors"
-    if exported.is_file() and (given / "config.json").is_file():
+    if os.path.isfile(exported) and os.path.isfile(given / "config.json"):
         return exported
     files = sorted(given.glob("*.safetensors"))
     raise RunDirError(

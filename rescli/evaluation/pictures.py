@@ -181,8 +181,10 @@ def _or_skip(read: Callable[[], T], number: int, skipped: dict[int, str] | None,
 
 
 def _file_rgb(path: Path) -> Image.Image:
-    if not path.is_file():
-        raise DataError(f"{path} is a folder, not a picture." if path.is_dir() else f"no such file: {path}")
+    # os.path: pathlib raises where a path is too long or holds what a name cannot hold.
+    if not os.path.isfile(path):
+        folder = os.path.isdir(path)
+        raise DataError(f"{path} is a folder, not a picture." if folder else f"no such file: {path}")
     try:
         return open_rgb(path)
     except DataError:

@@ -79,7 +79,7 @@ class RunDir:
             RunDirError: there is none.
         """
         if not os.path.isfile(path / "spec.toml"):  # pathlib raises where a path is too long
-            what = "has no spec.toml, so it holds no run" if path.is_dir() else "does not exist"
+            what = "has no spec.toml, so it holds no run" if os.path.isdir(path) else "does not exist"
             raise RunDirError(f"{path} {what}.", hint="rescli train PRESET   begins one")
         return cls(path)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from rescli import registry
 from rescli.checkpoints.locate import named_checkpoint
 from rescli.errors import DataError, UnknownNameError, UsageError
+from rescli.files import require_nameable
 from rescli.remedy import Remedy
 from rescli.report.table import short
 from rescli.workflows.notes import with_notes
@@ -181,6 +182,7 @@ def _exporter(name: str) -> Exporter:
 
 
 def _require_new(out: Path, exporter: Exporter) -> None:
+    require_nameable(out)
     if exporter.suffixes and out.suffix not in exporter.suffixes:
         raise UsageError(
             f"{out}: a file of the format {exporter.kind} ends in {' or '.join(exporter.suffixes)}.",

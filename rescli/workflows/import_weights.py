@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from rescli import registry
 from rescli.errors import UnknownNameError, UsageError
+from rescli.files import require_nameable
 from rescli.remedy import Remedy
 from rescli.report.table import short
 from rescli.workflows.notes import with_notes
@@ -154,6 +155,7 @@ def import_weights(
 
 
 def _require_new(out: Path) -> None:
+    require_nameable(out)
     if out.suffix != ".safetensors":
         raise UsageError(
             f"{out}: a checkpoint is a .safetensors file.", remedy=Remedy("out", f"{out}.safetensors")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rescli.errors import CheckpointError, UsageError
+from rescli.files import require_nameable
 from rescli.workflows.data.split_progress import SplitProgress, unseen, within_split
 from rescli.workflows.notes import with_notes
 
@@ -58,6 +59,7 @@ def pack(
         CheckpointError: the folder cannot be written; nothing is left.
     """
     out, root = Path(out), None if data_root is None else Path(data_root)
+    require_nameable(out)
     if os.path.lexists(out):
         raise UsageError(f"{out} exists and is not overwritten.", hint="name another folder")
 
