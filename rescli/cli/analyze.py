@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from rescli.checkpoints.locate import named_checkpoint
-from rescli.cli.options import DataRoot, Device, Json
+from rescli.cli.options import Device, Json, RunDataRoot
 from rescli.cli.output.messages import say
 from rescli.cli.output.picture_files import require_picture_place, write_figure
 
@@ -35,7 +35,7 @@ def responses(
         Literal["train", "val", "test"] | None,
         typer.Option(help="Images to look at. Unset: val, or train where none were set aside."),
     ] = None,
-    data_root: DataRoot = None,
+    data_root: RunDataRoot = None,
     device: Device = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Images per forward pass.")] = 250,
     json: Json = False,

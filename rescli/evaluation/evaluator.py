@@ -53,6 +53,7 @@ class TrainedNet:
         selection: ``last``, ``best-val`` or ``imported``.
         precision: in which it was trained.
         data_sha256: fingerprint of the images of each split that it knew.
+        data_root: where it had its images; None for the usual places.
     """
 
     name: str
@@ -66,6 +67,7 @@ class TrainedNet:
     selection: str
     precision: str
     data_sha256: Mapping[str, str]
+    data_root: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +106,7 @@ class NetEvaluator:
         average: what is averaged over the views of an image.
         dataset: another set than the net's own.
         matching: how the set's classes belong to the net's.
-        data_root: where the data lies; None for RESCLI_DATA, else the cache.
+        data_root: where the data lies; None for where the net had it, RESCLI_DATA, else the cache.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         precision: of the convolutions; ``auto``: as trained.
         batch_size: inputs per forward pass; changes no count.
@@ -126,7 +128,7 @@ class NetEvaluator:
     cache: LogitsCache | None = None
     progress: Callable[[int, int], None] | None = None
     together: bool = False
-    _images: dict[tuple[str, str], ImageSet | ImageFiles] = field(default_factory=dict)
+    _images: dict[tuple[str, str, Path | None], ImageSet | ImageFiles] = field(default_factory=dict)
     _first: tuple[str, Identity] | None = None
 
     def prepare(self, net: TrainedNet) -> Prepared:
@@ -143,8 +145,9 @@ class NetEvaluator:
         own = self.dataset is None or self.dataset == net.dataset
         protocol = choose_protocol(self.protocol, any_size=dataset.any_size)
         views = protocol.views(any_size=dataset.any_size, image_size=net.dataset.image_size)
-        split = self._split(dataset)
-        images = self._read(dataset, split)
+        root = self.data_root or (net.data_root if own else None)
+        split = self._split(dataset, root)
+        images = self._read(dataset, split, root)
         columns = self._columns(net, images)
         if len(images) == 0:
             raise CheckpointError(
@@ -208,19 +211,19 @@ class NetEvaluator:
             return precision_as_trained(net.precision, device)
         return choose_precision(self.precision, device)
 
-    def _split(self, dataset: DatasetSpec) -> str:
+    def _split(self, dataset: DatasetSpec, root: Path | None) -> str:
         if isinstance(self.split, str):
             return self.split
-        there = dataset.splits(self.data_root)
+        there = dataset.splits(root)
         wanted = TEST_FIRST if self.split is None else self.split
         fallback = there if self.split is None else wanted
         return next((split for split in wanted if split in there), fallback[0])
 
-    def _read(self, dataset: DatasetSpec, split: str) -> ImageSet | ImageFiles:
+    def _read(self, dataset: DatasetSpec, split: str, root: Path | None) -> ImageSet | ImageFiles:
         """Once for all nets on the same set."""
-        key = (dataset.model_dump_json(), split)
+        key = (dataset.model_dump_json(), split, root)
         if key not in self._images:
-            self._images[key] = dataset.build(self.data_root, (split,))[split]
+            self._images[key] = dataset.build(root, (split,))[split]
         return self._images[key]
 
     def _columns(self, net: TrainedNet, images: ImageSet | ImageFiles) -> list[int]:

@@ -15,9 +15,9 @@ __all__ = ["Cell", "Column", "Table", "frame_of", "short"]
 Row = TypeVar("Row")
 
 _MOST_LINES, _MOST_LETTERS = 8, 100
-"""Of a result in a shell."""
+"""A result in a shell has no more, and no longer ones."""
 _MOST_ROWS = 50
-"""Of a table in a notebook; all of them are in the object."""
+"""A table in a notebook has no more; all of them are in the object."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import tomllib
 from collections.abc import Iterator
@@ -17,7 +18,9 @@ from rescli.spec.load import spec_from_dict
 from rescli.spec.run import RunSpec
 from rescli.spec.toml import to_toml
 
-__all__ = ["RunDir", "default_run_path"]
+__all__ = ["RunDir", "default_run_path", "noted_data_root"]
+
+_log = logging.getLogger(__name__)
 
 _ANOTHER = Remedy("out", "DIR", "choose another")
 
@@ -197,3 +200,18 @@ def default_run_path(spec: RunSpec, now: datetime) -> Path:
         count += 1
         path = base.with_name(f"{base.name}-{count}")
     return path
+
+
+def noted_data_root(checkpoint: Path) -> Path | None:
+    """Where the run of a checkpoint had its images, where that is still a folder; None for the usual places.
+
+    Args:
+        checkpoint: the file; one that lies in no run directory has no such note.
+    """
+    run_dir = RunDir.of_checkpoint(checkpoint)
+    try:
+        noted = run_dir.read_data_root() if run_dir is not None else None
+    except CheckpointError as error:  # resume needs it; here there are other places
+        _log.warning("%s", error)
+        return None
+    return noted if noted is not None and os.path.exists(noted) else None

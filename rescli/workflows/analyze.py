@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from rescli.checkpoints.locate import Source, source_path
 from rescli.report.table import Column, Table, short
 from rescli.studies.responses import LayerRow, ResponsesRow, measure_responses
-from rescli.workflows.load import Source, source_path
 from rescli.workflows.notes import with_notes
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ _COLUMNS = (
 
 @with_notes
 def layer_responses(
-    nets: Sequence[Source],
+    nets: Source | Sequence[Source],
     *,
     split: str | None = None,
     data_root: str | Path | None = None,
@@ -105,9 +105,9 @@ def layer_responses(
     """Standard deviation of each 3x3 layer's output after BN, before the nonlinearity (Figure 7), in fp32.
 
     Args:
-        nets: runs, run directories or checkpoints.
+        nets: one or several: loaded nets, runs, run directories, checkpoints.
         split: images to look at; None for val, or train where none were set aside.
-        data_root: where the data lies; None for RESCLI_DATA, else the cache.
+        data_root: where the data lies; None for where the run had it, RESCLI_DATA, else the cache.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         batch_size: images per forward pass.
         on_start: called with the name of each net before it is measured.
@@ -118,7 +118,8 @@ def layer_responses(
         UsageError: no images in that split, or a net without 3x3 layers to look at.
     """
     rows: list[ResponsesRow] = []
-    for path in [source_path(net) for net in nets]:
+    given: list[Source] = list(nets) if isinstance(nets, list | tuple) else [nets]  # type: ignore[list-item]
+    for path in [source_path(net) for net in given]:
         if on_start is not None:
             on_start(str(path))
         root = Path(data_root) if data_root is not None else None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rescli import registry
-from rescli.checkpoints.locate import named_checkpoint
+from rescli.checkpoints.locate import Source, source_path
 from rescli.errors import DataError, UnknownNameError, UsageError
 from rescli.files import require_nameable
 from rescli.remedy import Remedy
@@ -84,7 +84,7 @@ class ExportResult:
 
 @with_notes
 def export(
-    source: str | os.PathLike[str],
+    source: Source,
     format: str,
     out: str | os.PathLike[str],
     *,
@@ -104,7 +104,7 @@ def export(
     """Write a checkpoint for other programs; it gets its name once it was checked in their own runtime.
 
     Args:
-        source: a checkpoint, or a run (directory), whose last checkpoint is taken.
+        source: a loaded net, a run or its directory, a checkpoint, an exported folder.
         format: ``onnx``, ``torch-export``, ``torchvision``, ``timm``, ``safetensors`` or ``huggingface``.
         out: the file or folder to make; it must not exist.
         precision: what weights and convolutions are in; inputs and logits stay float32. int8: onnx only.
@@ -114,7 +114,7 @@ def export(
         calibration_images: training images that static quantization measures.
         check_images: images that the check compares; None for 1000, or 100 photographs.
         results: a file with what ``rescli eval`` printed as JSON of this checkpoint, to go along.
-        data_root: where the images lie; None for RESCLI_DATA, else the cache.
+        data_root: where the images lie; None for where the run had them, RESCLI_DATA, else the cache.
         dataset: another data set than the checkpoint's.
         classes: how its classes belong to the network's: ``same``, ``wnids`` or ``names``.
         progress: called with what begins.
@@ -134,20 +134,21 @@ def export(
         >>> made.check["largest_difference"]  # doctest: +SKIP
         2.4e-06
     """
-    checkpoint, out = named_checkpoint(Path(source)), Path(out)  # before the seconds of importing torch
+    checkpoint, out = source_path(source), Path(out)  # before the seconds of importing torch
     exporter = _exporter(format)
     _require_new(out, exporter)
 
-    from rescli.checkpoints.checkpoint import Checkpoint
     from rescli.exporters.base import Options, Subject
     from rescli.exporters.description import describe
     from rescli.exporters.export import export as write_checked
     from rescli.exporters.export import require_fit
+    from rescli.runs.directory import noted_data_root
     from rescli.runs.known_results import known_results
     from rescli.spec.from_names import named_dataset
+    from rescli.workflows.load import checkpoint_of
 
     options = Options(precision, fold_bn, with_preprocessing, quantization)
-    read = Checkpoint.read(checkpoint)
+    read = checkpoint_of(source)
     require_fit(exporter, read.model, options)
     given = None if results is None else Path(results)
     description = describe(read, options, known_results(checkpoint, read, given))
@@ -156,6 +157,7 @@ def export(
         named_dataset(dataset) if dataset is not None else None,
         classes,
         None if data_root is None else Path(data_root),
+        noted_data_root(checkpoint),
     )
     sample = source_images.to_check(check_images, warn)
     subject = Subject(
@@ -206,6 +208,8 @@ class _Images:
     dataset: DatasetSpec | None
     classes: Matching
     data_root: Path | None
+    of_run: Path | None
+    """Where the run had its images, for where nobody says else."""
 
     def to_check(self, count: int | None, warn: Callable[[str], None]) -> Sample:
         """Images of the checkpoint's set; where they are absent and nobody named a place, embedded ones."""
@@ -248,7 +252,7 @@ class _Images:
             self.checkpoint,
             dataset=self.dataset,
             matching=self.classes,
-            data_root=self.data_root,
+            data_root=self.data_root or (self.of_run if self.dataset is None else None),
             count=count,
             splits=splits or SPLITS,
         )

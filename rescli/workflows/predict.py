@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from rescli.checkpoints.locate import Source
 from rescli.data.photos.folder import SUFFIXES
-from rescli.workflows.load import Source, load
+from rescli.workflows.load import load
 from rescli.workflows.notes import with_notes
 from rescli.workflows.results.net import Net
 from rescli.workflows.results.predictions import Predictions, Skipped

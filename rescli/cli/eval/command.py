@@ -10,7 +10,7 @@ import typer
 
 from rescli.checkpoints.locate import named_checkpoint
 from rescli.cli.eval.protocol_flags import Flip, MultiScale, ProtocolName, TenCrop, one_protocol
-from rescli.cli.options import DataRoot, Device, EvalBatchSize, EvalPrecision, Json
+from rescli.cli.options import Device, EvalBatchSize, EvalPrecision, Json, RunDataRoot
 from rescli.cli.output.messages import say
 from rescli.cli.output.picture_files import require_picture_place, require_writable, write_figure
 from rescli.errors import UsageError
@@ -74,7 +74,7 @@ def evaluate(
             metavar="FILE.safetensors",
         ),
     ] = None,
-    data_root: DataRoot = None,
+    data_root: RunDataRoot = None,
     device: Device = "auto",
     precision: EvalPrecision = "auto",
     batch_size: EvalBatchSize = None,
