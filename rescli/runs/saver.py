@@ -12,6 +12,7 @@ from rescli.data.photos.loader import PhotoLoader
 from rescli.errors import CheckpointError
 from rescli.evaluation.metrics import wilson_interval
 from rescli.files import write_json
+from rescli.hardware.device_name import device_name
 from rescli.runs.assembly import Assembly
 from rescli.runs.directory import RunDir
 from rescli.runs.metrics_log import MetricsLog, MetricsRow, read_metrics
@@ -19,7 +20,6 @@ from rescli.runs.record import (
     DataRecord,
     RunRecord,
     SplitResult,
-    device_name,
     now,
     peak_memory_bytes,
     provenance,

@@ -107,7 +107,7 @@ def bench(
     """
     from rescli.bench.race import race
     from rescli.bench.summary import summarize
-    from rescli.runs.drive import numerics_for
+    from rescli.runs.assembly import numerics_for
     from rescli.spec.from_names import Choice, choose_spec
     from rescli.training.engines.choose import check_engine, choose_kernels
 

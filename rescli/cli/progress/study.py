@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from rescli.cli.eval.output import eval_progress
-from rescli.cli.output.durations import format_seconds
 from rescli.cli.output.messages import say
 from rescli.cli.progress.queue import Progress, queue_progress
+from rescli.durations import format_seconds
 from rescli.studies.events import (
     BudgetFitted,
     Note,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from rescli.cli.output.durations import format_seconds
 from rescli.cli.output.results import print_json
+from rescli.durations import format_seconds
 from rescli.plan import Estimate, TrainPlan, estimate, make_plan
 from rescli.spec.ledger.ledger import ledger
 from rescli.spec.ledger.row import LedgerRow
