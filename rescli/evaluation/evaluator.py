@@ -24,7 +24,7 @@ from rescli.evaluation.protocols import Average, Protocol, ViewChoices, Views, c
 from rescli.evaluation.result import Identity, NetResult, error_figures, require_alike
 from rescli.evaluation.views import view_batches
 from rescli.hardware.device_name import device_name
-from rescli.hardware.numerics import Numerics, choose_device, choose_precision, precision_as_trained
+from rescli.hardware.numerics import Numerics, choose_device, choose_eval_precision
 from rescli.models.failure import naming_failed_module
 from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec
@@ -140,7 +140,7 @@ class NetEvaluator:
             UsageError: the protocol does not fit the images or the net, or there is no such device.
         """
         device = choose_device(self.device)
-        numerics = Numerics(device, self._precision(net, device))
+        numerics = Numerics(device, choose_eval_precision(self.precision, net.precision, device))
         dataset = self.dataset or net.dataset
         own = self.dataset is None or self.dataset == net.dataset
         protocol = choose_protocol(self.protocol, any_size=dataset.any_size)
@@ -205,11 +205,6 @@ class NetEvaluator:
             net_classes=net.class_names,
             images=images,
         )
-
-    def _precision(self, net: TrainedNet, device: torch.device) -> str:
-        if self.precision == "auto":
-            return precision_as_trained(net.precision, device)
-        return choose_precision(self.precision, device)
 
     def _split(self, dataset: DatasetSpec, root: Path | None) -> str:
         if isinstance(self.split, str):

@@ -177,5 +177,5 @@ def test_a_damaged_file_is_named(net8: Path, odd_files: dict[str, Path], kind: s
     "array", [np.zeros((32, 32, 3)), np.zeros((2, 32, 32, 3), np.uint8), np.zeros((0, 4, 3), np.uint8)]
 )
 def test_an_array_that_is_no_picture(net8: Path, array: Any) -> None:
-    with pytest.raises(UsageError, match=r"uint8 \(H, W, 3\)"):
+    with pytest.raises(UsageError, match=r"uint8 array \(H, W, 3\)"):
         load(net8).preprocess(array)

@@ -77,6 +77,57 @@ def test_pictures_of_any_kind_by_a_loaded_net(net8: Path, odd_files: dict[str, P
         net.predict([odd_files["rgb"], odd_files["text"]])
 
 
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+def test_an_array_of_three_dimensions_is_one_picture(net8: Path, kind: str) -> None:
+    net, pixels = load(net8), np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    given = torch.from_numpy(pixels) if kind == "torch" else pixels
+    assert len(net.predict(given)) == 2
+    (one,) = net.predict(given[0])
+    assert one.label == net.predict(pixels[:1])[0].label
+    assert len(net.predict(given[0, :, :, 0])) == 1  # grey
+    assert torch.equal(net.preprocess(given[0]), net.preprocess(pixels[0]))
+
+
+@pytest.mark.parametrize(
+    ("given", "says", "hint"),
+    [
+        (
+            torch.zeros(3, 32, 32, dtype=torch.uint8),
+            r"torch.Tensor torch.uint8 \(3, 32, 32\)",
+            "channels come last",
+        ),
+        (torch.zeros(32, 32, 3, requires_grad=True), r"torch.float32 \(32, 32, 3\)", "net.model"),
+        (np.zeros((2, 32, 32, 3)), r"numpy.ndarray float64 \(32, 32, 3\)", "from 0 to 255"),
+        (np.zeros((1, 2, 32, 32, 3), np.uint8), r"\(1, 2, 32, 32, 3\)", None),
+        (np.zeros(7, np.uint8), r"\(7,\)", None),
+        (np.uint8(3), r"numpy.uint8 uint8 \(\)", None),
+        (5, "this is int", None),
+        (b"abc", "this is bytes", None),
+        ([None], "this is NoneType", None),
+    ],
+    ids=["channels first", "float tensor", "floats", "five", "one", "scalar", "int", "bytes", "None"],
+)
+def test_what_is_no_picture_is_told_what_is(net8: Path, given: Any, says: str, hint: str | None) -> None:
+    with pytest.raises(UsageError, match=says) as caught:
+        load(net8).predict(given)
+    assert "uint8 array (H, W, 3), (H, W, 1) or (H, W)" in str(caught.value)
+    assert (caught.value.hint is None) if hint is None else hint in str(caught.value.hint)
+
+
+def test_integers_of_32_bits_do_not_say_what_is_white(net8: Path, tmp_path: Path) -> None:
+    net, levels = load(net8), np.random.default_rng(0).integers(0, 256, (40, 50)).astype(np.int32)
+    Image.fromarray(levels).save(tmp_path / "levels.tif")
+    for picture in (Image.fromarray(levels), tmp_path / "levels.tif"):
+        with pytest.raises(DataError, match="mode 'I'"):
+            net.predict(picture)
+    # PGM of 16 bits, which Pillow reads as integers of 32.
+    (tmp_path / "grey.pgm").write_bytes(b"P5 50 40 65535\n" + (levels * 257).astype(">u2").tobytes())
+    with Image.open(tmp_path / "grey.pgm") as opened:
+        assert opened.mode == "I"
+        for picture in (opened, tmp_path / "grey.pgm"):
+            assert torch.equal(net.preprocess(picture), net.preprocess(levels.astype(np.uint8)))
+
+
 def test_what_cannot_be_read_is_skipped_with_its_reason(
     photo_net: Path, odd_files: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -195,6 +246,26 @@ def test_the_contact_sheet_names_each_picture(net8: Path, odd_files: dict[str, P
         assert row.label in texts
         assert Path(row.file).name in texts
     assert "3 of 8 pictures" in found.figure(most=3).axes[0].texts[0].get_text()
+
+
+def test_a_contact_sheet_of_large_photographs_decodes_no_more_than_it_shows(
+    net8: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coarse = Image.fromarray(np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8))
+    coarse.resize((4000, 3000), Image.Resampling.BICUBIC).save(tmp_path / "large.jpg")
+    found = predict(net8, [tmp_path / "large.jpg"] * 3, device="cpu")
+    decoded: list[tuple[int, int]] = []
+    convert = Image.Image.convert
+
+    def noting(image: Image.Image, *args: Any, **kwargs: Any) -> Image.Image:
+        decoded.append(image.size)
+        return convert(image, *args, **kwargs)
+
+    monkeypatch.setattr(Image.Image, "convert", noting)
+    drawn = found.figure().axes[0].images
+    assert decoded == [(1000, 750) for _ in drawn]
+    whole = np.asarray(Image.open(tmp_path / "large.jpg").resize((150, 112), Image.Resampling.BICUBIC))
+    assert np.abs(np.asarray(drawn[0].get_array()).astype(int) - whole).max() <= 6
 
 
 def test_the_progress_ends_with_all(net8: Path, shape_files: tuple[Path, list[str]]) -> None:

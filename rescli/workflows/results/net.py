@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import nn
 
 from rescli.checkpoints.checkpoint import Checkpoint
@@ -18,6 +16,7 @@ from rescli.errors import UsageError
 from rescli.evaluation.classify import classify
 from rescli.evaluation.pictures import (
     Picture,
+    as_pictures,
     as_small_set,
     describe_preparation,
     photo_set,
@@ -26,7 +25,7 @@ from rescli.evaluation.pictures import (
 from rescli.evaluation.protocols import Views, choose_protocol
 from rescli.evaluation.views import view_batches
 from rescli.hardware.device_name import device_name
-from rescli.hardware.numerics import Numerics, choose_device, choose_precision, precision_as_trained
+from rescli.hardware.numerics import Numerics, choose_device, choose_eval_precision
 from rescli.models.failure import naming_failed_module
 from rescli.spec.run import RunSpec
 from rescli.workflows.notes import with_notes
@@ -100,7 +99,7 @@ class Net:
         a picture of exactly their size is left untouched.
 
         Args:
-            picture: a file's name, an image of Pillow, or uint8 (H, W, 3).
+            picture: a file's name, an image of Pillow, or uint8 (H, W, 3) of numpy or torch.
 
         Returns:
             Normalised float32 (3, H, W), on the CPU.
@@ -133,7 +132,8 @@ class Net:
         """The most probable classes of pictures, computed as an evaluation does.
 
         Args:
-            images: one picture or many: files' names, images of Pillow, or uint8 arrays (H, W, 3).
+            images: one picture or many: files' names, images of Pillow, or uint8 arrays (H, W, 3) of numpy or
+                torch; an array (N, H, W, 3) is N pictures.
             top: classes to keep for each picture.
             batch_size: inputs per forward pass; changes no class.
             protocol: None for the single view; ``ten-crop``, ``flip``, ``multi-scale`` or a plugin's.
@@ -143,26 +143,19 @@ class Net:
 
         Raises:
             DataError: a picture is missing or damaged; names it.
-            UsageError: a protocol that does not fit, or a network of a plugin that failed.
+            UsageError: a protocol that does not fit, an array of another type or shape, or a network of a
+                plugin that failed.
             CheckpointError: logits that are not finite.
         """
         if top < 1:
             raise UsageError(f"top is the number of classes to name, at least 1; got {top}.")
         if batch_size is not None and batch_size < 1:
             raise UsageError(f"batch_size must be at least 1; got {batch_size}.")
-        one = isinstance(images, str | Path | Image.Image) or (
-            isinstance(images, np.ndarray) and images.ndim < 4
-        )
-        pictures: list[Picture] = [images] if one else list(images)  # type: ignore[list-item, arg-type]
+        pictures = as_pictures(images)
         names = [picture_name(picture, number) for number, picture in enumerate(pictures)]
         dataset, device = self.checkpoint.dataset, self.device
         chosen, views = self._views(protocol)
-        wanted = (
-            precision_as_trained(self.checkpoint.precision, device)
-            if precision == "auto"
-            else choose_precision(precision, device)
-        )
-        numerics = Numerics(device, wanted)
+        numerics = Numerics(device, choose_eval_precision(precision, self.checkpoint.precision, device))
         skipped: dict[int, str] | None = {} if skip_unreadable else None
         with naming_failed_module(self.name):
             probabilities_NK = classify(

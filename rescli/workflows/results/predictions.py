@@ -218,11 +218,11 @@ class Predictions:
         Args:
             most: how many pictures are shown, from the first on.
         """
-        from rescli.report.contact_sheet import Line, Tile, contact_sheet
+        from rescli.report.contact_sheet import ENOUGH, Line, Tile, contact_sheet
 
         tiles = [
             Tile(
-                image=read_picture(picture),
+                image=read_picture(picture, enough=ENOUGH),
                 lines=(
                     Line(f"{row.label}", bold=True),
                     Line(f"{row.probability:.1%}"),
