@@ -116,6 +116,15 @@ def layer_responses(
         CheckpointError: a checkpoint is missing or damaged.
         DataError: images missing or damaged.
         UsageError: no images in that split, or a net without 3x3 layers to look at.
+
+    Example:
+        >>> import rescli
+        >>> small = {"iterations": 6, "data.batch_size": 16, "data.dataset.num_train": 200}
+        >>> run = rescli.train(rescli.spec("resnet-8", small, dataset="shapes"), out="runs/tiny")
+        >>> found = layer_responses(run)
+        >>> [row[1].text for row in found.table().rows][:2]
+        ['conv1', 'layer1.0.conv1']
+        >>> found.figure().savefig("responses.png")
     """
     rows: list[ResponsesRow] = []
     given: list[Source] = list(nets) if isinstance(nets, list | tuple) else [nets]  # type: ignore[list-item]

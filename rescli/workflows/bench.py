@@ -104,6 +104,11 @@ def bench(
     Raises:
         UsageError: an unknown contender, or none that works here.
         DataError: images missing or damaged.
+
+    Example:
+        >>> found = bench("resnet-8", "shapes", contenders=["bare-step"], rounds=2, window_seconds=0.1)
+        >>> found.images_per_second["bare-step"]["median"] > 0
+        True
     """
     from rescli.bench.race import race
     from rescli.bench.summary import summarize

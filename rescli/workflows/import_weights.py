@@ -116,6 +116,15 @@ def import_weights(
     Raises:
         UsageError: an unknown name, a net that the layout does not have, or a file that exists.
         CheckpointError: the file is missing, damaged, or does not fit the net.
+
+    Example:
+        >>> import torch
+        >>> from rescli.models.specs import model_spec
+        >>> theirs = model_spec("resnet-8").build(num_classes=10, image_size=32, seed=1)
+        >>> torch.save(theirs.state_dict(), "theirs.pth")
+        >>> made = import_weights("theirs.pth", "resnet-8", "shapes", "ours.safetensors")
+        >>> made.layout, made.params
+        ('torchvision', 75290)
     """
     weights, out = Path(weights), Path(out)
     _require_new(out)

@@ -57,6 +57,15 @@ def pack(
         UsageError: ``out`` exists, or the set has no photographs.
         DataError: images missing or damaged; nothing is left.
         CheckpointError: the folder cannot be written; nothing is left.
+
+    Example:
+        >>> from PIL import Image
+        >>> for name in ("cat", "dog"):
+        ...     Path("photos", "train", name).mkdir(parents=True)
+        ...     Image.new("RGB", (600, 500)).save(Path("photos", "train", name, "1.jpg"))
+        >>> made = pack("imagefolder", "packed", "photos", short_side=256)
+        >>> made.root.name, made.num_images
+        ('packed', {'train': 2})
     """
     out, root = Path(out), None if data_root is None else Path(data_root)
     require_nameable(out)

@@ -103,6 +103,14 @@ def prepare_imagenet(
         DataError: no archive, no labels, or an archive that is damaged.
         UsageError: too little room on the disk, or another process is preparing the same folder.
         CheckpointError: the folder cannot be written; what is whole stays.
+
+    Example:
+        >>> from rescli.errors import DataError
+        >>> try:
+        ...     prepare_imagenet("archives")
+        ... except DataError as error:
+        ...     print(error)
+        archives is no folder with ILSVRC2012_img_train.tar nor ILSVRC2012_img_val.tar.
     """
     from rescli.data.imagenet.labels import SOURCES, find_labels
 

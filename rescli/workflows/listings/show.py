@@ -68,6 +68,14 @@ def show(path: Source) -> CheckpointFacts:
     Raises:
         CheckpointError: missing, damaged, or not from rescli.
         RunDirError: a folder that holds no checkpoint.
+
+    Example:
+        >>> import rescli
+        >>> small = {"iterations": 6, "data.batch_size": 16, "data.dataset.num_train": 200}
+        >>> run = rescli.train(rescli.spec("resnet-8", small, dataset="shapes"), out="runs/tiny")
+        >>> facts = show(run)
+        >>> facts["model"]["depth"], facts["iteration"], facts["params"]
+        (8, 6, 75290)
     """
     header = CheckpointHeader.read(source_path(path))
     rows, problem = None, None
