@@ -22,9 +22,10 @@ from rescli.data.shapes.images import make_shapes
 from rescli.evaluation.logits.predict import predict_views
 from rescli.evaluation.protocols import Views
 from rescli.evaluation.views import view_batches
+from rescli.hardware.device_name import device_name
 from rescli.hardware.numerics import Numerics, choose_device, choose_precision
 from rescli.models.resnet import cifar_resnet
-from rescli.runs.record import device_name, now, provenance
+from rescli.runs.record import now, provenance
 
 
 def main() -> None:

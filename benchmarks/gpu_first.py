@@ -33,9 +33,10 @@ import torch
 from gpu_parts import BATCH, DEVICE, conv, copy, floor, norm
 
 from rescli.bench.counts import OperationCounter
+from rescli.hardware.device_name import device_name
 from rescli.hardware.numerics import Numerics
 from rescli.runs.assembly import Assembly, assemble
-from rescli.runs.record import device_name, gpu_driver, now, provenance
+from rescli.runs.record import gpu_driver, now, provenance
 from rescli.runs.where import Where
 from rescli.spec.load import load_spec
 from rescli.training.engines.eager import EagerEngine

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from rescli.errors import CheckpointError, RescliError, WriteError
+from rescli.errors import CheckpointError, RescliError, UsageError, WriteError
 
-__all__ = ["cache_dir", "fsync_path", "read_json", "write_atomically", "write_json"]
+__all__ = ["cache_dir", "fsync_path", "read_json", "require_nameable", "write_atomically", "write_json"]
+
+
+_LONG_NAME, _SHORTENED = 200, 40
+"""Bytes of a file's name, and the letters that are kept of a longer one."""
 
 
 def cache_dir() -> Path:
@@ -30,7 +36,9 @@ def write_atomically(path: Path, data: bytes, *, error: type[RescliError] = Writ
     Raises:
         WriteError: the disk is full or not writable; what stood at ``path`` is untouched.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # A name as long as the file system allows leaves no room for more beside it.
+    name = path.name if len(os.fsencode(path.name)) <= _LONG_NAME else path.name[:_SHORTENED]
+    beside = path.with_name(f".{name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(beside, "wb") as file:
@@ -40,7 +48,8 @@ def write_atomically(path: Path, data: bytes, *, error: type[RescliError] = Writ
         os.replace(beside, path)
         fsync_path(path.parent)
     except BaseException as reason:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
         if not isinstance(reason, OSError):
             raise
         resumable = "; a run can be resumed" if issubclass(error, CheckpointError) else ""
@@ -48,6 +57,21 @@ def write_atomically(path: Path, data: bytes, *, error: type[RescliError] = Writ
             f"cannot write {path}: {reason.strerror or reason}; what was saved before is untouched.",
             hint=f"make room for {len(data) / 1e6:.1f} MB (df -h {path.parent}) and try again{resumable}",
         ) from reason
+
+
+def require_nameable(path: Path) -> None:
+    """Refuse the path of a new file that no file can have, before any work is done for it.
+
+    Raises:
+        UsageError: it is too long, or holds what a name cannot hold.
+    """
+    try:
+        os.lstat(path)
+    except ValueError as error:
+        raise UsageError(f"{str(path)!r} cannot be the name of a file: {error}.") from error
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise UsageError(f"{path} cannot be written: the name is too long.") from error
 
 
 def write_json(path: Path, value: Any, *, error: type[RescliError] = WriteError) -> None:

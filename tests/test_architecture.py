@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,14 @@ FLAGS_OF_OTHER_PROGRAMS = {
     *("--porcelain", "--untracked-files=no"),  # git
     *("--query-gpu=driver_version", "--format=csv,noheader"),  # nvidia-smi
 }
+
+PASSED_ON = {
+    "rescli.cli.output.messages",  # what to say, with what says it
+    "rescli.cli.signals",
+    "rescli.data.augment",  # arithmetic that kernels share
+    "rescli.data.hashing",
+}
+"""What offers another module's names on purpose."""
 
 TORCH_FREE = {"torch", "torchvision", "numpy", "matplotlib"}
 
@@ -287,6 +296,40 @@ def test_no_docstring_begins_in_the_middle_of_a_sentence() -> None:
         if alone and re.match(r"\s*(Of|Raises:)\s", text)
     ]
     assert begun == []
+
+
+def test_a_string_alone_says_something_of_what_stands_before_it() -> None:
+    """A docstring, or the line below a constant; anything else is a leftover."""
+    leftover = [
+        f"{module}:{node.lineno}"
+        for module, tree in TREES.items()
+        for before, node in pairwise(tree.body)
+        if isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and not isinstance(before, ast.Assign | ast.AnnAssign)
+    ]
+    assert leftover == []
+
+
+@pytest.mark.parametrize("module", sorted(TREES))
+def test_a_name_has_one_home(module: str) -> None:
+    """Nothing is exported that another module defines."""
+    if module.rpartition(".")[2] in {"rescli", "spec"} or module in PASSED_ON:
+        return
+    exported = {
+        name.value
+        for node in TREES[module].body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+        for name in ast.walk(node.value)
+        if isinstance(name, ast.Constant)
+    }
+    imported = {
+        alias.asname or alias.name
+        for node in TREES[module].body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert exported & imported == set()
 
 
 def test_what_crosses_a_door_is_a_type() -> None:

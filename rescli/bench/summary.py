@@ -9,8 +9,9 @@ from typing import TypedDict
 
 from rescli.bench.race import Lane
 from rescli.bench.roofline import roofline
+from rescli.hardware.device_name import device_name
 from rescli.hardware.numerics import Numerics
-from rescli.runs.record import device_name, gpu_driver, now, provenance
+from rescli.runs.record import gpu_driver, now, provenance
 from rescli.spec.run import RunSpec
 
 __all__ = ["BenchRecord", "BenchRow", "RooflineRecord", "Spread", "spread", "summarize"]

@@ -4,11 +4,47 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from rescli.errors import CheckpointError, RunDirError
 from rescli.remedy import Remedy
 
-__all__ = ["named_checkpoint"]
+__all__ = ["HasPath", "HasWeights", "Source", "named_checkpoint", "source_path"]
+
+
+class HasPath(Protocol):
+    """Whatever knows where it lies, such as a run."""
+
+    @property
+    def path(self) -> Path: ...
+
+
+@runtime_checkable
+class HasWeights(Protocol):
+    """A net in memory, and the file that it was read from."""
+
+    @property
+    def path(self) -> Path: ...
+
+    def require_unchanged(self) -> None: ...
+
+
+Source = str | os.PathLike[str] | HasPath
+"""What a trained net is named by: a path to a file or folder, a run, or a loaded net."""
+
+
+def source_path(source: Source) -> Path:
+    """The file with the weights. Nothing is imported for it.
+
+    Raises:
+        CheckpointError: no such file.
+        RunDirError: a folder that holds no weights.
+        UsageError: a loaded net whose weights were changed.
+    """
+    if isinstance(source, HasWeights):
+        source.require_unchanged()
+        return source.path
+    return named_checkpoint(Path(source) if isinstance(source, str | os.PathLike) else source.path)
 
 
 def named_checkpoint(given: Path) -> Path:
@@ -26,15 +62,15 @@ def named_checkpoint(given: Path) -> Path:
     if not os.path.isdir(given):
         raise CheckpointError(f"no such checkpoint: {given}", hint="a run keeps them in RUN_DIR/checkpoints/")
     last = given / "checkpoints" / "last.safetensors"
-    if last.is_file():
+    if os.path.isfile(last):
         return last
-    if (given / "spec.toml").is_file():
+    if os.path.isfile(given / "spec.toml"):
         raise RunDirError(
             f"{given} holds no checkpoints/last.safetensors: the run was stopped before its first one.",
             remedy=Remedy("resume", given),
         )
     exported = given / "model.safetensors"
-    if exported.is_file() and (given / "config.json").is_file():
+    if os.path.isfile(exported) and os.path.isfile(given / "config.json"):
         return exported
     files = sorted(given.glob("*.safetensors"))
     raise RunDirError(

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 import typer
 
 from rescli.checkpoints.locate import named_checkpoint
-from rescli.cli.options import DataRoot, Device, Json
+from rescli.cli.options import Device, Json, RunDataRoot
 from rescli.cli.output.messages import say
-from rescli.cli.output.picture_files import require_picture_place
+from rescli.cli.output.picture_files import require_picture_place, write_figure
 
 __all__ = ["app"]
 
@@ -35,7 +35,7 @@ def responses(
         Literal["train", "val", "test"] | None,
         typer.Option(help="Images to look at. Unset: val, or train where none were set aside."),
     ] = None,
-    data_root: DataRoot = None,
+    data_root: RunDataRoot = None,
     device: Device = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Images per forward pass.")] = 250,
     json: Json = False,
@@ -50,7 +50,6 @@ def responses(
     require_picture_place("--figure", figure)
 
     from rescli.cli.output.results import print_json
-    from rescli.files import write_atomically
     from rescli.workflows.analyze import layer_responses
 
     found = layer_responses(
@@ -64,7 +63,7 @@ def responses(
     if json:
         print_json(found.to_json())
     else:
-        print(found.table())
+        print(found)
     if figure is not None:
-        write_atomically(figure, found.picture(format=figure.suffix.lower().removeprefix(".")))
+        write_figure(figure, found.figure())
         say(f"figure: {figure}")

@@ -24,6 +24,7 @@ __all__ = [
     "Kernels",
     "Overrides",
     "Quiet",
+    "RunDataRoot",
     "Runs",
     "Seeds",
     "SharedBudget",
@@ -52,6 +53,13 @@ Classes = Annotated[
 DataRoot = Annotated[
     Path | None,
     typer.Option(help="Where the data lies. Unset: RESCLI_DATA, else the user's cache.", metavar="DIR"),
+]
+RunDataRoot = Annotated[
+    Path | None,
+    typer.Option(
+        help="Where the data lies. Unset: where the run had it, RESCLI_DATA, else the user's cache.",
+        metavar="DIR",
+    ),
 ]
 Dataset = Annotated[str | None, typer.Option(help="Data set: one of rescli data, or a plugin's.")]
 Device = Annotated[str, typer.Option(help="Device to compute on: auto, cpu, cuda or mps.")]

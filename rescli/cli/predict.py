@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -84,6 +85,8 @@ def predict(
     if figure is not None:
         write_figure(figure, predictions.figure())
         say(f"figure: {figure}")
+    if len(predictions) and not json:  # which tells it itself
+        say(f"prepared: {predictions.preparation}")
     _print(predictions, as_json=json)
     for skipped in predictions.skipped:
         say(f"skipped: {skipped.reason}")
@@ -98,10 +101,20 @@ def _named(paths: list[str]) -> list[str]:
         raise UsageError("- is given twice; stdin can be read once.")
     names: list[str] = []
     for path in paths:
-        names += [line for line in sys.stdin.read().splitlines() if line] if path == "-" else [path]
+        names += _on_stdin() if path == "-" else [path]
     if not names:
         raise UsageError("no picture was named on stdin.", hint="one file or folder a line")
     return names
+
+
+def _on_stdin() -> list[str]:
+    """As the file system has them: a name need not be text in the terminal's encoding."""
+    if sys.stdin is None or sys.stdin.closed:
+        raise UsageError(
+            "- stands for names on stdin, which is closed.", hint="find . | rescli predict CKPT -"
+        )
+    content = sys.stdin.buffer.read() if hasattr(sys.stdin, "buffer") else os.fsencode(sys.stdin.read())
+    return [os.fsdecode(line) for line in content.splitlines() if line]
 
 
 def _print(predictions: Predictions, *, as_json: bool) -> None:
@@ -110,4 +123,4 @@ def _print(predictions: Predictions, *, as_json: bool) -> None:
 
         print_json(predictions.to_json())
     elif len(predictions):
-        print(predictions.table())
+        print(predictions)

@@ -23,7 +23,7 @@ from rescli.evaluation.protocols import Average, Protocol, ViewChoices, Views, c
 from rescli.evaluation.result import Identity, NetResult, error_figures, require_alike
 from rescli.evaluation.views import view_batches
 from rescli.hardware.device_name import device_name
-from rescli.hardware.numerics import Numerics, choose_device, choose_precision, precision_as_trained
+from rescli.hardware.numerics import Numerics, choose_device, choose_eval_precision
 from rescli.models.failure import naming_failed_module
 from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec
@@ -52,6 +52,7 @@ class TrainedNet:
         selection: ``last``, ``best-val`` or ``imported``.
         precision: in which it was trained.
         data_sha256: fingerprint of the images of each split that it knew.
+        data_root: where it had its images; None for the usual places.
     """
 
     name: str
@@ -65,6 +66,7 @@ class TrainedNet:
     selection: str
     precision: str
     data_sha256: Mapping[str, str]
+    data_root: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +105,7 @@ class NetEvaluator:
         average: what is averaged over the views of an image.
         dataset: another set than the net's own.
         matching: how the set's classes belong to the net's.
-        data_root: where the data lies; None for RESCLI_DATA, else the cache.
+        data_root: where the data lies; None for where the net had it, RESCLI_DATA, else the cache.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         precision: of the convolutions; ``auto``: as trained.
         batch_size: inputs per forward pass; changes no count.
@@ -125,7 +127,7 @@ class NetEvaluator:
     cache: LogitsCache | None = None
     progress: Callable[[int, int], None] | None = None
     together: bool = False
-    _images: dict[tuple[str, str], LabelledImages] = field(default_factory=dict)
+    _images: dict[tuple[str, str, Path | None], LabelledImages] = field(default_factory=dict)
     _first: tuple[str, Identity] | None = None
 
     def prepare(self, net: TrainedNet) -> Prepared:
@@ -137,13 +139,14 @@ class NetEvaluator:
             UsageError: the protocol does not fit the images or the net, or there is no such device.
         """
         device = choose_device(self.device)
-        numerics = Numerics(device, self._precision(net, device))
+        numerics = Numerics(device, choose_eval_precision(self.precision, net.precision, device))
         dataset = self.dataset or net.dataset
         own = self.dataset is None or self.dataset == net.dataset
         protocol = choose_protocol(self.protocol, dataset)
         views = protocol.views(dataset, image_size=net.dataset.image_size)
-        split = self._split(dataset)
-        images = self._read(dataset, split)
+        root = self.data_root or (net.data_root if own else None)
+        split = self._split(dataset, root)
+        images = self._read(dataset, split, root)
         columns = self._columns(net, images)
         if len(images) == 0:
             raise CheckpointError(
@@ -202,24 +205,19 @@ class NetEvaluator:
             images=images,
         )
 
-    def _precision(self, net: TrainedNet, device: torch.device) -> str:
-        if self.precision == "auto":
-            return precision_as_trained(net.precision, device)
-        return choose_precision(self.precision, device)
-
-    def _split(self, dataset: DatasetSpec) -> str:
+    def _split(self, dataset: DatasetSpec, root: Path | None) -> str:
         if isinstance(self.split, str):
             return self.split
-        there = dataset.splits(self.data_root)
+        there = dataset.splits(root)
         wanted = TEST_FIRST if self.split is None else self.split
         fallback = there if self.split is None else wanted
         return next((split for split in wanted if split in there), fallback[0])
 
-    def _read(self, dataset: DatasetSpec, split: str) -> LabelledImages:
+    def _read(self, dataset: DatasetSpec, split: str, root: Path | None) -> LabelledImages:
         """Once for all nets on the same set."""
-        key = (dataset.model_dump_json(), split)
+        key = (dataset.model_dump_json(), split, root)
         if key not in self._images:
-            self._images[key] = dataset.build(self.data_root, (split,))[split]
+            self._images[key] = dataset.build(root, (split,))[split]
         return self._images[key]
 
     def _columns(self, net: TrainedNet, images: LabelledImages) -> list[int]:

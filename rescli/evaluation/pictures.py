@@ -7,10 +7,10 @@ one size, the centre of the picture is reduced to that size; a picture of that s
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from rescli.spec.base import DatasetSpec
 
 __all__ = [
     "Picture",
+    "as_pictures",
     "describe_preparation",
     "fit_square",
     "picture_name",
@@ -35,15 +36,18 @@ __all__ = [
     "read_picture",
 ]
 
-Picture = str | os.PathLike[str] | Image.Image | NDArray[np.uint8]
-"""A file's name, an image of Pillow, or uint8 (H, W, 3) or grey (H, W)."""
+Picture = str | os.PathLike[str] | Image.Image | NDArray[np.uint8] | torch.Tensor
+"""A file's name, an image of Pillow, or uint8 (H, W, 3) or grey (H, W), of numpy or torch."""
 
 T = TypeVar("T")
 
 _EIGHT_BITS = 256
+_LEVELS_OF_16_BITS = ("PNG", "PPM")
+"""Formats that Pillow reads as 32-bit integers where a file holds levels of 16 bits."""
+_TAKEN = "a file's name, an image of Pillow, or a uint8 array (H, W, 3), (H, W, 1) or (H, W)"
 
 
-def read_picture(picture: Picture) -> Image.Image:
+def read_picture(picture: Picture, *, enough: int | None = None) -> Image.Image:
     """A picture as 8-bit RGB, by the rules of an evaluation.
 
     Grey is repeated; CMYK, palettes and others are converted; transparency is dropped; of an animation the
@@ -52,6 +56,7 @@ def read_picture(picture: Picture) -> Image.Image:
 
     Args:
         picture: a file's name, an image of Pillow, or a uint8 array.
+        enough: pixels of the shorter side that are to be seen, where a large file need not be decoded whole.
 
     Raises:
         DataError: the file is missing or damaged, or its pixels are no levels of 8 or 16 bits.
@@ -60,7 +65,7 @@ def read_picture(picture: Picture) -> Image.Image:
     if isinstance(picture, Image.Image):
         return _pillow_rgb(picture)
     if isinstance(picture, str | os.PathLike):
-        return _file_rgb(Path(picture))
+        return _file_rgb(Path(picture), enough)
     return _array_rgb(picture)
 
 
@@ -70,6 +75,20 @@ def picture_name(picture: Picture, number: int) -> str:
         return os.fspath(picture)
     name = getattr(picture, "filename", None)
     return str(name) if name else f"#{number}"
+
+
+def as_pictures(given: Picture | Iterable[Picture]) -> list[Picture]:
+    """One picture or several as a list; an array of four dimensions (N, H, W, 3) is N pictures.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    dimensions = getattr(given, "ndim", None)
+    if isinstance(given, str | os.PathLike | Image.Image) or dimensions in (0, 1, 2, 3):
+        return [given]  # type: ignore[list-item]
+    if isinstance(given, bytes) or not isinstance(given, Iterable) or dimensions not in (None, 4):
+        raise UsageError(f"a picture is {_TAKEN}, and several are a list of them; this is {_what(given)}.")
+    return list(given)
 
 
 def fit_square(image: Image.Image, size: int, name: str) -> NDArray[np.uint8]:
@@ -96,7 +115,7 @@ def describe_preparation(views: Views, dataset: DatasetSpec) -> str:
     side = dataset.image_size
     size = f"{side}x{side}"
     fitted = f"shorter side {side} (bilinear, antialiased), {size} centre; as it is where {size}"
-    return f"{fitted}; {views.describe()}"
+    return f"{fitted}; {views.describe() if views.count > 1 else '1 view'}"
 
 
 def picture_set(
@@ -187,11 +206,13 @@ def _or_skip(read: Callable[[], T], number: int, skipped: dict[int, str] | None,
         return instead
 
 
-def _file_rgb(path: Path) -> Image.Image:
-    if not path.is_file():
-        raise DataError(f"{path} is a folder, not a picture." if path.is_dir() else f"no such file: {path}")
+def _file_rgb(path: Path, enough: int | None) -> Image.Image:
+    # os.path: pathlib raises where a path is too long or holds what a name cannot hold.
+    if not os.path.isfile(path):
+        folder = os.path.isdir(path)
+        raise DataError(f"{path} is a folder, not a picture." if folder else f"no such file: {path}")
     try:
-        return open_rgb(path)
+        return open_rgb(path, enough=enough)
     except DataError:
         # Training and evaluation refuse grey of 16 bits; here its upper 8 are taken, as of colour.
         grey = _grey16_file(path)
@@ -210,8 +231,12 @@ def _grey16_file(path: Path) -> Image.Image | None:
 
 
 def _grey16(image: Image.Image) -> Image.Image | None:
-    """Grey of 16 bits by its upper 8; None for other images."""
-    if not image.mode.startswith("I"):
+    """Grey of 16 bits by its upper 8; None for other images.
+
+    Pillow's modes ``I;16``, ``I;16B`` and so on are levels of 16 bits. Its mode ``I`` is an integer of 32
+    bits, of which only the file's format may say where white is.
+    """
+    if not (image.mode.startswith("I;16") or (image.mode == "I" and image.format in _LEVELS_OF_16_BITS)):
         return None
     levels = np.asarray(image)
     if (
@@ -231,7 +256,8 @@ def _pillow_rgb(image: Image.Image) -> Image.Image:
             grey = _grey16(image)
             if grey is None:
                 raise DataError(
-                    f"{name} has pixels of mode {image.mode!r}, which are no levels of 8 or 16 bits."
+                    f"{name} has pixels of mode {image.mode!r}, which do not say which number is white.",
+                    hint="give levels of 8 bits (mode L) or of 16 (mode I;16)",
                 )
             return grey
         return image.convert("RGB")
@@ -240,16 +266,32 @@ def _pillow_rgb(image: Image.Image) -> Image.Image:
         raise DataError(f"{name} cannot be decoded: {error}") from error
 
 
+def _what(given: object) -> str:
+    shape = getattr(given, "shape", None)
+    name = f"{type(given).__module__.partition('.')[0]}.{type(given).__name__}".removeprefix("builtins.")
+    return name if shape is None else f"{name} {getattr(given, 'dtype', '')} {tuple(shape)}"
+
+
 def _array_rgb(array: object) -> Image.Image:
-    pixels = np.asarray(array)
+    pixels: NDArray[Any] = np.zeros(0)
+    if isinstance(array, np.ndarray):
+        pixels = array
+    elif isinstance(array, torch.Tensor) and array.dtype == torch.uint8:
+        pixels = array.cpu().numpy()
     is_picture = pixels.dtype == np.uint8 and (
         pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3))
     )
     if not is_picture or 0 in pixels.shape:
-        raise UsageError(
-            "a picture is a file's name, an image of Pillow or uint8 (H, W, 3); "
-            f"this is {type(array).__name__} {pixels.dtype} {pixels.shape}."
-        )
+        raise UsageError(f"a picture is {_TAKEN}; this is {_what(array)}.", hint=_how_to_convert(array))
     if pixels.shape[2:] == (1,):
         pixels = pixels[:, :, 0]
     return Image.fromarray(pixels).convert("RGB")
+
+
+def _how_to_convert(array: object) -> str | None:
+    shape: tuple[int, ...] = tuple(getattr(array, "shape", ()))
+    if len(shape) == 3 and shape[0] in (1, 3) and shape[-1] not in (1, 3):
+        return "the channels come last: permute(1, 2, 0) in torch, transpose(1, 2, 0) in numpy"
+    if len(shape) in (2, 3) and "uint8" not in str(getattr(array, "dtype", "")):
+        return "levels are uint8, from 0 to 255; for inputs that are prepared already, call net.model"
+    return None

@@ -24,6 +24,7 @@ __all__ = [
     "error_figures",
     "per_class",
     "require_alike",
+    "result_line",
 ]
 
 
@@ -81,7 +82,7 @@ class Identity(NamedTuple):
     net_classes: tuple[str, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class NetResult:
     """One net, or an ensemble, on N images of one set. V views, K classes of the net, S of the set.
 
@@ -121,6 +122,15 @@ class NetResult:
         if self.columns == list(range(self.log_probabilities_NK.shape[1])):
             return self.log_probabilities_NK
         return within(self.log_probabilities_NK, self.columns)
+
+    def __repr__(self) -> str:
+        return f"NetResult({result_line(self.row)})"
+
+
+def result_line(row: EvalRow) -> str:
+    """One line for people: ``resnet-56, cifar10 test, single: 7.02 % top-1 error of 10,000 images``."""
+    where = f"{row['model']}, {row['dataset']} {row['split']}, {row['protocol']}"
+    return f"{where}: {row['top1_error']:.2f} % top-1 error of {row['num_images']:,} images"
 
 
 def ensemble(members: Sequence[NetResult], average: Average) -> NetResult:

@@ -12,7 +12,7 @@ from rescli.hardware.allocator import keep_freed_memory
 from rescli.hardware.cpu_probe import bf16_pays_off
 from rescli.remedy import Remedy
 
-__all__ = ["Numerics", "choose_device", "choose_precision", "precision_as_trained"]
+__all__ = ["Numerics", "choose_device", "choose_eval_precision", "choose_precision", "precision_as_trained"]
 
 FP16_LOSS_SCALE = 128.0
 """Static, so that nothing waits for the host; batch norm keeps the gradients of these nets in range."""
@@ -105,6 +105,17 @@ def choose_precision(requested: str, device: torch.device) -> str:
     if requested != "auto":
         return requested
     return "bf16" if _multiplies_bf16(device) else "fp32"
+
+
+def choose_eval_precision(requested: str, trained: str, device: torch.device) -> str:
+    """The precision to evaluate in; ``auto`` is the one that the weights were trained in.
+
+    Raises:
+        UsageError: fp16 where there is no CUDA device.
+    """
+    return (
+        precision_as_trained(trained, device) if requested == "auto" else choose_precision(requested, device)
+    )
 
 
 def precision_as_trained(trained: str, device: torch.device) -> str:

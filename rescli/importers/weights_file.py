@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -59,8 +60,8 @@ def read_weights(path: Path) -> Weights:
             or a pickle that asks for more than tensors.
         UsageError: another suffix, or a checkpoint of rescli.
     """
-    if not path.is_file():
-        what = f"{path} is a directory, not a file." if path.is_dir() else f"no such file: {path}"
+    if not os.path.isfile(path):  # pathlib raises where a path is too long
+        what = f"{path} is a directory, not a file." if os.path.isdir(path) else f"no such file: {path}"
         raise CheckpointError(what, hint="give the file of weights itself")
     suffix = path.suffix.lower()
     if suffix == ".safetensors":

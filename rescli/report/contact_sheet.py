@@ -16,11 +16,13 @@ from PIL import Image
 
 from rescli.report.shown_figure import ShownFigure
 
-__all__ = ["Line", "Tile", "contact_sheet"]
+__all__ = ["ENOUGH", "Line", "Tile", "contact_sheet"]
 
 _DPI = 100
 _SIDE, _GAP, _MARGIN = 150, 14, 16
 """In pixels: of a picture's square, between two, and around all."""
+ENOUGH = 3 * _SIDE
+"""Pixels of a picture's shorter side that a tile can show; more need not be decoded."""
 _LINE, _TITLE = 16, 34
 """In pixels: height of a line of text, and of the title with the space below it."""
 _POINTS, _TITLE_POINTS = 8.5, 11.0
@@ -49,24 +51,31 @@ class Line:
 
 @dataclass(frozen=True, eq=False)
 class Tile:
-    """A picture and the lines below it."""
+    """A picture and the lines below it.
+
+    Args:
+        image: of any size; kept as small as it is drawn.
+        lines: below it.
+    """
 
     image: Image.Image
     lines: tuple[Line, ...]
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "image", _thumbnail(self.image))
 
-def contact_sheet(tiles: Sequence[Tile], *, title: str, columns: int | None = None) -> Figure:
-    """Draw the tiles in rows, each picture in a square of 150 pixels with its own proportions kept.
+
+def contact_sheet(tiles: Sequence[Tile], *, title: str) -> Figure:
+    """Draw the tiles in rows of up to eight, each picture in a square of 150 pixels, its proportions kept.
 
     Args:
         tiles: in the order of reading.
         title: one line above.
-        columns: pictures in a row; None for up to eight, fewer where there are few.
 
     Returns:
         A figure at 100 pixels an inch; saved as a PNG, one pixel of it is one of the sheet.
     """
-    across = columns or max(1, min(_MOST_COLUMNS, math.ceil(math.sqrt(1.6 * len(tiles)))))
+    across = max(1, min(_MOST_COLUMNS, math.ceil(math.sqrt(1.6 * len(tiles)))))
     across = max(3, min(across, max(len(tiles), 1)))
     down = max(1, math.ceil(len(tiles) / across))
     lines = max((len(tile.lines) for tile in tiles), default=0)
@@ -93,7 +102,7 @@ def contact_sheet(tiles: Sequence[Tile], *, title: str, columns: int | None = No
         row, column = divmod(number, across)
         left = _MARGIN + column * (_SIDE + _GAP)
         top = _MARGIN + _TITLE + row * (cell_height + _GAP)
-        pixels = _thumbnail(tile.image)
+        pixels = np.asarray(tile.image)
         high, wide = pixels.shape[:2]
         x, y = left + (_SIDE - wide) // 2, top + (_SIDE - high) // 2
         axes.imshow(pixels, extent=(x, x + wide, y + high, y), interpolation="nearest", aspect="auto")
@@ -114,16 +123,16 @@ def contact_sheet(tiles: Sequence[Tile], *, title: str, columns: int | None = No
     return figure
 
 
-def _thumbnail(image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """uint8 (h, w, 3), the longer side 150 pixels; small pictures are enlarged by a whole number."""
+def _thumbnail(image: Image.Image) -> Image.Image:
+    """Its longer side 150 pixels; small pictures are enlarged by a whole number."""
     longer = max(image.size)
     if longer * 2 <= _SIDE:
         times = _SIDE // longer
         size = image.width * times, image.height * times
-        return np.asarray(image.resize(size, Image.Resampling.NEAREST))
+        return image.resize(size, Image.Resampling.NEAREST)
     scale = _SIDE / longer
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-    return np.asarray(image.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0))
+    return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
 
 
 def _fitting(line: Line, width: float, points: float) -> str:

@@ -56,9 +56,7 @@ def run_figure(curves: RunCurves, *, title: str) -> Figure:
     return figure
 
 
-def confusion_figure(
-    counts: Sequence[Sequence[int]], class_names: Sequence[str], *, title: str, format: str
-) -> bytes:
+def confusion_figure(counts: Sequence[Sequence[int]], class_names: Sequence[str], *, title: str) -> Figure:
     """The confusion matrix as a picture: rows the true classes, columns the predicted ones.
 
     The colour is the share of the row's images; up to 20 classes the counts are written in.
@@ -67,7 +65,6 @@ def confusion_figure(
         counts: (K, K) images, by true and predicted class.
         class_names: K.
         title: above the picture.
-        format: png, svg or pdf.
     """
     size = len(class_names)
     side = min(12.0, max(4.8, 0.5 * size + 2))
@@ -87,7 +84,7 @@ def confusion_figure(
             for x, count in enumerate(row):
                 color = "white" if shares[y][x] > 50 else "black"
                 axes.text(x, y, str(count), ha="center", va="center", fontsize=7, color=color)
-    return as_bytes(figure, format)
+    return figure
 
 
 def responses_figure(lines: Sequence[tuple[str, Sequence[float]]]) -> Figure:

@@ -15,7 +15,7 @@ from rescli import __version__
 from rescli.files import write_atomically
 from rescli.report.comparison.figures import curves_figure
 from rescli.report.figures import as_bytes, responses_figure
-from rescli.report.table import Column, Table
+from rescli.report.table import Column, Table, short
 from rescli.studies.not_run import NotRun
 from rescli.studies.paper_items import PaperItem
 from rescli.studies.queued_run import PlannedRun
@@ -27,7 +27,7 @@ from rescli.studies.statistics.seeds import mean_std_text
 __all__ = ["REPRODUCTION_COLUMNS", "Reproduction"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Reproduction:
     """What was measured of a table or figure of the paper. Errors are in percent.
 
@@ -53,13 +53,17 @@ class Reproduction:
     responses: tuple[ResponsesRow, ...] | None = None
     out: Path | None = None
 
-    def table(self) -> Any:
-        """Published beside measured, as a pandas DataFrame where pandas is installed, else as a ``Table``."""
-        return self.columns().as_frame()
-
-    def columns(self) -> Table:
+    def table(self) -> Table:
         """Published beside measured, as the screen shows it; top-5 errors behind a stroke."""
         return Table.of(REPRODUCTION_COLUMNS, self.rows)
+
+    def to_frame(self) -> Any:
+        """``table`` as a pandas frame.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        return self.table().to_frame()
 
     def figure(self) -> Figure | None:
         """What is finished as a matplotlib figure: curves, or layer responses for Figure 7.
@@ -90,7 +94,7 @@ class Reproduction:
         head = f"# {self.item.title}\n\n{self.item.source}, reproduced with rescli {self._version}. "
         if not self.rows:
             return f"{head}A plan of {len(self.plan)} runs; nothing is measured yet.\n"
-        table = self.columns()
+        table = self.table()
         cells = [list(table.heads), *([cell.text for cell in row] for row in table.rows)]
         lines = ["| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in cells]
         lines.insert(1, "|---|---:|---:|---|")
@@ -117,11 +121,15 @@ class Reproduction:
         """What ITEM.json holds."""
         return json.dumps(self.to_dict(), indent=2, allow_nan=False)
 
+    def __repr__(self) -> str:
+        title = f"{self.item.title} ({self.item.source})"
+        return short(f"Reproduction of {title}", str(self.table()).splitlines() if self.rows else [])
+
     def _repr_html_(self) -> str:
         title = html.escape(f"{self.item.title} ({self.item.source})")
         if not self.rows:
             return f"<p>{title}: planned, {len(self.plan)} runs; nothing is measured yet</p>"
-        return f"<p>{title}</p>{self.columns()._repr_html_()}"
+        return f"<p>{title}</p>{self.table()._repr_html_()}"
 
 
 def _published(row: ReproductionRow) -> str:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import html
-import importlib.util
-from collections.abc import Callable, Sequence
+import importlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-__all__ = ["Cell", "Column", "Table"]
+from rescli.errors import UsageError
+
+__all__ = ["Cell", "Column", "Table", "frame_of", "short"]
 
 Row = TypeVar("Row")
+
+_MOST_LINES, _MOST_LETTERS = 8, 100
+"""A result in a shell has no more, and no longer ones."""
+_MOST_ROWS = 50
+"""A table in a notebook has no more; all of them are in the object."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """Heads and cells, row by row; shows itself as text, and in a notebook as HTML."""
+    """Heads and cells, row by row; prints as text, shows itself as HTML in a notebook."""
 
     heads: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
@@ -67,10 +74,23 @@ class Table:
         )
         return "\n".join("  ".join(line).rstrip() for line in padded)
 
-    def _repr_html_(self) -> str:
+    def __repr__(self) -> str:
+        return short("Table", str(self).splitlines())
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def to_html(self, *, caption: str = "") -> str:
+        """The table as HTML, its first 50 rows.
+
+        Args:
+            caption: a line of text above it.
+        """
+        above = f"<caption>{html.escape(caption)}</caption>" if caption else ""
         head = self._html_row("th", self.heads)
-        rows = "".join(self._html_row("td", [cell.text for cell in row]) for row in self.rows)
-        return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+        rows = "".join(self._html_row("td", [cell.text for cell in row]) for row in self.rows[:_MOST_ROWS])
+        more = f"<p>{len(self) - _MOST_ROWS:,} more</p>" if len(self) > _MOST_ROWS else ""
+        return f"<table>{above}<thead>{head}</thead><tbody>{rows}</tbody></table>{more}"
 
     def _html_row(self, tag: str, texts: Sequence[str]) -> str:
         cells = (
@@ -79,13 +99,53 @@ class Table:
         )
         return f"<tr>{''.join(cells)}</tr>"
 
-    def as_frame(self) -> Any:
-        """A pandas DataFrame of numbers and words where pandas is installed, else the table itself."""
-        if importlib.util.find_spec("pandas") is None:
-            return self
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+    def to_frame(self) -> Any:
+        """A pandas DataFrame, its numbers as numbers.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        return frame_of(
+            [
+                {
+                    head: cell.text if words else cell.value
+                    for head, cell, words in zip(self.heads, row, self.words, strict=True)
+                }
+                for row in self.rows
+            ],
+            self.heads,
+        )
+
+
+def frame_of(rows: Sequence[Mapping[str, object]], heads: Sequence[str] | None = None) -> Any:
+    """A ``pandas.DataFrame`` with a line for each row and a column for each key.
+
+    Args:
+        rows: of values.
+        heads: the columns; None for the keys of the rows.
+
+    Raises:
+        UsageError: pandas is not installed.
+    """
+    try:
         pandas = importlib.import_module("pandas")
-        columns = {
-            head: [row[place].text if self.words[place] else row[place].value for row in self.rows]
-            for place, head in enumerate(self.heads)
-        }
-        return pandas.DataFrame(columns)
+    except ImportError as error:
+        raise UsageError("pandas is not installed; a frame needs it.", hint="pip install pandas") from error
+    return pandas.DataFrame(list(rows), columns=None if heads is None else list(heads))
+
+
+def short(title: str, lines: Sequence[str]) -> str:
+    """What a result says of itself in a plain shell: ten lines at most, none longer than the screen is wide.
+
+    Args:
+        title: what it is.
+        lines: what matters most of it; those beyond eight are counted.
+    """
+    shown = [title, *(f"  {line}" for line in lines[:_MOST_LINES])]
+    shown += [f"  ... {len(lines) - _MOST_LINES:,} more"] if len(lines) > _MOST_LINES else []
+    return "\n".join(
+        line if len(line) <= _MOST_LETTERS else f"{line[: _MOST_LETTERS - 3].rstrip()}..." for line in shown
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import shutil
 import tomllib
@@ -18,7 +19,9 @@ from rescli.spec.load import spec_from_dict
 from rescli.spec.run import RunSpec
 from rescli.spec.toml import to_toml
 
-__all__ = ["RunDir", "default_run_path"]
+__all__ = ["RunDir", "default_run_path", "noted_data_root"]
+
+_log = logging.getLogger(__name__)
 
 _ANOTHER = Remedy("out", "DIR", "choose another")
 
@@ -80,7 +83,7 @@ class RunDir:
             RunDirError: there is none.
         """
         if not os.path.isfile(path / "spec.toml"):  # pathlib raises where a path is too long
-            what = "has no spec.toml, so it holds no run" if path.is_dir() else "does not exist"
+            what = "has no spec.toml, so it holds no run" if os.path.isdir(path) else "does not exist"
             raise RunDirError(f"{path} {what}.", hint="rescli train PRESET   begins one")
         return cls(path)
 
@@ -205,3 +208,18 @@ def default_run_path(spec: RunSpec, now: datetime) -> Path:
         count += 1
         path = base.with_name(f"{base.name}-{count}")
     return path
+
+
+def noted_data_root(checkpoint: Path) -> Path | None:
+    """Where the run of a checkpoint had its images, where that is still a folder; None for the usual places.
+
+    Args:
+        checkpoint: the file; one that lies in no run directory has no such note.
+    """
+    run_dir = RunDir.of_checkpoint(checkpoint)
+    try:
+        noted = run_dir.read_data_root() if run_dir is not None else None
+    except CheckpointError as error:  # resume needs it; here there are other places
+        _log.warning("%s", error)
+        return None
+    return noted if noted is not None and os.path.exists(noted) else None

@@ -27,7 +27,7 @@ from rescli.hardware.numerics import Numerics, choose_device
 from rescli.hardware.ranks import Ranks, rank_device
 from rescli.models.failure import failed_module
 from rescli.remedy import Remedy
-from rescli.runs.assembly import Assembly, assemble, numerics_for
+from rescli.runs.assembly import Assembly, assemble
 from rescli.runs.directory import RunDir
 from rescli.runs.logger import LoggedRun, Logger, MakeLogger
 from rescli.runs.metrics_log import MetricsLog
@@ -38,7 +38,7 @@ from rescli.runs.where import Where
 from rescli.training.events import EngineChosen, Event, Sink, Stopped
 from rescli.training.fit import fit
 
-__all__ = ["execute", "numerics_for", "prepare_resume"]
+__all__ = ["execute", "prepare_resume"]
 
 
 def execute(

@@ -8,6 +8,7 @@ from pathlib import Path
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.evaluation.evaluator import NetEvaluator, TrainedNet
 from rescli.evaluation.result import NetResult
+from rescli.runs.directory import noted_data_root
 from rescli.runs.test_seal import log_opening, note_test_result
 
 __all__ = ["Evaluator", "trained_net"]
@@ -66,4 +67,5 @@ def trained_net(path: Path, checkpoint: Checkpoint) -> TrainedNet:
         selection=checkpoint.selection,
         precision=checkpoint.precision,
         data_sha256=checkpoint.data.get("sha256", {}),
+        data_root=noted_data_root(path),
     )

@@ -58,9 +58,6 @@ def known_results(path: Path, checkpoint: Checkpoint, given: Path | None) -> lis
     return list(latest.values())
 
 
-"""The name of before."""
-
-
 def _of_run(path: Path, checkpoint: Checkpoint) -> Mapping[str, Any] | None:
     run_dir = RunDir.of_checkpoint(path)
     if run_dir is None:

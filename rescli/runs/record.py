@@ -18,7 +18,6 @@ from typing_extensions import TypedDict
 from rescli import __version__
 from rescli.errors import CheckpointError
 from rescli.files import read_json
-from rescli.hardware.device_name import device_name
 from rescli.hardware.numerics import Numerics
 from rescli.remedy import Remedy
 from rescli.runs.directory import RunDir
@@ -29,7 +28,6 @@ __all__ = [
     "Provenance",
     "RunRecord",
     "SplitResult",
-    "device_name",
     "git_state",
     "gpu_driver",
     "now",

@@ -11,6 +11,7 @@ from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.errors import CheckpointError
 from rescli.evaluation.metrics import wilson_interval
 from rescli.files import write_json
+from rescli.hardware.device_name import device_name
 from rescli.runs.assembly import Assembly
 from rescli.runs.directory import RunDir
 from rescli.runs.metrics_log import MetricsLog, MetricsRow, read_metrics
@@ -18,7 +19,6 @@ from rescli.runs.record import (
     DataRecord,
     RunRecord,
     SplitResult,
-    device_name,
     now,
     peak_memory_bytes,
     provenance,

@@ -15,6 +15,7 @@ from rescli.evaluation.views import view_batches
 from rescli.hardware.numerics import Numerics, choose_device
 from rescli.models.failure import naming_failed_module
 from rescli.remedy import Remedy
+from rescli.runs.directory import noted_data_root
 from rescli.runs.test_seal import log_opening
 
 __all__ = ["LayerRow", "ResponsesRow", "measure_responses"]
@@ -55,7 +56,7 @@ def measure_responses(
     Args:
         path: the checkpoint.
         split: whose images; None for the first there is of val, train, others.
-        data_root: where the images lie; None for the usual places.
+        data_root: where the images lie; None for where the run had them, or the usual places.
         device: its name, or ``auto``.
         batch_size: images per forward pass; changes no result.
 
@@ -64,7 +65,7 @@ def measure_responses(
         DataError: the images are.
         UsageError: no images in that split, a net without 3x3 layers to look at, or a plugin's that failed.
     """
-    checkpoint = Checkpoint.read(path)
+    checkpoint, data_root = Checkpoint.read(path), data_root or noted_data_root(path)
     dataset = checkpoint.dataset
     there = dataset.splits(data_root)
     chosen = split or next(name for name in ("val", "train", *there) if name in there)

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from rescli.studies.responses import ResponsesRow, measure_responses
-from rescli.workflows.load import Source, source_path
+from rescli.checkpoints.locate import Source, source_path
+from rescli.report.table import Column, Table, short
+from rescli.studies.responses import LayerRow, ResponsesRow, measure_responses
 from rescli.workflows.notes import with_notes
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Responses", "ResponsesJson", "layer_responses"]
 
@@ -20,9 +24,9 @@ class ResponsesJson(TypedDict):
     results: list[ResponsesRow]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Responses:
-    """Layer responses of several nets, as Figure 7.
+    """Layer responses of several nets, as Figure 7; prints as ``rescli analyze responses`` does.
 
     Args:
         rows: one a net, in their order.
@@ -34,7 +38,20 @@ class Responses:
         """All of it as JSON values."""
         return {"results": list(self.rows)}
 
-    def table(self) -> str:
+    def table(self) -> Table:
+        """A line for each layer of each net, with its standard deviation."""
+        layers = [(row["model"], layer) for row in self.rows for layer in row["layers"]]
+        return Table.of(_COLUMNS, layers)
+
+    def to_frame(self) -> Any:
+        """``table`` as a pandas frame.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        return self.table().to_frame()
+
+    def __str__(self) -> str:
         """Every layer of each net with its standard deviation, and a bar for it."""
         blocks = []
         for row in self.rows:
@@ -49,16 +66,30 @@ class Responses:
             blocks.append("\n".join([f"{head}\n", f"{'layer':{width}}     std", *lines, ""]))
         return "\n".join(blocks)
 
-    def picture(self, *, format: str = "png") -> bytes:
-        """Figure 7, drawn.
+    def figure(self) -> Figure:
+        """Figure 7 of the paper, of these nets."""
+        from rescli.report.figures import responses_figure
 
-        Args:
-            format: ``png``, ``svg`` or ``pdf``.
-        """
-        from rescli.report.figures import as_bytes, responses_figure
+        return responses_figure(
+            [(row["model"], [layer["std"] for layer in row["layers"]]) for row in self.rows]
+        )
 
-        lines = [(row["model"], [layer["std"] for layer in row["layers"]]) for row in self.rows]
-        return as_bytes(responses_figure(lines), format)
+    def __repr__(self) -> str:
+        lines = [
+            f"{row['model']}: {len(row['layers'])} layers, mean std {row['mean_std']:.4f}"
+            for row in self.rows
+        ]
+        return short(f"Responses of {len(self.rows)} nets", lines)
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+
+_COLUMNS = (
+    Column[tuple[str, LayerRow]]("net", lambda one: one[0]),
+    Column[tuple[str, LayerRow]]("layer", lambda one: one[1]["layer"]),
+    Column[tuple[str, LayerRow]]("std", lambda one: f"{one[1]['std']:.4f}", lambda one: one[1]["std"]),
+)
 
 
 @with_notes
@@ -74,9 +105,9 @@ def layer_responses(
     """Standard deviation of each 3x3 layer's output after BN, before the nonlinearity (Figure 7), in fp32.
 
     Args:
-        nets: one or several: runs, run directories or checkpoints.
+        nets: one or several: loaded nets, runs, run directories, checkpoints.
         split: images to look at; None for val, or train where none were set aside.
-        data_root: where the data lies; None for RESCLI_DATA, else the cache.
+        data_root: where the data lies; None for where the run had it, RESCLI_DATA, else the cache.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         batch_size: images per forward pass.
         on_start: called with the name of each net before it is measured.
@@ -85,6 +116,15 @@ def layer_responses(
         CheckpointError: a checkpoint is missing or damaged.
         DataError: images missing or damaged.
         UsageError: no images in that split, or a net without 3x3 layers to look at.
+
+    Example:
+        >>> import rescli
+        >>> small = {"iterations": 6, "data.batch_size": 16, "data.dataset.num_train": 200}
+        >>> run = rescli.train(rescli.spec("resnet-8", small, dataset="shapes"), out="runs/tiny")
+        >>> found = layer_responses(run)
+        >>> [row[1].text for row in found.table().rows][:2]
+        ['conv1', 'layer1.0.conv1']
+        >>> found.figure().savefig("responses.png")
     """
     rows: list[ResponsesRow] = []
     several: list[Source] = list(nets) if isinstance(nets, list | tuple) else [nets]  # type: ignore[list-item]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rescli.errors import UsageError
+from rescli.report.table import short
 from rescli.workflows.notes import with_notes
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _ON_SMALL_IMAGES = ("p1", "p2", "p3", "p4", "bare-step", "whole-loop", "loader")
 _ON_PHOTOGRAPHS = ("bare-step", "whole-loop", "loader", "timm")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BenchResult:
     """What a race of training loops came to.
 
@@ -41,6 +42,10 @@ class BenchResult:
     def images_per_second(self) -> dict[str, Spread]:
         """Contender to the median, the quartiles and the extremes of its rounds."""
         return {name: row["images_per_second"] for name, row in self.record["contenders"].items()}
+
+    def __repr__(self) -> str:
+        speeds = self.images_per_second.items()
+        return short("Bench, in img/s", [f"{name}: {speed['median']:,.0f}" for name, speed in speeds])
 
     def _repr_html_(self) -> str:
         rows = (
@@ -99,10 +104,15 @@ def bench(
     Raises:
         UsageError: an unknown contender, or none that works here.
         DataError: images missing or damaged.
+
+    Example:
+        >>> found = bench("resnet-8", "shapes", contenders=["bare-step"], rounds=2, window_seconds=0.1)
+        >>> found.images_per_second["bare-step"]["median"] > 0
+        True
     """
     from rescli.bench.race import race
     from rescli.bench.summary import summarize
-    from rescli.runs.drive import numerics_for
+    from rescli.runs.assembly import numerics_for
     from rescli.spec.from_names import Choice, choose_spec
     from rescli.training.engines.choose import check_engine, choose_kernels
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from rescli.checkpoints.locate import HasPath
 from rescli.errors import DataError, UsageError
 from rescli.remedy import Remedy
 from rescli.report.comparison.comparison import Comparison
@@ -25,7 +26,6 @@ from rescli.studies.published import PublishedTable, published_table, published_
 from rescli.studies.queued_run import QueuedRun
 from rescli.studies.responses import ResponsesRow, measure_responses
 from rescli.studies.rows import ContenderRow
-from rescli.workflows.load import HasPath
 from rescli.workflows.notes import with_notes
 from rescli.workflows.results.net import Net
 from rescli.workflows.stopping import Stop, stop_on_interrupt

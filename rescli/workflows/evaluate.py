@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rescli.checkpoints.checkpoint import Checkpoint
+from rescli.checkpoints.locate import Source, source_path
 from rescli.errors import UsageError
 from rescli.evaluation.classes import Matching
 from rescli.evaluation.logits.cache import LogitsCache
 from rescli.evaluation.protocols import Average, named_protocol
 from rescli.evaluation.result import NetResult
 from rescli.evaluation.result import ensemble as ensemble_of
-from rescli.importers.exported import read_checkpoint
 from rescli.report.progress.counting import Count, counting
 from rescli.runs.evaluator import Evaluator
 from rescli.spec.from_names import named_dataset
-from rescli.workflows.load import Source, source_path
+from rescli.workflows.load import checkpoint_of
 from rescli.workflows.notes import with_notes
 from rescli.workflows.results.evaluation import Evaluation
 from rescli.workflows.results.net import Net
@@ -57,7 +56,7 @@ def evaluate(
             has. None: val, or all of a flat folder.
         protocol: None for the single view; ``ten-crop``, ``flip``, ``multi-scale`` or a plugin's.
         dataset: another set than the nets' own, by its name.
-        data_root: where the data lies; None for RESCLI_DATA, else the cache.
+        data_root: where the data lies; None for where the run had it, RESCLI_DATA, else the cache.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         precision: of the convolutions; ``auto``: as trained.
         batch_size: inputs per forward pass; changes no count.
@@ -118,17 +117,10 @@ def evaluate(
             together=ensemble or together,
         )
         for net in given:
-            path = net.path if isinstance(net, Net) else source_path(net)
+            path = source_path(net)
             if on_start is not None:
                 on_start(str(path))
-            keep(evaluator.evaluate_checkpoint(path, _checkpoint(net, path)))
+            keep(evaluator.evaluate_checkpoint(path, checkpoint_of(net)))
     if ensemble:
         keep(ensemble_of(results, average))
     return Evaluation(tuple(results))
-
-
-def _checkpoint(net: Net | Source, path: Path) -> Checkpoint:
-    if isinstance(net, Net):
-        net.require_unchanged()
-        return net.checkpoint
-    return read_checkpoint(path)

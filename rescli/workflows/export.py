@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rescli import registry
-from rescli.checkpoints.locate import named_checkpoint
+from rescli.checkpoints.locate import Source, source_path
 from rescli.errors import DataError, UnknownNameError, UsageError
+from rescli.files import require_nameable
 from rescli.remedy import Remedy
+from rescli.report.table import short
 from rescli.workflows.notes import with_notes
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ _TRAIN_FIRST = ("train", "all", "val", "test")
 """The parts of a data set in the order in which static quantization looks for its images."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ExportResult:
     """An export whose file was read back without rescli and held against the checkpoint.
 
@@ -61,9 +63,16 @@ class ExportResult:
         """What was compared, and by how much it differs."""
         return self.facts["check"]
 
+    def __repr__(self) -> str:
+        return short("Export", [f"{key}: {text}" for key, text in self._rows().items()])
+
     def _repr_html_(self) -> str:
+        cells = (f"<tr><th>{key}</th><td>{html.escape(text)}</td></tr>" for key, text in self._rows().items())
+        return f"<table>{''.join(cells)}</table>"
+
+    def _rows(self) -> dict[str, str]:
         check = self.check
-        rows = {
+        return {
             "network": f"{self.facts['model']}, {self.facts['format']}, {self.facts['precision']}",
             "files": ", ".join(self.facts["files"]),
             "size": f"{self.facts['bytes'] / 1e6:.2f} MB",
@@ -71,13 +80,11 @@ class ExportResult:
             "largest difference of a logit": f"{check['largest_difference']:.2e}",
             "top-1 agreement": f"{check['top1_agreement']:.2f} %",
         }
-        cells = (f"<tr><th>{key}</th><td>{html.escape(text)}</td></tr>" for key, text in rows.items())
-        return f"<table>{''.join(cells)}</table>"
 
 
 @with_notes
 def export(
-    source: str | os.PathLike[str],
+    source: Source,
     format: str,
     out: str | os.PathLike[str],
     *,
@@ -97,7 +104,7 @@ def export(
     """Write a checkpoint for other programs; it gets its name once it was checked in their own runtime.
 
     Args:
-        source: a checkpoint, or a run (directory), whose last checkpoint is taken.
+        source: a loaded net, a run or its directory, a checkpoint, an exported folder.
         format: ``onnx``, ``torch-export``, ``torchvision``, ``timm``, ``safetensors`` or ``huggingface``.
         out: the file or folder to make; it must not exist.
         precision: what weights and convolutions are in; inputs and logits stay float32. int8: onnx only.
@@ -107,7 +114,7 @@ def export(
         calibration_images: training images that static quantization measures.
         check_images: images that the check compares; None for 1000, or 100 photographs.
         results: a file with what ``rescli eval`` printed as JSON of this checkpoint, to go along.
-        data_root: where the images lie; None for RESCLI_DATA, else the cache.
+        data_root: where the images lie; None for where the run had them, RESCLI_DATA, else the cache.
         dataset: another data set than the checkpoint's.
         classes: how its classes belong to the network's: ``same``, ``wnids`` or ``names``.
         progress: called with what begins.
@@ -123,24 +130,28 @@ def export(
         VerificationError: the file does not compute what the checkpoint does; nothing is left of it.
 
     Example:
-        >>> made = rescli.export("runs/x", "onnx", "net.onnx")  # doctest: +SKIP
-        >>> made.check["largest_difference"]  # doctest: +SKIP
-        2.4e-06
+        >>> import rescli
+        >>> small = {"iterations": 6, "data.batch_size": 16, "data.dataset.num_train": 200}
+        >>> run = rescli.train(rescli.spec("resnet-8", small, dataset="shapes"), out="runs/tiny")
+        >>> made = rescli.export(run, "safetensors", "exported/net.safetensors", check_images=10)
+        >>> [file.name for file in made.files], made.check["top1_agreement"]
+        (['net.safetensors', 'config.json'], 100.0)
     """
-    checkpoint, out = named_checkpoint(Path(source)), Path(out)  # before the seconds of importing torch
+    checkpoint, out = source_path(source), Path(out)  # before the seconds of importing torch
     exporter = _exporter(format)
     _require_new(out, exporter)
 
-    from rescli.checkpoints.checkpoint import Checkpoint
     from rescli.exporters.base import Options, Subject
     from rescli.exporters.description import describe
     from rescli.exporters.export import export as write_checked
     from rescli.exporters.export import require_fit
+    from rescli.runs.directory import noted_data_root
     from rescli.runs.known_results import known_results
     from rescli.spec.from_names import named_dataset
+    from rescli.workflows.load import checkpoint_of
 
     options = Options(precision, fold_bn, with_preprocessing, quantization)
-    read = Checkpoint.read(checkpoint)
+    read = checkpoint_of(source)
     require_fit(exporter, read.model, options)
     given = None if results is None else Path(results)
     description = describe(read, options, known_results(checkpoint, read, given))
@@ -149,6 +160,7 @@ def export(
         named_dataset(dataset) if dataset is not None else None,
         classes,
         None if data_root is None else Path(data_root),
+        noted_data_root(checkpoint),
     )
     sample = source_images.to_check(check_images, warn)
     subject = Subject(
@@ -175,6 +187,7 @@ def _exporter(name: str) -> Exporter:
 
 
 def _require_new(out: Path, exporter: Exporter) -> None:
+    require_nameable(out)
     if exporter.suffixes and out.suffix not in exporter.suffixes:
         raise UsageError(
             f"{out}: a file of the format {exporter.kind} ends in {' or '.join(exporter.suffixes)}.",
@@ -198,6 +211,8 @@ class _Images:
     dataset: DatasetSpec | None
     classes: Matching
     data_root: Path | None
+    of_run: Path | None
+    """Where the run had its images, for where nobody says else."""
 
     def to_check(self, count: int | None, warn: Callable[[str], None]) -> Sample:
         """Images of the checkpoint's set; where they are absent and nobody named a place, embedded ones."""
@@ -240,7 +255,7 @@ class _Images:
             self.checkpoint,
             dataset=self.dataset,
             matching=self.classes,
-            data_root=self.data_root,
+            data_root=self.data_root or (self.of_run if self.dataset is None else None),
             count=count,
             splits=splits or SPLITS,
         )

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Literal
 
 from rescli import registry
 from rescli.errors import UnknownNameError, UsageError
+from rescli.files import require_nameable
 from rescli.remedy import Remedy
+from rescli.report.table import short
 from rescli.workflows.notes import with_notes
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ class ImportedFrom:
     sha256: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ImportResult:
     """A checkpoint made of weights from elsewhere.
 
@@ -71,6 +73,10 @@ class ImportResult:
     def to_dict(self) -> dict[str, object]:
         """What ``rescli import`` prints as JSON."""
         return {**asdict(self), "eval_command": self.eval_command}
+
+    def __repr__(self) -> str:
+        keys = ("checkpoint", "model", "dataset", "layout", "normalization")
+        return short("Import", [f"{key}: {getattr(self, key)}" for key in keys])
 
     def _repr_html_(self) -> str:
         shown = {**self.to_dict(), "imported_from": self.imported_from.file}
@@ -110,6 +116,15 @@ def import_weights(
     Raises:
         UsageError: an unknown name, a net that the layout does not have, or a file that exists.
         CheckpointError: the file is missing, damaged, or does not fit the net.
+
+    Example:
+        >>> import torch
+        >>> from rescli.models.specs import model_spec
+        >>> theirs = model_spec("resnet-8").build(num_classes=10, image_size=32, seed=1)
+        >>> torch.save(theirs.state_dict(), "theirs.pth")
+        >>> made = import_weights("theirs.pth", "resnet-8", "shapes", "ours.safetensors")
+        >>> made.layout, made.params
+        ('torchvision', 75290)
     """
     weights, out = Path(weights), Path(out)
     _require_new(out)
@@ -149,6 +164,7 @@ def import_weights(
 
 
 def _require_new(out: Path) -> None:
+    require_nameable(out)
     if out.suffix != ".safetensors":
         raise UsageError(
             f"{out}: a checkpoint is a .safetensors file.", remedy=Remedy("out", f"{out}.safetensors")

@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import Protocol
-
 import torch
 
-from rescli.checkpoints.locate import named_checkpoint
+from rescli.checkpoints.checkpoint import Checkpoint
+from rescli.checkpoints.locate import Source, source_path
 from rescli.hardware.numerics import choose_device
 from rescli.importers.exported import read_checkpoint
 from rescli.workflows.notes import with_notes
 from rescli.workflows.results.net import Net
 
-__all__ = ["HasPath", "Source", "load", "source_path"]
-
-
-class HasPath(Protocol):
-    """Whatever knows where it lies, such as a run."""
-
-    @property
-    def path(self) -> Path: ...
-
-
-Source = str | os.PathLike[str] | HasPath
-"""What a trained net is named by: a path to a file or folder, or a run."""
-
-
-def source_path(source: Source) -> Path:
-    """The file with the weights.
-
-    Raises:
-        CheckpointError: no such file.
-        RunDirError: a folder that holds no weights.
-    """
-    return named_checkpoint(Path(source) if isinstance(source, str | os.PathLike) else source.path)
+__all__ = ["checkpoint_of", "load"]
 
 
 @with_notes
@@ -43,8 +19,8 @@ def load(source: Source, *, device: str = "cpu") -> Net:
     """A trained net, ready to use.
 
     Args:
-        source: a run directory (its last weights), a checkpoint file, or a folder that ``rescli export``
-            made for Hugging Face.
+        source: a run or its directory (its last weights), a checkpoint file, or a folder that
+            ``rescli export`` made for Hugging Face.
         device: where its weights are to lie: ``auto``, ``cpu``, ``cuda`` or ``mps``.
 
     Returns:
@@ -70,3 +46,15 @@ def load(source: Source, *, device: str = "cpu") -> Net:
     checkpoint = read_checkpoint(path)
     model = checkpoint.build_model().to(choose_device(device))
     return Net(model.to(memory_format=torch.channels_last), checkpoint, path)
+
+
+def checkpoint_of(source: Source) -> Checkpoint:
+    """What a net is made of: read from its file, or as a loaded net has it.
+
+    Raises:
+        CheckpointError: missing, damaged, or not from rescli.
+        RunDirError: a folder that holds no weights.
+        UsageError: a loaded net whose weights were changed.
+    """
+    path = source_path(source)
+    return source.checkpoint if isinstance(source, Net) else read_checkpoint(path)

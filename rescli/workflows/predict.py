@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from rescli.checkpoints.locate import Source
 from rescli.data.photos.folder import SUFFIXES
 from rescli.report.progress.counting import Count
-from rescli.workflows.load import Source, load
+from rescli.workflows.load import load
 from rescli.workflows.notes import with_notes
 from rescli.workflows.results.net import Net
 from rescli.workflows.results.predictions import Predictions, Skipped

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -31,13 +32,26 @@ def pictures(tmp_path: Path) -> Path:
 
 def test_a_table_with_file_label_and_probability(rescli: Rescli, net8: Path, pictures: Path) -> None:
     answer = rescli("predict", net8, pictures, "--device", "cpu")
-    assert (answer.code, answer.err) == (0, "")
+    assert answer.code == 0
+    assert answer.err == (
+        "prepared: shorter side 32 (bilinear, antialiased), 32x32 centre; as it is where 32x32; 1 view\n"
+    )
     head, *rows = answer.out.splitlines()
     assert head.split() == ["file", "label", "probability"]
     assert [row.split()[0] for row in rows] == [
         str(pictures / name) for name in ("a.png", "b.jpg", "below/c.png")
     ]
     assert all(row.endswith("%") for row in rows)
+
+
+@pytest.mark.parametrize("top", [1, 2, 5])
+def test_the_further_classes_stand_in_the_table(rescli: Rescli, net8: Path, pictures: Path, top: int) -> None:
+    flags = ("--top", top, "--device", "cpu")
+    found = rescli("predict", net8, pictures / "a.png", *flags, "--json").json["predictions"][0]["top"]
+    (row,) = rescli("predict", net8, pictures / "a.png", *flags).out.splitlines()[1:]
+    assert row.count("%") == len(found) == top
+    for one in found[1:]:
+        assert f"{one['label']} {one['probability']:.2%}" in row
 
 
 def test_one_json_object(rescli: Rescli, net8: Path, pictures: Path) -> None:
@@ -71,6 +85,50 @@ def test_what_cannot_be_read_is_named_and_the_others_are_printed(
     assert [Path(one["file"]).name for one in answer.json["skipped"]] == ["bad.png", "absent.png"]
     assert f"skipped: {pictures / 'bad.png'} cannot be decoded" in answer.err
     assert "2 of 5 could not be read" in answer.err
+
+
+def test_a_name_that_is_too_long_is_one_unreadable_picture(
+    rescli: Rescli, net8: Path, pictures: Path
+) -> None:
+    answer = rescli("predict", net8, "x" * 300 + ".png", pictures, "--json", "--device", "cpu")
+    assert answer.code == 3
+    assert len(answer.json["predictions"]) == 3
+    assert answer.json["skipped"][0]["reason"].startswith("no such file: xxx")
+
+
+@pytest.mark.parametrize("stdin", ["closed", "absent"])
+def test_a_closed_stdin_is_bad_usage(
+    rescli: Rescli, net8: Path, monkeypatch: pytest.MonkeyPatch, stdin: str
+) -> None:
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stdin", closed if stdin == "closed" else None)
+    answer = rescli("predict", net8, "-")
+    assert answer.code == 2
+    assert "stdin, which is closed" in answer.err
+
+
+def test_names_on_stdin_need_be_no_text(
+    rescli: Rescli, net8: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = os.fsencode(pictures) + b"/caf\xe9\xe2\x80\xa8.png"  # latin-1, and a line separator of Unicode
+    os.rename(pictures / "a.png", odd)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(odd + b"\nwith\0null.png\n")))
+    answer = rescli("predict", net8, "-", "--json", "--device", "cpu")
+    assert [os.fsencode(row["file"]) for row in answer.json["predictions"]] == [odd]
+    assert [one["file"] for one in answer.json["skipped"]] == ["with\0null.png"]
+
+
+@pytest.mark.parametrize("flag", ["--csv", "--figure"])
+def test_a_file_whose_name_is_too_long_is_refused_before_the_work(
+    rescli: Rescli, net8: Path, pictures: Path, tmp_path: Path, flag: str
+) -> None:
+    answer = rescli("predict", net8, pictures, flag, tmp_path / ("x" * 300 + ".png"))
+    assert (answer.code, answer.out) == (2, "")
+    assert "the name is too long" in answer.err
+    longest = tmp_path / ("x" * 251 + ".png")
+    assert rescli("predict", net8, pictures, flag, longest, "--device", "cpu").code == 0
+    assert longest.is_file()
 
 
 def test_a_sheet_and_a_csv(rescli: Rescli, net8: Path, pictures: Path, tmp_path: Path) -> None:

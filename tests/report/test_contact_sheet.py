@@ -51,6 +51,13 @@ def test_any_name_is_drawn_without_a_warning(name: str) -> None:
     contact_sheet([_tile((32, 32), name, name)], title=name).savefig(io.BytesIO(), format="png")
 
 
+@pytest.mark.parametrize("size", [(4000, 3000), (30, 6000), (150, 150), (32, 20), (1, 1)])
+def test_a_tile_holds_no_more_than_is_drawn(size: tuple[int, int]) -> None:
+    image = _tile(size).image
+    assert max(image.size) <= 150
+    assert image.size[0] * size[1] == pytest.approx(image.size[1] * size[0], rel=0.04) or 1 in image.size
+
+
 def test_no_pictures_are_an_empty_sheet() -> None:
     figure = contact_sheet([], title="0 mistakes")
     figure.savefig(io.BytesIO(), format="png")

@@ -62,8 +62,8 @@ def test_a_run_without_validation_images_still_has_a_curve(drawn):
 
 
 def test_the_confusion_matrix_names_its_classes_and_writes_its_counts(drawn):
-    data = figures.confusion_figure([[8, 2], [0, 0]], ["cat", "dog"], title="t", format="png")
-    with Image.open(io.BytesIO(data)) as image:
+    figure = figures.confusion_figure([[8, 2], [0, 0]], ["cat", "dog"], title="t")
+    with Image.open(io.BytesIO(figures.as_bytes(figure, "png"))) as image:
         assert image.format == "PNG"
     axes = drawn[0].axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["cat", "dog"]
@@ -75,7 +75,7 @@ def test_the_confusion_matrix_names_its_classes_and_writes_its_counts(drawn):
 def test_of_many_classes_neither_names_nor_counts_are_written(drawn):
     size = 150
     counts = [[int(i == j) for j in range(size)] for i in range(size)]
-    figures.confusion_figure(counts, [str(k) for k in range(size)], title="t", format="svg")
+    figures.confusion_figure(counts, [str(k) for k in range(size)], title="t")
     axes = drawn[0].axes[0]
     assert not list(axes.texts)
     assert "149" not in [label.get_text() for label in axes.get_yticklabels()]
@@ -84,9 +84,10 @@ def test_of_many_classes_neither_names_nor_counts_are_written(drawn):
 def test_names_of_folders_are_drawn_as_they_are():
     names = ["$a_{$", "caf\udce9", "n01440764"]
     counts = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
-    svg = figures.confusion_figure(counts, names, title="$x", format="svg").decode()
+    figure = figures.confusion_figure(counts, names, title="$x")
+    svg = figures.as_bytes(figure, "svg").decode()
     # Each name is drawn as a group of glyphs under a comment that says what they are.
     drawn = {name: svg.count(f"<!-- {name} -->") for name in ("$a_{$", r"caf\udce9", "n01440764")}
     assert all(count == 2 for count in drawn.values()), drawn
     for format, magic in (("png", b"\x89PNG"), ("pdf", b"%PDF")):
-        assert figures.confusion_figure(counts, names, title="$x", format=format).startswith(magic)
+        assert figures.as_bytes(figure, format).startswith(magic)

@@ -8,7 +8,6 @@ import pytest
 from matplotlib.figure import Figure
 
 from rescli.errors import Interrupted, UsageError
-from rescli.report.table import Table
 from rescli.runs.budget.trial import RunCost
 from rescli.spec.load import load_spec
 from rescli.studies.events import BudgetFitted, Note, PlanMade, RunBegun, RunEnded, RunEvent
@@ -51,13 +50,17 @@ def test_a_comparison_shows_itself_and_in_a_notebook_how_it_is_made(here, notebo
 
 @pytest.mark.usefixtures("here")
 def test_the_table_is_a_frame_of_numbers_where_pandas_is():
-    table = short().table()
-    if importlib.util.find_spec("pandas") is None:
-        assert isinstance(table, Table)
-        assert [row[0].text for row in table.rows] == ["plain-8", "resnet-8"]
-    else:
-        assert list(table["net"]) == ["plain-8", "resnet-8"]
-        assert table["test error"].between(0, 100).all()
+    found = short()
+    assert [row[0].text for row in found.table().rows] == ["plain-8", "resnet-8"]
+    assert isinstance(found.responses_figure(), Figure)
+    assert [net.label for net in found.net_curves()] == ["plain-8", "resnet-8"]
+    head, verdict, *_ = repr(found).splitlines()
+    assert head == "Comparison of 2 nets"
+    assert verdict.strip(" .") in found.verdict
+    if importlib.util.find_spec("pandas") is not None:
+        frame = found.to_frame()
+        assert list(frame["net"]) == ["plain-8", "resnet-8"]
+        assert frame["test error"].between(0, 100).all()
 
 
 def test_it_is_written_where_it_is_asked_to_be(here):

@@ -68,6 +68,14 @@ def test_several_nets_and_their_ensemble(net8: Path, make_checkpoint: Callable[.
     assert [row["model"] for row in found.rows] == ["resnet-8", "plain-14", "ensemble of 2"] == seen
     assert len(started) == 2
     assert found._repr_html_().count("<tr>") == 4
+    assert [row[0].text for row in found.table().rows] == ["resnet-8", "plain-14", "ensemble of 2"]
+    assert str(found) == found.text()
+    head, first, *_ = repr(found).splitlines()
+    assert head == "Evaluation of 3 nets"
+    assert first.strip().startswith("resnet-8, shapes val, single: ")
+    assert repr(found.results).count("NetResult(") == 3
+    assert len(repr(found.results)) < 500
+    assert found.confusion_figure().axes[0].get_xlabel() == "predicted class"
     with pytest.raises(UsageError, match="one was given"):
         evaluate(net8, ensemble=True)
 

@@ -40,6 +40,10 @@ def test_weights_become_a_checkpoint_and_a_program(weights: Path, tmp_path: Path
     assert made.check["top1_agreement"] == 100
     assert made.facts["checkpoint"]["sha256"] == checkpoint.sha256
     assert "net.pt2" in made._repr_html_()
+    for one in (imported, made):
+        assert len(repr(one).splitlines()) <= 10
+        assert len(repr(one)) < 1000
+    assert "net.pt2" in repr(made)
     program = torch.export.load(made.files[0]).module()
     x = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():

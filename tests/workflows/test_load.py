@@ -16,6 +16,9 @@ from rescli.data.photos.folder import read_folder
 from rescli.errors import CheckpointError, DataError, RunDirError, UsageError
 from rescli.evaluation.protocols import CENTER224
 from rescli.evaluation.views import view_batches
+from rescli.workflows.data.pack import pack
+from rescli.workflows.export import export
+from rescli.workflows.import_weights import import_weights
 from rescli.workflows.load import load
 
 GOOD = ("rgb", "grey", "cmyk", "grey16", "palette", "transparent", "bilevel", "animated")
@@ -104,6 +107,27 @@ def test_what_is_not_there(tmp_path: Path) -> None:
         load(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "\ud800", "~nobody/net"])
+def test_a_path_that_no_file_can_have(net8: Path, name: str) -> None:
+    with pytest.raises(CheckpointError, match="no such checkpoint"):
+        load(name)
+    with pytest.raises(DataError, match="no such file"):
+        load(net8).predict(name)
+    with pytest.raises(CheckpointError, match="no such file"):
+        import_weights(name, "resnet-8", "shapes", "net.safetensors")
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b"])
+def test_a_new_file_that_cannot_be(net8: Path, name: str) -> None:
+    for write in (
+        lambda: export(net8, "torch-export", f"{name}.pt2"),
+        lambda: import_weights(net8, "resnet-8", "shapes", f"{name}.safetensors"),
+        lambda: pack("imagefolder", name),
+    ):
+        with pytest.raises(UsageError, match="name"):
+            write()
+
+
 def test_a_photograph_is_prepared_as_an_evaluation_does(photo_net: Path, photo_folder: Path) -> None:
     net, files = load(photo_net), read_folder(photo_folder, ("val",))["val"]
     assert CENTER224.photos is not None
@@ -153,5 +177,5 @@ def test_a_damaged_file_is_named(net8: Path, odd_files: dict[str, Path], kind: s
     "array", [np.zeros((32, 32, 3)), np.zeros((2, 32, 32, 3), np.uint8), np.zeros((0, 4, 3), np.uint8)]
 )
 def test_an_array_that_is_no_picture(net8: Path, array: Any) -> None:
-    with pytest.raises(UsageError, match=r"uint8 \(H, W, 3\)"):
+    with pytest.raises(UsageError, match=r"uint8 array \(H, W, 3\)"):
         load(net8).preprocess(array)

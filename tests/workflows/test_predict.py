@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from rescli.data.image_set import ImageSet
@@ -76,6 +77,57 @@ def test_pictures_of_any_kind_by_a_loaded_net(net8: Path, odd_files: dict[str, P
         net.predict([odd_files["rgb"], odd_files["text"]])
 
 
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+def test_an_array_of_three_dimensions_is_one_picture(net8: Path, kind: str) -> None:
+    net, pixels = load(net8), np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    given = torch.from_numpy(pixels) if kind == "torch" else pixels
+    assert len(net.predict(given)) == 2
+    (one,) = net.predict(given[0])
+    assert one.label == net.predict(pixels[:1])[0].label
+    assert len(net.predict(given[0, :, :, 0])) == 1  # grey
+    assert torch.equal(net.preprocess(given[0]), net.preprocess(pixels[0]))
+
+
+@pytest.mark.parametrize(
+    ("given", "says", "hint"),
+    [
+        (
+            torch.zeros(3, 32, 32, dtype=torch.uint8),
+            r"torch.Tensor torch.uint8 \(3, 32, 32\)",
+            "channels come last",
+        ),
+        (torch.zeros(32, 32, 3, requires_grad=True), r"torch.float32 \(32, 32, 3\)", "net.model"),
+        (np.zeros((2, 32, 32, 3)), r"numpy.ndarray float64 \(32, 32, 3\)", "from 0 to 255"),
+        (np.zeros((1, 2, 32, 32, 3), np.uint8), r"\(1, 2, 32, 32, 3\)", None),
+        (np.zeros(7, np.uint8), r"\(7,\)", None),
+        (np.uint8(3), r"numpy.uint8 uint8 \(\)", None),
+        (5, "this is int", None),
+        (b"abc", "this is bytes", None),
+        ([None], "this is NoneType", None),
+    ],
+    ids=["channels first", "float tensor", "floats", "five", "one", "scalar", "int", "bytes", "None"],
+)
+def test_what_is_no_picture_is_told_what_is(net8: Path, given: Any, says: str, hint: str | None) -> None:
+    with pytest.raises(UsageError, match=says) as caught:
+        load(net8).predict(given)
+    assert "uint8 array (H, W, 3), (H, W, 1) or (H, W)" in str(caught.value)
+    assert (caught.value.hint is None) if hint is None else hint in str(caught.value.hint)
+
+
+def test_integers_of_32_bits_do_not_say_what_is_white(net8: Path, tmp_path: Path) -> None:
+    net, levels = load(net8), np.random.default_rng(0).integers(0, 256, (40, 50)).astype(np.int32)
+    Image.fromarray(levels).save(tmp_path / "levels.tif")
+    for picture in (Image.fromarray(levels), tmp_path / "levels.tif"):
+        with pytest.raises(DataError, match="mode 'I'"):
+            net.predict(picture)
+    # PGM of 16 bits, which Pillow reads as integers of 32.
+    (tmp_path / "grey.pgm").write_bytes(b"P5 50 40 65535\n" + (levels * 257).astype(">u2").tobytes())
+    with Image.open(tmp_path / "grey.pgm") as opened:
+        assert opened.mode == "I"
+        for picture in (opened, tmp_path / "grey.pgm"):
+            assert torch.equal(net.preprocess(picture), net.preprocess(levels.astype(np.uint8)))
+
+
 def test_what_cannot_be_read_is_skipped_with_its_reason(
     photo_net: Path, odd_files: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -108,10 +160,45 @@ def test_hidden_files_and_folders_are_left_out(net8: Path, tmp_path: Path) -> No
     assert [Path(row.file).name for row in found] == ["a.png", "b.JPG"]
 
 
+def test_changed_weights_do_not_carry_the_name_of_the_file(net8: Path) -> None:
+    net, pixels = load(net8), np.zeros((32, 32, 3), np.uint8)
+    of_file = net.predict(pixels)
+    assert (of_file.checkpoint, of_file.sha256) == (str(net8), net.checkpoint.sha256)
+    with torch.no_grad():
+        net.model.fc.bias[3] += 100  # type: ignore[index, union-attr, operator]
+    found = net.predict(pixels)
+    assert found[0].label == net.class_names[3]
+    assert (found.checkpoint, found.sha256, found.weights) == (None, None, "edited")
+    assert found.to_json()["checkpoint"] is None
+    assert "resnet-8 (edited)" in repr(found)
+    assert "resnet-8 (edited)" in found._repr_html_()
+    assert "resnet-8 (edited)" in found.figure().axes[0].texts[0].get_text()
+    assert "weights edited" in repr(net)
+    assert "12.50 %" not in repr(net)
+
+
+def test_a_layer_that_was_added_is_an_edit_too(net8: Path) -> None:
+    net = load(net8)
+    net.model.extra = torch.nn.Linear(2, 2)
+    assert net.predict(np.zeros((32, 32, 3), np.uint8)).checkpoint is None
+
+
 def test_no_pictures_give_no_predictions(net8: Path) -> None:
     found = predict(net8, [], device="cpu")
     assert (len(found), found.skipped) == (0, ())
     assert "0 pictures" in repr(found)
+
+
+def written_heads(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()[0].split(",")
+
+
+def test_a_shell_shows_the_first_few_with_their_classes(net8: Path, odd_files: dict[str, Path]) -> None:
+    found = predict(net8, [odd_files["rgb"]] * 30, device="cpu", top=2)
+    head, first, *_, last = repr(found).splitlines()
+    assert head == "Predictions of resnet-8 for 30 pictures"
+    assert all(f"{one.label} {one.probability:.2%}" in first for one in found[0].top)
+    assert (last.strip(), len(repr(found).splitlines())) == ("... 22 more", 10)
 
 
 def test_predictions_as_table_csv_json_and_pages(
@@ -134,13 +221,21 @@ def test_predictions_as_table_csv_json_and_pages(
     html = found._repr_html_()
     assert html.count("<tr>") == 1 + len(found)
     assert "damaged.jpg cannot be decoded" in html
-    assert found.table().splitlines()[0].split() == ["file", "label", "probability"]
+    table = found.table()
+    assert list(table.heads) == written_heads(tmp_path / "found.csv")
+    assert str(found).splitlines()[0].split() == ["file", "label", "probability"]
+    for line, row in zip(str(found).splitlines()[1:], found, strict=True):
+        for one in row.top:
+            assert f"{one.label}" in line
+            assert f"{one.probability:.2%}" in line
+    assert "as it is where 32x32" in html.partition("</caption>")[0]
 
 
 def test_a_frame_where_pandas_is_installed(net8: Path, odd_files: dict[str, Path]) -> None:
     pytest.importorskip("pandas")
     frame = predict(net8, odd_files["rgb"], device="cpu").to_frame()
-    assert list(frame.columns) == ["file", "label", "probability"]
+    assert list(frame.columns[:5]) == ["file", "label", "probability", "label2", "probability2"]
+    assert frame["probability2"].dtype == float
 
 
 def test_the_contact_sheet_names_each_picture(net8: Path, odd_files: dict[str, Path]) -> None:
@@ -151,6 +246,26 @@ def test_the_contact_sheet_names_each_picture(net8: Path, odd_files: dict[str, P
         assert row.label in texts
         assert Path(row.file).name in texts
     assert "3 of 8 pictures" in found.figure(most=3).axes[0].texts[0].get_text()
+
+
+def test_a_contact_sheet_of_large_photographs_decodes_no_more_than_it_shows(
+    net8: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coarse = Image.fromarray(np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8))
+    coarse.resize((4000, 3000), Image.Resampling.BICUBIC).save(tmp_path / "large.jpg")
+    found = predict(net8, [tmp_path / "large.jpg"] * 3, device="cpu")
+    decoded: list[tuple[int, int]] = []
+    convert = Image.Image.convert
+
+    def noting(image: Image.Image, *args: Any, **kwargs: Any) -> Image.Image:
+        decoded.append(image.size)
+        return convert(image, *args, **kwargs)
+
+    monkeypatch.setattr(Image.Image, "convert", noting)
+    drawn = found.figure().axes[0].images
+    assert decoded == [(1000, 750) for _ in drawn]
+    whole = np.asarray(Image.open(tmp_path / "large.jpg").resize((150, 112), Image.Resampling.BICUBIC))
+    assert np.abs(np.asarray(drawn[0].get_array()).astype(int) - whole).max() <= 6
 
 
 def test_the_progress_ends_with_all(net8: Path, shape_files: tuple[Path, list[str]]) -> None:

@@ -42,7 +42,7 @@ def test_a_table_beside_the_papers():
     assert row["label"] == "ResNet-20 A"
     left_out = found.not_run["ResNet-110 A"]
     assert (left_out, left_out.kind) == ("left out, as asked", "left_out")
-    text = str(found.columns()).splitlines()
+    text = str(found.table()).splitlines()
     assert text[0].split() == ["net", "published", "measured", "verdict"]
     assert "8.75" in next(line for line in text if line.startswith("ResNet-20 A"))
     assert "ResNet-20 A" in found._repr_html_()

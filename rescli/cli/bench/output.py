@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from rescli.cli.output.durations import format_seconds
 from rescli.cli.output.messages import say
 from rescli.cli.output.results import print_json
+from rescli.durations import format_seconds
 
 if TYPE_CHECKING:
     from rescli.bench.summary import BenchRecord

@@ -17,7 +17,7 @@ def print_comparison(found: Comparison, *, as_json: bool) -> None:
         return
     for sentence in found.summary:
         print(sentence)
-    print(f"\n{found.columns()}")
+    print(f"\n{found.table()}")
     first = found.contenders[0]
     print(
         "\nErrors in percent, mean ± std over seeds, of the last weights unless it says best-val; "
@@ -28,7 +28,7 @@ def print_comparison(found: Comparison, *, as_json: bool) -> None:
     for one in found.contenders:
         if published := one["published"]:
             print(f"{one['label']}: {published['verdict']} ({published['source']})")
-    _print_sparklines(found.curves())
+    _print_sparklines(found.net_curves())
     for (one_label, other_label), sentences in found.verdicts.items():
         print(f"\n{one_label} and {other_label}")
         for sentence in sentences:

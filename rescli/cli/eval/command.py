@@ -10,7 +10,7 @@ import typer
 
 from rescli.checkpoints.locate import named_checkpoint
 from rescli.cli.eval.protocol_flags import Flip, MultiScale, ProtocolName, TenCrop, one_protocol
-from rescli.cli.options import DataRoot, Device, EvalBatchSize, EvalPrecision, Json
+from rescli.cli.options import Device, EvalBatchSize, EvalPrecision, Json, RunDataRoot
 from rescli.cli.output.messages import say
 from rescli.cli.output.picture_files import require_picture_place, require_writable, write_figure
 from rescli.errors import UsageError
@@ -74,7 +74,7 @@ def evaluate(
             metavar="FILE.safetensors",
         ),
     ] = None,
-    data_root: DataRoot = None,
+    data_root: RunDataRoot = None,
     device: Device = "auto",
     precision: EvalPrecision = "auto",
     batch_size: EvalBatchSize = None,
@@ -150,14 +150,11 @@ def _require_places(figure: Path | None, mistakes: Path | None, save_logits: Pat
 def _write(
     evaluation: Evaluation, save_logits: Path | None, figure: Path | None, mistakes: Path | None
 ) -> None:
-    from rescli.files import write_atomically
-
     if save_logits is not None:
         evaluation.save_logits(save_logits)
         say(f"logits: {save_logits}")
     if figure is not None:
-        kind = figure.suffix.lower().removeprefix(".")
-        write_atomically(figure, evaluation.confusion_picture(format=kind))
+        write_figure(figure, evaluation.confusion_figure())
         say(f"figure: {figure}")
     if mistakes is not None:
         write_figure(mistakes, evaluation.mistakes_figure())
@@ -170,4 +167,4 @@ def _print(evaluation: Evaluation, *, as_json: bool, by_class: bool) -> None:
 
         print_json(evaluation.to_json(by_class=by_class))
     else:
-        print(evaluation.table(by_class=by_class, kept=_KEPT))
+        print(evaluation.text(by_class=by_class, kept=_KEPT))

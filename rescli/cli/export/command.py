@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from rescli.cli.options import Classes, DataRoot, Dataset, Json
+from rescli.cli.options import Classes, Dataset, Json, RunDataRoot
 from rescli.cli.output.messages import say
 from rescli.cli.output.wording import in_flags
 
@@ -59,7 +59,7 @@ def export(
         Path | None,
         typer.Option(help="What rescli eval --json printed of this checkpoint, to go along.", metavar="FILE"),
     ] = None,
-    data_root: DataRoot = None,
+    data_root: RunDataRoot = None,
     dataset: Dataset = None,
     classes: Classes = "same",
     json: Json = False,

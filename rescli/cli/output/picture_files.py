@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rescli.errors import UsageError
+from rescli.files import require_nameable, write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,19 +35,18 @@ def require_writable(path: Path) -> None:
     """Refuse a file that could not be written.
 
     Raises:
-        UsageError: no such folder, a read-only one, or a folder of that name.
+        UsageError: no such folder, a read-only one, a folder of that name, or a name that no file can have.
     """
+    require_nameable(path)
     folder = path.absolute().parent
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise UsageError(f"no such folder: {path.parent}", hint=f"mkdir -p {path.parent}")
-    if path.is_dir() or not os.access(folder, os.W_OK):
+    if os.path.isdir(path) or not os.access(folder, os.W_OK):
         raise UsageError(f"{path} cannot be written: it is a folder, or lies in one that is read-only.")
 
 
 def write_figure(path: Path, figure: Figure) -> None:
     """A figure as the kind of picture that the path ends in, whole or not at all."""
-    from rescli.files import write_atomically
-
     written = io.BytesIO()
     figure.savefig(written, format=path.suffix.lower().removeprefix("."))
     write_atomically(path, written.getvalue())

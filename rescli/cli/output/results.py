@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from rescli.cli.output.durations import format_seconds
+from rescli.durations import format_seconds
 
 __all__ = ["print_json", "print_record"]
 

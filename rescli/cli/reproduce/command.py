@@ -133,5 +133,5 @@ def _print(found: Reproduction, *, as_json: bool) -> None:
         print_json({**found.to_dict(), "out": str(found.out)})
         return
     print(f"{found.item.title} ({found.item.source}); protocol {found.protocol}\n")
-    print(found.columns())
+    print(found.table())
     print(f"\nwritten to {found.out}")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from rescli.cli.output.durations import format_seconds
 from rescli.cli.output.results import print_json
+from rescli.durations import format_seconds
 from rescli.plan import Estimate, TrainPlan
 from rescli.spec.ledger.row import LedgerRow
 from rescli.spec.toml import to_toml

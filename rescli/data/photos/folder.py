@@ -54,8 +54,8 @@ def folder_splits(root: Path) -> tuple[str, ...]:
     if is_packed(root):
         return tuple(packed_counts(root)[1])
     try:
-        if not root.is_dir():
-            what = "not a folder" if root.exists() else "no such folder"
+        if not os.path.isdir(root):  # pathlib raises where a path is too long
+            what = "not a folder" if os.path.exists(root) else "no such folder"
             raise DataError(f"{what}: {root}", hint="name the folder of class folders")
         found = tuple(split for split in _SPLITS if (root / split).is_dir())
         # A class may be called train: its folder has images in it, a split's has class folders.

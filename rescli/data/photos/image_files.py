@@ -104,20 +104,25 @@ class ImageFiles(LabelledImages):
             return image.mode
 
 
-def open_rgb(path: Path) -> Image.Image:
+def open_rgb(path: Path, *, enough: int | None = None) -> Image.Image:
     """Any image file as RGB: grey is repeated, CMYK converted, transparency dropped.
 
     As in torchvision's loader, an orientation noted in the file is not applied: published ImageNet errors are
     those of the stored pixels. Colour of 16 bits per channel is read by its upper 8, as Pillow does; grey of
     16 bits is refused, for Pillow would clip it.
 
+    Args:
+        path: of the file.
+        enough: pixels of the shorter side that are to be seen: a JPEG of more is decoded at a half, a quarter
+            or an eighth of its size. None for every pixel.
+
     Raises:
         DataError: the file is missing, damaged, or has pixels that are not levels of 8 bits.
     """
-    return decode_rgb(path, str(path))
+    return decode_rgb(path, str(path), enough=enough)
 
 
-def decode_rgb(source: Path | BinaryIO, name: str) -> Image.Image:
+def decode_rgb(source: Path | BinaryIO, name: str, *, enough: int | None = None) -> Image.Image:
     """An image as RGB, like ``open_rgb``, from a file or from bytes that errors call ``name``."""
     with _opened(source, name) as image:
         if image.mode not in _EIGHT_BIT_MODES:
@@ -125,6 +130,8 @@ def decode_rgb(source: Path | BinaryIO, name: str) -> Image.Image:
                 f"{name} has pixels of mode {image.mode!r}; images need 8 bits per channel.",
                 hint="convert it, for example to PNG with 8 bits per channel",
             )
+        if enough is not None:
+            image.draft(None, (enough, enough))
         return image.convert("RGB")
 
 

@@ -16,7 +16,7 @@ from rescli.report.comparison.columns import contender_columns
 from rescli.report.comparison.figures import curves_figure
 from rescli.report.figures import as_bytes, responses_figure
 from rescli.report.page import Origin, comparison_page
-from rescli.report.table import Table
+from rescli.report.table import Table, short
 from rescli.studies.curves import RunCurves
 from rescli.studies.reproduction import NetCurves
 from rescli.studies.rows import ContenderRow, PairRow
@@ -25,7 +25,7 @@ from rescli.studies.summary import summarize
 __all__ = ["Comparison"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Contenders side by side, and what the difference of each pair is worth. Errors are in percent.
 
@@ -56,15 +56,19 @@ class Comparison:
         """Per pair of labels the sentences about the two."""
         return {(pair["first"], pair["second"]): pair.get("verdict", []) for pair in self.pairs}
 
-    def table(self) -> Any:
-        """The contenders as a pandas DataFrame where pandas is installed, else as a ``Table``."""
-        return self.columns().as_frame()
-
-    def columns(self) -> Table:
+    def table(self) -> Table:
         """The contenders as the screen shows them."""
         return Table.of(contender_columns(self.contenders), self.contenders)
 
-    def curves(self) -> list[NetCurves]:
+    def to_frame(self) -> Any:
+        """``table`` as a pandas frame.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        return self.table().to_frame()
+
+    def net_curves(self) -> list[NetCurves]:
         """The error curves of every contender that has run directories."""
         found = []
         for one in self.contenders:
@@ -76,8 +80,17 @@ class Comparison:
 
     def figure(self) -> Figure | None:
         """The error curves as a matplotlib figure, as Figure 6; None without any run directory."""
-        nets = self.curves()
+        nets = self.net_curves()
         return curves_figure(nets, title=self.verdict) if nets else None
+
+    def responses_figure(self) -> Figure | None:
+        """The layer responses as a matplotlib figure, as Figure 7; None where they were not measured."""
+        stds = [
+            (one["label"], [layer["std"] for layer in responses["layers"]])
+            for one in self.contenders
+            if (responses := one.get("responses"))
+        ]
+        return responses_figure(stds) if stds else None
 
     def save(self, folder: str | Path) -> Path:
         """Write compare.json, report.html, and curves and responses as PNG and SVG where there are any.
@@ -87,17 +100,10 @@ class Comparison:
         """
         folder = Path(folder)
         write_atomically(folder / "compare.json", (self.to_json() + "\n").encode())
-        stds = [
-            (one["label"], [layer["std"] for layer in responses["layers"]])
-            for one in self.contenders
-            if (responses := one.get("responses"))
-        ]
-        figure = self.figure()
-        for suffix in ("png", "svg"):
-            if figure is not None:
-                write_atomically(folder / f"curves.{suffix}", as_bytes(figure, suffix))
-            if stds:
-                write_atomically(folder / f"responses.{suffix}", as_bytes(responses_figure(stds), suffix))
+        for name, figure in (("curves", self.figure()), ("responses", self.responses_figure())):
+            for suffix in ("png", "svg"):
+                if figure is not None:
+                    write_atomically(folder / f"{name}.{suffix}", as_bytes(figure, suffix))
         write_atomically(folder / "report.html", self.page().encode())
         return folder
 
@@ -109,7 +115,7 @@ class Comparison:
             contenders=self.contenders,
             pairs=self.pairs,
             origin=origin,
-            curves=self.curves(),
+            curves=self.net_curves(),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -121,6 +127,10 @@ class Comparison:
         """compare.json."""
         return json.dumps(self.to_dict(), indent=2, allow_nan=False)
 
+    def __repr__(self) -> str:
+        nets = len(self.contenders)
+        return short(f"Comparison of {nets} nets", [*self.summary[:1], *str(self.table()).splitlines()])
+
     def _repr_html_(self) -> str:
         sentences = "".join(f"<p>{html.escape(text)}</p>" for text in self.summary)
-        return f"{sentences}{self.columns()._repr_html_()}"
+        return f"{sentences}{self.table()._repr_html_()}"

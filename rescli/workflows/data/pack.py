@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rescli.errors import CheckpointError, UsageError
+from rescli.files import require_nameable
 from rescli.workflows.data.split_progress import SplitProgress, unseen, within_split
 from rescli.workflows.notes import with_notes
 
@@ -56,8 +57,18 @@ def pack(
         UsageError: ``out`` exists, or the set has no photographs.
         DataError: images missing or damaged; nothing is left.
         CheckpointError: the folder cannot be written; nothing is left.
+
+    Example:
+        >>> from PIL import Image
+        >>> for name in ("cat", "dog"):
+        ...     Path("photos", "train", name).mkdir(parents=True)
+        ...     Image.new("RGB", (600, 500)).save(Path("photos", "train", name, "1.jpg"))
+        >>> made = pack("imagefolder", "packed", "photos", short_side=256)
+        >>> made.root.name, made.num_images
+        ('packed', {'train': 2})
     """
     out, root = Path(out), None if data_root is None else Path(data_root)
+    require_nameable(out)
     if os.path.lexists(out):
         raise UsageError(f"{out} exists and is not overwritten.", hint="name another folder")
 

@@ -15,6 +15,7 @@ from rescli.data.imagenet.labels import DEVKIT
 from rescli.data.imagenet.official import TRAIN, VAL, ByteProgress, CheckedArchive, check_md5
 from rescli.errors import CheckpointError, DataError, UsageError
 from rescli.remedy import Remedy
+from rescli.report.table import short
 from rescli.workflows.notes import with_notes
 
 __all__ = ["PreparedImageNet", "PreparedSplit", "prepare_imagenet"]
@@ -24,7 +25,7 @@ _log = logging.getLogger(__name__)
 _LOCK = ".rescli-prepare.lock"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PreparedSplit:
     """One split as it stands on the disk.
 
@@ -42,8 +43,11 @@ class PreparedSplit:
     num_new: int
     images_per_class: Mapping[str, int]
 
+    def __repr__(self) -> str:
+        return f"PreparedSplit({self.split}: {self.num_images:,} images, {self.num_classes:,} classes)"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class PreparedImageNet:
     """A folder that training and evaluation read.
 
@@ -58,6 +62,12 @@ class PreparedImageNet:
     splits: tuple[PreparedSplit, ...]
     labels: str | None
     archives: tuple[CheckedArchive, ...]
+
+    def __repr__(self) -> str:
+        lines = [
+            f"{one.split}: {one.num_images:,} images, {one.num_classes:,} classes" for one in self.splits
+        ]
+        return short(f"ImageNet in {self.root}", lines)
 
 
 @dataclass(frozen=True)
@@ -93,6 +103,14 @@ def prepare_imagenet(
         DataError: no archive, no labels, or an archive that is damaged.
         UsageError: too little room on the disk, or another process is preparing the same folder.
         CheckpointError: the folder cannot be written; what is whole stays.
+
+    Example:
+        >>> from rescli.errors import DataError
+        >>> try:
+        ...     prepare_imagenet("archives")
+        ... except DataError as error:
+        ...     print(error)
+        archives is no folder with ILSVRC2012_img_train.tar nor ILSVRC2012_img_val.tar.
     """
     from rescli.data.imagenet.labels import SOURCES, find_labels
 

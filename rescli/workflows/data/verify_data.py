@@ -24,7 +24,7 @@ __all__ = ["DataReport", "verify_data"]
 _SPLITS = ("train", "val", "test", "all")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class DataReport:
     """All that was found in a data set.
 
@@ -48,6 +48,10 @@ class DataReport:
     def ok(self) -> bool:
         """Whether there is no fault."""
         return not self.faults
+
+    def __repr__(self) -> str:
+        found = _summary(self.faults) if self.faults else "no fault"
+        return f"DataReport({self.name}: {found})"
 
     def require_sound(self) -> None:
         """Do nothing where there is no fault.

@@ -82,6 +82,11 @@ def show_model(
     Raises:
         UnknownNameError: no such network; names the nearest.
         SpecError: a depth or option that it does not have.
+
+    Example:
+        >>> facts = show_model("resnet-50")
+        >>> facts["params"], facts["macs"], facts["rows"][0]["output_size"]
+        (25557032, 3857973248, 112)
     """
     kind, depth = parse_model_name(name)
     size = image_size or default_image_size(depth, kind=kind)
@@ -112,6 +117,11 @@ def list_models() -> tuple[ModelList, list[str]]:
 
     Returns:
         The networks, and a sentence for each that cannot be loaded.
+
+    Example:
+        >>> found, problems = list_models()
+        >>> [kind["name"] for kind in found["models"]], problems
+        (['plain-N', 'resnet-N'], [])
     """
     models, problems = [], []
     for kind in registry.names("models"):

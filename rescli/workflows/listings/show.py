@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 from rescli.checkpoints.header import CheckpointHeader
-from rescli.checkpoints.locate import named_checkpoint
+from rescli.checkpoints.locate import Source, source_path
 from rescli.errors import RescliError
 from rescli.spec.ledger.ledger import ledger
 from rescli.spec.load import spec_from_dict
@@ -61,17 +59,25 @@ class CheckpointFacts(TypedDict):
 
 
 @with_notes
-def show(path: str | os.PathLike[str]) -> CheckpointFacts:
+def show(path: Source) -> CheckpointFacts:
     """A checkpoint's network, results, origin, recipe, differences from the paper, and tensors.
 
     Args:
-        path: of the checkpoint, or of a run directory: its last.
+        path: a checkpoint, a run or its directory: its last, or a loaded net.
 
     Raises:
         CheckpointError: missing, damaged, or not from rescli.
         RunDirError: a folder that holds no checkpoint.
+
+    Example:
+        >>> import rescli
+        >>> small = {"iterations": 6, "data.batch_size": 16, "data.dataset.num_train": 200}
+        >>> run = rescli.train(rescli.spec("resnet-8", small, dataset="shapes"), out="runs/tiny")
+        >>> facts = show(run)
+        >>> facts["model"]["depth"], facts["iteration"], facts["params"]
+        (8, 6, 75290)
     """
-    header = CheckpointHeader.read(named_checkpoint(Path(path)))
+    header = CheckpointHeader.read(source_path(path))
     rows, problem = None, None
     if header.metadata.get("spec"):
         try:

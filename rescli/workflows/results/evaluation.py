@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from rescli.checkpoints.logits_file import write_logits
-from rescli.evaluation.result import ClassRow, EvalRow, NetResult, per_class
+from rescli.evaluation.result import ClassRow, EvalRow, NetResult, per_class, result_line
 from rescli.evaluation.table import class_table, eval_table
-from rescli.report.table import Column, Table
-from rescli.workflows.results.frame import as_frame
+from rescli.report.table import Column, Table, frame_of, short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,7 +63,11 @@ class Evaluation:
         """Errors by true class of one result, the last unless ``number`` says else."""
         return per_class(self.results[number])
 
-    def table(self, *, by_class: bool = False, kept: str = "logits kept from before") -> str:
+    def table(self) -> Table:
+        """A row for each net: its errors on the split, by the protocol."""
+        return Table.of(_COLUMNS, self.rows)
+
+    def text(self, *, by_class: bool = False, kept: str = "logits kept from before") -> str:
         """Plain columns, as ``rescli eval`` prints them.
 
         Args:
@@ -96,7 +99,7 @@ class Evaluation:
             UsageError: pandas is not installed.
         """
         left_out = ("views", "subset", "interval95", "per_class")
-        return as_frame([{k: v for k, v in row.items() if k not in left_out} for row in self.rows])
+        return frame_of([{k: v for k, v in row.items() if k not in left_out} for row in self.rows])
 
     def save_logits(self, path: str | Path) -> None:
         """Write every view's logits, the labels and the file names to a .safetensors file.
@@ -160,11 +163,10 @@ class Evaluation:
             tiles, title=f"{row['model']} on {where}: {count} mistakes, the most confident first"
         )
 
-    def confusion_picture(self, *, format: str = "png", number: int = -1) -> bytes:
-        """The confusion matrix of one result, drawn.
+    def confusion_figure(self, *, number: int = -1) -> Figure:
+        """The confusion matrix of one result.
 
         Args:
-            format: ``png``, ``svg`` or ``pdf``.
             number: of the result; the last one unless it says else.
         """
         from rescli.report.figures import confusion_figure
@@ -176,17 +178,19 @@ class Evaluation:
             [entry["predicted"] for entry in rows],
             [entry["class"] for entry in rows],
             title=f"{row['model']} on {row['dataset']} {row['split']}: {error:.2f} % error",
-            format=format,
         )
 
     def __len__(self) -> int:
         return len(self.results)
 
+    def __str__(self) -> str:
+        return self.text()
+
     def __repr__(self) -> str:
-        return self.table()
+        return short(f"Evaluation of {len(self)} nets", [result_line(row) for row in self.rows])
 
     def _repr_html_(self) -> str:
-        return Table.of(_COLUMNS, self.rows)._repr_html_()
+        return self.table()._repr_html_()
 
 
 _COLUMNS = (
@@ -199,4 +203,3 @@ _COLUMNS = (
     Column[EvalRow]("top-5 error", lambda row: f"{row['top5_error']:.2f} %", lambda row: row["top5_error"]),
     Column[EvalRow]("selection", lambda row: row["selection"]),
 )
-"""What a notebook shows of each result."""

@@ -8,24 +8,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import nn
 
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.errors import UsageError
 from rescli.evaluation.classify import classify
-from rescli.evaluation.pictures import Picture, describe_preparation, picture_name, picture_set
+from rescli.evaluation.pictures import (
+    Picture,
+    as_pictures,
+    describe_preparation,
+    picture_name,
+    picture_set,
+)
 from rescli.evaluation.protocols import choose_protocol, default_protocol
 from rescli.evaluation.views import view_batches
 from rescli.hardware.device_name import device_name
-from rescli.hardware.numerics import Numerics, choose_device, choose_precision, precision_as_trained
+from rescli.hardware.numerics import Numerics, choose_device, choose_eval_precision
 from rescli.models.failure import naming_failed_module
 from rescli.report.progress.counting import Count, counting
 from rescli.spec.run import RunSpec
 from rescli.workflows.notes import with_notes
-from rescli.workflows.results.predictions import ClassProbability, Prediction, Predictions, Skipped
+from rescli.workflows.results.predictions import EDITED, ClassProbability, Prediction, Predictions, Skipped
 
 __all__ = ["Net"]
 
@@ -98,7 +102,7 @@ class Net:
         a picture of exactly their size is left untouched.
 
         Args:
-            picture: a file's name, an image of Pillow, or uint8 (H, W, 3).
+            picture: a file's name, an image of Pillow, or uint8 (H, W, 3) of numpy or torch.
 
         Returns:
             Normalised float32 (3, H, W), on the CPU.
@@ -128,7 +132,8 @@ class Net:
         """The most probable classes of pictures, computed as an evaluation does.
 
         Args:
-            images: one picture or many: files' names, images of Pillow, or uint8 arrays (H, W, 3).
+            images: one picture or many: files' names, images of Pillow, or uint8 arrays (H, W, 3) of numpy or
+                torch; an array (N, H, W, 3) is N pictures.
             top: classes to keep for each picture.
             batch_size: inputs per forward pass; changes no class.
             protocol: None for the single view; ``ten-crop``, ``flip``, ``multi-scale`` or a plugin's.
@@ -139,27 +144,20 @@ class Net:
 
         Raises:
             DataError: a picture is missing or damaged; names it.
-            UsageError: a protocol that does not fit, or a network of a plugin that failed.
+            UsageError: a protocol that does not fit, an array of another type or shape, or a network of a
+                plugin that failed.
             CheckpointError: logits that are not finite.
         """
         if top < 1:
             raise UsageError(f"top is the number of classes to name, at least 1; got {top}.")
         if batch_size is not None and batch_size < 1:
             raise UsageError(f"batch_size must be at least 1; got {batch_size}.")
-        one = isinstance(images, str | Path | Image.Image) or (
-            isinstance(images, np.ndarray) and images.ndim < 4
-        )
-        pictures: list[Picture] = [images] if one else list(images)  # type: ignore[list-item, arg-type]
+        pictures = as_pictures(images)
         names = [picture_name(picture, number) for number, picture in enumerate(pictures)]
         dataset, device = self.checkpoint.dataset, self.device
         chosen = choose_protocol(protocol, dataset)
         views = chosen.views(dataset)
-        wanted = (
-            precision_as_trained(self.checkpoint.precision, device)
-            if precision == "auto"
-            else choose_precision(precision, device)
-        )
-        numerics = Numerics(device, wanted)
+        numerics = Numerics(device, choose_eval_precision(precision, self.checkpoint.precision, device))
         skipped: dict[int, str] | None = {} if skip_unreadable else None
         with naming_failed_module(self.name), counting(progress, unit="pictures", few=_FEW) as shown:
             probabilities_NK = classify(
@@ -178,7 +176,7 @@ class Net:
         best = probabilities_NK.sort(dim=1, descending=True, stable=True)
         count = min(top, len(self.class_names))
         found = zip(best.values[:, :count].tolist(), best.indices[:, :count].tolist(), strict=True)
-        left_out = skipped or {}
+        left_out, edited = skipped or {}, self._edited() is not None
         return Predictions(
             rows=tuple(
                 Prediction(
@@ -193,8 +191,8 @@ class Net:
             ),
             skipped=tuple(Skipped(names[number], reason) for number, reason in sorted(left_out.items())),
             pictures=tuple(p for number, p in enumerate(pictures) if number not in left_out),
-            checkpoint=str(self.path),
-            sha256=self.checkpoint.sha256,
+            checkpoint=None if edited else str(self.path),
+            sha256=None if edited else self.checkpoint.sha256,
             model=self.name,
             protocol=chosen.name,
             preparation=describe_preparation(views, dataset),
@@ -208,13 +206,19 @@ class Net:
         Raises:
             UsageError: ``model`` was trained on or edited since it was loaded.
         """
-        state = self.model.state_dict()
-        for name, tensor in self.checkpoint.tensors.items():
-            if name not in state or not torch.equal(state[name].cpu(), tensor):
-                raise UsageError(
-                    f"this {self.name} no longer has the weights of {self.path}: {name} is another.",
-                    hint="write them as a checkpoint of their own, then evaluate that",
-                )
+        if name := self._edited():
+            raise UsageError(
+                f"this {self.name} no longer has the weights of {self.path}: {name} is another.",
+                hint="write them as a checkpoint of their own, and use that",
+            )
+
+    def _edited(self) -> str | None:
+        """The first tensor that is no longer the checkpoint's; None where all are."""
+        state, read = self.model.state_dict(), self.checkpoint.tensors
+        for name in (*read, *state):
+            if name not in state or name not in read or not torch.equal(state[name].cpu(), read[name]):
+                return name
+        return None
 
     def __repr__(self) -> str:
         return f"Net({', '.join(f'{label} {text}' for label, text in self._facts().items())})"
@@ -233,12 +237,13 @@ class Net:
         errors = ", ".join(
             f"{split} {row['top1_error']:.2f} %" for split, row in checkpoint.results.items() if row
         )
+        edited = self._edited() is not None
         params = sum(parameter.numel() for parameter in self.model.parameters())
         return {
             "model": f"{self.name}, {params:,} parameters",
             "trained on": f"{checkpoint.dataset.kind}, {self.image_size}x{self.image_size}",
             "classes": f"{len(self.class_names)}: {names}",
-            "weights": f"iteration {checkpoint.iteration}, {checkpoint.selection}",
-            "top-1 error": errors or "not measured",
-            "path": str(self.path),
+            "weights": EDITED if edited else f"iteration {checkpoint.iteration}, {checkpoint.selection}",
+            "top-1 error": "not measured" if edited else errors or "not measured",
+            "path": f"{self.path}, before they were edited" if edited else str(self.path),
         }

@@ -5,19 +5,20 @@ from __future__ import annotations
 import csv
 import html
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from rescli.evaluation.pictures import Picture, read_picture
 from rescli.files import write_atomically
-from rescli.workflows.results.frame import as_frame
+from rescli.report.table import Column, Table, short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
+    "EDITED",
     "ClassProbability",
     "Prediction",
     "PredictionRow",
@@ -27,8 +28,11 @@ __all__ = [
     "SkippedRow",
 ]
 
-_MOST_SHOWN = 50
-"""Rows in a notebook; all of them are in the object."""
+EDITED = "edited"
+"""The weights of a net that were changed since it was loaded."""
+
+_MOST_SKIPPED = 50
+"""Named in a notebook; all of them are in the object."""
 
 
 class _LabelRow(TypedDict):
@@ -55,8 +59,8 @@ class SkippedRow(TypedDict):
 class PredictionsJson(TypedDict):
     """The JSON object that ``rescli predict`` prints."""
 
-    checkpoint: str
-    sha256: str
+    checkpoint: str | None
+    sha256: str | None
     model: str
     protocol: str
     preparation: str
@@ -113,8 +117,8 @@ class Predictions:
         rows: one a picture that could be read.
         skipped: the others.
         pictures: what ``rows`` are about, for the contact sheet.
-        checkpoint: the file with the weights.
-        sha256: of that file.
+        checkpoint: the file with the weights; None where they were edited since they were read.
+        sha256: of that file; None likewise.
         model: ``resnet-56``.
         protocol: the name of the test protocol.
         preparation: what happened to a picture before the net saw it.
@@ -125,13 +129,18 @@ class Predictions:
     rows: tuple[Prediction, ...]
     skipped: tuple[Skipped, ...]
     pictures: tuple[Picture, ...]
-    checkpoint: str
-    sha256: str
+    checkpoint: str | None
+    sha256: str | None
     model: str
     protocol: str
     preparation: str
     precision: str
     device: str
+
+    @property
+    def weights(self) -> str:
+        """The file with the weights, or ``edited`` where they are no file's."""
+        return self.checkpoint or EDITED
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -143,20 +152,27 @@ class Predictions:
         return iter(self.rows)
 
     def __repr__(self) -> str:
-        shown = "\n".join(f"{row.probability:7.2%}  {row.label}  {row.file}" for row in self.rows[:10])
-        more = f"\n... {len(self) - 10} more" if len(self) > 10 else ""
         skipped = f", {len(self.skipped)} skipped" if self.skipped else ""
-        return f"Predictions of {self.model} for {len(self)} pictures{skipped}\n{shown}{more}".rstrip()
+        title = f"Predictions of {self._net} for {len(self)} pictures{skipped}"
+        return short(title, [f"{_base_name(row.file)}  {_classes(row.top)}" for row in self.rows])
 
-    def table(self) -> str:
-        """Plain columns: file, label, probability."""
+    def __str__(self) -> str:
+        """Plain columns, as ``rescli predict`` prints them: file, label, probability, the further classes."""
         width = max([4, *(len(row.file) for row in self.rows)])
         label_width = max([5, *(len(row.label) for row in self.rows)])
         lines = [f"{'file':{width}}  {'label':{label_width}}  probability"]
-        lines += [
-            f"{row.file:{width}}  {row.label:{label_width}}  {row.probability:10.2%}" for row in self.rows
-        ]
+        for row in self.rows:
+            first = f"{row.file:{width}}  {row.label:{label_width}}  {row.probability:11.2%}"
+            lines.append(f"{first}  {_classes(row.top[1:])}".rstrip())
         return "\n".join(lines)
+
+    def table(self) -> Table:
+        """A line for each picture: file, label, probability, then the other classes and theirs."""
+        count = max((len(row.top) for row in self.rows), default=1)
+        columns = [Column[Prediction]("file", lambda row: row.file)]
+        for rank in range(count):
+            columns += _ranked(rank)
+        return Table.of(columns, self.rows)
 
     def to_json(self) -> PredictionsJson:
         """All of it as JSON values."""
@@ -189,14 +205,12 @@ class Predictions:
         write_atomically(Path(path), written.getvalue().encode("utf-8", "surrogateescape"))
 
     def to_frame(self) -> Any:
-        """A pandas frame of file, label and probability, one line a picture.
+        """``table`` as a pandas frame.
 
         Raises:
             UsageError: pandas is not installed.
         """
-        return as_frame(
-            [{"file": row.file, "label": row.label, "probability": row.probability} for row in self.rows]
-        )
+        return self.table().to_frame()
 
     def figure(self, *, most: int = 100) -> Figure:
         """A contact sheet: each picture with its label, probability and name.
@@ -204,11 +218,11 @@ class Predictions:
         Args:
             most: how many pictures are shown, from the first on.
         """
-        from rescli.report.contact_sheet import Line, Tile, contact_sheet
+        from rescli.report.contact_sheet import ENOUGH, Line, Tile, contact_sheet
 
         tiles = [
             Tile(
-                image=read_picture(picture),
+                image=read_picture(picture, enough=ENOUGH),
                 lines=(
                     Line(f"{row.label}", bold=True),
                     Line(f"{row.probability:.1%}"),
@@ -218,19 +232,33 @@ class Predictions:
             for row, picture in zip(self.rows[:most], self.pictures[:most], strict=True)
         ]
         shown = f"{len(tiles)} of {len(self):,}" if len(tiles) < len(self) else f"{len(self)}"
-        return contact_sheet(tiles, title=f"{self.model}, {self.protocol}: {shown} pictures")
+        return contact_sheet(tiles, title=f"{self._net}, {self.protocol}: {shown} pictures")
 
     def _repr_html_(self) -> str:
-        cells = "".join(
-            f"<tr><td>{html.escape(row.file)}</td><td>{html.escape(row.label)}</td>"
-            f"<td style='text-align:right'>{row.probability:.1%}</td></tr>"
-            for row in self.rows[:_MOST_SHOWN]
-        )
-        notes = [f"{len(self) - _MOST_SHOWN:,} more"] if len(self) > _MOST_SHOWN else []
-        notes += [html.escape(f"skipped: {one.reason}") for one in self.skipped[:_MOST_SHOWN]]
+        notes = [html.escape(f"skipped: {one.reason}") for one in self.skipped[:_MOST_SKIPPED]]
         below = "".join(f"<p>{note}</p>" for note in notes)
-        head = "<thead><tr><th>file</th><th>label</th><th>probability</th></tr></thead>"
-        return f"<table>{head}<tbody>{cells}</tbody></table>{below}"
+        return self.table().to_html(caption=f"{self._net}; {self.preparation}") + below
+
+    @property
+    def _net(self) -> str:
+        return self.model if self.checkpoint else f"{self.model} ({EDITED})"
+
+
+def _ranked(rank: int) -> list[Column[Prediction]]:
+    """Label and probability of the class of one rank, headed as in the CSV."""
+    number = str(rank + 1) if rank else ""
+    return [
+        Column(f"label{number}", lambda row: row.top[rank].label),
+        Column(
+            f"probability{number}",
+            lambda row: f"{row.top[rank].probability:.2%}",
+            lambda row: row.top[rank].probability,
+        ),
+    ]
+
+
+def _classes(top: Sequence[ClassProbability]) -> str:
+    return ", ".join(f"{one.label} {one.probability:.2%}" for one in top)
 
 
 def _row(row: Prediction) -> PredictionRow:

@@ -62,12 +62,16 @@ class Run:
         """One row a window of training and one an evaluation; errors in percent."""
         return read_metrics(RunDir(self.path).metrics)
 
-    def curves(self) -> Figure:
+    def figure(self) -> Figure:
         """The training and validation errors as in Figure 6 of the paper, by iterations."""
         from rescli.report.figures import run_figure
         from rescli.studies.curves import RunCurves
 
         return run_figure(RunCurves.of_rows(self.metrics), title=self.spec.name)
+
+    def curves(self) -> Figure:
+        """``figure``, by the name of what it shows."""
+        return self.figure()
 
     def net(self) -> Net:
         """The network with its last weights, ready to predict."""
