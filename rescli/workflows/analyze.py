@@ -79,7 +79,7 @@ class Responses:
             f"{row['model']}: {len(row['layers'])} layers, mean std {row['mean_std']:.4f}"
             for row in self.rows
         ]
-        return short(f"Responses of {len(self.rows)} nets", lines)
+        return short(f"Responses of {len(self.rows)} {'net' if len(self.rows) == 1 else 'nets'}", lines)
 
     def _repr_html_(self) -> str:
         return self.table()._repr_html_()

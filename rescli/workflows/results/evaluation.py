@@ -187,7 +187,10 @@ class Evaluation:
         return self.text()
 
     def __repr__(self) -> str:
-        return short(f"Evaluation of {len(self)} nets", [result_line(row) for row in self.rows])
+        return short(
+            f"Evaluation of {len(self)} {'net' if len(self) == 1 else 'nets'}",
+            [result_line(row) for row in self.rows],
+        )
 
     def _repr_html_(self) -> str:
         return self.table()._repr_html_()
