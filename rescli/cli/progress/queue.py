@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from rescli.cli.output.messages import say
+from rescli.cli.output.messages import drop_stderr, say
 from rescli.durations import format_seconds
 from rescli.report.progress.run import REDRAW_SECONDS, Newest, Unbreakable, training_progress
 from rescli.training.events import Event, FitDone, MetricsReady, StepDone, Stopped
@@ -43,7 +43,13 @@ def _one_by_one(quiet: bool) -> Progress:
     def progress(spec: RunSpec, begin: int) -> AbstractContextManager[Sink]:
         if not quiet:
             say(f"{spec.name}: from iteration {begin} of {spec.iterations}")
-        return training_progress(name=spec.name, total_steps=spec.iterations, start_step=begin, quiet=quiet)
+        return training_progress(
+            name=spec.name,
+            total_steps=spec.iterations,
+            start_step=begin,
+            quiet=quiet,
+            on_broken=drop_stderr,
+        )
 
     return progress
 
@@ -93,7 +99,7 @@ class _View:
         self._done_before += (begin - row.step) * row.cost
         row.step, row.status = begin, "trains"
         try:
-            yield Unbreakable(lambda event: self._on_event(row, event))
+            yield Unbreakable(lambda event: self._on_event(row, event), drop_stderr)
             row.status = "done"
         except BaseException:
             row.status = "stopped"

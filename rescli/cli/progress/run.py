@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING
 
+from rescli.cli.output.messages import drop_stderr
 from rescli.report.progress.image_wait import advice as advice_in_words
 from rescli.report.progress.run import training_progress
 
@@ -23,5 +24,9 @@ advice = partial(advice_in_words, workers=MORE_WORKERS)
 def run_progress(spec: RunSpec, begin: int) -> AbstractContextManager[Sink]:
     """A block whose sink shows a run from iteration ``begin``: bars on a terminal, lines elsewhere."""
     return training_progress(
-        name=spec.name, total_steps=spec.iterations, start_step=begin, workers=MORE_WORKERS
+        name=spec.name,
+        total_steps=spec.iterations,
+        start_step=begin,
+        workers=MORE_WORKERS,
+        on_broken=drop_stderr,
     )

@@ -5,8 +5,9 @@ On a terminal it goes to stderr, always.
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -24,7 +25,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rescli.durations import format_seconds
-from rescli.report.messages import drop_stderr, say
+from rescli.report.messages import say
 from rescli.report.progress.image_wait import WaitVerdict, waited_text
 from rescli.report.progress.notebook import NotebookLive
 from rescli.training.events import EngineChosen, EvalDone, Event, FitDone, MetricsReady, StepDone, Stopped
@@ -35,9 +36,19 @@ REDRAW_SECONDS = 0.1
 """A step can take half a millisecond; drawing more often than this would be what it waits for."""
 LINE_SECONDS = 10.0
 
+_BROKEN = (OSError, ValueError)
+"""Nobody reads any more: a closed pipe, a full or closed device."""
+
 
 class _Progress(Protocol):
     def __call__(self, event: Event) -> None: ...
+
+
+class _Console(Console):
+    """Falls silent where nobody reads; rich would end the process, with stdout thrown away."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
 
 
 @contextmanager
@@ -49,6 +60,7 @@ def training_progress(
     quiet: bool = False,
     workers: str = "workers",
     lines: bool = True,
+    on_broken: Callable[[], None] = lambda: None,
 ) -> Iterator[_Progress]:
     """A sink that shows a run for as long as the block lasts.
 
@@ -61,35 +73,65 @@ def training_progress(
         quiet: show nothing.
         workers: what the setting is called where advice is given.
         lines: print a line now and then where there are no bars; else nothing is shown there.
+        on_broken: called once where stderr breaks.
     """
-    console = Console(stderr=True)
+    console = _Console(stderr=True)
     verdict = WaitVerdict(start_step, workers=workers)
     if quiet:
         yield lambda _event: None
     elif console.is_jupyter or (console.is_terminal and not console.is_dumb_terminal):
+
+        def silence() -> None:
+            console.quiet = True
+            on_broken()
+
         bars = _Bars(name, total_steps, start_step, verdict, console)
-        with bars.live:
-            yield Unbreakable(bars)
+        with _standing(bars.live, silence):
+            yield Unbreakable(bars, silence)
     elif lines:
-        yield Unbreakable(_Lines(total_steps, verdict))
+        yield Unbreakable(_Lines(total_steps, verdict), on_broken)
     else:
         yield lambda _event: None
 
 
-class Unbreakable:
-    """A sink that falls silent where its output breaks: nobody reading is no reason to stop training."""
+@contextmanager
+def _standing(live: Live | NotebookLive, silence: Callable[[], None]) -> Iterator[None]:
+    """``live`` for as long as the block lasts, which its first and last pictures cannot break either."""
+    try:
+        live.__enter__()
+    except _BROKEN:
+        silence()
+        yield
+        return
+    try:
+        yield
+    finally:
+        try:
+            live.__exit__(*sys.exc_info())
+        except _BROKEN:
+            silence()
 
-    def __init__(self, progress: _Progress) -> None:
+
+class Unbreakable:
+    """A sink that falls silent where its output breaks: nobody reading is no reason to stop training.
+
+    Args:
+        progress: the sink.
+        on_broken: called once, then.
+    """
+
+    def __init__(self, progress: _Progress, on_broken: Callable[[], None] = lambda: None) -> None:
         self._progress: _Progress | None = progress
+        self._on_broken = on_broken
 
     def __call__(self, event: Event) -> None:
         if self._progress is None:
             return
         try:
             self._progress(event)
-        except (OSError, ValueError):  # nobody reads any more: a closed pipe, a full or closed device
+        except _BROKEN:
             self._progress = None
-            drop_stderr()
+            self._on_broken()
 
 
 class Newest:
