@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
+from collections.abc import Collection
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -80,15 +82,15 @@ def main() -> None:
     """Entry point of the console script."""
     _mend_streams()
     try:
-        with in_flags({}), saying_warnings():
+        with in_flags({}, own := _parameters()), saying_warnings():
             build_app()()
     except RescliError as error:
         # A stop that lost nothing is no error.
         begin = "" if isinstance(error, Interrupted) and error.clean else "error: "
         if report_outcome(error):
-            say(f"{begin}{error}{next_steps(error)}")
+            say(f"{begin}{error}{next_steps(error, own)}")
             end(0)
-        _fail(f"{begin}{error}{next_steps(error)}", error.exit_code)
+        _fail(f"{begin}{error}{next_steps(error, own)}", error.exit_code)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
     except MemoryError:
@@ -96,6 +98,15 @@ def main() -> None:
     except (OSError, RecursionError, OverflowError) as error:
         # What the machine refuses without any part of rescli having foreseen it.
         _fail(f"error: {type(error).__name__}: {error}", UsageError.exit_code)
+
+
+def _parameters() -> Collection[str] | None:
+    """Those of the command that was typed, by which its flags are known; None of a group of commands."""
+    try:
+        command = registry.load("commands", sys.argv[1])
+    except (IndexError, UsageError):
+        return None
+    return None if isinstance(command, typer.Typer) else inspect.signature(command).parameters.keys()
 
 
 def _mend_streams() -> None:

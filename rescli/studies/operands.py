@@ -8,6 +8,7 @@ from pathlib import Path
 from rescli.checkpoints.locate import named_checkpoint
 from rescli.errors import UnknownNameError, UsageError
 from rescli.models.naming import parse_model_name
+from rescli.remedy import Remedy
 from rescli.spec.from_names import Choice, choose_spec
 from rescli.spec.load import preset_names
 from rescli.spec.run import RunSpec
@@ -54,6 +55,7 @@ def read_operand(given: str, choice: Choice) -> Operand:
         parse_model_name(given)
     except UnknownNameError as error:
         raise UsageError(
-            f"{given!r} is no checkpoint, run directory, preset or model. {error}", hint="rescli presets"
+            f"{given!r} is no checkpoint, run directory, preset or model. {error}",
+            remedy=Remedy("list_presets"),
         ) from error
     return Operand(given, spec=choose_spec(replace(choice, model=given, preset=None))[1])

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rescli.errors import DataError, UsageError
+from rescli.remedy import Remedy
 from rescli.report.comparison.comparison import Comparison
 from rescli.runs.directory import RunDir
 from rescli.runs.record import provenance
@@ -83,7 +84,7 @@ def compare(
         >>> found.verdict, found.table(), found.figure()  # doctest: +SKIP
     """
     if len(operands) < 2:
-        raise UsageError("a comparison needs two things or more.", hint="rescli compare plain-20 resnet-20")
+        raise UsageError("a comparison needs two things or more.", remedy=Remedy("compare"))
     if any(operand in operands[:place] for place, operand in enumerate(operands)):
         raise UsageError("the same thing was named twice.")
     table = _published(to)

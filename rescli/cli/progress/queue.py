@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from rescli.cli.output.messages import drop_stderr, say
+from rescli.cli.progress.run import PACK
 from rescli.durations import format_seconds
 from rescli.report.progress.run import REDRAW_SECONDS, Newest, Unbreakable, training_progress
 from rescli.training.events import Event, FitDone, MetricsReady, StepDone, Stopped
@@ -48,6 +49,7 @@ def _one_by_one(quiet: bool) -> Progress:
             total_steps=spec.iterations,
             start_step=begin,
             quiet=quiet,
+            pack=PACK,
             on_broken=drop_stderr,
         )
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["advice", "run_progress"]
 
-MORE_WORKERS = "--workers"
+MORE_WORKERS, PACK = "--workers", "rescli data pack"
 
-advice = partial(advice_in_words, workers=MORE_WORKERS)
+advice = partial(advice_in_words, workers=MORE_WORKERS, pack=PACK)
 
 
 def run_progress(spec: RunSpec, begin: int) -> AbstractContextManager[Sink]:
@@ -28,5 +28,6 @@ def run_progress(spec: RunSpec, begin: int) -> AbstractContextManager[Sink]:
         total_steps=spec.iterations,
         start_step=begin,
         workers=MORE_WORKERS,
+        pack=PACK,
         on_broken=drop_stderr,
     )

@@ -26,7 +26,7 @@ from rich.text import Text
 
 from rescli.durations import format_seconds
 from rescli.report.messages import say
-from rescli.report.progress.image_wait import WaitVerdict, waited_text
+from rescli.report.progress.image_wait import PACK, WaitVerdict, waited_text
 from rescli.report.progress.notebook import NotebookLive
 from rescli.training.events import EngineChosen, EvalDone, Event, FitDone, MetricsReady, StepDone, Stopped
 
@@ -59,6 +59,7 @@ def training_progress(
     start_step: int = 0,
     quiet: bool = False,
     workers: str = "workers",
+    pack: str = PACK,
     lines: bool = True,
     on_broken: Callable[[], None] = lambda: None,
 ) -> Iterator[_Progress]:
@@ -72,11 +73,12 @@ def training_progress(
         start_step: the iterations that were done before this process began.
         quiet: show nothing.
         workers: what the setting is called where advice is given.
+        pack: what packs images is called there.
         lines: print a line now and then where there are no bars; else nothing is shown there.
         on_broken: called once where stderr breaks.
     """
     console = _Console(stderr=True)
-    verdict = WaitVerdict(start_step, workers=workers)
+    verdict = WaitVerdict(start_step, workers=workers, pack=pack)
     if quiet:
         yield lambda _event: None
     elif console.is_jupyter or (console.is_terminal and not console.is_dumb_terminal):

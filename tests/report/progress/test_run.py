@@ -26,7 +26,7 @@ def test_advice_is_for_more_than_a_tenth() -> None:
     assert advice(0.1) == ""
     assert "more workers" in advice(0.11)
     assert "more --workers" in advice(0.11, workers="--workers")
-    assert "rescli data pack" in advice(0.11)
+    assert "rescli data pack" in advice(0.11, pack="rescli data pack")
 
 
 @pytest.mark.parametrize(
