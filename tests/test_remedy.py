@@ -17,6 +17,7 @@ from rescli import registry
 from rescli.cli.remedies import COMMANDS, as_flag
 from rescli.errors import RescliError, SpecError, UsageError
 from rescli.remedy import ACTIONS, Remedy
+from rescli.workflows.analyze import layer_responses
 from rescli.workflows.bench import bench
 from rescli.workflows.data.prepare_imagenet import prepare_imagenet
 from rescli.workflows.import_weights import import_weights
@@ -46,7 +47,7 @@ SERVES: dict[str, tuple[Callable[..., object], ...]] = {
     "rescli/runs/budget": (rescli.train, *_STUDIES),
     "rescli/spec": (rescli.spec, bench),
     "rescli/studies": _STUDIES,
-    "rescli/studies/responses.py": _EVAL,
+    "rescli/studies/responses.py": (layer_responses,),
     "rescli/training": _TRAIN,
     "rescli/training/engines": (rescli.train, rescli.resume, bench),
     "rescli/workflows/data/prepare_imagenet.py": (prepare_imagenet,),

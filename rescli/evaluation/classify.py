@@ -70,7 +70,7 @@ def classify(
             images = photo_set(pictures[chosen], names[chosen], class_names, views, faults)
         else:
             images = as_small_set(pictures[chosen], names[chosen], class_names, image_size, faults)
-        size = batch_size or default_batch_size(images)
+        size = default_batch_size(images) if batch_size is None else batch_size
 
         def done(count: int, _total: int, start: int = start) -> None:
             if progress is not None:

@@ -192,7 +192,8 @@ class Protocol:
         Raises:
             UsageError: the protocol has no form for such images.
         """
-        return self.views(any_size=dataset.any_size, image_size=image_size or dataset.image_size)
+        size = dataset.image_size if image_size is None else image_size
+        return self.views(any_size=dataset.any_size, image_size=size)
 
 
 SINGLE = Protocol(

@@ -66,7 +66,8 @@ def contact_sheet(tiles: Sequence[Tile], *, title: str, columns: int | None = No
     Returns:
         A figure at 100 pixels an inch; saved as a PNG, one pixel of it is one of the sheet.
     """
-    across = columns or max(1, min(_MOST_COLUMNS, math.ceil(math.sqrt(1.6 * len(tiles)))))
+    across = max(1, min(_MOST_COLUMNS, math.ceil(math.sqrt(1.6 * len(tiles)))))
+    across = across if columns is None else columns
     across = max(3, min(across, max(len(tiles), 1)))
     down = max(1, math.ceil(len(tiles) / across))
     lines = max((len(tile.lines) for tile in tiles), default=0)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
+from rescli.hardware.numerics import choose_device
 from rescli.studies.responses import ResponsesRow, measure_responses
+from rescli.workflows.arguments import SPLITS, check_count, check_name
 from rescli.workflows.load import Source, source_path
 from rescli.workflows.notes import with_notes
 
@@ -63,7 +65,7 @@ class Responses:
 
 @with_notes
 def layer_responses(
-    nets: Sequence[Source],
+    nets: Source | Sequence[Source],
     *,
     split: str | None = None,
     data_root: str | Path | None = None,
@@ -74,7 +76,7 @@ def layer_responses(
     """Standard deviation of each 3x3 layer's output after BN, before the nonlinearity (Figure 7), in fp32.
 
     Args:
-        nets: runs, run directories or checkpoints.
+        nets: one or several: runs, run directories or checkpoints.
         split: images to look at; None for val, or train where none were set aside.
         data_root: where the data lies; None for RESCLI_DATA, else the cache.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
@@ -86,8 +88,12 @@ def layer_responses(
         DataError: images missing or damaged.
         UsageError: no images in that split, or a net without 3x3 layers to look at.
     """
+    check_name("split", split, SPLITS)
+    check_count("batch_size", batch_size, least=1)
+    choose_device(device)
+    given: list[Source] = list(nets) if isinstance(nets, list | tuple) else [nets]  # type: ignore[list-item]
     rows: list[ResponsesRow] = []
-    for path in [source_path(net) for net in nets]:
+    for path in [source_path(net) for net in given]:
         if on_start is not None:
             on_start(str(path))
         root = Path(data_root) if data_root is not None else None

@@ -24,6 +24,7 @@ from rescli.studies.published import PublishedTable, published_table, published_
 from rescli.studies.queued_run import QueuedRun
 from rescli.studies.responses import ResponsesRow, measure_responses
 from rescli.studies.rows import ContenderRow
+from rescli.workflows.arguments import check_count
 from rescli.workflows.notes import with_notes
 from rescli.workflows.stopping import Stop, stop_on_interrupt
 from rescli.workflows.study import Study, as_seconds
@@ -83,6 +84,7 @@ def compare(
         >>> found = compare(["plain-20", "resnet-20"], dataset="shapes", seeds=3)  # doctest: +SKIP
         >>> found.verdict, found.table(), found.figure()  # doctest: +SKIP
     """
+    check_count("seeds", seeds, least=1)
     if len(operands) < 2:
         raise UsageError("a comparison needs two things or more.", remedy=Remedy("compare"))
     if any(operand in operands[:place] for place, operand in enumerate(operands)):

@@ -17,6 +17,7 @@ from rescli.studies.events import StudyEvent, StudySink, Testing
 from rescli.studies.paper_items import PaperItem, PaperNet, paper_item
 from rescli.studies.queued_run import QueuedRun
 from rescli.studies.reproduction import finished_curves, finished_responses, measure_nets
+from rescli.workflows.arguments import check_count
 from rescli.workflows.notes import with_notes
 from rescli.workflows.stopping import Stop, stop_on_interrupt
 from rescli.workflows.study import Study, as_seconds
@@ -71,6 +72,7 @@ def reproduce(
         >>> len(found.plan), found.plan[0].run.spec.name
         (30, 'cifar10-resnet-20-seed0')
     """
+    check_count("seeds", seeds, least=1)
     item = paper_item(name)
     specs = _specs(item, _chosen(item, only), seeds, changes or {})
     not_run = _not_run(item, specs, left_out)

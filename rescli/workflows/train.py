@@ -25,6 +25,7 @@ from rescli.runs.where import Where
 from rescli.spec.load import spec_from_dict
 from rescli.spec.run import RunSpec
 from rescli.training.events import Sink
+from rescli.workflows.arguments import checked
 from rescli.workflows.notes import with_notes
 from rescli.workflows.results.run import Run, RunStart, write_curves
 from rescli.workflows.spec import spec as spec_by_name
@@ -101,7 +102,7 @@ def train(
         raise UsageError("changes go with a name; a spec is changed where it is made.")
     if seed is not None:
         spec = spec_from_dict({**spec.to_dict(), "seed": seed})
-    where = Where(device, _path(data_root), workers, engine, kernels)
+    where = checked(Where(device, _path(data_root), workers, engine, kernels))
     whole = spec.resolved(where.data_root)
     plan, seconds = make_plan(whole), as_seconds(budget)
     if seconds is not None and launched():
@@ -183,7 +184,7 @@ def resume(
     """
     run_dir = RunDir.open(Path(run))
     spec = run_dir.read_spec()
-    where = Where(device, _path(data_root), workers, engine, kernels)
+    where = checked(Where(device, _path(data_root), workers, engine, kernels))
     made = _loggers(loggers)
     if not is_first():
         return _follow(lambda: prepare_resume(run_dir, where), run_dir.path, stopping)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rescli.errors import CheckpointError, UsageError
+from rescli.workflows.arguments import check_count
 from rescli.workflows.data.split_progress import SplitProgress, unseen, within_split
 from rescli.workflows.notes import with_notes
 
@@ -57,6 +58,8 @@ def pack(
         DataError: images missing or damaged; nothing is left.
         CheckpointError: the folder cannot be written; nothing is left.
     """
+    check_count("short_side", short_side, least=32)
+    check_count("quality", quality, least=1, most=100)
     out, root = Path(out), None if data_root is None else Path(data_root)
     if os.path.lexists(out):
         raise UsageError(f"{out} exists and is not overwritten.", hint="name another folder")

@@ -26,9 +26,16 @@ from rescli.evaluation.pictures import (
 from rescli.evaluation.protocols import Views, choose_protocol
 from rescli.evaluation.views import view_batches
 from rescli.hardware.device_name import device_name
-from rescli.hardware.numerics import Numerics, choose_device, choose_precision, precision_as_trained
+from rescli.hardware.numerics import (
+    PRECISIONS,
+    Numerics,
+    choose_device,
+    choose_precision,
+    precision_as_trained,
+)
 from rescli.models.failure import naming_failed_module
 from rescli.spec.run import RunSpec
+from rescli.workflows.arguments import check_count, check_name
 from rescli.workflows.notes import with_notes
 from rescli.workflows.results.predictions import ClassProbability, Prediction, Predictions, Skipped
 
@@ -146,10 +153,9 @@ class Net:
             UsageError: a protocol that does not fit, or a network of a plugin that failed.
             CheckpointError: logits that are not finite.
         """
-        if top < 1:
-            raise UsageError(f"top is the number of classes to name, at least 1; got {top}.")
-        if batch_size is not None and batch_size < 1:
-            raise UsageError(f"batch_size must be at least 1; got {batch_size}.")
+        check_count("top", top, least=1)
+        check_count("batch_size", batch_size, least=1)
+        check_name("precision", precision, PRECISIONS)
         one = isinstance(images, str | Path | Image.Image) or (
             isinstance(images, np.ndarray) and images.ndim < 4
         )
