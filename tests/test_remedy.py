@@ -14,7 +14,8 @@ import pytest
 
 import rescli
 from rescli import registry
-from rescli.cli.remedies import COMMANDS, as_flag
+from rescli.cli.output.wording import in_flags
+from rescli.cli.remedies import COMMANDS, as_flag, next_steps
 from rescli.errors import RescliError, SpecError, UsageError
 from rescli.remedy import ACTIONS, Remedy
 from rescli.workflows.analyze import layer_responses
@@ -120,6 +121,33 @@ def test_the_call_of_an_action_binds(action: str) -> None:
         function = eval(ast.unparse(call.func), names)
         keywords = {str(keyword.arg): None for keyword in call.keywords}
         inspect.signature(function).bind(*call.args, **keywords)
+
+
+@pytest.mark.parametrize(
+    ("command", "typed"),
+    [
+        ("train", ["--batch-size 64", "--precision fp32", "--skip-damaged"]),
+        ("compare", ["--batch-size 64", "--precision fp32", "--set data.skip_damaged=true"]),
+        ("reproduce", ["--set data.batch_size=64", "--set precision=fp32", "--set data.skip_damaged=true"]),
+        ("eval", ["--batch-size 64", "--precision fp32", "--skip-damaged"]),  # it has no --set
+    ],
+)
+def test_a_key_is_the_flag_that_the_command_has(command: str, typed: list[str]) -> None:
+    parameters = inspect.signature(registry.load("commands", command)).parameters
+    keys = [Remedy("data.batch_size", 64), Remedy("precision", "fp32"), Remedy("data.skip_damaged")]
+    assert [as_flag(key, parameters) for key in keys] == typed
+
+
+def test_commands_follow_a_sentence_and_flags_are_tried() -> None:
+    again = UsageError("no", hint="begin again with", remedy=Remedy("train_anew", "x/spec.toml"))
+    mixed = UsageError("no", hint="it needs val", remedy=[Remedy("list_presets"), Remedy("device", "cpu")])
+    for error, line in (
+        (again, "begin again with: rescli train x/spec.toml --out NEW_DIR"),
+        (mixed, "it needs val; rescli presets: try --device cpu"),
+    ):
+        with pytest.raises(UsageError) as raised, in_flags({}):
+            raise error
+        assert next_steps(raised.value) == f"\n  {line}"
 
 
 def _notes(error: RescliError, function: Callable[..., object]) -> list[str]:
