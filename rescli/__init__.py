@@ -2,29 +2,36 @@
 
 Every command of the command line is a function here; each is imported when it is first asked for, so that
 ``import rescli`` loads no torch. ``docs/python.md`` shows all of them.
+
+Example:
+    >>> import rescli
+    >>> rescli.spec("cifar10/resnet-20", {"optimizer.lr": 0.05}).optimizer.lr
+    0.05
 """
 
 from __future__ import annotations
 
 import importlib
+import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import rescli.spec as _spec_room
-
 if TYPE_CHECKING:
+    from rescli import errors as errors
     from rescli.workflows.compare import compare as compare
     from rescli.workflows.evaluate import evaluate as evaluate
     from rescli.workflows.export import export as export
     from rescli.workflows.load import load as load
     from rescli.workflows.predict import predict as predict
     from rescli.workflows.reproduce import reproduce as reproduce
+    from rescli.workflows.spec import spec as spec
     from rescli.workflows.train import resume as resume
     from rescli.workflows.train import train as train
 
 __all__ = [
     "__version__",
     "compare",
+    "errors",
     "evaluate",
     "export",
     "load",
@@ -45,28 +52,38 @@ _WHERE = {
     "predict": "predict",
     "reproduce": "reproduce",
     "resume": "train",
+    "spec": "spec",
     "train": "train",
 }
 """Function to its module in ``rescli.workflows``."""
 
 
-class _Spec(ModuleType):
-    """The package ``rescli.spec``, which is also the function ``rescli.spec("cifar10/resnet-20", {...})``."""
+class _FrontDoor(ModuleType):
+    """This package, whose ``spec`` is the function and not the room ``rescli.spec``.
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return importlib.import_module("rescli.workflows.spec").spec(*args, **kwargs)
+    Importing a module of that room makes Python bind the room to the name ``spec`` here; it is found all the
+    same by ``from rescli.spec.run import RunSpec``.
+    """
+
+    @property
+    def spec(self) -> Any:
+        return __getattr__("spec")
+
+    @spec.setter
+    def spec(self, room: ModuleType) -> None:
+        pass
 
 
-# Importing rescli.spec.anything binds the package to the name: so the package itself is made callable.
-_spec_room.__class__ = _Spec
-spec = _spec_room
+sys.modules[__name__].__class__ = _FrontDoor
 
 
 def __getattr__(name: str) -> Any:
+    if name == "errors":
+        return importlib.import_module("rescli.errors")
     if name not in _WHERE:
         raise AttributeError(f"module 'rescli' has no attribute {name!r}")
     return getattr(importlib.import_module(f"rescli.workflows.{_WHERE[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

@@ -2,27 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
-__all__ = ["Remedy"]
+__all__ = ["ACTIONS", "Remedy"]
+
+_IMPORT = (
+    "from rescli.workflows.import_weights import import_weights; import_weights({value}, MODEL, DATASET, OUT)"
+)
+
+ACTIONS = {
+    "compare": 'rescli.compare(["plain-20", "resnet-20"])',
+    "evaluate": "rescli.evaluate({value})",
+    "import_this": _IMPORT,
+    "import_weights": _IMPORT,
+    "list_models": "from rescli.workflows.listings.models import list_models; list_models()",
+    "list_presets": "from rescli.workflows.listings.presets import presets; presets()",
+    "pack": "from rescli.workflows.data.pack import pack; pack(NAME, OUT)",
+    "prepare_imagenet": (
+        "from rescli.workflows.data.prepare_imagenet import prepare_imagenet; prepare_imagenet(ARCHIVES)"
+    ),
+    "results": 'import json; open({value}, "w").write(json.dumps(rescli.evaluate(CKPT).to_json()))',
+    "resume": "rescli.resume({value})",
+    "same_net": "rescli.spec({value})",
+    "show_preset": "print(rescli.spec({value}))",
+    "train": "rescli.train({value})",
+    "train_anew": 'rescli.train({value}, out="NEW_DIR")',
+    "verify_data": "from rescli.workflows.data.verify_data import verify_data; verify_data({value})",
+}
+"""What a remedy may do that is no setting, as a call; ``cli/remedies.py`` has the commands. Words in capitals
+are the user's to choose."""
 
 
 @dataclass(frozen=True)
 class Remedy:
-    """A setting that would mend an error: the command line words it as a flag, Python as an argument.
+    """What would mend an error: a flag or a command on the command line, an argument or a call in Python.
 
     Args:
-        setting: the name of an argument (``"device"``, ``"batch_size"``), a key of the spec
-            (``"optimizer.lr"``), or ``"resume"``, which continues the run directory ``value``.
+        setting: the name of an argument (``"device"``), a key of the spec (``"data.batch_size"``,
+            ``"precision"``), or one of ``ACTIONS``, such as ``"resume"``, which continues the run directory
+            ``value``.
         value: what to give it; a word in capitals, such as ``"DIR"``, where the user has to choose.
             True for a switch.
         note: what else the user should know of it.
 
     Example:
-        >>> print(Remedy("batch_size", 64))
-        batch_size=64
+        >>> print(Remedy("device", "cpu"))
+        device="cpu"
         >>> print(Remedy("optimizer.lr", 0.01, "for a smaller step"))
-        {"optimizer.lr": 0.01} (for a smaller step)
+        changes={"optimizer.lr": 0.01} (for a smaller step)
         >>> print(Remedy("resume", "runs/x"))
         rescli.resume("runs/x")
     """
@@ -32,11 +60,30 @@ class Remedy:
     note: str = ""
 
     def __str__(self) -> str:
-        value = f'"{self.value}"' if not isinstance(self.value, bool | int | float) else str(self.value)
-        if self.setting == "resume":
-            worded = f"rescli.resume({value})"
-        elif "." in self.setting:
-            worded = f'{{"{self.setting}": {value}}}'
+        return self.worded()
+
+    def worded(self, parameters: Collection[str] | None = None) -> str:
+        """The remedy in Python.
+
+        Args:
+            parameters: those of the function that was called; a setting that is none of them is a key of the
+                spec. None where nobody knows.
+
+        Example:
+            >>> Remedy("precision", "fp32").worded({"net", "precision"})
+            'precision="fp32"'
+            >>> Remedy("precision", "fp32").worded({"spec", "changes"})
+            'changes={"precision": "fp32"}'
+            >>> Remedy("precision", "fp32").worded({"run"})  # a run that is resumed keeps its spec
+            'rescli.train(..., changes={"precision": "fp32"})'
+        """
+        value = str(self.value) if isinstance(self.value, bool | int | float) else f'"{self.value}"'
+        if self.setting in ACTIONS:
+            worded = ACTIONS[self.setting].format(value="NAME" if self.value is True else value)
+        elif "." in self.setting or (parameters is not None and self.setting not in parameters):
+            worded = f'changes={{"{self.setting}": {value}}}'
+            if parameters is not None and "changes" not in parameters:
+                worded = f"rescli.train(..., {worded})"
         else:
             worded = f"{self.setting}={value}"
         return worded + (f" ({self.note})" if self.note else "")

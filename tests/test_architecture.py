@@ -288,6 +288,19 @@ def test_only_the_command_line_knows_flags() -> None:
     assert flags == []
 
 
+def test_only_the_command_line_knows_commands() -> None:
+    """Errors carry a Remedy whose setting is an action; docstrings may name commands."""
+    named = re.compile(rf"\brescli ({'|'.join(registry.names('commands'))})\b")
+    commands = [
+        f"{module}:{line} {text!r}"
+        for module, tree in TREES.items()
+        if not _is_below(module, ("cli",))
+        for line, text, alone in _strings(tree)
+        if not alone and named.search(text)
+    ]
+    assert commands == []
+
+
 def test_no_docstring_begins_in_the_middle_of_a_sentence() -> None:
     begun = [
         f"{module}:{line}"

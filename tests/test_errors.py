@@ -95,5 +95,5 @@ def test_a_remedy_is_an_argument_in_python_and_a_note_of_the_traceback() -> None
     error = UsageError(
         "too large", hint="see the docs", remedy=[Remedy("batch_size", 64), Remedy("a.b", "x")]
     )
-    assert [str(remedy) for remedy in error.remedies] == ["batch_size=64", '{"a.b": "x"}']
+    assert [str(remedy) for remedy in error.remedies] == ["batch_size=64", 'changes={"a.b": "x"}']
     assert str(Remedy("resume", "runs/x", "on this machine")) == 'rescli.resume("runs/x") (on this machine)'

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rescli.errors import CheckpointError
+from rescli.remedy import Remedy
 from rescli.spec.from_names import WarmStart
 
 __all__ = [
@@ -111,7 +112,8 @@ class CheckpointHeader:
             raise CheckpointError(f"{path} is not a whole safetensors file: {error}.") from error
         if MODEL_KEY not in texts:
             raise CheckpointError(
-                f"{path} holds {len(tensors)} tensors but no rescli model.", hint="rescli import makes it one"
+                f"{path} holds {len(tensors)} tensors but no rescli model.",
+                remedy=Remedy("import_this", path, "makes it one"),
             )
         try:
             metadata = {key: json.loads(text) for key, text in texts.items() if key != "format"}

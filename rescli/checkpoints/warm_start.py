@@ -33,7 +33,7 @@ def begin_with(model: nn.Module, checkpoint: Checkpoint) -> list[str]:
         listed = ", ".join([*fresh, *strangers][:4])
         raise CheckpointError(
             f"the weights of {checkpoint.model.name} do not fit this network: {listed} differ.",
-            remedy=Remedy("model", checkpoint.model.name, "with the same options: rescli show CKPT"),
+            remedy=Remedy("same_net", checkpoint.model.name),
         )
     model.load_state_dict({**own, **fitting})
     return fresh

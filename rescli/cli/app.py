@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import inspect
 import os
 import sys
+from collections.abc import Collection
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -11,7 +14,7 @@ from typer.core import TyperGroup
 
 from rescli import __version__, registry
 from rescli.cli.launch import end, report_outcome
-from rescli.cli.output.messages import say, saying_warnings
+from rescli.cli.output.messages import flush, say, saying_warnings
 from rescli.cli.output.wording import in_flags
 from rescli.cli.remedies import next_steps
 from rescli.errors import Interrupted, RescliError, UsageError
@@ -80,15 +83,15 @@ def main() -> None:
     """Entry point of the console script."""
     _mend_streams()
     try:
-        with in_flags({}), saying_warnings():
+        with in_flags({}, own := _parameters()), saying_warnings():
             build_app()()
     except RescliError as error:
         # A stop that lost nothing is no error.
         begin = "" if isinstance(error, Interrupted) and error.clean else "error: "
         if report_outcome(error):
-            say(f"{begin}{error}{next_steps(error)}")
+            say(f"{begin}{error}{next_steps(error, own)}")
             end(0)
-        _fail(f"{begin}{error}{next_steps(error)}", error.exit_code)
+        _fail(f"{begin}{error}{next_steps(error, own)}", error.exit_code)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
     except MemoryError:
@@ -98,8 +101,18 @@ def main() -> None:
         _fail(f"error: {type(error).__name__}: {error}", UsageError.exit_code)
 
 
+def _parameters() -> Collection[str] | None:
+    """Those of the command that was typed, by which its flags are known; None of a group of commands."""
+    try:
+        command = registry.load("commands", sys.argv[1])
+    except (IndexError, UsageError):
+        return None
+    return None if isinstance(command, typer.Typer) else inspect.signature(command).parameters.keys()
+
+
 def _mend_streams() -> None:
     """Streams that the caller closed swallow what is written; characters a terminal lacks are escaped."""
+    atexit.register(flush)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:

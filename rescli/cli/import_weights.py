@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -79,9 +80,14 @@ def import_weights(
             warn=lambda text: say(f"warning: {text}"),
         )
     if json:
-        print_json(made.to_dict())
+        print_json({**made.to_dict(), "eval_command": _eval_command(made)})
     else:
         _print_facts(made)
+
+
+def _eval_command(made: ImportResult) -> str:
+    """The command that measures the checkpoint's test error."""
+    return f"rescli eval {shlex.quote(made.checkpoint)}"
 
 
 def _print_facts(made: ImportResult) -> None:
@@ -99,4 +105,4 @@ def _print_facts(made: ImportResult) -> None:
     if made.normalization_assumed:
         print(f"               (assumed of {made.layout} weights; --normalization names another)")
     print(f"checkpoint     {made.checkpoint}")
-    print(f"test error:    {made.eval_command}")
+    print(f"test error:    {_eval_command(made)}")

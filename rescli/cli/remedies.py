@@ -3,28 +3,67 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Collection
 
 from rescli.errors import RescliError
 from rescli.remedy import Remedy
 
-__all__ = ["as_flag", "next_steps", "worded"]
+__all__ = ["COMMANDS", "as_flag", "next_steps", "worded"]
+
+COMMANDS = {
+    "compare": "rescli compare plain-20 resnet-20",
+    "evaluate": "rescli eval {value}",
+    "import_this": "rescli import {note}",
+    "import_weights": "rescli import {value}   {note}",
+    "list_models": "rescli models {note}",
+    "list_presets": "rescli presets   {note}",
+    "pack": "rescli data pack {note}",
+    "prepare_imagenet": "rescli data prepare imagenet {note}",
+    "results": "rescli eval CKPT --json > {value} ({note})",
+    "resume": "rescli train --resume {value} ({note})",
+    "same_net": "--model {value} (with the same options: rescli show CKPT)",
+    "show_preset": "rescli presets show {value}   {note}",
+    "train": "rescli train {value}   {note}",
+    "train_anew": "rescli train {value} --out NEW_DIR",
+    "verify_data": "rescli data verify {value} {note}",
+}
+"""The command of each of ``rescli.remedy.ACTIONS``, and how its note reads on."""
+
+_FLAG_OF_KEY = {
+    "data.batch_size": "batch_size",
+    "data.skip_damaged": "skip_damaged",
+    "model.depth": "depth",
+    "precision": "precision",
+}
+"""Keys of the spec that have a flag of their own in some commands; the others are given by --set."""
 
 
-def as_flag(remedy: Remedy) -> str:
+def as_flag(remedy: Remedy, parameters: Collection[str] | None = None) -> str:
     """The flag, or the whole command, that a remedy stands for.
 
-    >>> as_flag(Remedy("batch_size", 64)), as_flag(Remedy("optimizer.lr", 0.01))
+    Args:
+        remedy: what would mend it.
+        parameters: those of the command that was typed, without which a key is given by --set; None where
+            nobody knows.
+
+    >>> as_flag(Remedy("data.batch_size", 64)), as_flag(Remedy("optimizer.lr", 0.01))
     ('--batch-size 64', '--set optimizer.lr=0.01')
+    >>> as_flag(Remedy("data.batch_size", 64), {"name", "set_"})
+    '--set data.batch_size=64'
     """
     value = shlex.quote(str(remedy.value))
-    if remedy.setting == "resume":
-        flag = f"rescli train --resume {value}"
-    elif remedy.setting == "results":
-        flag = f"rescli eval CKPT --json > {value}"
-    elif "." in remedy.setting:
-        flag = f"--set {shlex.quote(f'{remedy.setting}={remedy.value}')}"
+    if remedy.setting in COMMANDS:
+        command = COMMANDS[remedy.setting]
+        if remedy.value is True:
+            command = command.replace(" {value}", "")
+        return command.format(value=value, note=remedy.note).removesuffix("()").rstrip()
+    name = _FLAG_OF_KEY.get(remedy.setting, remedy.setting)
+    is_key = remedy.setting in _FLAG_OF_KEY
+    if "." in name or (is_key and parameters is not None and {name, "set_"} & {*parameters} == {"set_"}):
+        typed = str(remedy.value).lower() if remedy.value is True else remedy.value
+        flag = f"--set {shlex.quote(f'{remedy.setting}={typed}')}"
     else:
-        flag = f"--{remedy.setting.replace('_', '-')}" + ("" if remedy.value is True else f" {value}")
+        flag = f"--{name.replace('_', '-')}" + ("" if remedy.value is True else f" {value}")
     return flag + (f" ({remedy.note})" if remedy.note else "")
 
 
@@ -36,7 +75,13 @@ def worded(error: RescliError) -> str:
     return message
 
 
-def next_steps(error: RescliError) -> str:
-    """Indented lines below the error's message; empty where it suggests nothing."""
-    steps = [*([error.hint] if error.hint else []), *map(as_flag, error.remedies)]
+def next_steps(error: RescliError, parameters: Collection[str] | None = None) -> str:
+    """Indented lines below the error's message; empty where it suggests nothing.
+
+    Args:
+        error: what went wrong.
+        parameters: those of the command that was typed, where they are known.
+    """
+    flags = [as_flag(remedy, parameters) for remedy in error.remedies]
+    steps = [*([error.hint] if error.hint else []), *flags]
     return "".join(f"\n  {'try: ' * step.startswith('rescli ')}{step}" for step in steps)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 
 from rescli.cli.output.messages import say
-from rescli.workflows.stopping import StopFlag
-from rescli.workflows.stopping import stop_requested as stop_silently
+from rescli.workflows.running.stopping import StopFlag
+from rescli.workflows.running.stopping import stop_requested as stop_silently
 
 __all__ = ["StopFlag", "stop_requested"]
 

@@ -172,7 +172,8 @@ class ImageFolderSpec(DatasetSpec):
     @property
     def sizes(self) -> dict[str, int]:
         if self.num_train is None or self.num_val is None:
-            raise SpecError("the images of an imagefolder are counted by: rescli data verify imagefolder")
+            counted_by = Remedy("verify_data", "imagefolder")
+            raise SpecError(f"the images of an imagefolder are counted by: {counted_by}", given=counted_by)
         return {"train": self.num_train, "val": self.num_val, "test": 0}
 
     def resolved(self, data_root: Path | None) -> ImageFolderSpec:

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import torch
 
-from rescli.evaluation.protocols import Average
+from rescli.errors import UnknownNameError
+from rescli.evaluation.protocols import AVERAGES, Average
 
 __all__ = ["average_models", "average_views", "within"]
 
@@ -25,7 +26,11 @@ def average_views(logits_NVK: torch.Tensor, average: Average) -> torch.Tensor:
         logits_NVK: (N, V, K).
         average: ``probabilities``, the logarithm of the mean of the softmax probabilities, as the paper and
             its authors' released code; ``logits``, the log-softmax of the mean logits.
+
+    Raises:
+        UnknownNameError: nothing else is averaged.
     """
+    _require_known(average)
     parts = []
     for chunk_NVK in torch.split(logits_NVK, _CHUNK):
         if average == "probabilities":
@@ -40,7 +45,11 @@ def average_models(log_probabilities: Sequence[torch.Tensor], average: Average) 
 
     With ``logits`` it is made of the mean of the members' logits: log-probabilities differ from logits by one
     number an image and member, which the softmax does not see.
+
+    Raises:
+        UnknownNameError: nothing else is averaged.
     """
+    _require_known(average)
     if average == "probabilities":
         return _log_mean(torch.stack(list(log_probabilities)), 0)
     return torch.stack(list(log_probabilities)).mean(0).log_softmax(1)
@@ -49,6 +58,11 @@ def average_models(log_probabilities: Sequence[torch.Tensor], average: Average) 
 def within(log_probabilities_NK: torch.Tensor, classes: Sequence[int]) -> torch.Tensor:
     """Log-probabilities (N, len(classes)) given that the class is one of these."""
     return log_probabilities_NK[:, list(classes)].log_softmax(1)
+
+
+def _require_known(average: str) -> None:
+    if average not in AVERAGES:
+        raise UnknownNameError("average", average, AVERAGES)
 
 
 def _log_mean(log_values: torch.Tensor, dim: int) -> torch.Tensor:

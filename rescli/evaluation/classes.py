@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
-from rescli.errors import CheckpointError, UsageError
+from rescli.errors import CheckpointError, UnknownNameError, UsageError
 from rescli.remedy import Remedy
 
-__all__ = ["Matching", "class_columns"]
+__all__ = ["MATCHINGS", "Matching", "class_columns"]
 
 Matching = Literal["same", "wnids", "names"]
 """How a set's classes belong to a net's: they are the same, or some of them, found by their WordNet ids or by
 their names."""
+
+MATCHINGS: tuple[Matching, ...] = get_args(Matching)
 
 _WNID = re.compile(r"n\d{8}")
 
@@ -28,8 +30,11 @@ def class_columns(net: Sequence[str], images: Sequence[str], matching: Matching)
 
     Raises:
         CheckpointError: the net does not know the classes of the images, or has them in another order.
+        UnknownNameError: there is no such way of matching.
         UsageError: the names are no WordNet ids, or two classes have one name.
     """
+    if matching not in MATCHINGS:
+        raise UnknownNameError("classes", matching, MATCHINGS)
     net, images = list(net), list(images)
     if matching == "same":
         if net == images:

@@ -65,7 +65,7 @@ def classify(
         images = picture_set(
             pictures[chosen], names[chosen], class_names, dataset=dataset, views=views, skipped=faults
         )
-        size = batch_size or images.evaluation_batch_size
+        size = images.evaluation_batch_size if batch_size is None else batch_size
 
         def done(count: int, _total: int, start: int = start) -> None:
             if progress is not None:

@@ -243,7 +243,7 @@ class NetEvaluator:
         if self.cache is not None and (found := self.cache.get(key, (len(images), views.count, num_classes))):
             return *found, True
         numerics.configure_backend()
-        batch_size = self.batch_size or images.evaluation_batch_size
+        batch_size = images.evaluation_batch_size if self.batch_size is None else self.batch_size
         began = time.perf_counter()
         logits_NVK = finite_logits(
             model.to(numerics.device).to(memory_format=torch.channels_last),

@@ -168,7 +168,7 @@ class Protocol:
             UsageError: the protocol has no form for such images.
         """
         views = self.photos if dataset.any_size else self.small
-        image_size = image_size or dataset.image_size
+        image_size = dataset.image_size if image_size is None else image_size
         if views is None:
             images = "photographs of any size" if dataset.any_size else f"{image_size}x{image_size} images"
             raise UsageError(

@@ -6,21 +6,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import torch
 
 from rescli.checkpoints.checkpoint import Checkpoint
+from rescli.exporters.choices import ExportPrecision, Quantization
 from rescli.spec.base import ModelSpec
 
 if TYPE_CHECKING:
     from rescli.exporters.description import Description
 
 __all__ = ["ExportPrecision", "Exporter", "FormatFacts", "Options", "Quantization", "Subject"]
-
-ExportPrecision: TypeAlias = Literal["fp32", "fp16", "bf16", "int8"]
-
-Quantization: TypeAlias = Literal["static", "dynamic"]
 
 FormatFacts: TypeAlias = dict[str, "str | int | list[str]"]
 """What an exporter tells people about its file, such as ``{"opset": 20}``."""

@@ -7,12 +7,22 @@ from dataclasses import dataclass
 
 import torch
 
-from rescli.errors import UsageError
+from rescli.errors import UnknownNameError, UsageError
 from rescli.hardware.allocator import keep_freed_memory
 from rescli.hardware.cpu_probe import bf16_pays_off
 from rescli.remedy import Remedy
 
-__all__ = ["Numerics", "choose_device", "choose_eval_precision", "choose_precision", "precision_as_trained"]
+__all__ = [
+    "PRECISIONS",
+    "Numerics",
+    "choose_device",
+    "choose_eval_precision",
+    "choose_precision",
+    "precision_as_trained",
+]
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+"""What a precision may be called; ``auto`` is chosen by the hardware, or as a net was trained."""
 
 FP16_LOSS_SCALE = 128.0
 """Static, so that nothing waits for the host; batch norm keeps the gradients of these nets in range."""
@@ -95,8 +105,11 @@ def choose_precision(requested: str, device: torch.device) -> str:
     A CPU is asked by a probe of 30 ms.
 
     Raises:
+        UnknownNameError: no such precision.
         UsageError: fp16 where there is no CUDA device.
     """
+    if requested not in PRECISIONS:
+        raise UnknownNameError("precision", requested, PRECISIONS)
     if requested == "fp16" and device.type != "cuda":
         raise UsageError(
             f"precision fp16 needs a CUDA device; {device.type} has bf16 and fp32.",

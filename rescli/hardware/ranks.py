@@ -47,7 +47,7 @@ class Ranks:
         if batch_size % self.size:
             raise UsageError(
                 f"a batch of {batch_size} cannot be shared evenly by {self.size} processes.",
-                remedy=Remedy("batch_size", max(1, batch_size // self.size) * self.size),
+                remedy=Remedy("data.batch_size", max(1, batch_size // self.size) * self.size),
             )
         own = batch_size // self.size
         return slice(self.rank * own, (self.rank + 1) * own)

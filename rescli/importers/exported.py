@@ -21,6 +21,7 @@ from rescli.data.normalization import Normalization
 from rescli.errors import CheckpointError, RescliError
 from rescli.exporters.architectures import transformers_state
 from rescli.importers.weights_file import listed
+from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec, ModelSpec, plugged
 from rescli.spec.from_names import named_dataset
 from rescli.spec.load import spec_from_dict
@@ -53,7 +54,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
             raise CheckpointError(
                 f"{path.parent} was not exported by rescli: its config.json does not say which "
                 "network its weights belong to.",
-                hint="rescli import weights.safetensors   makes published weights a checkpoint",
+                remedy=Remedy(
+                    "import_weights", "weights.safetensors", "makes published weights a checkpoint"
+                ),
             )
         return _checkpoint(path, tensors, sha256, description)
     except CheckpointError:

@@ -16,6 +16,7 @@ import torch
 
 from rescli.checkpoints.checkpoint import read_tensors
 from rescli.errors import CheckpointError, UsageError
+from rescli.remedy import Remedy
 
 __all__ = ["TORCH_SUFFIXES", "Weights", "listed", "read_weights"]
 
@@ -94,7 +95,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], str]:
     if "model" in texts and "format_version" in texts:
         raise UsageError(
             f"{path} is a checkpoint of rescli already; there is nothing to import.",
-            hint=f"rescli eval {path}",
+            remedy=Remedy("evaluate", path),
         )
     return tensors, sha256
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from rescli import paper, registry
 from rescli.errors import UnknownNameError, UsageError
+from rescli.remedy import Remedy
 
 __all__ = ["default_image_size", "neighbours", "parse_model_name", "table1_depths"]
 
@@ -35,7 +36,7 @@ def parse_model_name(name: str) -> tuple[str, int | None]:
         )
     digits = re.search(r"[1-9][0-9]*$", name)
     known = [f"{kind}-{digits[0] if digits else 'N'}" if kind in _OWN_KINDS else kind for kind in kinds]
-    raise UnknownNameError("model", name, known, hint="rescli models lists them")
+    raise UnknownNameError("model", name, known, remedy=Remedy("list_models", note="lists them"))
 
 
 def default_image_size(depth: int | None, *, kind: str = "resnet") -> int:

@@ -84,7 +84,7 @@ class RunDir:
         """
         if not os.path.isfile(path / "spec.toml"):  # pathlib raises where a path is too long
             what = "has no spec.toml, so it holds no run" if os.path.isdir(path) else "does not exist"
-            raise RunDirError(f"{path} {what}.", hint="rescli train PRESET   begins one")
+            raise RunDirError(f"{path} {what}.", remedy=Remedy("train", "PRESET", "begins one"))
         return cls(path)
 
     @classmethod
@@ -115,9 +115,7 @@ class RunDir:
         Raises:
             RunDirError: it cannot be written.
         """
-        head = (
-            f"# {spec.name}: the whole spec of this run. rescli train spec.toml begins another like it.\n\n"
-        )
+        head = f"# {spec.name}: the whole spec of this run. Trained from this file, another is like it.\n\n"
         try:
             self.keep_data_root(data_root)
             content = (head + to_toml(spec.to_dict())).encode()

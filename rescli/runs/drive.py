@@ -157,7 +157,7 @@ def _explaining(assembly: Assembly) -> Iterator[None]:
         if is_out_of_memory(error):
             raise NoMemoryError(
                 f"{assembly.numerics.device} has no memory for batches of {batch_size}: {reason}",
-                remedy=Remedy("batch_size", max(1, batch_size // 2)),
+                remedy=Remedy("data.batch_size", max(1, batch_size // 2)),
             ) from error
         if failure := failed_module(error, assembly.spec.model.name):
             raise failure from error
@@ -222,8 +222,8 @@ def _as_begun(saved: SavedState, numerics: Numerics, where: Where) -> Where:
 def _check_nothing_was_saved(run_dir: RunDir) -> None:
     """To begin again would overwrite what the run has: only where it has nothing."""
     gone = f"{run_dir.state / 'latest.json'} is gone"
-    hint = f"its checkpoints can still be evaluated; to train again: rescli train {run_dir.spec}"
-    remedy = Remedy("out", "NEW_DIR")
+    hint = "its checkpoints can still be evaluated; to train again"
+    remedy = Remedy("train_anew", run_dir.spec)
     try:
         step = read_record(run_dir).get("last_saved_iteration")
     except CheckpointError as error:

@@ -163,8 +163,8 @@ def load_state(directory: Path, spec: RunSpec) -> SavedState | None:
     if not pointer_path.exists():
         return None
     pointer = read_json(pointer_path)
-    hint = f"nothing was changed; begin again with: rescli train {directory.parent / 'spec.toml'}"
-    remedy = Remedy("out", "NEW_DIR")
+    hint = "nothing was changed; begin again with"
+    remedy = Remedy("train_anew", directory.parent / "spec.toml")
     try:
         path, sha256 = directory / pointer["file"], pointer["sha256"]
     except (KeyError, TypeError) as error:
@@ -184,7 +184,7 @@ def load_state(directory: Path, spec: RunSpec) -> SavedState | None:
         raise RunDirError(
             f"the state in {directory} belongs to a run of another spec; these differ: {', '.join(changed)}.",
             hint="put spec.toml back as it was, or begin a new run",
-            remedy=Remedy("out", "NEW_DIR"),
+            remedy=remedy,
         )
     # Before states named them there was but one engine, and no kernels.
     before = {"engine": "eager", "kernels": "plain"}

@@ -129,15 +129,17 @@ def _preset_of(choice: Choice) -> tuple[str, list[tuple[str, Any]]]:
     if choice.model is not None and choice.depth is not None:
         raise UsageError(
             f"the model {choice.model!r} and the depth {choice.depth} both name a depth; give one of them.",
-            remedy=[Remedy("model", choice.model), Remedy("depth", choice.depth)],
+            remedy=[Remedy("model", choice.model), Remedy("model.depth", choice.depth)],
         )
     if choice.preset is not None:
         return choice.preset, _changes_to_preset(choice)
     if choice.dataset is None and choice.model is None and choice.depth is None:
         raise UsageError(
             "nothing to train was named.",
-            hint="rescli train quickstart",
-            remedy=Remedy("depth", 20, "trains ResNet-20 on CIFAR-10"),
+            remedy=[
+                Remedy("train", "quickstart"),
+                Remedy("model.depth", 20, "trains ResNet-20 on CIFAR-10"),
+            ],
         )
     dataset = choice.dataset if choice.dataset is not None else "cifar10"
     if dataset not in registry.names("datasets"):
@@ -151,7 +153,8 @@ def _preset_of(choice: Choice) -> tuple[str, list[tuple[str, Any]]]:
     base = f"{dataset}/base"
     if base not in preset_names():
         raise UsageError(
-            f"data set {dataset!r} has no preset {base!r}; name a preset that fits it.", hint="rescli presets"
+            f"data set {dataset!r} has no preset {base!r}; name a preset that fits it.",
+            remedy=Remedy("list_presets"),
         )
     overrides: list[tuple[str, Any]] = [("model", _model_table(kind, depth))]
     return base, overrides + _warmup_of(depth, base)

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from rescli.errors import SpecError, UnknownNameError
+from rescli.remedy import Remedy
 from rescli.spec.explain import explain
 from rescli.spec.run import RunSpec
 from rescli.spec.toml import Table
@@ -44,11 +45,13 @@ def find_preset(name: str) -> Path:
     if name.endswith(".toml"):
         path = Path(name)
         if not os.path.isfile(path):
-            raise SpecError(f"no such spec file: {name}", hint="rescli presets   lists the shipped ones")
+            raise SpecError(
+                f"no such spec file: {name}", remedy=Remedy("list_presets", note="lists the shipped ones")
+            )
         return path
     known = preset_names()
     if name not in known:
-        raise UnknownNameError("preset", name, known, hint="rescli presets show NAME   prints one")
+        raise UnknownNameError("preset", name, known, remedy=Remedy("show_preset", "NAME", "prints one"))
     return _preset_root() / f"{name}.toml"
 
 
@@ -139,7 +142,7 @@ def spec_from_dict(table: Mapping[str, Any]) -> RunSpec:
     try:
         return RunSpec.model_validate(dict(table))
     except ValidationError as error:
-        raise SpecError(explain(error), hint="rescli presets show NAME   prints every key") from error
+        raise SpecError(explain(error), remedy=Remedy("show_preset", "NAME", "prints every key")) from error
 
 
 def _read_toml(name: str) -> Table:

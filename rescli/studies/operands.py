@@ -11,6 +11,7 @@ from pathlib import Path
 from rescli.checkpoints.locate import named_checkpoint
 from rescli.errors import UnknownNameError, UsageError
 from rescli.models.naming import parse_model_name
+from rescli.remedy import Remedy
 from rescli.spec.from_names import Choice, change_spec, choose_spec, named_dataset
 from rescli.spec.load import preset_names
 from rescli.spec.run import RunSpec
@@ -85,7 +86,8 @@ def read_operand(given: str | os.PathLike[str] | RunSpec, choice: Choice) -> Ope
         parse_model_name(given)
     except UnknownNameError as error:
         raise UsageError(
-            f"{given!r} is no checkpoint, run directory, preset or model. {error}", hint="rescli presets"
+            f"{given!r} is no checkpoint, run directory, preset or model. {error}",
+            remedy=Remedy("list_presets"),
         ) from error
     return Operand(given, spec=choose_spec(replace(choice, model=given, preset=None))[1])
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from rescli.checkpoints.locate import Source, source_path
+from rescli.hardware.numerics import choose_device
 from rescli.report.table import Column, Table, short
 from rescli.studies.responses import LayerRow, ResponsesRow, measure_responses
+from rescli.workflows.arguments import SPLITS, check_count, check_name
 from rescli.workflows.notes import with_notes
 
 if TYPE_CHECKING:
@@ -126,9 +128,12 @@ def layer_responses(
         ['conv1', 'layer1.0.conv1']
         >>> found.figure().savefig("responses.png")
     """
+    check_name("split", split, SPLITS)
+    check_count("batch_size", batch_size, least=1)
+    choose_device(device)
+    given: list[Source] = list(nets) if isinstance(nets, list | tuple) else [nets]  # type: ignore[list-item]
     rows: list[ResponsesRow] = []
-    several: list[Source] = list(nets) if isinstance(nets, list | tuple) else [nets]  # type: ignore[list-item]
-    for path in map(source_path, several):
+    for path in [source_path(net) for net in given]:
         if on_start is not None:
             on_start(str(path))
         root = Path(data_root) if data_root is not None else None

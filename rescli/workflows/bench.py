@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from rescli.errors import UsageError
 from rescli.report.table import short
+from rescli.workflows.arguments import check_count, check_name, check_number
 from rescli.workflows.notes import with_notes
 
 if TYPE_CHECKING:
@@ -110,12 +111,20 @@ def bench(
         >>> found.images_per_second["bare-step"]["median"] > 0
         True
     """
+    check_count("rounds", rounds, least=2)
+    check_number("window_seconds", window_seconds, least=0.01)
+    check_count("threads", threads, least=1)
+    for count in workers:
+        check_count("workers", count, least=1)
+
     from rescli.bench.race import race
     from rescli.bench.summary import summarize
     from rescli.runs.assembly import numerics_for
     from rescli.spec.from_names import Choice, choose_spec
-    from rescli.training.engines.choose import check_engine, choose_kernels
+    from rescli.training.engines.choose import ENGINES, KERNELS, check_engine, choose_kernels
 
+    check_name("engine", engine, ENGINES)
+    check_name("kernels", kernels, KERNELS)
     never = [(key, _NEVER) for key in ("iterations", "evaluation.every", "checkpoint.every")]
     _, spec = choose_spec(
         Choice(

@@ -26,10 +26,11 @@ from rescli.studies.published import PublishedTable, published_table, published_
 from rescli.studies.queued_run import QueuedRun
 from rescli.studies.responses import ResponsesRow, measure_responses
 from rescli.studies.rows import ContenderRow
+from rescli.workflows.arguments import check_count
 from rescli.workflows.notes import with_notes
 from rescli.workflows.results.net import Net
-from rescli.workflows.stopping import Stop, stop_on_interrupt
-from rescli.workflows.study import Study, StudyProgress, as_seconds, seeded, watched
+from rescli.workflows.running.stopping import Stop, stop_on_interrupt
+from rescli.workflows.running.study import Study, StudyProgress, as_seconds, seeded, watched
 
 __all__ = ["Comparable", "compare"]
 
@@ -97,6 +98,7 @@ def compare(
         >>> list(found.verdicts), found.verdict.endswith(".")
         ([('plain-8', 'resnet-8')], True)
     """
+    check_count("seeds", seeds, least=1)
     given, labels = _given(operands)
     table = _published(to)
     seconds = as_seconds(budget)

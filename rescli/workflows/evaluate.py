@@ -7,14 +7,16 @@ from pathlib import Path
 
 from rescli.checkpoints.locate import Source, source_path
 from rescli.errors import UsageError
-from rescli.evaluation.classes import Matching
+from rescli.evaluation.classes import MATCHINGS, Matching
 from rescli.evaluation.logits.cache import LogitsCache
-from rescli.evaluation.protocols import Average, named_protocol
+from rescli.evaluation.protocols import AVERAGES, Average, named_protocol
 from rescli.evaluation.result import NetResult
 from rescli.evaluation.result import ensemble as ensemble_of
+from rescli.hardware.numerics import PRECISIONS, choose_device
 from rescli.report.progress.counting import Count, counting
 from rescli.runs.evaluator import Evaluator
 from rescli.spec.from_names import named_dataset
+from rescli.workflows.arguments import check_count, check_name, check_splits
 from rescli.workflows.load import checkpoint_of
 from rescli.workflows.notes import with_notes
 from rescli.workflows.results.evaluation import Evaluation
@@ -90,6 +92,14 @@ def evaluate(
         True
     """
     given: list[Net | Source] = list(nets) if isinstance(nets, list | tuple) else [nets]  # type: ignore[list-item]
+    if not given:
+        raise UsageError("there is no net to evaluate.")
+    check_splits(split)
+    check_name("precision", precision, PRECISIONS)
+    check_name("average", average, AVERAGES)
+    check_name("classes", classes, MATCHINGS)
+    check_count("batch_size", batch_size, least=1)
+    choose_device(device)
     if ensemble and len(given) < 2:
         raise UsageError("an ensemble averages two checkpoints or more; one was given.")
     if protocol is not None:
@@ -103,7 +113,7 @@ def evaluate(
 
     with counting(progress) as shown:
         evaluator = Evaluator(
-            split=split or _SEALED,
+            split=_SEALED if split is None else split,
             protocol=protocol,
             average=average,
             dataset=named_dataset(dataset) if dataset is not None else None,

@@ -8,22 +8,24 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from rescli import registry
 from rescli.checkpoints.locate import Source, source_path
 from rescli.errors import DataError, UnknownNameError, UsageError
+from rescli.evaluation.classes import MATCHINGS, Matching
+from rescli.exporters.choices import ExportPrecision, Quantization
 from rescli.files import require_nameable
 from rescli.remedy import Remedy
 from rescli.report.table import short
+from rescli.workflows.arguments import check_count, check_name
 from rescli.workflows.notes import with_notes
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from rescli.checkpoints.checkpoint import Checkpoint
-    from rescli.evaluation.classes import Matching
-    from rescli.exporters.base import Exporter, ExportPrecision, Options, Quantization
+    from rescli.exporters.base import Exporter, Options
     from rescli.exporters.export import ExportFacts
     from rescli.exporters.parity.check import ExportCheck
     from rescli.exporters.parity.sample import Sample
@@ -137,6 +139,11 @@ def export(
         >>> [file.name for file in made.files], made.check["top1_agreement"]
         (['net.safetensors', 'config.json'], 100.0)
     """
+    check_name("precision", precision, get_args(ExportPrecision))
+    check_name("quantization", quantization, get_args(Quantization))
+    check_name("classes", classes, MATCHINGS)
+    check_count("calibration_images", calibration_images, least=1)
+    check_count("check_images", check_images, least=LEAST_IMAGES)
     checkpoint, out = source_path(source), Path(out)  # before the seconds of importing torch
     exporter = _exporter(format)
     _require_new(out, exporter)
@@ -219,7 +226,8 @@ class _Images:
         from rescli.exporters.parity.sample import stand_in_sample
 
         of_checkpoint = self.checkpoint.dataset
-        wanted = count or (_PHOTOS if of_checkpoint.any_size else _SMALL_IMAGES)
+        usual = _PHOTOS if of_checkpoint.any_size else _SMALL_IMAGES
+        wanted = usual if count is None else count
         try:
             sample = self._draw(wanted)
         except DataError as error:

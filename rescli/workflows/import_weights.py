@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import logging
 import os
-import shlex
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -65,14 +64,9 @@ class ImportResult:
     normalization_assumed: bool
     imported_from: ImportedFrom
 
-    @property
-    def eval_command(self) -> str:
-        """The command that measures the checkpoint's test error."""
-        return f"rescli eval {shlex.quote(self.checkpoint)}"
-
     def to_dict(self) -> dict[str, object]:
-        """What ``rescli import`` prints as JSON."""
-        return {**asdict(self), "eval_command": self.eval_command}
+        """All of it as JSON values."""
+        return asdict(self)
 
     def __repr__(self) -> str:
         keys = ("checkpoint", "model", "dataset", "layout", "normalization")

@@ -42,9 +42,10 @@ def load(source: Source, *, device: str = "cpu") -> Net:
         >>> net.preprocess(Image.new("RGB", (80, 60), "red")).shape
         torch.Size([3, 32, 32])
     """
+    there = choose_device(device)
     path = source_path(source)
     checkpoint = read_checkpoint(path)
-    model = checkpoint.build_model().to(choose_device(device))
+    model = checkpoint.build_model().to(there)
     return Net(model.to(memory_format=torch.channels_last), checkpoint, path)
 
 

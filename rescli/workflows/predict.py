@@ -9,7 +9,10 @@ from pathlib import Path
 
 from rescli.checkpoints.locate import Source
 from rescli.data.photos.folder import SUFFIXES
+from rescli.evaluation.protocols import named_protocol
+from rescli.hardware.numerics import PRECISIONS
 from rescli.report.progress.counting import Count
+from rescli.workflows.arguments import check_count, check_name
 from rescli.workflows.load import load
 from rescli.workflows.notes import with_notes
 from rescli.workflows.results.net import Net
@@ -66,6 +69,11 @@ def predict(
         (Skipped(file='absent.png', reason='no such file: absent.png'),)
         >>> found.to_csv("classes.csv")
     """
+    check_count("top", top, least=1)
+    check_count("batch_size", batch_size, least=1)
+    check_name("precision", precision, PRECISIONS)
+    if protocol is not None:
+        named_protocol(protocol)  # refuses an unknown name before anything is read
     loaded = net if isinstance(net, Net) else load(net, device=device)
     given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     files, without = _files(given)

@@ -19,9 +19,10 @@ from rescli.studies.not_run import NotRun
 from rescli.studies.paper_items import PaperItem, PaperNet, paper_item
 from rescli.studies.queued_run import QueuedRun
 from rescli.studies.reproduction import finished_curves, finished_responses, measure_nets
+from rescli.workflows.arguments import check_count
 from rescli.workflows.notes import with_notes
-from rescli.workflows.stopping import Stop, stop_on_interrupt
-from rescli.workflows.study import Study, StudyProgress, as_seconds, seeded, watched
+from rescli.workflows.running.stopping import Stop, stop_on_interrupt
+from rescli.workflows.running.study import Study, StudyProgress, as_seconds, seeded, watched
 
 __all__ = ["reproduce"]
 
@@ -79,6 +80,7 @@ def reproduce(
         >>> found.not_run, len(found.figure().axes)
         ({'plain-56': 'left out, as asked'}, 1)
     """
+    check_count("seeds", seeds, least=1)
     item = paper_item(name)
     specs = _specs(item, _chosen(item, [only] if isinstance(only, str) else only), seeds, changes or {})
     not_run = _not_run(item, specs)

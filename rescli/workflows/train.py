@@ -22,14 +22,15 @@ from rescli.runs.where import Where
 from rescli.spec.load import spec_from_dict
 from rescli.spec.run import RunSpec
 from rescli.training.events import Sink
+from rescli.workflows.arguments import checked
 from rescli.workflows.notes import with_notes
-from rescli.workflows.observers import Observers, Progress
 from rescli.workflows.results.planned_run import PlannedRun
 from rescli.workflows.results.run import Run, RunStart, write_curves
+from rescli.workflows.running.observers import Observers, Progress
+from rescli.workflows.running.stopping import Stop, StopFromSink, stop_on_interrupt
+from rescli.workflows.running.study import as_seconds
 from rescli.workflows.spec import dry_run
 from rescli.workflows.spec import spec as spec_by_name
-from rescli.workflows.stopping import Stop, StopFromSink, stop_on_interrupt
-from rescli.workflows.study import as_seconds
 
 __all__ = ["resume", "train"]
 
@@ -100,7 +101,7 @@ def train(
     seconds = as_seconds(budget)
     if seconds is not None and launched():
         raise UsageError("a budget times a step in one process; with several, give iterations.")
-    whole, where = planned.spec, Where(device, _path(data_root), workers, engine, kernels)
+    whole, where = planned.spec, checked(Where(device, _path(data_root), workers, engine, kernels))
     observers = Observers.of(on_event, loggers, progress, on_start)
     if not is_first():
         return _follow(
@@ -185,7 +186,7 @@ def resume(
     """
     run_dir = RunDir.open(Path(run))
     spec = run_dir.read_spec()
-    where = Where(device, _path(data_root), workers, engine, kernels)
+    where = checked(Where(device, _path(data_root), workers, engine, kernels))
     observers = Observers.of(on_event, loggers, progress, on_start)
     # Its state is read to say so where it is damaged; images, device and engine are not needed.
     if Run(run_dir.path).is_finished and load_state(run_dir.state, spec) is not None:

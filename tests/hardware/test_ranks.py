@@ -114,7 +114,7 @@ def test_shares_are_the_batch() -> None:
     assert [index for part in parts for index in range(128)[part]] == list(range(128))
     with pytest.raises(UsageError, match="cannot be shared evenly by 3") as caught:
         Ranks(0, 3).share(128)
-    assert caught.value.remedies == (Remedy("batch_size", 126),)
+    assert caught.value.remedies == (Remedy("data.batch_size", 126),)
 
 
 def test_alone_nothing_is_asked() -> None:

@@ -186,7 +186,7 @@ def test_a_run_with_a_damaged_record_and_no_state_is_not_trained_over(tmp_path):
         prepare_resume(run_dir, CPU)
     assert caught.value.exit_code == 4
     assert f"{run_dir.last} is there" in str(caught.value)
-    assert [remedy.setting for remedy in caught.value.remedies] == ["out"]
+    assert [remedy.setting for remedy in caught.value.remedies] == ["train_anew"]
     # Before the first checkpoint there is nothing to lose.
     shutil.rmtree(run_dir.checkpoints)
     assembly, saved = prepare_resume(run_dir, CPU)

@@ -97,7 +97,7 @@ def test_a_folder_of_somebody_else(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(CheckpointError, match="was not exported by rescli") as caught:
         load(tmp_path)
-    assert any("rescli import" in note for note in caught.value.__notes__)
+    assert any("import_weights(" in note for note in caught.value.__notes__)
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:

@@ -1,20 +1,46 @@
-"""Messages to stderr, and what the rooms below log as warnings among them."""
+"""Messages to stderr that never stop the work, and what the rooms below log as warnings among them."""
 
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rescli.report.messages import drop_stderr, say
+from rescli.report.messages import say as say_or_fail
 
-__all__ = ["drop_stderr", "say", "saying_warnings"]
+__all__ = ["flush", "say", "saying_warnings"]
 
 
 class _Saying(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         # Printed to whatever stderr is now: rich's bars, while they stand, put it above themselves.
         say(f"{record.levelname.lower()}: {record.getMessage()}")
+
+
+def say(text: str) -> None:
+    """Print a line to stderr; where that fails, this and all that follows is dropped."""
+    try:
+        say_or_fail(text)
+    except (OSError, ValueError):
+        _drop_stderr()
+
+
+def flush() -> None:
+    """Write what stderr still holds; Python's own last attempt would make an exit code of a failure."""
+    try:
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        _drop_stderr()
+
+
+def _drop_stderr() -> None:
+    """From now on stderr swallows what is written: its reader is gone, or its disk is full.
+
+    Only a program may do that; a library is a guest in somebody's process.
+    """
+    sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
 
 @contextmanager

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from rescli.cli.remedies import as_flag, worded
+from rescli.cli.remedies import COMMANDS, as_flag, worded
 from rescli.errors import RescliError
 from rescli.remedy import Remedy
 
@@ -14,15 +14,17 @@ __all__ = ["in_flags"]
 
 
 @contextmanager
-def in_flags(said: Mapping[str, str]) -> Iterator[None]:
+def in_flags(said: Mapping[str, str], parameters: Collection[str] | None = None) -> Iterator[None]:
     """Words the errors of the block as the flags that were typed.
 
     A hint that is no command and its remedies become one line, ``these look like resnet-32: try --model
-    resnet-32``; the hint says whether all of them are needed. A single remedy reads on with its note where
+    resnet-32``; the hint says whether all of them are needed. Commands follow it without a ``try``: ``begin
+    again with: rescli train runs/x/spec.toml``. A single remedy reads on with its note where
     that begins with ``for`` or ``or``: ``--format onnx for int8``.
 
     Args:
         said: words of the library to those of the command line, ``{"the format timm": "--format timm"}``.
+        parameters: those of the command that was typed, where they are known.
 
     Example:
         >>> from rescli.errors import UsageError
@@ -41,15 +43,23 @@ def in_flags(said: Mapping[str, str]) -> Iterator[None]:
             message = message.replace(words, typed)
         error.args = (message,)
         if error.hint and error.remedies and not error.hint.startswith("rescli "):
-            error.hint = f"{error.hint}: try {' '.join(map(as_flag, error.remedies))}"
+            error.hint = _one_line(error.hint, error.remedies, parameters)
             error.remedies = ()
-        elif len(error.remedies) == 1 and (read_on := _read_on(error.remedies[0])):
+        elif len(error.remedies) == 1 and (read_on := _read_on(error.remedies[0], parameters)):
             error.hint, error.remedies = read_on, ()
         raise
 
 
-def _read_on(remedy: Remedy) -> str | None:
-    flag = as_flag(replace(remedy, note=""))
+def _one_line(hint: str, remedies: Sequence[Remedy], parameters: Collection[str] | None) -> str:
+    commands = [as_flag(remedy) for remedy in remedies if remedy.setting in COMMANDS]
+    flags = [as_flag(remedy, parameters) for remedy in remedies if remedy.setting not in COMMANDS]
+    if not flags:
+        return f"{hint}: {'; '.join(commands)}"
+    return f"{'; '.join([hint, *commands])}: try {' '.join(flags)}"
+
+
+def _read_on(remedy: Remedy, parameters: Collection[str] | None) -> str | None:
+    flag = as_flag(replace(remedy, note=""), parameters)
     if remedy.note.startswith("for "):
         return f"{flag} {remedy.note}"
     return f"{flag}, {remedy.note}" if remedy.note.startswith("or ") else None

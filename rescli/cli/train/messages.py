@@ -19,13 +19,17 @@ if TYPE_CHECKING:
 
 __all__ = ["run_progress", "say_preset", "say_start", "say_what_data_cost"]
 
-_MORE_WORKERS = "--workers"
+_MORE_WORKERS, _PACK = "--workers", "rescli data pack"
 
 
 def run_progress(spec: RunSpec, begin: int) -> AbstractContextManager[Sink]:
     """A block whose sink shows a run from iteration ``begin``: bars on a terminal, lines elsewhere."""
     return training_progress(
-        name=spec.name, total_steps=spec.iterations, start_step=begin, workers=_MORE_WORKERS
+        name=spec.name,
+        total_steps=spec.iterations,
+        start_step=begin,
+        workers=_MORE_WORKERS,
+        pack=_PACK,
     )
 
 
@@ -59,6 +63,7 @@ def say_what_data_cost(record: RunRecord) -> None:
     if waited is None or trained <= 0:
         return
     share = min(1.0, waited / trained)
-    say(f"training waited for images {100 * share:.0f} % of the time{advice(share, workers=_MORE_WORKERS)}")
+    helps = advice(share, workers=_MORE_WORKERS, pack=_PACK)
+    say(f"training waited for images {100 * share:.0f} % of the time{helps}")
     if names := record["skipped_images"]:
         say(f"skipped {len(names)} damaged images: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}")

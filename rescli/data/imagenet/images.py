@@ -43,9 +43,11 @@ def find_imagenet(root: Path, splits: tuple[str, ...]) -> Path:
     if place is None:
         raise DataError(
             f"no ImageNet in {root}: none of {', '.join(splits)} is a folder in it.",
-            hint="it needs train/WNID/*.JPEG and val/WNID/*.JPEG; "
-            "rescli data prepare imagenet makes them of the official archives",
-            remedy=Remedy("data_root", "DIR", "names another place"),
+            hint="it needs train/WNID/*.JPEG and val/WNID/*.JPEG",
+            remedy=[
+                Remedy("prepare_imagenet", note="makes them of the official archives"),
+                Remedy("data_root", "DIR", "names another place"),
+            ],
         )
     return place
 
@@ -78,7 +80,8 @@ def _read_flat(place: Path, root: Path, names: list[str], class_names: tuple[str
     if labelled is None:
         raise DataError(
             f"{val} holds {len(names)} images without class folders, and no labels are beside them.",
-            hint=f"put one of {', '.join(SOURCES)} into {place}, or: rescli data prepare imagenet",
+            hint=f"put one of {', '.join(SOURCES)} into {place}, or",
+            remedy=Remedy("prepare_imagenet"),
         )
     source, labels = labelled
     wnids = labels_of(names, labels, class_names, source)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Self, TypeVar
+from typing import BinaryIO, Self, TypeVar, cast
 
 import numpy as np
 import torch
@@ -27,8 +27,7 @@ _EIGHT_BIT_MODES = frozenset(
     {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "LAB", "HSV"}
 )
 
-_PILLOW = r"PIL\."
-_NOT_OF_PILLOW = ("ignore", None, Warning, re.compile(_PILLOW), 0)
+_NOT_OF_PILLOW = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 """The filter as it stands in ``warnings.filters``."""
 
 
@@ -136,14 +135,27 @@ def decode_rgb(source: Path | BinaryIO, name: str, *, enough: int | None = None)
 
 
 @contextmanager
+def _pillow_unheard() -> Iterator[None]:
+    """No warnings of Pillow's, of damaged EXIF tags and the like, on which no pixel depends.
+
+    ``warnings.catch_warnings`` puts back the filters of its beginning: where several threads decode, those of
+    one are put back while another is at work, and the last may leave its own for good. Here each puts in one
+    filter and takes one out of the same list.
+    """
+    filters = cast("list[tuple[object, ...]]", warnings.filters)
+    filters.insert(0, _NOT_OF_PILLOW)
+    try:
+        yield
+    finally:
+        with suppress(ValueError):  # somebody emptied the list meanwhile
+            filters.remove(_NOT_OF_PILLOW)
+
+
+@contextmanager
 def _opened(source: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
     """The file as Pillow sees it, not yet decoded; what goes wrong in the block is a DataError."""
-    # Of damaged EXIF tags and the like: no pixel depends on them. For the whole process and for good:
-    # warnings.catch_warnings in several threads would leave everybody's warnings switched off.
-    if _NOT_OF_PILLOW not in warnings.filters:
-        warnings.filterwarnings("ignore", module=_PILLOW)
     try:
-        with Image.open(source) as image:
+        with _pillow_unheard(), Image.open(source) as image:
             yield image
     # Pillow's decoders raise SyntaxError, struct.error, ValueError and more on damaged files.
     except (DataError, MemoryError):

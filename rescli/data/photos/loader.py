@@ -137,8 +137,10 @@ class PhotoLoader:
             self.close()
             raise DataError(
                 made.failure,
-                hint="rescli data verify names all of them",
-                remedy=Remedy("skip_damaged", note="goes on without them"),
+                remedy=[
+                    Remedy("verify_data", note="names all of them"),
+                    Remedy("data.skip_damaged", note="goes on without them"),
+                ],
             )
         pixels, labels, flipped, shift = (
             tensor.to(self._device, non_blocking=True)

@@ -26,6 +26,7 @@ from rescli import __version__
 from rescli.data.photos.image_files import ImageFiles, decode_rgb
 from rescli.data.photos.prefetch import map_ahead
 from rescli.errors import DataError
+from rescli.remedy import Remedy
 
 __all__ = [
     "INDEX",
@@ -93,7 +94,7 @@ def packed_counts(root: Path) -> tuple[tuple[str, ...], dict[str, int]]:
         return tuple(index["class_names"]), {split: int(count) for split, count in index["splits"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
-            f"{root / INDEX} is damaged: {error}", hint="rescli data pack makes it anew"
+            f"{root / INDEX} is damaged: {error}", remedy=Remedy("pack", note="makes it anew")
         ) from error
 
 
@@ -117,7 +118,7 @@ def read_packed(root: Path, split: str, class_names: tuple[str, ...]) -> PackedI
             raise ValueError(f"{data.name} has {size} bytes and should have {metadata['bytes']}")
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise DataError(
-            f"the packed images {data} are damaged: {error}", hint="rescli data pack makes them anew"
+            f"the packed images {data} are damaged: {error}", remedy=Remedy("pack", note="makes them anew")
         ) from error
     return PackedImages(
         root=root,

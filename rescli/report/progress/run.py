@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rescli.durations import format_seconds
-from rescli.report.progress.image_wait import WaitVerdict, waited_text
+from rescli.report.progress.image_wait import PACK, WaitVerdict, waited_text
 from rescli.report.progress.screen import Drawing, Lines, choose_screen
 from rescli.training.events import (
     EngineChosen,
@@ -45,6 +45,7 @@ def training_progress(
     start_step: int = 0,
     progress: bool | None = True,
     workers: str = "workers",
+    pack: str = PACK,
 ) -> Iterator[Sink]:
     """A sink that shows a run for as long as the block lasts.
 
@@ -57,9 +58,10 @@ def training_progress(
         progress: True for bars, or lines where nothing can be drawn; False for nothing; None for bars on a
             terminal and in a notebook.
         workers: what the setting is called where advice is given.
+        pack: what packs images is called there.
     """
     screen = choose_screen(progress)
-    verdict = WaitVerdict(start_step, workers=workers)
+    verdict = WaitVerdict(start_step, workers=workers, pack=pack)
     if screen is None:
         yield lambda _event: None
     elif isinstance(screen, Lines):

@@ -5,6 +5,7 @@ On a terminal it goes to stderr, always.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
@@ -13,10 +14,14 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from rescli.report.messages import drop_stderr, say
+from rescli.report.messages import say
 from rescli.report.progress.notebook import Notebook
 
 __all__ = ["Drawing", "Lines", "choose_screen"]
+
+
+_BROKEN = (OSError, ValueError)
+"""Nobody reads any more: a closed pipe, a full or closed device. The work goes on."""
 
 
 class Drawing(Protocol):
@@ -39,9 +44,23 @@ class Drawing(Protocol):
 class Lines:
     """A screen that takes nothing but lines: a pipe, a file."""
 
+    def __init__(self) -> None:
+        self._broken = False
+
     def say(self, text: str) -> None:
         """A line."""
-        say(text)
+        if not self._broken:
+            try:
+                say(text)
+            except _BROKEN:
+                self._broken = True
+
+
+class _Console(Console):
+    """Falls silent where nobody reads; rich would end the process, with stdout thrown away."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
 
 
 class _Terminal:
@@ -51,13 +70,25 @@ class _Terminal:
     def say(self, text: str) -> None:
         try:
             self._console.print(Text(text), soft_wrap=True)
-        except (OSError, ValueError):  # nobody reads any more: the work goes on
-            drop_stderr()
+        except _BROKEN:
+            self._console.quiet = True
 
     @contextmanager
     def showing(self, renderable: RenderableType, *, transient: bool = False) -> Iterator[Callable[[], None]]:
-        with Live(renderable, console=self._console, refresh_per_second=8, transient=transient):
+        live = Live(renderable, console=self._console, refresh_per_second=8, transient=transient)
+        try:
+            live.__enter__()
+        except _BROKEN:
+            self._console.quiet = True
+            yield lambda: None
+            return
+        try:
             yield lambda: None  # a thread draws
+        finally:
+            try:
+                live.__exit__(*sys.exc_info())
+            except _BROKEN:
+                self._console.quiet = True
 
 
 def choose_screen(progress: bool | None) -> Drawing | Lines | None:
@@ -66,7 +97,7 @@ def choose_screen(progress: bool | None) -> Drawing | Lines | None:
     Args:
         progress: True to see it in any case, if need be as lines; False not to; None where it can be drawn.
     """
-    console = Console(stderr=True)
+    console = _Console(stderr=True)
     if progress is False:
         return None
     if console.is_jupyter:

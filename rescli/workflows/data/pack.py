@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rescli.errors import CheckpointError, UsageError
 from rescli.files import require_nameable
+from rescli.workflows.arguments import check_count
 from rescli.workflows.data.split_progress import SplitProgress, unseen, within_split
 from rescli.workflows.notes import with_notes
 
@@ -67,6 +68,8 @@ def pack(
         >>> made.root.name, made.num_images
         ('packed', {'train': 2})
     """
+    check_count("short_side", short_side, least=32)
+    check_count("quality", quality, least=1, most=100)
     out, root = Path(out), None if data_root is None else Path(data_root)
     require_nameable(out)
     if os.path.lexists(out):

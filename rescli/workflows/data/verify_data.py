@@ -9,7 +9,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rescli.errors import DataError, UnknownNameError
+from rescli.errors import DataError
+from rescli.workflows.arguments import SPLITS, check_name
 from rescli.workflows.data.datasets import known_sizes
 from rescli.workflows.data.split_progress import SplitProgress, unseen, within_split
 from rescli.workflows.notes import with_notes
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from rescli.remedy import Remedy
 
 __all__ = ["DataReport", "verify_data"]
-
-_SPLITS = ("train", "val", "test", "all")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -73,7 +72,7 @@ def verify_data(
     name: str,
     data_root: str | os.PathLike[str] | None = None,
     *,
-    splits: Sequence[str] = (),
+    splits: str | Sequence[str] = (),
     progress: SplitProgress = unseen,
 ) -> DataReport:
     """Read a data set whole and say what is wrong with it.
@@ -81,7 +80,7 @@ def verify_data(
     Args:
         name: a data set, such as ``cifar10`` or ``imagefolder``.
         data_root: where the data lies; None for RESCLI_DATA, else the cache.
-        splits: only these parts of it; every part there is where empty.
+        splits: only this part of it, or these; every part there is where empty.
         progress: called with a split, the number of its images done, and how many it has: None while it is
             being read.
 
@@ -102,10 +101,9 @@ def verify_data(
     root = None if data_root is None else Path(data_root)
     dataset = named_dataset(name)
     sizes = known_sizes(dataset) or {}
-    chosen = tuple(dict.fromkeys(splits)) or dataset.splits(root)
+    chosen = tuple(dict.fromkeys([splits] if isinstance(splits, str) else splits)) or dataset.splits(root)
     for part in chosen:
-        if part not in (sizes or _SPLITS):
-            raise UnknownNameError(f"split of {name}", part, sizes or _SPLITS)
+        check_name(f"split of {name}", part, list(sizes) or SPLITS)
     checks = []
     unread: dict[str, DataError] = {}
     for part in chosen:

@@ -12,6 +12,7 @@ from rescli.models.naming import default_image_size, parse_model_name, table1_de
 from rescli.models.specs import model_spec
 from rescli.paper import CIFAR_DEPTHS
 from rescli.spec.base import ModelSpec
+from rescli.workflows.arguments import check_count
 from rescli.workflows.notes import with_notes
 
 __all__ = ["ModelFacts", "ModelKind", "ModelList", "RowFacts", "list_models", "show_model"]
@@ -81,6 +82,7 @@ def show_model(
 
     Raises:
         UnknownNameError: no such network; names the nearest.
+        UsageError: a size or a number of classes below 1.
         SpecError: a depth or option that it does not have.
 
     Example:
@@ -88,14 +90,17 @@ def show_model(
         >>> facts["params"], facts["macs"], facts["rows"][0]["output_size"]
         (25557032, 3857973248, 112)
     """
+    check_count("image_size", image_size, least=1)
+    check_count("num_classes", num_classes, least=1)
     kind, depth = parse_model_name(name)
-    size = image_size or default_image_size(depth, kind=kind)
+    size = default_image_size(depth, kind=kind) if image_size is None else image_size
     given = {"shortcut": shortcut, "stride_on": stride_on}
     spec = model_spec(
         name, image_size=size, **{key: value for key, value in given.items() if value is not None}
     )
     family = getattr(spec, "family", None)
-    classes = num_classes or (_IMAGENET_CLASSES if family == "imagenet" else _CIFAR_CLASSES)
+    usual = _IMAGENET_CLASSES if family == "imagenet" else _CIFAR_CLASSES
+    classes = usual if num_classes is None else num_classes
     layout = spec.layout(num_classes=classes, image_size=size)
     params, macs = _counts(spec, image_size=size, num_classes=classes)
     return {

@@ -24,10 +24,11 @@ from rescli.evaluation.pictures import (
 from rescli.evaluation.protocols import choose_protocol, default_protocol
 from rescli.evaluation.views import view_batches
 from rescli.hardware.device_name import device_name
-from rescli.hardware.numerics import Numerics, choose_device, choose_eval_precision
+from rescli.hardware.numerics import PRECISIONS, Numerics, choose_device, choose_eval_precision
 from rescli.models.failure import naming_failed_module
 from rescli.report.progress.counting import Count, counting
 from rescli.spec.run import RunSpec
+from rescli.workflows.arguments import check_count, check_name
 from rescli.workflows.notes import with_notes
 from rescli.workflows.results.predictions import EDITED, ClassProbability, Prediction, Predictions, Skipped
 
@@ -148,10 +149,9 @@ class Net:
                 plugin that failed.
             CheckpointError: logits that are not finite.
         """
-        if top < 1:
-            raise UsageError(f"top is the number of classes to name, at least 1; got {top}.")
-        if batch_size is not None and batch_size < 1:
-            raise UsageError(f"batch_size must be at least 1; got {batch_size}.")
+        check_count("top", top, least=1)
+        check_count("batch_size", batch_size, least=1)
+        check_name("precision", precision, PRECISIONS)
         pictures = as_pictures(images)
         names = [picture_name(picture, number) for number, picture in enumerate(pictures)]
         dataset, device = self.checkpoint.dataset, self.device

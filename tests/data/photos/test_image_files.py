@@ -169,6 +169,17 @@ class TestOpenRgb:
         assert open_rgb(path).size == (100, 100)
 
 
+def test_warnings_are_heard_again_when_the_picture_is_read(tmp_path: Path) -> None:
+    Image.fromarray(gradient()).save(tmp_path / "1.png")
+    before = list(warnings.filters)
+    threads = [threading.Thread(target=open_rgb, args=(tmp_path / "1.png",)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert list(warnings.filters) == before
+
+
 def test_image_files(files: ImageFiles) -> None:
     assert (len(files), files.num_classes) == (30, 1)
     assert files.image(7).size == (2, 8)

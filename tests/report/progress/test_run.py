@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 import pytest
 
 from rescli.report.progress import run as progress
@@ -23,7 +26,7 @@ def test_advice_is_for_more_than_a_tenth() -> None:
     assert advice(0.1) == ""
     assert "more workers" in advice(0.11)
     assert "more --workers" in advice(0.11, workers="--workers")
-    assert "rescli data pack" in advice(0.11)
+    assert "rescli data pack" in advice(0.11, pack="rescli data pack")
 
 
 @pytest.mark.parametrize(
@@ -108,3 +111,31 @@ def test_bars(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
     assert "training waits for images 40 % of the time" in shown
     assert "waited" in shown.split("of the time")[1]
     assert "waited" not in _shown(capsys, window(100, seconds=10.0, waited=None))
+
+
+class _Gone(io.StringIO):
+    """A stream that breaks."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__()
+        self.error = error
+
+    def write(self, text: str) -> int:
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(32, "nobody reads"), OSError(28, "no space left")])
+@pytest.mark.parametrize("terminal", [False, True])
+def test_where_nobody_reads_it_falls_silent_and_the_stream_stays(
+    monkeypatch: pytest.MonkeyPatch, error: OSError, *, terminal: bool
+) -> None:
+    """A library is a guest: the stream is its host's, who may have another use for it."""
+    if terminal:
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    monkeypatch.setattr(sys, "stderr", gone := _Gone(error))
+    with progress.training_progress(name="net", total_steps=200) as sink:
+        for step in (100, 150):
+            sink(window(step, seconds=10.0, waited=None))
+    assert sys.stderr is gone

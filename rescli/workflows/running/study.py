@@ -20,7 +20,7 @@ from rescli.studies.not_run import NotRun
 from rescli.studies.queue import RunQueue
 from rescli.studies.queued_run import QueuedRun
 from rescli.studies.shared_budget import SharedBudget
-from rescli.workflows.stopping import Stop, StopFromSink
+from rescli.workflows.running.stopping import Stop, StopFromSink
 
 __all__ = ["Study", "StudyProgress", "as_seconds", "seeded", "watched"]
 
