@@ -61,13 +61,17 @@ _WHERE = {
 class _FrontDoor(ModuleType):
     """This package, whose ``spec`` is the function and not the room ``rescli.spec``.
 
-    Importing a module of that room makes Python bind the room to the name ``spec`` here; it is found all the
-    same by ``from rescli.spec.run import RunSpec``.
+    Importing a module of that room makes Python bind the room to the name ``spec`` here. The function has the
+    room's modules as attributes, so that ``import rescli.spec.run as run`` finds them.
     """
 
     @property
     def spec(self) -> Any:
-        return __getattr__("spec")
+        function = __getattr__("spec")
+        for name, module in list(sys.modules.items()):
+            if name.startswith("rescli.spec.") and name.count(".") == 2:
+                setattr(function, name.removeprefix("rescli.spec."), module)
+        return function
 
     @spec.setter
     def spec(self, room: ModuleType) -> None:

@@ -366,7 +366,15 @@ def test_every_command_is_a_function_of_the_workflows(command: str) -> None:
 PARSING_AND_PRINTING = {
     *("choose_changes", "choose_spec", "warm_start_from", "named_checkpoint"),
     *("parse_override", "parse_overrides"),
-    *("differing_keys", "default_run_path", "to_toml", "differences", "ledger", "write_atomically"),
+    *(
+        "differing_keys",
+        "default_run_path",
+        "to_toml",
+        "differences",
+        "ledger",
+        "write_atomically",
+        "require_nameable",
+    ),
     *("is_first", "is_restart", "launched", "leave_ranks"),
 }
 """Functions below the workflows that cli may call: they parse what was typed, or word a result."""

@@ -12,6 +12,7 @@ EXIT_CODES = {
     "UsageError": 2,
     "SpecError": 2,
     "UnknownNameError": 2,
+    "NoMemoryError": 2,
     "RunDirError": 2,
     "WriteError": 1,
     "DataError": 3,

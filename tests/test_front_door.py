@@ -62,7 +62,15 @@ def test_help_on_spec_is_of_the_function() -> None:
     shown = pydoc.render_doc(rescli.spec, renderer=pydoc.plaintext)
     assert "Read the spec of a training run" in shown
     assert "PACKAGE CONTENTS" not in shown
-    assert list(inspect.signature(rescli.spec).parameters) == ["name", "changes", "dataset"]
+    assert list(inspect.signature(rescli.spec).parameters) == ["name", "changes", "dataset", "start_from"]
+
+
+def test_the_room_behind_spec_is_imported_in_every_way() -> None:
+    import rescli.spec.run as by_alias
+    from rescli.spec.run import RunSpec
+
+    assert by_alias.RunSpec is RunSpec is rescli.spec.run.RunSpec  # type: ignore[attr-defined]
+    assert callable(rescli.spec)
 
 
 def test_mypy_sees_every_function_used() -> None:

@@ -17,7 +17,7 @@ from rescli.spec.base import ModelSpec
 if TYPE_CHECKING:
     from rescli.exporters.description import Description
 
-__all__ = ["ExportPrecision", "Exporter", "FormatFacts", "Options", "Quantization", "Subject"]
+__all__ = ["Exporter", "FormatFacts", "Options", "Subject"]
 
 FormatFacts: TypeAlias = dict[str, "str | int | list[str]"]
 """What an exporter tells people about its file, such as ``{"opset": 20}``."""

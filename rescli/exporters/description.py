@@ -12,7 +12,8 @@ from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.data.normalization import StoredNormalization
 from rescli.evaluation.protocols import default_protocol
 from rescli.exporters.architectures import Architecture, standalone_architecture
-from rescli.exporters.base import ExportPrecision, Options, Quantization
+from rescli.exporters.base import Options
+from rescli.exporters.choices import ExportPrecision, Quantization
 from rescli.spec.base import DatasetSpec
 from rescli.spec.ledger.ledger import differences, ledger
 

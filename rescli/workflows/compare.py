@@ -155,7 +155,7 @@ def _given(
         several = list(operands)
     given = [_named(one) for one in several]
     if len(given) < 2:
-        raise UsageError("a comparison needs two things or more.", hint="rescli compare plain-20 resnet-20")
+        raise UsageError("a comparison needs two things or more.", remedy=Remedy("compare"))
     if any(operand in given[:place] for place, operand in enumerate(given)):
         raise UsageError("the same thing was named twice.")
     return given, labels

@@ -85,7 +85,7 @@ class TestImageFolder:
         assert (spec.image_size, spec.any_size, spec.class_names) == (224, True, None)
         with pytest.raises(SpecError, match="in its folders"):
             _ = spec.num_classes
-        with pytest.raises(SpecError, match="rescli data verify imagefolder"):
+        with pytest.raises(SpecError, match=r"are counted by: .*verify_data"):
             _ = spec.sizes
 
     def test_splits_and_build(self, tmp_path: Path) -> None:
