@@ -59,6 +59,7 @@ def compare(
     rescli compare plain-20 resnet-20 --seeds 5 --to paper:table6
     """
     from rescli.cli.compare.output import print_comparison
+    from rescli.cli.output.messages import PACK
     from rescli.cli.signals import stop_requested
     from rescli.report.progress.study import study_progress
     from rescli.spec.load import parse_overrides
@@ -78,7 +79,7 @@ def compare(
         out=out,
         data_root=data_root,
         device=device,
-        progress=partial(study_progress, quiet=quiet, plan=not quiet),
+        progress=partial(study_progress, quiet=quiet, plan=not quiet, pack=PACK),
         stopping=stop_requested,
     )
     print_comparison(found, as_json=json)

@@ -10,7 +10,10 @@ from contextlib import contextmanager
 
 from rescli.report.messages import say as say_or_fail
 
-__all__ = ["flush", "say", "saying_warnings"]
+__all__ = ["PACK", "flush", "say", "saying_warnings"]
+
+PACK = "rescli data pack"
+"""What packs images, where advice is given."""
 
 
 class _Saying(logging.Handler):

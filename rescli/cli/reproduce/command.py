@@ -81,10 +81,11 @@ def reproduce(
 @contextmanager
 def _progress_in_flags(*, quiet: bool, plan: bool) -> Iterator[StudySink]:
     """The study on the screen, its plan with reasons in the words of the command line."""
+    from rescli.cli.output.messages import PACK
     from rescli.report.progress.study import study_progress
     from rescli.studies.events import PlanMade
 
-    with study_progress(quiet=quiet, plan=plan) as shown:
+    with study_progress(quiet=quiet, plan=plan, pack=PACK) as shown:
 
         def show(event: StudyEvent) -> None:
             if isinstance(event, PlanMade):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from rescli.cli.output.messages import say
+from rescli.cli.output.messages import PACK, say
 from rescli.durations import format_seconds
 from rescli.report.progress.image_wait import advice
 from rescli.report.progress.run import training_progress
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["run_progress", "say_preset", "say_start", "say_what_data_cost"]
 
-_MORE_WORKERS, _PACK = "--workers", "rescli data pack"
+_MORE_WORKERS = "--workers"
 
 
 def run_progress(spec: RunSpec, begin: int) -> AbstractContextManager[Sink]:
@@ -29,7 +29,7 @@ def run_progress(spec: RunSpec, begin: int) -> AbstractContextManager[Sink]:
         total_steps=spec.iterations,
         start_step=begin,
         workers=_MORE_WORKERS,
-        pack=_PACK,
+        pack=PACK,
     )
 
 
@@ -63,7 +63,7 @@ def say_what_data_cost(record: RunRecord) -> None:
     if waited is None or trained <= 0:
         return
     share = min(1.0, waited / trained)
-    helps = advice(share, workers=_MORE_WORKERS, pack=_PACK)
+    helps = advice(share, workers=_MORE_WORKERS, pack=PACK)
     say(f"training waited for images {100 * share:.0f} % of the time{helps}")
     if names := record["skipped_images"]:
         say(f"skipped {len(names)} damaged images: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}")

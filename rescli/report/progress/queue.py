@@ -11,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from rescli.durations import format_seconds
+from rescli.report.progress.image_wait import PACK
 from rescli.report.progress.run import Newest, training_progress
 from rescli.report.progress.screen import Drawing, Lines
 from rescli.training.events import Event, FitDone, MetricsReady, StepDone, Stopped
@@ -26,20 +27,22 @@ Progress = Callable[["RunSpec", int], AbstractContextManager["Sink"]]
 
 
 @contextmanager
-def queue_progress(queue: Sequence[QueuedRun], screen: Drawing | Lines) -> Iterator[Progress]:
+def queue_progress(
+    queue: Sequence[QueuedRun], screen: Drawing | Lines, *, pack: str = PACK
+) -> Iterator[Progress]:
     """``progress(spec, iteration to begin at)`` is a block whose sink shows that run among the others."""
     if isinstance(screen, Lines):
-        yield _one_by_one(screen)
+        yield _one_by_one(screen, pack)
         return
     view = _View(queue)
     with screen.showing(view) as view.changed:
         yield view.watch
 
 
-def _one_by_one(screen: Lines) -> Progress:
+def _one_by_one(screen: Lines, pack: str) -> Progress:
     def progress(spec: RunSpec, begin: int) -> AbstractContextManager[Sink]:
         screen.say(f"{spec.name}: from iteration {begin} of {spec.iterations}")
-        return training_progress(name=spec.name, total_steps=spec.iterations, start_step=begin)
+        return training_progress(name=spec.name, total_steps=spec.iterations, start_step=begin, pack=pack)
 
     return progress
 

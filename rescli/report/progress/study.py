@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rescli.durations import format_seconds
 from rescli.report.progress.counting import Count, counting_bar
+from rescli.report.progress.image_wait import PACK
 from rescli.report.progress.queue import Progress, queue_progress
 from rescli.report.progress.screen import Drawing, Lines, choose_screen
 from rescli.studies.events import (
@@ -31,7 +32,7 @@ __all__ = ["study_progress"]
 
 @contextmanager
 def study_progress(
-    progress: bool | None = True, *, quiet: bool = False, plan: bool = True
+    progress: bool | None = True, *, quiet: bool = False, plan: bool = True, pack: str = PACK
 ) -> Iterator[StudySink]:
     """A sink that shows a study for as long as the block lasts.
 
@@ -40,21 +41,25 @@ def study_progress(
             terminal and in a notebook.
         quiet: show only what went wrong.
         plan: whether the plan is shown.
+        pack: what packs images is called where advice is given.
     """
     screen = Lines() if quiet else choose_screen(progress)
     if screen is None:
         yield lambda _event: None
         return
     with ExitStack() as stack:
-        yield _Study(stack, screen, quiet=quiet, plan=plan)
+        yield _Study(stack, screen, quiet=quiet, plan=plan, pack=pack)
 
 
 class _Study:
-    def __init__(self, stack: ExitStack, screen: Drawing | Lines, *, quiet: bool, plan: bool) -> None:
+    def __init__(
+        self, stack: ExitStack, screen: Drawing | Lines, *, quiet: bool, plan: bool, pack: str
+    ) -> None:
         self._stack = stack
         self._screen = screen
         self._quiet = quiet
         self._plan = plan
+        self._pack = pack
         self._training = ExitStack()
         stack.push(self._training)
         self._progress: Progress | None = None
@@ -69,7 +74,8 @@ class _Study:
         elif isinstance(event, TrainingBegins):
             self._training.close()
             if not self._quiet:
-                self._progress = self._training.enter_context(queue_progress(event.runs, self._screen))
+                shown = queue_progress(event.runs, self._screen, pack=self._pack)
+                self._progress = self._training.enter_context(shown)
         elif isinstance(event, RunBegun):
             if self._progress is not None:
                 self._run = self._progress(event.run.spec, event.step)

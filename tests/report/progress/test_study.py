@@ -113,3 +113,17 @@ def test_a_terminal_shows_a_row_for_each_run(
     assert out == ""
     for words in ("stopped", "200/200", "1.2345", "300/1000"):
         assert words in err
+
+
+def test_a_study_in_lines_names_what_packs_images_as_its_reader_does(
+    queue: tuple[QueuedRun, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    waits = MetricsReady(100, 0.5, 0.1, 1.2345, 67.89, 100, 10.0, 10.0, 8.0)
+    with study_progress(pack="rescli data pack") as sink:
+        for event in (
+            events.TrainingBegins(queue),
+            events.RunBegun(queue[0], 0),
+            events.RunEvent(queue[0], waits),
+        ):
+            sink(event)
+    assert "images packed once by rescli data pack" in capsys.readouterr().err
