@@ -1,7 +1,7 @@
 """Train, evaluate, compare and export the networks of Deep Residual Learning (arXiv:1512.03385).
 
-Every command of the command line is a function here; each is imported when it is first asked for, so that
-``import rescli`` loads no torch. ``docs/python.md`` shows all of them.
+The main commands are functions here, others are in ``rescli.workflows``. Each is imported when it is first
+asked for, so that ``import rescli`` loads no torch. ``docs/python.md`` shows all of them.
 
 Example:
     >>> import rescli
