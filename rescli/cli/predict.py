@@ -92,7 +92,8 @@ def predict(
         say(f"skipped: {skipped.reason}")
     if predictions.skipped:
         count = len(predictions.skipped)
-        raise DataError(f"{count} of {count + len(predictions)} could not be read; the others are above.")
+        also = "; the others are above" if len(predictions) else ""
+        raise DataError(f"{count} of {count + len(predictions)} could not be read{also}.")
 
 
 def _named(paths: list[str]) -> list[str]:

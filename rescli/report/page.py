@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from rescli.report.charts import Chart, Line, line_chart
-from rescli.report.comparison.columns import contender_columns
+from rescli.report.comparison.columns import contender_columns, tested_on
 from rescli.report.table import Table
 from rescli.studies.curves import mean_curve, thinned
 from rescli.studies.reproduction import NetCurves
@@ -57,6 +57,7 @@ def comparison_page(
     texts = {name: environment.get_template(f"compare.{name}").render() for name in ("css", "js")}
     return environment.get_template("compare.html").render(
         summary=summary,
+        tested_on=tested_on(contenders),
         contenders=contenders,
         pairs=pairs,
         origin=origin,

@@ -83,7 +83,7 @@ class _Comparison:
             if plain["at_chance"] and twin["at_chance"]:
                 return f"{with_depth} neither the ResNet nor the plain net learned {errors}."
             if side == 0:
-                word = "are the same" if _same(plain, twin) else "do not differ, beyond chance,"
+                word = "are the same" if _same(plain, twin) else "do not differ beyond chance"
                 return f"{with_depth} the ResNet's and the plain net's training errors {word} {errors}."
             word = "lower" if side == 1 else "higher"
             return f"{with_depth} the ResNet has a {word} training error than the plain net {errors}."

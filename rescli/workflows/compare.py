@@ -254,6 +254,10 @@ def _test(
     )
     for row in rows:
         row["responses"] = _responses(row, study)
+    if table is not None and not any(row["published"] for row in rows):
+        study.note(
+            f"the paper's {table.name} has none of these nets: {', '.join(row['label'] for row in rows)}"
+        )
     return Comparison(tuple(rows), tuple(pairs), provenance(), study.out)
 
 

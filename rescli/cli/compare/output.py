@@ -18,10 +18,9 @@ def print_comparison(found: Comparison, *, as_json: bool) -> None:
     for sentence in found.summary:
         print(sentence)
     print(f"\n{found.table()}")
-    first = found.contenders[0]
     print(
         "\nErrors in percent, mean ± std over seeds, of the last weights unless it says best-val; "
-        f"{first['dataset']}, protocol {first['protocol']}; train: the training images without augmentation"
+        f"{found.tested_on}; train: the training images without augmentation"
     )
     if any(one["scaled"] for one in found.contenders):
         print("scaled: not comparable with published numbers")

@@ -9,7 +9,7 @@ from rescli.report.table import Column
 from rescli.studies.rows import ContenderRow
 from rescli.studies.statistics.seeds import SeedsMean, mean_std_text
 
-__all__ = ["contender_columns"]
+__all__ = ["contender_columns", "tested_on"]
 
 _Contender = Column[ContenderRow]
 
@@ -62,3 +62,13 @@ def _scaled(count: int | None, unit: float, digits: int) -> str:
 def _published(one: ContenderRow) -> float | None:
     found = one["published"]
     return (found["mean"] or found["top1_error"]) if found else None
+
+
+def tested_on(contenders: Sequence[ContenderRow]) -> str:
+    """The data sets and protocols of the test errors, each once.
+
+    Example:
+        >>> tested_on([{"dataset": name, "protocol": "single"} for name in ("cifar10", "cifar10", "shapes")])
+        'cifar10, protocol single; shapes, protocol single'
+    """
+    return "; ".join(dict.fromkeys(f"{one['dataset']}, protocol {one['protocol']}" for one in contenders))

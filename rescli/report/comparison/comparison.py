@@ -12,7 +12,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from rescli.files import write_atomically
-from rescli.report.comparison.columns import contender_columns
+from rescli.report.comparison.columns import contender_columns, tested_on
 from rescli.report.comparison.figures import curves_figure
 from rescli.report.figures import as_bytes, responses_figure
 from rescli.report.page import Origin, comparison_page
@@ -67,6 +67,11 @@ class Comparison:
             UsageError: pandas is not installed.
         """
         return self.table().to_frame()
+
+    @property
+    def tested_on(self) -> str:
+        """The data sets and protocols of the test errors: ``cifar10, protocol single``."""
+        return tested_on(self.contenders)
 
     def net_curves(self) -> list[NetCurves]:
         """The error curves of every contender that has run directories."""
