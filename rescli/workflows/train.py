@@ -126,8 +126,9 @@ def train(
             try:
                 return _train(run_dir, assembly, None, start, stop, observers, limit)
             except Interrupted:
-                if limit is None or not limit.is_off or stop():
+                if limit is None or limit.why_off is None or stop():
                     raise
+            _log.warning("%s", limit.why_off)
             run_dir.begin_again()
             assembly, start = _shortened(assembly.rescheduled(whole), limit, run_dir)
             return _train(run_dir, assembly, None, start, stop, observers, limit)
@@ -273,7 +274,7 @@ def _train(
                 saved=saved,
                 sinks=[*watched, budget.see] if budget else watched,
                 loggers=observers.loggers,
-                should_stop=(lambda: budget.is_off or asked()) if budget else asked,
+                should_stop=(lambda: budget.why_off is not None or asked()) if budget else asked,
             )
     finally:
         write_curves(run_dir, assembly.spec)

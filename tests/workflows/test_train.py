@@ -248,7 +248,7 @@ def test_what_will_be_trained_can_be_planned_first(spec: RunSpec, tmp_path: Path
 
 
 def test_a_run_whose_speed_is_not_that_of_its_trial_begins_again_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The trial took 0.2 s a step: the run takes far less, and begins again with a longer course."""
     from rescli.runs.budget import one_run
@@ -268,6 +268,7 @@ def test_a_run_whose_speed_is_not_that_of_its_trial_begins_again_once(
     assert run.record["iterations_done"] == run.spec.iterations == second
     iterations = [row["iteration"] for row in run.metrics if row["event"] == "train"]
     assert iterations == sorted(set(iterations))
+    assert "not the 200 ms of the trial: the run is planned anew and begins again" in caplog.text
     assert run.record["resumed_at"] == []
 
 

@@ -37,8 +37,8 @@ class RunBudget:
         self._began = began
         self._fitted: tuple[RunSpec, RunCost, BudgetFit] | None = None
         self._watch: SpeedWatch | None = None
-        self.is_off = False
-        """Whether the speed of the run was so different that it should be planned anew."""
+        self.why_off: str | None = None
+        """A sentence where the run's speed is so different that it should be planned anew; else None."""
 
     def shorten(self, assembly: Assembly) -> BudgetedSpec:
         """Shorten a run's whole course in proportion until it fits; one that fits already stays as it is.
@@ -68,7 +68,7 @@ class RunBudget:
         self._fitted = (assembly.spec, cost, fit)
         shortened = fit.apply(assembly.spec)
         self._watch = SpeedWatch(shortened.iterations) if first else None
-        self.is_off = False
+        self.why_off = None
         return BudgetedSpec(shortened, cost.step, fit.warning)
 
     def see(self, event: Event) -> None:
@@ -80,5 +80,9 @@ class RunBudget:
             spec, cost, fit = self._fitted
             factor = self._watch.step_seconds / cost.step
             elapsed = time.perf_counter() - self._began
-            self.is_off = is_off_plan(fit, [(spec, cost)], factor, self.seconds, elapsed_seconds=elapsed)
+            if is_off_plan(fit, [(spec, cost)], factor, self.seconds, elapsed_seconds=elapsed):
+                self.why_off = (
+                    f"an iteration takes {1000 * self._watch.step_seconds:.0f} ms, not the "
+                    f"{1000 * cost.step:.0f} ms of the trial: the run is planned anew and begins again, once."
+                )
             self._watch = None
