@@ -61,10 +61,6 @@ NOT_IN_PYTHON = {("rescli/spec/from_names.py", "model")}
 """Beside a depth, which only the command line takes."""
 
 
-_NAMED_BY_CALLER = {("rescli/workflows/compare.py", "name")}
-"""Where the name is that of an argument which was given."""
-
-
 def _suggested() -> list[tuple[str, str]]:
     """File and setting of each remedy in the source."""
     found = set()
@@ -74,8 +70,6 @@ def _suggested() -> list[tuple[str, str]]:
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Remedy":
-                if (file, ast.unparse(node.args[0])) in _NAMED_BY_CALLER:
-                    continue
                 assert isinstance(node.args[0], ast.Constant), f"{file}:{node.lineno}"
                 found.add((file, str(node.args[0].value)))
     return sorted(found)

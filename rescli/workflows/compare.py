@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -33,6 +34,8 @@ from rescli.workflows.running.stopping import Stop, stop_on_interrupt
 from rescli.workflows.running.study import Study, StudyProgress, as_seconds, seeded, watched
 
 __all__ = ["Comparable", "compare"]
+
+_log = logging.getLogger(__name__)
 
 Comparable = str | os.PathLike[str] | RunSpec | Net | HasPath
 """A model's name, a preset, a spec, a loaded net, a run, a run directory or a checkpoint."""
@@ -114,7 +117,7 @@ def compare(
         read = [replace(operand, label=label) for operand, label in zip(read, labels, strict=True)]
     wanted = {operand.label: seeded(operand.spec, seeds) for operand in read if operand.spec is not None}
     if not wanted:
-        _refuse_changes(
+        _warn_of_no_use(
             dataset=dataset,
             iterations=iterations,
             batch_size=batch_size,
@@ -176,14 +179,11 @@ def _named(one: Comparable) -> str | os.PathLike[str] | RunSpec:
     )
 
 
-def _refuse_changes(**settings: object) -> None:
-    """Nothing is trained, so that nothing can be changed."""
-    given = [Remedy(name, str(value)) for name, value in settings.items() if value is not None]
+def _warn_of_no_use(**settings: object) -> None:
+    """A script may give the same settings to whatever it compares: they are no error, and not silent."""
+    given = [name for name, value in settings.items() if value is not None]
     if given:
-        raise UsageError(
-            f"all that is compared is trained already: there is nothing that {given[0]} would change.",
-            given=given[0],
-        )
+        _log.warning("all that is compared is trained already: %s change nothing.", ", ".join(given))
 
 
 def _refuse_twins(read: Sequence[Operand], wanted: Mapping[str, Sequence[RunSpec]], study: Study) -> None:

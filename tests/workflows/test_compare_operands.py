@@ -133,11 +133,13 @@ def test_what_cannot_be_changed_is_refused():
         {"budget": "1h"},
     ],
 )
-def test_where_nothing_is_trained_there_is_nothing_to_change(trained, given):
+def test_settings_that_change_nothing_are_said_and_no_error(trained, caplog, given):
+    """A script may give the same flags to whatever it compares."""
     other = rescli.train(spec(), out="ours/second", device="cpu", progress=False)
-    message = refused([trained, other], **given)
-    assert next(iter(given)) in message
-    assert "nothing" in message
+    found = compare([trained, other], device="cpu", **given)
+    assert f"trained already: {next(iter(given))} change nothing" in caplog.text
+    assert [len(one["runs"]) for one in found.contenders] == [1, 1]
+    assert not Path("runs").exists()
 
 
 def test_labels_say_what_differs():
