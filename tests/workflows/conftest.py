@@ -17,6 +17,13 @@ CLASSES = ("bird", "boat", "tree")
 
 
 @pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, empty: runs/ and comparisons/ come to lie in it."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
 def photo_folder(tmp_path: Path) -> Path:
     """ROOT/val/CLASS/*: twelve photographs of odd sizes, some grey, CMYK or with a palette."""
     root = tmp_path / "photos"

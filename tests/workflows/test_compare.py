@@ -19,12 +19,6 @@ FEW = {"kind": "shapes", "num_train": 200, "num_val": 50, "num_test": 60}
 CHANGES = {"data.dataset": FEW, "evaluation.every": 5, "checkpoint.every": 4, "metrics.every": 3}
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def short(operands=("plain-8", "resnet-8"), **given):
     settings = {"dataset": "shapes", "iterations": 12, "batch_size": 16, "device": "cpu", "changes": CHANGES}
     return compare(operands, **settings | given)
