@@ -150,10 +150,10 @@ class SharedBudget:
 def _read_note(path: Path) -> _Note:
     found = read_json(path)
     ratio, evaluations = (found.get("ratio"), found.get("evaluations")) if isinstance(found, dict) else (0, 0)
-    ratio_is_one = isinstance(ratio, int | float) and not isinstance(ratio, bool) and 0 < ratio <= 1
-    if not ratio_is_one or not (evaluations is None or (type(evaluations) is int and evaluations > 0)):
+    is_ratio = isinstance(ratio, int | float) and not isinstance(ratio, bool) and 0 < ratio <= 1
+    if not is_ratio or not (evaluations is None or (type(evaluations) is int and evaluations > 0)):
         raise CheckpointError(
             f"{path} is damaged: it does not say how far the schedules were shortened.",
-            hint=f"rm {path}   and the budget is fitted anew",
+            hint="delete it: the budget is fitted anew",
         )
     return cast(_Note, found)
