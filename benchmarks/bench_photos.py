@@ -30,9 +30,10 @@ import torchvision.transforms as transforms  # type: ignore[import-untyped]
 import torchvision.transforms.functional as functional  # type: ignore[import-untyped]
 from torch.utils.data import DataLoader
 
+from rescli.data.folders.names import ALL
+from rescli.data.folders.read import read_folder
 from rescli.data.normalization import Normalization
 from rescli.data.photos.augment import _EIGENVALUES, _EIGENVECTORS
-from rescli.data.photos.folder import ALL, read_folder
 from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.loader import PhotoLoader
 from rescli.data.photos.packed import write_index, write_packed_split

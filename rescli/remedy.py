@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -43,7 +44,7 @@ class Remedy:
             ``"precision"``), or one of ``ACTIONS``, such as ``"resume"``, which continues the run directory
             ``value``.
         value: what to give it; a word in capitals, such as ``"DIR"``, where the user has to choose.
-            True for a switch.
+            True for a switch, a tuple for a list.
         note: what else the user should know of it.
 
     Example:
@@ -77,7 +78,10 @@ class Remedy:
             >>> Remedy("precision", "fp32").worded({"run"})  # a run that is resumed keeps its spec
             'rescli.train(..., changes={"precision": "fp32"})'
         """
-        value = str(self.value) if isinstance(self.value, bool | int | float) else f'"{self.value}"'
+        if isinstance(self.value, tuple):
+            value = json.dumps(self.value, ensure_ascii=False)
+        else:
+            value = str(self.value) if isinstance(self.value, bool | int | float) else f'"{self.value}"'
         if self.setting in ACTIONS:
             worded = ACTIONS[self.setting].format(value="NAME" if self.value is True else value)
         elif "." in self.setting or (parameters is not None and self.setting not in parameters):

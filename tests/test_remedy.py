@@ -16,6 +16,7 @@ import rescli
 from rescli import registry
 from rescli.cli.output.wording import in_flags
 from rescli.cli.remedies import COMMANDS, as_flag, next_steps
+from rescli.data.folders.specs import ImageFolderSpec
 from rescli.errors import RescliError, SpecError, UsageError
 from rescli.remedy import ACTIONS, Remedy
 from rescli.workflows.analyze import layer_responses
@@ -35,7 +36,8 @@ SERVES: dict[str, tuple[Callable[..., object], ...]] = {
     "rescli/checkpoints": _TRAIN,
     "rescli/data": _DATA,
     "rescli/data/photos/loader.py": (rescli.train, *_STUDIES),
-    "rescli/data/photos/folder.py": _EVAL,
+    "rescli/data/folders": _TRAIN,
+    "rescli/data/folders/read.py": _EVAL,
     "rescli/evaluation": _EVAL,
     "rescli/evaluation/classes.py": (rescli.evaluate, rescli.export),
     "rescli/evaluation/protocols.py": (rescli.evaluate, rescli.predict),
@@ -47,6 +49,7 @@ SERVES: dict[str, tuple[Callable[..., object], ...]] = {
     "rescli/runs": _TRAIN,
     "rescli/runs/budget": (rescli.train, *_STUDIES),
     "rescli/spec": (rescli.spec, bench),
+    "rescli/spec/data_root.py": _DATA,
     "rescli/studies": _STUDIES,
     "rescli/studies/responses.py": (layer_responses,),
     "rescli/training": _TRAIN,
@@ -76,6 +79,8 @@ def _suggested() -> list[tuple[str, str]]:
 
 
 def _is_key(setting: str) -> bool:
+    if setting.startswith("data.dataset."):
+        return setting.removeprefix("data.dataset.") in ImageFolderSpec.model_fields
     value: object = {"model.depth": 20, "precision": "fp32", "data.skip_damaged": True}.get(setting, 1)
     try:
         rescli.spec("cifar10/resnet-110", {setting: value})

@@ -15,6 +15,7 @@ __all__ = [
     "Classes",
     "DataRoot",
     "Dataset",
+    "DatasetKeys",
     "Device",
     "Engine",
     "EvalBatchSize",
@@ -85,6 +86,15 @@ Kernels = Annotated[
     Literal["auto", "triton", "native", "plain"] | None,
     typer.Option(
         help="Kernels: triton (CUDA), native (CPU, compiled C) or plain torch. Unset: auto, or as begun."
+    ),
+]
+DatasetKeys = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="A key of the data set, repeatable: data.dataset.labels=names",
+        metavar="KEY=VALUE",
+        callback=_key_and_value,
     ),
 ]
 Overrides = Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Collection
 
@@ -60,7 +61,9 @@ def as_flag(remedy: Remedy, parameters: Collection[str] | None = None) -> str:
     name = _FLAG_OF_KEY.get(remedy.setting, remedy.setting)
     is_key = remedy.setting in _FLAG_OF_KEY
     if "." in name or (is_key and parameters is not None and {name, "set_"} & {*parameters} == {"set_"}):
-        typed = str(remedy.value).lower() if remedy.value is True else remedy.value
+        typed = remedy.value
+        if remedy.value is True or isinstance(remedy.value, tuple):
+            typed = json.dumps(remedy.value, ensure_ascii=False)
         flag = f"--set {shlex.quote(f'{remedy.setting}={typed}')}"
     else:
         flag = f"--{name.replace('_', '-')}" + ("" if remedy.value is True else f" {value}")

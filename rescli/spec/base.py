@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from rescli.data.folders.survey import Survey
     from rescli.data.image_set import ImageSet
     from rescli.data.photos.image_files import ImageFiles
     from rescli.models.layout import Layout
@@ -160,6 +161,39 @@ class DatasetSpec(PluggedSpec, ABC):
             DataError: files missing.
         """
         return self
+
+    def survey(
+        self,
+        data_root: Path | None,
+        progress: Callable[[int, int], None] | None = None,
+        *,
+        every_header: bool = False,
+    ) -> Survey | None:
+        """What the files hold and what is odd about them; None of a set that is the same everywhere.
+
+        Args:
+            progress: called now and then with the number of images looked at, and of all that are to be.
+            every_header: look at every image, however many there are.
+
+        Raises:
+            DataError: files missing.
+        """
+        return None
+
+    def surveyed(
+        self, data_root: Path | None, progress: Callable[[int, int], None] | None = None
+    ) -> tuple[Self, Survey | None]:
+        """``resolved``, and what was seen on the way: what the files hold and what is odd about them.
+
+        Where no net can be trained on them, the survey says so, and nothing is filled in.
+
+        Args:
+            progress: called now and then with the number of images looked at, and of all that are to be.
+
+        Raises:
+            DataError: files missing.
+        """
+        return self.resolved(data_root), None
 
     def splits(self, data_root: Path | None) -> tuple[str, ...]:
         """The splits that have images.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,11 +13,14 @@ from rescli.errors import SpecError, UnknownNameError, UsageError
 from rescli.models.naming import parse_model_name
 from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec
+from rescli.spec.explain import explain
 from rescli.spec.load import lay_over, load_spec, preset_names, read_preset
 from rescli.spec.run import RunSpec
 from rescli.spec.toml import Table
 
 __all__ = ["Choice", "WarmStart", "change_spec", "choose_changes", "choose_spec", "named_dataset"]
+
+_DATASET_KEYS = "data.dataset."
 
 
 @dataclass(frozen=True)
@@ -95,16 +99,24 @@ def change_spec(spec: RunSpec, choice: Choice) -> RunSpec:
     return lay_over(spec.to_dict(), overrides) if overrides else spec
 
 
-def named_dataset(name: str) -> DatasetSpec:
+def named_dataset(name: str, changes: Mapping[str, object] | None = None) -> DatasetSpec:
     """The data set of that name with its defaults.
 
+    Args:
+        name: one that is registered.
+        changes: keys of the data set and their values, ``{"data.dataset.labels": "names"}``.
+
     Raises:
-        UnknownNameError: no data set has that name. SpecError: its name alone does not say enough.
+        UnknownNameError: no data set has that name.
+        SpecError: its name alone does not say enough, or it has no such key.
     """
     dataset_class: type[DatasetSpec] = registry.load("datasets", name)
+    keys = {key.removeprefix(_DATASET_KEYS): value for key, value in (changes or {}).items()}
     try:
-        return dataset_class.model_validate({"kind": name})
+        return dataset_class.model_validate({**keys, "kind": name})
     except ValidationError as error:
+        if keys:
+            raise SpecError(f"data set {name!r}: {explain(error)}") from error
         fields = ", ".join(".".join(map(str, line["loc"])) for line in error.errors(include_url=False))
         raise SpecError(
             f"data set {name!r} is not complete by its name alone; it needs: {fields}."

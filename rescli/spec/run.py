@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -15,6 +15,9 @@ from rescli import paper, registry
 from rescli.errors import RescliError
 from rescli.spec.base import DatasetSpec, ModelSpec, OptimizerSpec, ScheduleSpec, Spec, plugged
 from rescli.spec.toml import Table
+
+if TYPE_CHECKING:
+    from rescli.data.folders.survey import Survey
 
 __all__ = [
     "AugmentSpec",
@@ -172,12 +175,31 @@ class RunSpec(Spec):
         """The same spec with what only the image files can say: classes and counts of a folder.
 
         Raises:
+            DataError: files missing, or such that no net can be trained on them.
+        """
+        resolved, survey = self.surveyed(data_root)
+        if survey is not None:
+            survey.require_trainable()
+        return resolved
+
+    def surveyed(
+        self, data_root: Path | None, progress: Callable[[int, int], None] | None = None
+    ) -> tuple[Self, Survey | None]:
+        """``resolved``, and what the image files hold; None where there are none to look at.
+
+        Where no net can be trained on them, the survey says so, and nothing is filled in.
+
+        Args:
+            progress: called now and then with the number of images looked at, and of all that are to be.
+
+        Raises:
             DataError: files missing.
         """
-        dataset = self.data.dataset.resolved(data_root)
+        dataset, survey = self.data.dataset.surveyed(data_root, progress)
         if dataset == self.data.dataset:
-            return self
-        return self.model_copy(update={"data": self.data.model_copy(update={"dataset": dataset})})
+            return self, survey
+        data = self.data.model_copy(update={"dataset": dataset})
+        return self.model_copy(update={"data": data}), survey
 
     @property
     def name(self) -> str:

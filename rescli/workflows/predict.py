@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from rescli.checkpoints.locate import Source
-from rescli.data.photos.folder import SUFFIXES
+from rescli.data.folders.names import PLUGIN_SUFFIXES, SUFFIXES
+from rescli.data.folders.walk import LeftOut, images_below
 from rescli.evaluation.protocols import named_protocol
 from rescli.hardware.numerics import PRECISIONS
 from rescli.report.progress.counting import Count
@@ -19,8 +20,6 @@ from rescli.workflows.results.net import Net
 from rescli.workflows.results.predictions import Predictions, Skipped
 
 __all__ = ["predict"]
-
-_PICTURE_SUFFIXES = (*SUFFIXES, ".gif")
 
 
 @with_notes
@@ -98,20 +97,12 @@ def _files(paths: Sequence[str | os.PathLike[str]]) -> tuple[list[str], list[Ski
         if not os.path.isdir(path):
             found.append(os.fspath(path))
             continue
-        inside = sorted(_below(Path(path)))
+        prefix = os.path.join(path, "")
+        inside = sorted(images_below(Path(path), LeftOut(), by="content", prefix=prefix))
         found += inside
         if not inside:
-            suffixes = " ".join(_PICTURE_SUFFIXES)
+            suffixes = " ".join((*SUFFIXES, *PLUGIN_SUFFIXES))
             without.append(
                 Skipped(os.fspath(path), f"{path} holds no image, of those that end in {suffixes}")
             )
     return found, without
-
-
-def _below(folder: Path) -> Iterable[str]:
-    """Hidden files and folders are left out; links to folders are not followed: they may lead in a circle."""
-    for place, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            if not name.startswith(".") and name.lower().endswith(_PICTURE_SUFFIXES):
-                yield os.path.join(place, name)

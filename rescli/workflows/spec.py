@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from rescli import registry
+from rescli.data.folders.survey import Survey
 from rescli.errors import UnknownNameError
 from rescli.models.naming import parse_model_name
 from rescli.plan import make_plan
@@ -72,7 +73,11 @@ def spec(
 
 @with_notes
 def dry_run(
-    of: RunSpec | str | os.PathLike[str], *, data_root: str | os.PathLike[str] | None = None
+    of: RunSpec | str | os.PathLike[str],
+    *,
+    data_root: str | os.PathLike[str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    on_survey: Callable[[Survey], None] | None = None,
 ) -> PlannedRun:
     """Plan a training without beginning it; no torch is imported.
 
@@ -80,13 +85,16 @@ def dry_run(
         of: what ``rescli.spec`` gives, or a name for it.
         data_root: where the images lie; None for RESCLI_DATA, else the user's cache. Only a data set whose
             sizes its files tell looks there.
+        progress: called now and then with (photographs looked at, of all).
+        on_survey: called with what a folder of photographs holds, before anything in it is refused.
 
     Returns:
         The plan, which ``rescli.train`` takes in place of a spec.
 
     Raises:
         SpecError: a key or a value that cannot work, such as milestones in the wrong order.
-        DataError: the data set is one that has to be looked at, and it is not there.
+        DataError: the data set is one that has to be looked at, and it is not there, or is such that no net
+            can be trained on it.
 
     Example:
         >>> from rescli.workflows.spec import dry_run
@@ -97,8 +105,12 @@ def dry_run(
         ['batch norm over', 'precision']
     """
     named = of if isinstance(of, RunSpec) else spec(of)
-    whole = named.resolved(Path(data_root) if data_root is not None else None)
-    return PlannedRun(whole, make_plan(whole))
+    whole, survey = named.surveyed(Path(data_root) if data_root is not None else None, progress)
+    if survey is not None:
+        if on_survey is not None:
+            on_survey(survey)
+        survey.require_trainable()
+    return PlannedRun(whole, make_plan(whole), survey)
 
 
 def _start(checkpoint: str | os.PathLike[str] | None) -> WarmStart | None:

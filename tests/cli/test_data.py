@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from rescli import registry
-from rescli.data.specs import ImageFolderSpec, ShapesSpec
+from rescli.data.folders.specs import ImageFolderSpec
+from rescli.data.specs import ShapesSpec
 
 OWN = ["cifar10", "cifar100", "imagefolder", "imagenet", "shapes"]
 
@@ -165,11 +166,14 @@ class TestVerify:
             "  images       2 in 2 classes",
             "  per class    1 in each",
         ]
-        assert lines[-3:] == ["no image is in two splits", "", "no faults"]
+        assert lines[-6] == "no image is in two splits"
+        assert lines[-4].startswith("odd: 2 classes of fewer than 5 training images: cat 3, dog 1")
+        assert lines[-3].startswith("odd: train: half of the images have a shorter side of 6 pixels or less")
+        assert lines[-2:] == ["", "no faults"]
 
     def test_json(self, photos: Path, rescli: Callable[..., Any]) -> None:
         facts = rescli("data", "verify", "imagefolder", "--data-root", photos, "--json").json
-        assert facts.keys() == {"dataset", "ok", "splits", "copies_between", "faults"}
+        assert facts.keys() == {"dataset", "ok", "splits", "copies_between", "faults", "survey"}
         assert (facts["dataset"], facts["ok"], facts["faults"]) == ("imagefolder", True, [])
         train, val = facts["splits"]
         assert len(train.pop("fingerprint")) == 64
@@ -211,7 +215,7 @@ class TestVerify:
         for line in (
             "  copies       1 equals an earlier image",
             "               cat/again.png = cat/0.png",
-            "               none in 1: emu",
+            "left out: 1 class without an image anywhere: emu",
             "  other files  1 that is no image by suffix: cat/notes.txt",
             "imagefolder val against train",
             "  copies       1 of its images is in train too, 1 under another label",
@@ -223,6 +227,7 @@ class TestVerify:
     def test_many_copies_are_not_all_shown(self, tmp_path: Path, rescli: Callable[..., Any]) -> None:
         for number in range(9):
             draw(tmp_path / f"cat/{number}.png", 0)
+        draw(tmp_path / "dog/0.png", 1)
         out = rescli("data", "verify", "imagefolder", "--data-root", tmp_path).out
         assert out.count("= cat/0.png") == 5
         assert "and 3 more (--json names 8)" in out

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rescli.data.photos.folder import count_folder, read_folder
+from rescli.data.folders.read import read_folder
+from rescli.data.photos.packed import packed_counts
 
 Rescli = Callable[..., Any]
 
@@ -39,7 +40,7 @@ def test_small_jpegs_are_copied_and_large_ones_reduced(rescli: Rescli, photos: P
     assert sorted(os.listdir(packed)) == [
         *("packed.json", "train.images", "train.safetensors", "val.images", "val.safetensors")
     ]
-    assert count_folder(packed) == (("class0", "class1"), {"train": 8, "val": 4})
+    assert packed_counts(packed) == (("class0", "class1"), {"train": 8, "val": 4})
     before, after = read_folder(photos, ("train",))["train"], read_folder(packed, ("train",))["train"]
     assert after.file_names == before.file_names
     assert after.labels_N.equal(before.labels_N)

@@ -5,7 +5,8 @@ import io
 
 import pytest
 
-from rescli.data.specs import Cifar10Spec, ImageFolderSpec, ImageNetSpec, ShapesSpec
+from rescli.data.folders.specs import ImageFolderSpec
+from rescli.data.specs import Cifar10Spec, ImageNetSpec, ShapesSpec
 from rescli.errors import DataError
 
 

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 import rescli.data.cifar.images
 from rescli import registry
-from rescli.data.specs import Cifar10Spec, Cifar100Spec, ImageFolderSpec, ImageNetSpec, ShapesSpec
+from rescli.data.folders.specs import ImageFolderSpec
+from rescli.data.specs import Cifar10Spec, Cifar100Spec, ImageNetSpec, ShapesSpec
 from rescli.errors import DataError, SpecError
 from rescli.spec.base import DatasetSpec
 

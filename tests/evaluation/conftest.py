@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 from torch import nn
 
+from rescli.data.folders.read import read_folder
 from rescli.data.normalization import Normalization
-from rescli.data.photos.folder import read_folder
 from rescli.data.photos.image_files import ImageFiles
 from rescli.hardware.numerics import Numerics
 from rescli.models.resnet import cifar_resnet, imagenet_resnet

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from rescli.data.photos.folder import read_folder
+from rescli.data.folders.read import read_folder
 from rescli.data.photos.image_files import ImageFiles
 from rescli.errors import DataError
 from rescli.evaluation.photo_mean import measure_photos

@@ -12,8 +12,8 @@ import torchvision.transforms as T  # type: ignore[import-untyped]
 from PIL import Image
 from torch import Tensor, nn
 
+from rescli.data.folders.read import read_folder
 from rescli.data.normalization import Normalization
-from rescli.data.photos.folder import read_folder
 from rescli.data.photos.image_files import ImageFiles
 from rescli.evaluation.averaging import average_views
 from rescli.evaluation.logits.predict import predict_views

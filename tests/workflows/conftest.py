@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rescli.data.photos.folder import read_folder
-from rescli.data.specs import ImageFolderSpec
+from rescli.data.folders.read import read_folder
+from rescli.data.folders.specs import ImageFolderSpec
 
 CLASSES = ("bird", "boat", "tree")
 

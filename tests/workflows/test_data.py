@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from rescli.data.photos.folder import count_folder
+from rescli.data.folders.read import read_folder
+from rescli.data.photos.packed import packed_counts
 from rescli.errors import DataError, UsageError
 from rescli.remedy import Remedy
 from rescli.workflows.data.datasets import datasets
@@ -53,7 +54,10 @@ def test_a_pack_holds_the_same_images(photos: Path, tmp_path: Path) -> None:
     made = pack("imagefolder", tmp_path / "packed", photos)
     assert made.num_images == {"all": 4}
     assert made.num_bytes > 0
-    assert count_folder(made.root) == count_folder(photos)
+    class_names, counts = packed_counts(made.root)
+    found = read_folder(photos, counts)
+    assert {split: len(images) for split, images in found.items()} == counts
+    assert {images.class_names for images in found.values()} == {class_names}
     with pytest.raises(UsageError, match="packed exists and is not overwritten"):
         pack("imagefolder", tmp_path / "packed", photos)
 

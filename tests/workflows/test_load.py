@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from rescli.checkpoints.checkpoint import Checkpoint
-from rescli.data.photos.folder import read_folder
+from rescli.data.folders.read import read_folder
 from rescli.errors import CheckpointError, DataError, RunDirError, UsageError
 from rescli.evaluation.protocols import CENTER224
 from rescli.evaluation.views import view_batches

@@ -13,8 +13,8 @@ import pytest
 import torch
 from PIL import Image
 
+from rescli.data.folders.read import read_folder
 from rescli.data.image_set import ImageSet
-from rescli.data.photos.folder import read_folder
 from rescli.errors import CheckpointError, DataError, UsageError
 from rescli.workflows.evaluate import evaluate
 from rescli.workflows.load import load

@@ -8,16 +8,18 @@ import typer
 
 from rescli.cli.data.pack import pack
 from rescli.cli.data.prepare import prepare
-from rescli.cli.options import DataRoot, Json
+from rescli.cli.data.tidy import tidy
+from rescli.cli.options import DataRoot, DatasetKeys, Json
 from rescli.cli.output.messages import say
 
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="List the data sets, verify one, prepare ImageNet, or pack photographs.", add_completion=False
+    help="List the data sets, verify one, prepare ImageNet, tidy or pack photographs.", add_completion=False
 )
 app.command()(pack)
 app.command()(prepare)
+app.command()(tidy)
 
 
 @app.callback(invoke_without_command=True)
@@ -47,20 +49,28 @@ def verify(
             metavar="train|val|test|all",
         ),
     ] = None,
+    set_: DatasetKeys = None,
     json: Json = False,
 ) -> None:
-    """Read a data set whole: counts, classes, damaged files, and copies of an image.
+    """Read a data set whole: counts, classes, damaged files, oddities, and copies of an image.
 
-    Exit code 3 where files are missing or damaged or their number is wrong; copies and uneven classes are
-    no fault.
+    Exit code 3 where files are missing or damaged, their number is wrong, or no net can be trained on them;
+    what is only odd, such as copies and uneven classes, is no fault.
 
     rescli data verify imagefolder --data-root photos
     """
     from rescli.cli.data.output import data_progress, print_report
+    from rescli.spec.load import parse_overrides
     from rescli.workflows.data.verify_data import verify_data
 
     with data_progress() as bar:
-        report = verify_data(name, data_root, splits=split or (), progress=bar.checking)
+        report = verify_data(
+            name,
+            data_root,
+            splits=split or (),
+            changes=parse_overrides(set_ or ()),
+            progress=bar.checking,
+        )
     print_report(report, as_json=json or bool(context.obj))
     report.require_sound()
 

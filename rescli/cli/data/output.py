@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rescli.cli.output.results import print_json
+from rescli.cli.remedies import as_flag
+from rescli.report.survey import finding_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -121,6 +124,7 @@ def print_report(report: DataReport, *, as_json: bool) -> None:
                     for (first, second), copies in between.items()
                 ],
                 "faults": [asdict(fault) for fault in faults],
+                **({"survey": report.survey.to_dict()} if report.survey is not None else {}),
             }
         )
         return
@@ -139,6 +143,12 @@ def print_report(report: DataReport, *, as_json: bool) -> None:
             print()
     if len(checks) > 1 and not any(copies.count for copies in between.values()):
         print("no image is in two splits\n")
+    if report.survey is not None and (
+        odd := [one for one in report.survey.findings if one.kind != "refused"]
+    ):
+        for finding in odd:
+            print(finding_line(finding, partial(as_flag, parameters={"set_", "data_root"})))
+        print()
     for text in dict.fromkeys(fault.text for fault in faults):
         print(f"fault: {text}")
     if not faults:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rescli.cli.options import DataRoot
+from rescli.cli.options import DataRoot, DatasetKeys
 from rescli.cli.output.messages import say
 
 __all__ = ["pack"]
@@ -28,6 +28,7 @@ def pack(
     quality: Annotated[
         int, typer.Option(min=1, max=100, help="JPEG quality of the images that are reduced.")
     ] = 90,
+    set_: DatasetKeys = None,
 ) -> None:
     """Pack photographs into one file for each split.
 
@@ -37,11 +38,18 @@ def pack(
     """
     from rescli.cli.data.output import data_progress
     from rescli.cli.output.wording import in_flags
+    from rescli.spec.load import parse_overrides
     from rescli.workflows.data import pack as workflow
 
     with in_flags({f"{out} exists": f"--out {out} exists"}), data_progress() as bar:
         made = workflow.pack(
-            name, out, data_root, short_side=short_side, quality=quality, progress=bar.checking
+            name,
+            out,
+            data_root,
+            short_side=short_side,
+            quality=quality,
+            changes=parse_overrides(set_ or ()),
+            progress=bar.checking,
         )
     say(f"{sum(made.num_images.values())} images, {made.num_bytes / 1e6:.1f} MB")
     print(made.root)

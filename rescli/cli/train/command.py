@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -103,9 +104,16 @@ def train(
     """
     from rescli.checkpoints.header import warm_start_from
     from rescli.cli.output.results import print_record
-    from rescli.cli.train.messages import run_progress, say_preset, say_start, say_what_data_cost
+    from rescli.cli.train.messages import (
+        run_progress,
+        say_preset,
+        say_start,
+        say_survey,
+        say_what_data_cost,
+    )
     from rescli.cli.train.refusals import new_path, refuse_other_spec
     from rescli.durations import parse_seconds
+    from rescli.report.progress.counting import counting
     from rescli.spec.from_names import Choice, choose_spec
     from rescli.spec.load import parse_override
     from rescli.workflows.spec import dry_run as plan_run
@@ -139,7 +147,14 @@ def train(
         path = resume
     else:
         used, spec = choose_spec(choice)
-        planned = plan_run(spec, data_root=data_root)  # what is refused here did not wait for torch
+        with counting(False if quiet or json else None, unit="photographs", few=2000) as shown:
+            # What is refused here did not wait for torch.
+            planned = plan_run(
+                spec,
+                data_root=data_root,
+                progress=shown,
+                on_survey=None if quiet else partial(say_survey, parameters=_PARAMETERS),
+            )
         if dry_run:
             from rescli.cli.train.dry_run import print_dry_run
 
@@ -182,6 +197,9 @@ def train(
 
         leave_ranks()
         end(0)
+
+
+_PARAMETERS = inspect.signature(train).parameters.keys()
 
 
 class Options(TypedDict):

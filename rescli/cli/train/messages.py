@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rescli.cli.output.messages import PACK, say
+from rescli.cli.remedies import as_flag
 from rescli.durations import format_seconds
 from rescli.report.progress.image_wait import advice
 from rescli.report.progress.run import training_progress
+from rescli.report.survey import survey_lines
 from rescli.spec.ledger.ledger import differences, ledger
 
 if TYPE_CHECKING:
+    from rescli.data.folders.survey import Survey
     from rescli.runs.record import RunRecord
     from rescli.spec.run import RunSpec
     from rescli.training.events import Sink
     from rescli.workflows.results.run import RunStart
 
-__all__ = ["run_progress", "say_preset", "say_start", "say_what_data_cost"]
+__all__ = ["run_progress", "say_preset", "say_start", "say_survey", "say_what_data_cost"]
 
 _MORE_WORKERS = "--workers"
+_MANY_IMAGES = 20_000
 
 
 def run_progress(spec: RunSpec, begin: int) -> AbstractContextManager[Sink]:
@@ -55,6 +61,18 @@ def say_start(start: RunStart, budget_seconds: float | None) -> None:
     fields = [f"{row.field} ({row.here}; paper: {row.paper})" for row in differences(ledger(spec))]
     say(f"differs from the paper in: {', '.join(fields) or 'nothing'}")
     say(f"run directory: {start.path}")
+
+
+def say_survey(survey: Survey, parameters: Collection[str]) -> None:
+    """What the folder of photographs holds, and what is odd about it; what is refused, the error says.
+
+    Args:
+        parameters: those of the command that was typed.
+    """
+    for line in survey_lines(survey, partial(as_flag, parameters=parameters), refused=False):
+        say(line)
+    if (count := sum(survey.counts.values())) >= _MANY_IMAGES:
+        say(f"reading the {count:,} files once, so that the run knows them again")
 
 
 def say_what_data_cost(record: RunRecord) -> None:

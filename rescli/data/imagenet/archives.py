@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from rescli.data.folders.names import OLD_SUFFIXES
 from rescli.data.imagenet.labels import labels_of
-from rescli.data.photos.folder import SUFFIXES
 from rescli.errors import DataError
 
 __all__ = ["Extracted", "bytes_to_write", "clear_staging", "extract_train", "extract_val"]
@@ -190,7 +190,7 @@ def _class_members(
 def _images(tar: tarfile.TarFile, where: str) -> Iterator[tarfile.TarInfo]:
     seen = set()
     for member in _plain_files(tar, where):
-        if not member.name.lower().endswith(SUFFIXES) or member.name in seen:
+        if not member.name.lower().endswith(OLD_SUFFIXES) or member.name in seen:
             raise DataError(f"{where} has {member.name!r} in it, which is no image or there twice.")
         seen.add(member.name)
         yield member

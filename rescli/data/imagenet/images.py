@@ -15,8 +15,10 @@ from pathlib import Path
 
 import torch
 
+from rescli.data.folders.layout import Wanted
+from rescli.data.folders.names import ALL, OLD_SUFFIXES
+from rescli.data.folders.read import image_fingerprint, read_folder
 from rescli.data.imagenet.labels import SOURCES, find_labels, labels_of
-from rescli.data.photos.folder import ALL, SUFFIXES, image_fingerprint, read_folder
 from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.packed import is_packed
 from rescli.errors import DataError
@@ -24,6 +26,7 @@ from rescli.remedy import Remedy
 
 __all__ = ["find_imagenet", "read_imagenet"]
 
+_AS_PUBLISHED = Wanted(by="suffix")
 _KAGGLE = Path("ILSVRC/Data/CLS-LOC")
 _PLACES = (Path(), Path("imagenet"), Path("ILSVRC2012"), _KAGGLE)
 
@@ -61,13 +64,14 @@ def read_imagenet(root: Path, splits: tuple[str, ...], class_names: tuple[str, .
     place = find_imagenet(root, splits)
     names = [] if is_packed(place) else _flat_images(place / "val")
     if not names:
-        return read_folder(place, splits, class_names=class_names)
+        return read_folder(place, splits, class_names=class_names, wanted=_AS_PUBLISHED)
     found = {}
     for split in splits:
         if split == "val":
             found[split] = _read_flat(place, root, names, class_names)
         else:  # by itself: the val beside it has no class folders
-            found[split] = read_folder(place / split, (ALL,), class_names=class_names)[ALL]
+            whole = read_folder(place / split, (ALL,), class_names=class_names, wanted=_AS_PUBLISHED)
+            found[split] = whole[ALL]
     return found
 
 
@@ -109,7 +113,7 @@ def _flat_images(val: Path) -> list[str]:
             entries = [entry for entry in scan if not entry.name.startswith(".")]
         if any(entry.is_dir() for entry in entries):
             return []
-        return [entry.name for entry in entries if entry.name.lower().endswith(SUFFIXES)]
+        return [entry.name for entry in entries if entry.name.lower().endswith(OLD_SUFFIXES)]
     except OSError as error:
         raise DataError(f"{val} cannot be read: {error.strerror or error}.") from error
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rescli.data.folders.read import other_files
 from rescli.data.labelled_images import LabelledImages
-from rescli.data.photos.folder import other_files
 from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.prefetch import map_ahead
-from rescli.data.verify.copies import MOST_NAMED, Contents, Copies, content_hash, find_copies
+from rescli.data.verify.copies import Contents, Copies, content_hash, find_copies
 from rescli.errors import DataError
 
 __all__ = ["Fault", "FileSize", "FilesCheck", "SplitCheck", "check_split", "copies_between"]
@@ -26,11 +25,12 @@ class Fault:
     """What must be mended.
 
     Args:
+        split: None where the whole data set is meant.
         file: its name, relative to its split; None where the whole split is meant.
         text: what is wrong, a sentence that can stand alone.
     """
 
-    split: str
+    split: str | None
     file: str | None
     text: str
 
@@ -55,7 +55,7 @@ class FilesCheck:
         largest: the file with the most.
         num_undecodable: files that are missing or damaged; each is a fault.
         num_other_files: files in the class folders that are no images by their suffix.
-        other_files: the first ``MOST_NAMED`` of those.
+        other_files: the first of those, a thousand at most.
     """
 
     modes: Mapping[str, int]
@@ -202,14 +202,13 @@ def _check_files(
         smallest = size if smallest is None else min(smallest, size, key=_num_pixels)
         largest = size if largest is None else max(largest, size, key=_num_pixels)
     others = other_files(files)
-    first = tuple(islice(others, MOST_NAMED))
     check = FilesCheck(
         modes=dict(modes.most_common()),
         smallest=smallest,
         largest=largest,
         num_undecodable=len(undecodable),
-        num_other_files=len(first) + sum(1 for _ in others),
-        other_files=first,
+        num_other_files=others.num_files,
+        other_files=tuple(sorted(others.first)),
     )
     return hashes[: len(files) - len(undecodable)], check, undecodable
 

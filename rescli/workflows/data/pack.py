@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +40,7 @@ def pack(
     *,
     short_side: int = 480,
     quality: int = 90,
+    changes: Mapping[str, object] | None = None,
     progress: SplitProgress = unseen,
 ) -> Pack:
     """Pack the photographs of a data set into one file for each split.
@@ -51,6 +52,7 @@ def pack(
         short_side: pixels to which the shorter side of larger images is reduced. 480 keeps what the paper's
             augmentation can show; 256 loads fastest and trains on less detail.
         quality: JPEG quality, 1 to 100, of an image that is reduced.
+        changes: keys of the data set, ``{"data.dataset.labels": "names"}``.
         progress: called with a split, the number of its images done, and how many it has: None while it is
             being read.
 
@@ -79,14 +81,15 @@ def pack(
     from rescli.data.photos.packed import write_index, write_packed_split
     from rescli.spec.from_names import named_dataset
 
-    dataset = named_dataset(name)
+    dataset = named_dataset(name, changes)
     if not dataset.any_size:
         raise UsageError(f"{name} has images of one size in memory; there is nothing to pack.")
     counts: dict[str, int] = {}
     class_names: tuple[str, ...] = ()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent))
+        staging = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+        staging.mkdir()
         try:
             for split in dataset.splits(root):
                 progress(split, 0, None)

@@ -16,6 +16,7 @@ from rescli.workflows.data.split_progress import SplitProgress, unseen, within_s
 from rescli.workflows.notes import with_notes
 
 if TYPE_CHECKING:
+    from rescli.data.folders.survey import Survey
     from rescli.data.verify.check import Fault, SplitCheck
     from rescli.data.verify.copies import Copies
     from rescli.remedy import Remedy
@@ -32,6 +33,7 @@ class DataReport:
         checks: one for each split that could be read.
         copies_between: pair of splits to the images of the second that are in the first too.
         faults: what must be mended; copies and uneven classes are no fault.
+        survey: how a folder of photographs is laid out, and what is odd about it; None of other data sets.
         hint: what mends a split that cannot be read, where its error said so.
         remedies: settings that mend it.
     """
@@ -40,6 +42,7 @@ class DataReport:
     checks: Sequence[SplitCheck]
     copies_between: Mapping[tuple[str, str], Copies]
     faults: Sequence[Fault]
+    survey: Survey | None = None
     hint: str | None = None
     remedies: tuple[Remedy, ...] = ()
 
@@ -73,6 +76,7 @@ def verify_data(
     data_root: str | os.PathLike[str] | None = None,
     *,
     splits: str | Sequence[str] = (),
+    changes: Mapping[str, object] | None = None,
     progress: SplitProgress = unseen,
 ) -> DataReport:
     """Read a data set whole and say what is wrong with it.
@@ -81,6 +85,7 @@ def verify_data(
         name: a data set, such as ``cifar10`` or ``imagefolder``.
         data_root: where the data lies; None for RESCLI_DATA, else the cache.
         splits: only this part of it, or these; every part there is where empty.
+        changes: keys of the data set, ``{"data.dataset.labels": "names"}``.
         progress: called with a split, the number of its images done, and how many it has: None while it is
             being read.
 
@@ -99,11 +104,12 @@ def verify_data(
     from rescli.spec.from_names import named_dataset
 
     root = None if data_root is None else Path(data_root)
-    dataset = named_dataset(name)
+    dataset = named_dataset(name, changes)
     sizes = known_sizes(dataset) or {}
     chosen = tuple(dict.fromkeys([splits] if isinstance(splits, str) else splits)) or dataset.splits(root)
     for part in chosen:
         check_name(f"split of {name}", part, list(sizes) or SPLITS)
+    survey = dataset.survey(root, every_header=True)
     checks = []
     unread: dict[str, DataError] = {}
     for part in chosen:
@@ -126,14 +132,17 @@ def verify_data(
         del images
     faults = [fault for check in checks for fault in check.faults]
     faults += [Fault(part, None, str(error)) for part, error in unread.items()]
+    if survey is not None and not splits and not unread:
+        faults += [Fault(None, None, finding.told) for finding in survey.refusals]
     between = {
         (first.split, second.split): copies_between(first, second)
         for first, second in combinations(checks, 2)
     }
     mending = next((error for error in unread.values() if error.hint or error.remedies), None)
     if mending is None:
-        return DataReport(name, checks, between, faults)
-    return DataReport(name, checks, between, faults, mending.hint, mending.remedies)
+        remedies = [remedy for finding in survey.refusals for remedy in finding.remedies] if survey else []
+        return DataReport(name, checks, between, faults, survey, remedies=tuple(dict.fromkeys(remedies)))
+    return DataReport(name, checks, between, faults, survey, mending.hint, mending.remedies)
 
 
 def _summary(faults: Sequence[Fault]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from rescli.data.folders.survey import Survey
 from rescli.plan import Estimate, TrainPlan, estimate
 from rescli.spec.ledger.ledger import ledger
 from rescli.spec.ledger.row import LedgerRow
@@ -20,10 +21,12 @@ class PlannedRun:
     Attributes:
         spec: the whole spec; sizes and classes that a data set only knows from its files are filled in.
         plan: when everything happens.
+        survey: what the folder of photographs holds, and what is odd about it; None of other data sets.
     """
 
     spec: RunSpec
     plan: TrainPlan
+    survey: Survey | None = None
 
     @property
     def estimate(self) -> Estimate | None:
@@ -44,4 +47,5 @@ class PlannedRun:
             "plan": self.plan.to_dict(),
             "estimate": asdict(forecast) if forecast else None,
             "ledger": [row.to_dict() for row in self.ledger],
+            **({"survey": self.survey.to_dict()} if self.survey is not None else {}),
         }

@@ -10,10 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
+from rescli.data.folders.read import read_folder
 from rescli.data.normalization import Normalization
 from rescli.data.order import SampleOrder
 from rescli.data.photos.augment import PhotoFinish, crop_pixels, draw_photos
-from rescli.data.photos.folder import read_folder
 from rescli.data.photos.image_files import open_rgb
 from rescli.data.photos.loader import PhotoLoader
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from rescli.data.photos.folder import ALL, SUFFIXES, folder_splits, other_files, read_folder
+from rescli.data.folders.layout import Wanted
+from rescli.data.folders.names import ALL, SUFFIXES
+from rescli.data.folders.read import folder_splits, other_files, read_folder
 from rescli.data.photos.image_files import ImageFiles
 from rescli.errors import DataError
 
@@ -46,10 +48,18 @@ def test_flat(tmp_path: Path) -> None:
     assert images.labels_N.tolist() == [0, 1, 1]
 
 
-def test_a_class_may_be_called_train(tmp_path: Path) -> None:
-    root = put(tmp_path, "train/1.jpg", "plane/1.jpg", "test/1.jpg")
-    assert folder_splits(root) == (ALL,)
-    assert read_all(root).class_names == ("plane", "test", "train")
+def test_a_class_may_be_called_train_in_a_folder_of_classes(tmp_path: Path) -> None:
+    root = put(tmp_path, "train/train/1.jpg", "train/plane/1.jpg", "train/test/1.jpg")
+    assert folder_splits(root) == ("train",)
+    assert read_folder(root, ("train",))["train"].class_names == ("plane", "test", "train")
+
+
+def test_older_runs_took_any_folder_for_a_class(tmp_path: Path) -> None:
+    root = put(tmp_path, "train/1.jpg", "plane/1.jpg", "test/1.jpg", "plane/2.jfif")
+    (root / "__MACOSX").mkdir()
+    found = read_folder(root, (ALL,), wanted=Wanted(by="suffix"))[ALL]
+    assert found.class_names == ("__MACOSX", "plane", "test", "train")
+    assert found.file_names == ("plane/1.jpg", "test/1.jpg", "train/1.jpg")
 
 
 def test_classes_are_those_of_all_splits(tmp_path: Path) -> None:
@@ -61,10 +71,11 @@ def test_classes_are_those_of_all_splits(tmp_path: Path) -> None:
     assert read_folder(root, ("val",))["val"].labels_N.tolist() == [1]
 
 
-def test_empty_class_folder_is_a_class_without_images(tmp_path: Path) -> None:
+def test_empty_class_folder_is_no_class_unless_it_was_one(tmp_path: Path) -> None:
     root = put(tmp_path, "b/1.jpg")
     (root / "a").mkdir()
-    images = read_all(root)
+    assert read_all(root).class_names == ("b",)
+    images = read_folder(root, (ALL,), class_names=("a", "b"))[ALL]
     assert images.class_names == ("a", "b")
     assert images.labels_N.tolist() == [1]
 
@@ -76,7 +87,7 @@ def test_split_without_class_folders_is_refused(tmp_path: Path, split: str) -> N
     with pytest.raises(DataError, match=f"class folders in {other} but none in {split}") as caught:
         folder_splits(root)
     assert caught.value.exit_code == 3
-    assert caught.value.hint is not None
+    assert [remedy.setting for remedy in caught.value.remedies] == ["data.dataset.labels"] * 2
 
 
 def test_test_images_without_labels_are_no_split(tmp_path: Path) -> None:
@@ -121,19 +132,21 @@ def test_hidden_nested_and_upper_case_names(tmp_path: Path) -> None:
 
 def test_every_suffix_is_one_that_pillow_reads(tmp_path: Path) -> None:
     assert set(SUFFIXES) <= Image.registered_extensions().keys()
-    root = put(tmp_path, *(f"cat/1{suffix}" for suffix in SUFFIXES), "cat/1.txt", "cat/1.gif", "cat/jpg")
+    root = put(tmp_path, *(f"cat/1{suffix}" for suffix in SUFFIXES), "cat/1.txt", "cat/jpg")
     assert len(read_all(root)) == len(SUFFIXES)
 
 
 def test_other_files_are_listed_in_order(tmp_path: Path) -> None:
-    names = ("dog/1.jpg", "dog/x.txt", "cat/1.gif", "cat/a/Thumbs.db", "cat/.DS_Store", "cat/0.jpg", "README")
+    names = ("dog/1.jpg", "dog/x.txt", "cat/1.mat", "cat/a/Thumbs.db", "cat/.DS_Store", "cat/0.jpg", "README")
     root = put(tmp_path, *names)
-    assert list(other_files(read_all(root))) == ["cat/1.gif", "cat/a/Thumbs.db", "dog/x.txt"]
+    others = other_files(read_all(root))
+    assert (others.num_files, sorted(others.first)) == (2, ["cat/1.mat", "dog/x.txt"])
+    assert others.by_suffix == {".mat": 1, ".txt": 1}
 
 
 def test_other_files_of_one_split(tmp_path: Path) -> None:
     root = put(tmp_path, "train/cat/1.jpg", "train/dog/1.txt", "val/cat/1.jpg", "val/cat/2.txt")
-    assert list(other_files(read_folder(root, ("val",))["val"])) == ["cat/2.txt"]
+    assert other_files(read_folder(root, ("val",))["val"]).first == ["cat/2.txt"]
 
 
 def test_classes_must_be_the_expected_ones(tmp_path: Path) -> None:
@@ -177,7 +190,7 @@ class TestFingerprint:
         root = put(tmp_path, *self.NAMES)
         before = read_all(root)
         (root / "ant").mkdir()  # the same files under the same names, but every label is one more
-        after = read_all(root)
+        after = read_folder(root, (ALL,), class_names=("ant", "cat", "dog"))[ALL]
         assert after.file_names == before.file_names
         assert after.fingerprint != before.fingerprint
 
@@ -208,7 +221,7 @@ class TestLinks:
         (root / "cat/in/loop").symlink_to(root / "cat")
         images = read_all(root)
         assert images.file_names == ("cat/1.jpg", "cat/in/2.jpg")
-        assert list(other_files(images)) == ["cat/in/loop"]
+        assert other_files(images).first == ["cat/in/loop"]
         (root / "up").symlink_to(root)  # now a class: its images are those of the root's folders
         assert "up/cat/1.jpg" in read_all(root).file_names
 
@@ -251,4 +264,4 @@ def test_a_pipe_by_an_images_name_is_no_image(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a" / "y.jpg")
     (files,) = read_folder(tmp_path, ("all",)).values()
     assert files.file_names == ("a/x.jpg",)
-    assert list(other_files(files)) == ["a/y.jpg"]
+    assert other_files(files).first == ["a/y.jpg"]

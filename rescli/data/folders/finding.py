@@ -1,0 +1,57 @@
+"""One thing that is worth saying of a folder of photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rescli.data.folders.names import readable
+from rescli.remedy import Remedy
+
+__all__ = ["KINDS", "Finding", "Kind", "classes_in_words", "first_names", "images_in_words"]
+
+Kind = Literal["note", "left out", "odd", "refused"]
+"""What is known from now on; what is not used; what may be wrong; what cannot be trained on."""
+
+KINDS: tuple[Kind, ...] = ("note", "left out", "odd", "refused")
+"""The gravest last."""
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was found.
+
+    Attributes:
+        kind: how grave it is.
+        text: a sentence that can stand alone.
+        hint: what to do, where that is no setting.
+        remedies: settings that change it.
+    """
+
+    kind: Kind
+    text: str
+    hint: str | None = None
+    remedies: tuple[Remedy, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """The text with its hint."""
+        return f"{self.text.removesuffix('.')}: {self.hint}" if self.hint else self.text
+
+
+def images_in_words(count: int) -> str:
+    """``1 image``, ``2,000 images``."""
+    return "1 image" if count == 1 else f"{count:,} images"
+
+
+def classes_in_words(count: int) -> str:
+    """``1 class``, ``1,000 classes``."""
+    return "1 class" if count == 1 else f"{count:,} classes"
+
+
+def first_names(names: Sequence[str]) -> str:
+    """The first three of them."""
+    return ", ".join(map(readable, names[:_SHOWN])) + (", ..." if len(names) > _SHOWN else "")

@@ -1,0 +1,249 @@
+"""Which folder holds which split, and whether its classes are folders or stand in a table.
+
+ROOT/train/CLASS/*.jpg, and val and test beside it    any of the three, in any usual spelling
+ROOT/CLASS/*.jpg                                     one split, ``all``
+ROOT/val/*.jpg and a table in ROOT/val or ROOT       in a form of rescli.data.folders.labels; also of train,
+                                                     test and ROOT itself
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from rescli.data.folders.labels import (
+    FROM_NAMES,
+    Labels,
+    find_labels_file,
+    labels_from_names,
+    read_labels_file,
+)
+from rescli.data.folders.names import ALL, TRAIN_VAL_TEST, is_junk, named_split
+from rescli.data.folders.refusals import (
+    check_folder,
+    no_class_folders,
+    no_class_folders_in,
+    several_folders,
+    splits_without_classes,
+    unlabelled,
+)
+from rescli.data.folders.walk import Detection, LeftOut, images_below, subfolders
+from rescli.errors import DataError
+
+__all__ = ["Layout", "Part", "Wanted", "find_layout", "is_runs_folder"]
+
+_TABLES = ("annotations", "labels", "metadata")
+"""Folders beside the images in which their labels may be."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What somebody said of a folder of photographs; by default nothing.
+
+    Attributes:
+        labels: ``names``, or a file of labels relative to the root, ``FILE`` or ``FILE:COLUMN``.
+        folders: split to its folder, relative to the root.
+        exclude: class folders that are left out.
+        by: how photographs are told from other files; ``suffix`` also takes the splits by their exact names
+            alone, and any folder for a class, as runs without the key ``data.dataset.images_by`` did.
+    """
+
+    labels: str | None = None
+    folders: Mapping[str, str] = field(default_factory=dict)
+    exclude: tuple[str, ...] = ()
+    by: Detection = "content"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One split.
+
+    Attributes:
+        split: train, val, test or all.
+        place: the folder that names of images are relative to.
+        labels: of each image; None where class folders say it.
+    """
+
+    split: str
+    place: Path
+    labels: Labels | None = None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a folder of photographs is laid out.
+
+    Attributes:
+        parts: split to where it is; at least one.
+        unlabelled: a test folder whose images have no labels.
+        unused: names of folders beside the splits that belong to none.
+    """
+
+    root: Path
+    wanted: Wanted
+    parts: Mapping[str, Part]
+    unlabelled: Path | None = None
+    unused: tuple[str, ...] = ()
+
+
+def find_layout(root: Path, wanted: Wanted) -> Layout:
+    """Look at folders and tables; no image is opened.
+
+    Raises:
+        DataError: no such folder, images that have no class, or nothing that could be a split.
+    """
+    check_folder(root)
+    try:
+        return _by_suffix(root, wanted) if wanted.by == "suffix" else _by_content(root, wanted)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename not in (None, str(root)) else ""
+        raise DataError(f"{root} cannot be read: {error.strerror or error}{where}.") from error
+
+
+def is_runs_folder(folder: Path) -> bool:
+    """Whether run directories lie in it, such as ``runs`` that training makes in the working directory."""
+    try:
+        with os.scandir(folder) as entries:
+            # A folder of photographs may hold a million of them; one of runs holds hardly anything else.
+            first = islice(entries, 50)
+            return any(entry.is_dir() and (Path(entry.path) / "spec.toml").is_file() for entry in first)
+    except OSError:
+        return False
+
+
+def _by_suffix(root: Path, wanted: Wanted) -> Layout:
+    there = [split for split in TRAIN_VAL_TEST if (root / split).is_dir()]
+    # A class may be called train: its folder has images in it, a split's has class folders.
+    with_classes = [split for split in there if subfolders(root / split)]
+    if flat := [split for split in there if split not in with_classes and split != "test" and with_classes]:
+        raise no_class_folders_in(root, with_classes, flat)
+    if with_classes:
+        return Layout(root, wanted, {split: Part(split, root / split) for split in with_classes})
+    if subfolders(root):
+        return Layout(root, wanted, {ALL: Part(ALL, root)})
+    raise no_class_folders(root)
+
+
+def _by_content(root: Path, wanted: Wanted) -> Layout:
+    folders = [name for name in _class_folders(root, wanted) if not is_runs_folder(root / name)]
+    place_of = _split_folders(root, folders, wanted)
+    with_classes = {split: place for split, place in place_of.items() if _class_folders(place, wanted)}
+    parts = {split: Part(split, place) for split, place in with_classes.items()}
+    unlabelled = None
+    train = with_classes.get("train")
+    classes = _class_folders(train, wanted) if train is not None else []
+    for split in sorted(place_of, key=TRAIN_VAL_TEST.index):
+        place = place_of[split]
+        own = _class_folders(place, wanted)
+        if split in parts and (split == "train" or not classes or {*classes} & {*own}):
+            continue
+        # No class folders, or none of train's: labels may lie beside the images.
+        labels = _labels(root, place, split, wanted, classes)
+        if labels is not None:
+            at = place if _flat_images(place) else place / own[0]
+            parts[split] = Part(split, at, labels)
+            classes = classes or sorted(set(labels.by_name.values()))
+        elif split == "test":
+            unlabelled = place
+            parts.pop(split, None)
+    if parts:
+        flat = [split for split in place_of if split not in parts and split != "test"]
+        if flat:
+            raise no_class_folders_in(root, list(parts), flat)
+        used = {place.relative_to(root).parts[0] for place in place_of.values()}
+        unused = tuple(name for name in folders if name not in used and _holds_images(root / name))
+        ordered = {split: parts[split] for split in TRAIN_VAL_TEST if split in parts}
+        return Layout(root, wanted, ordered, unlabelled, unused)
+    return _one_split(root, folders, wanted)
+
+
+def _one_split(root: Path, folders: list[str], wanted: Wanted) -> Layout:
+    """No folder is a split with classes: all images are one split, by class folders or by a table."""
+    candidates = [root, *(root / name for name in folders if _flat_images(root / name))]
+    if wanted.labels is not None:
+        flat = [place for place in candidates if _flat_images(place)]
+        if len(flat) != 1:
+            raise DataError(
+                f"{root}: images to label lie in {len(flat)} folders: {', '.join(p.name for p in flat)}."
+                if flat
+                else f"{root} holds no images to label.",
+                hint="name the folder that holds them as the data root",
+            )
+        labels = _labels(root, flat[0], ALL, wanted, [])
+        assert labels is not None, "it was asked for by name"
+        return Layout(root, wanted, {ALL: Part(ALL, flat[0], labels)})
+    if (_flat_images(root) and not folders) or (len(folders) == 1 and _flat_images(root / folders[0])):
+        place = root / folders[0] if folders else root
+        labels = find_labels_file(_flat_images(place), _places(root, place), split=ALL)
+        if labels is not None:
+            return Layout(root, wanted, {ALL: Part(ALL, place, labels)})
+    named = [name for name in folders if named_split(name) and folders != ["invalid", "valid"]]
+    if named and _flat_images(root / named[0]):
+        raise splits_without_classes(root, named)
+    if folders:
+        return Layout(root, wanted, {ALL: Part(ALL, root)})
+    if images := _flat_images(root):
+        raise unlabelled(root, images)
+    raise no_class_folders(root)
+
+
+def _split_folders(root: Path, folders: list[str], wanted: Wanted) -> dict[str, Path]:
+    """Split to the folder that is it, by what somebody said, else by its name."""
+    found: dict[str, Path] = {}
+    for split, name in wanted.folders.items():
+        if not (root / name).is_dir():
+            raise DataError(f"{root} has no folder {name!r}; it has {', '.join(folders) or 'none'}.")
+        found[split] = root / name
+    taken = {place.relative_to(root).parts[0] for place in found.values()}
+    spelled: dict[str, list[str]] = {}
+    for name in folders:
+        meant = named_split(name)
+        if meant is not None and meant not in found and name not in taken and name not in wanted.exclude:
+            spelled.setdefault(meant, []).append(name)
+    for split, names in spelled.items():
+        full = [name for name in names if _class_folders(root / name, wanted) or _flat_images(root / name)]
+        if len(full) > 1:
+            raise several_folders(root, split, full)
+        if full:
+            found[split] = root / full[0]
+    return found
+
+
+def _labels(root: Path, place: Path, split: str, wanted: Wanted, classes: list[str]) -> Labels | None:
+    images = _flat_images(place)
+    nested = _class_folders(place, wanted)
+    if not images and len(nested) == 1:  # Tiny-ImageNet's val/images
+        place = place / nested[0]
+        images = _flat_images(place)
+    if not images:
+        return None
+    if wanted.labels == FROM_NAMES:
+        return labels_from_names(images)
+    if wanted.labels is not None:
+        name, _, column = wanted.labels.partition(":")
+        return read_labels_file(root / name, column or None, images)
+    try:
+        return find_labels_file(images, _places(root, place), split=split, known_classes=classes)
+    except DataError:
+        if split == "test":  # a form to fill in, as contests have it
+            return None
+        raise
+
+
+def _places(root: Path, place: Path) -> list[Path]:
+    return [place, place.parent, root, *(root / name for name in _TABLES)]
+
+
+def _class_folders(place: Path, wanted: Wanted) -> list[str]:
+    return [name for name in subfolders(place) if not is_junk(name) and name not in wanted.exclude]
+
+
+def _flat_images(place: Path) -> list[str]:
+    return sorted(images_below(place, LeftOut(), by="content", deep=False))
+
+
+def _holds_images(place: Path) -> bool:
+    return any(True for _ in images_below(place, LeftOut(), by="content"))

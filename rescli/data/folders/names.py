@@ -1,0 +1,141 @@
+"""What the names of folders and files in a set of photographs mean."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+__all__ = [
+    "ALL",
+    "OLD_SUFFIXES",
+    "PLUGIN_SUFFIXES",
+    "SUFFIXES",
+    "TRAIN_VAL_TEST",
+    "is_archive",
+    "is_background",
+    "is_image_content",
+    "is_junk",
+    "named_split",
+    "near_names",
+    "readable",
+    "same_but_for_spelling",
+]
+
+ALL = "all"
+"""The one split of a folder without ``train``, ``val`` and ``test``."""
+
+TRAIN_VAL_TEST = ("train", "val", "test")
+
+OLD_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+"""The suffixes by which runs without the key ``data.dataset.images_by`` found their images."""
+
+SUFFIXES = (*OLD_SUFFIXES, ".gif", ".jfif", ".jpe")
+
+PLUGIN_SUFFIXES = (".avif", ".heic", ".heif", ".hif")
+"""What Pillow reads with a plugin, or where it was built with the library."""
+
+_SPELLINGS = {
+    "train": ("train", "training", "trainset", "trainingset", "traindata"),
+    "val": ("val", "valid", "validation", "valset", "validset", "validationset", "valdata"),
+    "test": ("test", "testing", "testset", "testdata"),
+}
+_SPLIT_OF = {spelling: split for split, spellings in _SPELLINGS.items() for spelling in spellings}
+
+_JUNK = {
+    *(
+        "__macosx",
+        "@eadir",
+        "@__thumb",
+        "#recycle",
+        "$recycle.bin",
+        "lost+found",
+        "system volume information",
+    ),
+    *("__pycache__", "thumbs.db", "desktop.ini"),
+}
+
+_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
+
+_SIGNATURES = (
+    b"\xff\xd8\xff",  # JPEG
+    b"\x89PNG\r\n\x1a\n",
+    b"GIF87a",
+    b"GIF89a",
+    b"II*\0",  # TIFF of either byte order
+    b"MM\0*",
+)
+_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"heif")
+
+
+def named_split(name: str) -> str | None:
+    """The split that a folder's name stands for, in any spelling that is in use; None for none.
+
+    >>> [named_split(name) for name in ("Train", "valid", "validation_set", "cats")]
+    ['train', 'val', 'val', None]
+    """
+    return _SPLIT_OF.get(re.sub(r"[-_ .]", "", name.casefold()))
+
+
+def is_junk(name: str) -> bool:
+    """Whether a name is an operating system's or a disk's own, and no class of photographs."""
+    return name.startswith(".") or name.casefold() in _JUNK
+
+
+def is_archive(name: str) -> bool:
+    """Whether a file is one that has to be unpacked first."""
+    return name.lower().endswith(_ARCHIVES)
+
+
+def is_background(class_name: str) -> bool:
+    """Whether a class is of everything else, such as ``BACKGROUND_Google`` of Caltech-101."""
+    return re.match(r"background\b|background[_ -]", class_name, re.IGNORECASE) is not None
+
+
+def is_image_content(path: Path | str) -> bool:
+    """Whether a file begins as photographs do, whatever its name is.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open(path, "rb") as file:
+        start = file.read(16)
+    if start.startswith(_SIGNATURES):
+        return True
+    if start[:4] == b"RIFF":
+        return start[8:12] == b"WEBP"
+    return start[4:8] == b"ftyp" and start[8:12] in _BRANDS
+
+
+def readable(name: str) -> str:
+    """The name as text that every terminal and file takes: what is no UTF-8 or no character is escaped.
+
+    >>> readable("caf\\udce9"), readable("two\\nlines")
+    ('caf\\\\xe9', 'two\\\\nlines')
+    """
+    whole = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in whole)
+
+
+def near_names(name: str, others: Iterable[str]) -> tuple[str, ...]:
+    """Those of ``others`` that somebody may have meant, the nearest first, three at most."""
+    by_plain: dict[str, str] = {}
+    for other in others:
+        by_plain.setdefault(_plain(other), other)
+    found = difflib.get_close_matches(_plain(name), by_plain, n=3, cutoff=0.75)
+    return tuple(by_plain[plain] for plain in found)
+
+
+def same_but_for_spelling(names: Sequence[str]) -> list[tuple[str, ...]]:
+    """Groups of names that differ in case, accents' encoding, spaces, hyphens and underscores alone."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(_plain(name), []).append(name)
+    return [tuple(group) for group in groups.values() if len(group) > 1]
+
+
+def _plain(name: str) -> str:
+    whole = unicodedata.normalize("NFC", name).casefold()
+    return re.sub(r"[\s_-]+", " ", whole).strip()

@@ -1,0 +1,98 @@
+"""Why a folder is laid out in no way that anybody could train on, and the ways out."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rescli.data.folders.labels import FROM_NAMES, labels_from_names
+from rescli.data.folders.names import is_archive
+from rescli.errors import DataError
+from rescli.remedy import Remedy
+
+__all__ = [
+    "check_folder",
+    "no_class_folders",
+    "no_class_folders_in",
+    "several_folders",
+    "splits_without_classes",
+    "unlabelled",
+]
+
+
+def check_folder(root: Path) -> None:
+    """Do nothing where there is such a folder.
+
+    Raises:
+        DataError: there is none.
+    """
+    if os.path.isdir(root):  # pathlib raises where a path is too long
+        return
+    if os.path.isfile(root) and is_archive(root.name):
+        raise DataError(
+            f"{root} is an archive.", hint="unpack it, and name the folder that it was unpacked to"
+        )
+    what = "not a folder" if os.path.exists(root) else "no such folder"
+    raise DataError(f"{what}: {root}", hint="name the folder of class folders")
+
+
+def several_folders(root: Path, split: str, names: list[str]) -> DataError:
+    """More than one folder is called as a split is."""
+    remedies = {
+        "train": [Remedy("data.dataset.train_folder", name) for name in names],
+        "val": [Remedy("data.dataset.val_folder", name) for name in names],
+        "test": [Remedy("data.dataset.test_folder", name) for name in names],
+    }
+    return DataError(
+        f"{root} has {len(names)} folders that could be {split}: {', '.join(names)}.", remedy=remedies[split]
+    )
+
+
+def splits_without_classes(root: Path, names: list[str]) -> DataError:
+    """Folders are called as splits are, and hold images without a class."""
+    return DataError(
+        f"{root} has images without classes in {', '.join(names)}: a split holds class folders, or has a "
+        "table of labels beside it. Where they are classes, put them into a folder train.",
+        remedy=[
+            Remedy("data.dataset.exclude", (*names,), "to leave them out"),
+            Remedy("data.dataset.labels", "FILE", "a table of file names and classes"),
+        ],
+    )
+
+
+def no_class_folders_in(root: Path, with_classes: list[str], flat: list[str]) -> DataError:
+    """Some splits have class folders and others have none."""
+    return DataError(
+        f"{root} has class folders in {', '.join(with_classes)} but none in {', '.join(flat)}: "
+        "put each image into the folder of its class.",
+        remedy=[
+            Remedy("data.dataset.labels", "FILE", "a table of file names and classes"),
+            Remedy("data.dataset.labels", FROM_NAMES, "for files called CLASS_12.jpg"),
+        ],
+    )
+
+
+def unlabelled(root: Path, images: list[str]) -> DataError:
+    """All images lie in one folder, and no table is beside them."""
+    remedies = [Remedy("data.dataset.labels", "FILE", "a table of file names and classes")]
+    labels = labels_from_names(images)
+    classes = sorted(set(labels.by_name.values()))
+    if not labels.without and len(classes) > 1:
+        names = f"{', '.join(classes[:3])}{', ...' if len(classes) > 3 else ''}"
+        remedies.insert(0, Remedy("data.dataset.labels", FROM_NAMES, f"{len(classes)} classes: {names}"))
+    return DataError(
+        f"{root} has no class folders: {len(images)} images lie in it. Put each into one of its class.",
+        remedy=remedies,
+    )
+
+
+def no_class_folders(root: Path) -> DataError:
+    """There is nothing to train on."""
+    with os.scandir(root) as entries:
+        archives = sorted(entry.name for entry in entries if is_archive(entry.name))
+    if archives:
+        return DataError(f"{root} has no class folders.", hint=f"unpack {', '.join(archives[:3])} first")
+    return DataError(
+        f"{root} has no class folders.",
+        hint="it should hold train/CLASS/*.jpg and val/CLASS/*.jpg, or CLASS/*.jpg",
+    )

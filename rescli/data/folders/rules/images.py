@@ -1,0 +1,74 @@
+"""What is said of the sizes, orientations and kinds of images, by their first bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from rescli.data.folders.finding import Finding, first_names, images_in_words
+from rescli.data.folders.headers import Looks
+from rescli.data.folders.listing import Listing
+from rescli.data.folders.names import ALL
+from rescli.remedy import Remedy
+
+__all__ = ["of_images"]
+
+_MORE_THAN_8_BITS = ("F", "I", "I;16", "I;16B", "I;16L", "I;16N")
+_SIZES = (32, 64, 96, 128, 160, 192)
+
+
+def of_images(
+    listings: Mapping[str, Listing], looks: Mapping[str, Looks], *, image_size: int, upright: bool
+) -> Iterator[Finding]:
+    """Damage, orientation, shapes and sizes out of the ordinary.
+
+    Args:
+        image_size: side of the training images, in pixels.
+        upright: whether an orientation that a file notes is applied.
+    """
+    for split, listing in listings.items():
+        seen = looks[split]
+        of = ""
+        if seen.num_looked_at < listing.num_images:
+            of = f" of the {seen.num_looked_at:,} looked at"
+        if seen.num_damaged:
+            shown = first_names([f"{name} ({why})" for name, why in seen.damaged.items()])
+            yield Finding(
+                "odd",
+                f"{split}: {images_in_words(seen.num_damaged)}{of} cannot be opened: {shown}",
+                remedies=(
+                    Remedy("verify_data", "imagefolder", "names all of them"),
+                    Remedy("data.skip_damaged", note="goes on without them"),
+                ),
+            )
+        if seen.turned:
+            yield _of_orientation(split, seen, of, upright)
+        if seen.slivers:
+            found = f"{images_in_words(len(seen.slivers))}{of} far longer than wide"
+            yield Finding("odd", f"{split}: {found}: {first_names(seen.slivers)}")
+        if seen.huge:
+            found = f"{images_in_words(len(seen.huge))}{of} of more than 50 megapixels, slow to decode"
+            yield Finding("odd", f"{split}: {found}: {first_names(seen.huge)}")
+        if deep := sum(seen.modes[mode] for mode in _MORE_THAN_8_BITS):
+            found = f"{images_in_words(deep)}{of} with more than 8 bits a channel"
+            yield Finding("odd", f"{split}: {found}, which cannot be read as they are")
+        side = seen.median_side
+        if split in ("train", ALL) and side is not None and side * 2 < image_size:
+            fitting = next((size for size in _SIZES if size >= side), _SIZES[-1])
+            yield Finding(
+                "odd",
+                f"{split}: half of the images have a shorter side of {side} pixels or less, and are enlarged "
+                f"for crops of {image_size}",
+                remedies=(Remedy("data.dataset.image_size", fitting),),
+            )
+
+
+def _of_orientation(split: str, seen: Looks, of: str, upright: bool) -> Finding:
+    more = ", ..." if seen.turned > 1 else ""
+    found = f"{split}: {images_in_words(seen.turned)}{of} with an EXIF orientation"
+    if upright:
+        return Finding("note", f"{found} are turned upright: {seen.first_turned}{more}")
+    return Finding(
+        "odd",
+        f"{found} are read as they are stored, on their side: {seen.first_turned}{more}",
+        remedies=(Remedy("data.dataset.orientation", "upright", "turns them, wherever the net is used"),),
+    )

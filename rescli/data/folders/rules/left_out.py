@@ -1,0 +1,62 @@
+"""What lies among the photographs and is not used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from rescli.data.folders.finding import Finding, classes_in_words, first_names, images_in_words
+from rescli.data.folders.layout import Layout
+from rescli.data.folders.listing import Listing
+from rescli.data.folders.walk import LeftOut
+from rescli.installation import install_command
+
+__all__ = ["left_out"]
+
+
+def left_out(layout: Layout, listings: Mapping[str, Listing]) -> Iterator[Finding]:
+    """Other files, folders of a system, runs, images without a class, classes without an image."""
+    total = LeftOut()
+    for listing in listings.values():
+        total.update(listing.left_out)
+        if listing.run_folders:
+            yield Finding("left out", f"{first_names(listing.run_folders)}: runs of rescli, no class")
+        if listing.num_unlabelled:
+            why = "in no class folder" if listing.part.labels is None else "of no label in the table"
+            yield Finding(
+                "left out",
+                f"{images_in_words(listing.num_unlabelled)} of {listing.part.split} {why}: "
+                f"{first_names(listing.unlabelled)}",
+            )
+    if total.folders:
+        names = first_names(sorted(total.folders))
+        yield Finding("left out", f"folders of a system, which are no classes: {names}")
+    yield from _files(total)
+    filled = {name for listing in listings.values() for name in listing.classes}
+    if empty := sorted({name for listing in listings.values() for name in listing.empty} - filled):
+        yield Finding(
+            "left out", f"{classes_in_words(len(empty))} without an image anywhere: {first_names(empty)}"
+        )
+    if layout.wanted.exclude:
+        yield Finding("left out", f"as asked: {first_names(layout.wanted.exclude)}")
+    if total.broken_links:
+        yield Finding(
+            "refused",
+            f"{images_in_words(len(total.broken_links))} by name, but only a link to nothing: "
+            f"{first_names(total.broken_links)}.",
+            hint="mend or remove them",
+        )
+
+
+def _files(total: LeftOut) -> Iterator[Finding]:
+    if total.needs_plugin:
+        kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in sorted(total.needs_plugin.items()))
+        yield Finding(
+            "odd",
+            f"images that need a plugin of Pillow are left out: {kinds}",
+            hint=install_command("heif"),
+        )
+    suffixes = total.by_suffix - total.needs_plugin
+    if count := suffixes.total():
+        kinds = ", ".join(f"{n:,} {suffix or 'without suffix'}" for suffix, n in suffixes.most_common(6))
+        are = "1 file that is no image" if count == 1 else f"{count:,} files that are no images"
+        yield Finding("left out", f"{are}: {kinds}")

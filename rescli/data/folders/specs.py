@@ -1,0 +1,201 @@
+"""The spec of a folder of photographs. Torch is imported in ``build``, not before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from rescli.errors import DataError, SpecError
+from rescli.remedy import Remedy
+from rescli.spec.base import DatasetSpec
+from rescli.spec.data_root import given_root
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rescli.data.folders.layout import Wanted
+    from rescli.data.folders.survey import Survey
+    from rescli.data.photos.image_files import ImageFiles
+
+__all__ = ["ImageFolderSpec"]
+
+
+class ImageFolderSpec(DatasetSpec):
+    """Any folder of class folders: ROOT/train/CLASS/*.jpg and ROOT/val/CLASS/*.jpg, or ROOT/CLASS/*.jpg.
+
+    Where a folder has no val, some of its training images are held out. What the folder holds is filled in by
+    ``resolved`` before a training, so that the spec says it all.
+    """
+
+    kind: Literal["imagefolder"] = "imagefolder"
+    image_size: ClassVar = 224
+    any_size: ClassVar = True
+    val_size: int | None = Field(
+        default=None, ge=0, description="images held out where the folder has no val; unset: a tenth"
+    )
+    split_seed: int = Field(default=0, ge=0, description="seed of the choice of the held-out images")
+    labels: str | None = Field(
+        default=None,
+        description="where labels come from that are no class folders: names, for files called CLASS_12.jpg, "
+        "or a table, FILE or FILE:COLUMN, relative to the data root; unset: a table beside the images",
+    )
+    train_folder: str | None = Field(
+        default=None, description="the folder of the training images; unset: train in its usual spellings"
+    )
+    val_folder: str | None = Field(
+        default=None, description="the folder of the validation images; unset: val, valid, validation"
+    )
+    test_folder: str | None = Field(default=None, description="the folder of the test images; unset: test")
+    exclude: tuple[str, ...] | None = Field(default=None, description="class folders to leave out")
+    images_by: Literal["content", "suffix"] | None = Field(
+        default=None,
+        description="how images are told from other files: by content where the suffix is none of theirs, or "
+        "by suffix alone, as older runs did; filled in",
+    )
+    stratified: bool | None = Field(
+        default=None,
+        description="whether held-out images are drawn class by class; unset in older runs; filled in",
+    )
+    classes: tuple[str, ...] | None = Field(
+        default=None, description="names of the class folders, sorted; filled in from the folder"
+    )
+    num_train: int | None = Field(default=None, ge=0, description="training images; filled in")
+    num_val: int | None = Field(default=None, ge=0, description="validation images; filled in")
+    held_out: bool | None = Field(
+        default=None, description="whether the validation images are held out of the others; filled in"
+    )
+
+    @property
+    def num_classes(self) -> int:
+        if self.classes is None:
+            raise SpecError(
+                "the classes of an imagefolder stand in its folders.", remedy=Remedy("data_root", "DIR")
+            )
+        return len(self.classes)
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        return self.classes
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        if self.num_train is None or self.num_val is None:
+            counted_by = Remedy("verify_data", "imagefolder")
+            raise SpecError(f"the images of an imagefolder are counted by: {counted_by}", given=counted_by)
+        return {"train": self.num_train, "val": self.num_val, "test": 0}
+
+    def surveyed(
+        self, data_root: Path | None, progress: Callable[[int, int], None] | None = None
+    ) -> tuple[ImageFolderSpec, Survey | None]:
+        from rescli.data.photos.packed import packed_counts
+
+        root = given_root(data_root)
+        survey = self.survey(data_root, progress)
+        if survey is None:
+            class_names, counts = packed_counts(root)
+        elif survey.refusals:
+            return self, survey
+        else:
+            class_names, counts = survey.class_names, survey.counts
+        if "train" not in counts and "all" not in counts:
+            raise DataError(f"{root} has no training images: {', '.join(counts)} only.")
+        held_out = "val" not in counts
+        whole = counts.get("train", counts.get("all", 0))
+        val = self._num_held_out(whole) if held_out else counts["val"]
+        if held_out and val >= whole:
+            raise SpecError(f"data.dataset.val_size: {val} of {whole} images leave none to train on.")
+        filled = {
+            "images_by": "content",
+            "stratified": held_out,
+            "classes": class_names,
+            "num_train": whole - val if held_out else whole,
+            "num_val": val,
+            "held_out": held_out,
+        }
+        return self.model_copy(update=filled), survey
+
+    def survey(
+        self,
+        data_root: Path | None,
+        progress: Callable[[int, int], None] | None = None,
+        *,
+        every_header: bool = False,
+    ) -> Survey | None:
+        from rescli.data.folders.survey import survey_folder
+        from rescli.data.photos.packed import is_packed
+
+        root = given_root(data_root)
+        if is_packed(root):
+            return None
+        return survey_folder(
+            root,
+            self.wanted,
+            image_size=self.image_size,
+            held_out=self._num_held_out,
+            progress=progress or (lambda _done, _total: None),
+            every_header=every_header,
+        )
+
+    def resolved(self, data_root: Path | None) -> ImageFolderSpec:
+        resolved, survey = self.surveyed(data_root)
+        if survey is not None:
+            survey.require_trainable()
+        return resolved
+
+    def check_available(self, data_root: Path | None) -> None:
+        self.splits(data_root)
+
+    def splits(self, data_root: Path | None) -> tuple[str, ...]:
+        from rescli.data.folders.read import folder_splits
+
+        there = folder_splits(given_root(data_root), self.wanted)
+        if not self.held_out:
+            return there
+        return ("train", *(("val",) if self.num_val else ()), *(("test",) if "test" in there else ()))
+
+    def build(self, data_root: Path | None, splits: tuple[str, ...]) -> dict[str, ImageFiles]:
+        from rescli.data.folders.read import folder_splits, read_folder
+
+        root, wanted = given_root(data_root), self.wanted
+        there = folder_splits(root, wanted)
+        if not self.held_out:
+            asked = tuple(split for split in splits if split in there) if self.classes else splits
+            return read_folder(root, asked, class_names=self.classes, wanted=wanted)
+        from rescli.data.split import stratified_split, train_val_split
+
+        whole_name = "train" if "train" in there else "all"
+        whole = read_folder(root, (whole_name,), class_names=self.classes, wanted=wanted)[whole_name]
+        if len(whole) != (self.num_train or 0) + (self.num_val or 0):
+            raise DataError(
+                f"{root} has {len(whole)} images where {(self.num_train or 0) + (self.num_val or 0)} were "
+                "counted when the run began."
+            )
+        if self.stratified:
+            train, val = stratified_split(whole.labels_N, val_size=self.num_val or 0, seed=self.split_seed)
+        else:
+            train, val = train_val_split(len(whole), val_size=self.num_val or 0, seed=self.split_seed)
+        parts = {"train": train, "val": val}
+        found = {split: whole.subset(parts[split]) for split in splits if split in parts}
+        if "test" in splits:
+            found |= read_folder(root, ("test",), class_names=self.classes, wanted=wanted)
+        return found
+
+    def _num_held_out(self, whole: int) -> int:
+        return self.val_size if self.val_size is not None else whole // 10
+
+    @property
+    def wanted(self) -> Wanted:
+        """What its keys say of the folder, as the functions of ``rescli.data.folders`` take it."""
+        from rescli.data.folders.layout import Wanted
+
+        named = {"train": self.train_folder, "val": self.val_folder, "test": self.test_folder}
+        # A run that was begun before the key was filled in goes on as it began.
+        old = self.images_by is None and self.num_train is not None
+        return Wanted(
+            labels=self.labels,
+            folders={split: folder for split, folder in named.items() if folder is not None},
+            exclude=self.exclude or (),
+            by="suffix" if old or self.images_by == "suffix" else "content",
+        )

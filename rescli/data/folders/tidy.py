@@ -1,0 +1,164 @@
+"""A sound tree of class folders, as links to the images of a folder that is laid out in another way."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from rescli.data.folders.finding import first_names, images_in_words
+from rescli.data.folders.layout import Wanted, find_layout
+from rescli.data.folders.listing import Listing, list_part, training_classes
+from rescli.data.folders.names import ALL, readable
+from rescli.data.photos.image_files import open_rgb
+from rescli.data.photos.prefetch import map_ahead
+from rescli.errors import DataError
+
+__all__ = ["Tidied", "Tidying", "plan_tidy", "write_tidy"]
+
+
+@dataclass(frozen=True)
+class Tidying:
+    """What is to be linked.
+
+    Attributes:
+        links: where each link is to be, relative to the new folder, to the image's file.
+        num_images: split to its number of images.
+        renamed: class folders whose name was no UTF-8, to their new name.
+        damaged: images that cannot be decoded, by name, with the reason; they are left out.
+        foreign: split to class folders that train lacks; they are left out.
+    """
+
+    links: Mapping[Path, Path]
+    num_images: Mapping[str, int]
+    renamed: Mapping[str, str]
+    damaged: Mapping[str, str]
+    foreign: Mapping[str, tuple[str, ...]]
+
+    @property
+    def lines(self) -> list[str]:
+        """What it comes to, in words."""
+        said = [f"{split}: {images_in_words(count)}" for split, count in self.num_images.items()]
+        said += [f"renamed: {old} to {new}" for old, new in self.renamed.items()]
+        said += [
+            f"left out of {split}: classes that train lacks: {first_names(names)}"
+            for split, names in self.foreign.items()
+        ]
+        if self.damaged:
+            count = images_in_words(len(self.damaged))
+            said.append(f"left out: {count} that cannot be decoded: {first_names(list(self.damaged))}")
+        return said
+
+
+@dataclass(frozen=True)
+class Tidied:
+    """A folder that was made.
+
+    Attributes:
+        root: the folder; it is a data root.
+        tidying: what was linked, and what was left out.
+    """
+
+    root: Path
+    tidying: Tidying
+
+
+def plan_tidy(
+    root: Path,
+    wanted: Wanted,
+    *,
+    threads: int,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Tidying:
+    """Decide which image goes where; each is decoded once, to know that it can be.
+
+    Args:
+        threads: that decode.
+        progress: called with the number of images looked at, and of all.
+
+    Raises:
+        DataError: no such folder, or its images have no classes.
+    """
+    layout = find_layout(root, wanted)
+    listings = {split: list_part(part, wanted) for split, part in layout.parts.items()}
+    classes = training_classes(listings)
+    links: dict[Path, Path] = {}
+    counts: dict[str, int] = {}
+    damaged: dict[str, str] = {}
+    seen, total = 0, sum(listing.num_images for listing in listings.values())
+    renamed: dict[str, str] = {}
+    foreign: dict[str, tuple[str, ...]] = {}
+    for split, listing in listings.items():
+        bad = _damaged(listing, threads, _from(seen, total, progress))
+        damaged |= {readable(name): why for name, why in bad.items()}
+        seen += listing.num_images
+        if others := tuple(name for name in listing.classes if name not in classes):
+            foreign[split] = others
+        folder = Path() if split == ALL else Path(split)
+        before = len(links)
+        for class_name, name in _images(listing, classes):
+            if name in bad:
+                continue
+            new_name = _as_utf8(class_name)
+            if new_name != class_name:
+                renamed[readable(class_name)] = new_name
+            within = PurePosixPath(name)
+            inside = within if listing.part.labels is not None else within.relative_to(class_name)
+            links[folder / new_name / inside] = listing.part.place / name
+        counts[split] = len(links) - before
+    return Tidying(links, counts, renamed, damaged, foreign)
+
+
+def write_tidy(tidying: Tidying, folder: Path, *, copy: bool) -> None:
+    """Make the links, or copies, below a folder that is there.
+
+    Raises:
+        OSError: a file cannot be made.
+    """
+    for new, image in tidying.links.items():
+        place = folder / new
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if copy:
+            shutil.copy2(image, place)
+        else:
+            place.symlink_to(os.path.abspath(image))
+
+
+def _from(done: int, total: int, progress: Callable[[int, int], None]) -> Callable[[int], None]:
+    return lambda count: progress(done + count, total)
+
+
+def _damaged(listing: Listing, threads: int, progress: Callable[[int], None]) -> dict[str, str]:
+    """Names of images that cannot be decoded, with the reason."""
+    names = [name for files in listing.images.values() for name in files]
+
+    def why(name: str) -> str | None:
+        try:
+            open_rgb(listing.part.place / name)
+        except DataError as error:
+            return str(error)
+        return None
+
+    found = {}
+    for done, (name, reason) in enumerate(zip(names, map_ahead(why, names, threads=threads), strict=True), 1):
+        progress(done)
+        if reason is not None:
+            found[name] = reason
+    return found
+
+
+def _images(listing: Listing, classes: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    for class_name in classes:
+        for name in listing.images.get(class_name, ()):
+            yield class_name, name
+
+
+def _as_utf8(name: str) -> str:
+    """A name that is no UTF-8 is one of Windows' Western code page, nearly always."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(name).decode("cp1252", "replace")
+    return name

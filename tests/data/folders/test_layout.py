@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rescli.data.folders.layout import Wanted, find_layout
+from rescli.errors import DataError
+
+Put = Callable[..., Path]
+
+
+def places(root: Path, wanted: Wanted | None = None) -> dict[str, str]:
+    parts = find_layout(root, wanted or Wanted()).parts
+    return {split: str(part.place.relative_to(root)) for split, part in parts.items()}
+
+
+@pytest.mark.parametrize("val", ["valid", "Val", "validation", "validation_set"])
+def test_splits_in_any_usual_spelling(tmp_path: Path, put_files: Put, val: str) -> None:
+    put_files(tmp_path, "Train/a/1.jpg", "Train/b/1.jpg", f"{val}/a/2.jpg", f"{val}/b/2.jpg")
+    assert places(tmp_path) == {"train": "Train", "val": val}
+
+
+def test_two_folders_for_one_split(tmp_path: Path, put_files: Put) -> None:
+    put_files(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "val/a/2.jpg", "valid/a/2.jpg")
+    with pytest.raises(DataError, match="2 folders that could be val: val, valid") as caught:
+        find_layout(tmp_path, Wanted())
+    assert [str(one.value) for one in caught.value.remedies] == ["val", "valid"]
+    assert places(tmp_path, Wanted(folders={"val": "valid"})) == {"train": "train", "val": "valid"}
+    assert places(tmp_path, Wanted(exclude=("valid",))) == {"train": "train", "val": "val"}
+
+
+def test_an_empty_split_is_none(tmp_path: Path, put_files: Put) -> None:
+    put_files(tmp_path, "train/a/1.jpg", "train/b/1.jpg")
+    (tmp_path / "val").mkdir()
+    assert places(tmp_path) == {"train": "train"}
+
+
+def test_folders_that_somebody_named(tmp_path: Path, put_files: Put) -> None:
+    put_files(tmp_path, "seg_train/seg_train/a/1.jpg", "seg_train/seg_train/b/1.jpg", "seg_test/a/1.jpg")
+    wanted = Wanted(folders={"train": "seg_train/seg_train", "val": "seg_test"})
+    assert places(tmp_path, wanted) == {"train": "seg_train/seg_train", "val": "seg_test"}
+    with pytest.raises(DataError, match=r"no folder 'nope'; it has seg_test, seg_train"):
+        find_layout(tmp_path, Wanted(folders={"val": "nope"}))
+
+
+def test_tiny_imagenet(tmp_path: Path, put_files: Put) -> None:
+    put_files(tmp_path, "train/n1/images/n1_0.JPEG", "train/n2/images/n2_0.JPEG", "test/images/test_0.JPEG")
+    put_files(tmp_path, "val/images/val_0.JPEG", "val/images/val_1.JPEG")
+    (tmp_path / "val/val_annotations.txt").write_text(
+        "val_0.JPEG\tn2\t0\t32\t44\t62\nval_1.JPEG\tn1\t52\t55\t57\t59\n"
+    )
+    (tmp_path / "words.txt").write_text("n1\tgoldfish\nn2\tfire salamander\n")
+    layout = find_layout(tmp_path, Wanted())
+    assert places(tmp_path) == {"train": "train", "val": "val/images"}
+    labels = layout.parts["val"].labels
+    assert labels is not None
+    assert labels.by_name == {"val_0.JPEG": "n2", "val_1.JPEG": "n1"}
+    assert layout.unlabelled == tmp_path / "test"
+
+
+def test_kaggle_with_a_table_for_train_and_a_form_for_test(tmp_path: Path, put_files: Put) -> None:
+    put_files(tmp_path, "train/0a.jpg", "train/0b.jpg", "test/1a.jpg")
+    (tmp_path / "labels.csv").write_text("id,breed\n0a,beagle\n0b,pug\n")
+    (tmp_path / "sample_submission.csv").write_text("id,beagle,pug\n1a,0.5,0.5\n")
+    layout = find_layout(tmp_path, Wanted())
+    assert list(layout.parts) == ["train"]
+    labels = layout.parts["train"].labels
+    assert labels is not None
+    assert labels.by_name == {"0a.jpg": "beagle", "0b.jpg": "pug"}
+    assert layout.unlabelled == tmp_path / "test"
+
+
+def test_a_folder_of_images_and_a_table_beside_it(tmp_path: Path, put_files: Put) -> None:
+    put_files(tmp_path, "images/1.jpg", "images/2.jpg")
+    (tmp_path / "data.csv").write_text("path,label\nimages/1.jpg,a\nimages/2.jpg,b\n")
+    assert places(tmp_path) == {"all": "images"}
+
+
+def test_the_class_in_the_name_only_where_it_is_asked_for(tmp_path: Path, put_files: Put) -> None:
+    put_files(tmp_path, "Abyssinian_1.jpg", "Abyssinian_2.jpg", "great_dane_10.jpg")
+    with pytest.raises(DataError, match="no class folders: 3 images lie in it") as caught:
+        find_layout(tmp_path, Wanted())
+    first = caught.value.remedies[0]
+    assert (first.setting, first.value) == ("data.dataset.labels", "names")
+    assert first.note == "2 classes: Abyssinian, great_dane"
+    labels = find_layout(tmp_path, Wanted(labels="names")).parts["all"].labels
+    assert labels is not None
+    assert set(labels.by_name.values()) == {"Abyssinian", "great_dane"}
+
+
+def test_an_archive_is_to_be_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "photos.zip").write_bytes(b"PK")
+    with pytest.raises(DataError, match="is an archive") as caught:
+        find_layout(tmp_path / "photos.zip", Wanted())
+    assert caught.value.hint is not None
+    with pytest.raises(DataError, match="no class folders") as caught:
+        find_layout(tmp_path, Wanted())
+    assert caught.value.hint == "unpack photos.zip first"
+
+
+@pytest.mark.parametrize("names", [("train/1.jpg", "val/2.jpg"), ("cat/1.jpg", "test/1.jpg")])
+def test_a_splits_name_is_no_class(tmp_path: Path, put_files: Put, names: tuple[str, ...]) -> None:
+    put_files(tmp_path, *names)
+    with pytest.raises(DataError, match="images without classes in") as caught:
+        find_layout(tmp_path, Wanted())
+    excluded = caught.value.remedies[0]
+    assert excluded.setting == "data.dataset.exclude"
+
+
+def test_valid_and_invalid_are_classes(tmp_path: Path, put_files: Put) -> None:
+    put_files(tmp_path, "valid/1.jpg", "invalid/1.jpg")
+    assert places(tmp_path) == {"all": "."}
+
+
+def test_older_runs_know_the_exact_names_alone(tmp_path: Path, put_files: Put) -> None:
+    put_files(tmp_path, "train/a/1.jpg", "valid/a/1.jpg")
+    assert places(tmp_path, Wanted(by="suffix")) == {"train": "train"}
+    put_files(tmp_path / "q", "Train/1.jpg", "Val/1.jpg")
+    assert places(tmp_path / "q", Wanted(by="suffix")) == {"all": "."}

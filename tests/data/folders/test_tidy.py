@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rescli.data.folders.specs import ImageFolderSpec
+
+Rescli = Callable[..., Any]
+
+
+def test_a_sound_tree_of_links(torture: Path, tmp_path: Path, rescli: Rescli) -> None:
+    answer = rescli("data", "tidy", "--data-root", torture, "--out", tmp_path / "sound")
+    assert (answer.code, answer.out) == (0, f"{tmp_path / 'sound'}\n")
+    assert "left out: 4 images that cannot be decoded: cat/cut.jpg, cat/page.jpg, dog/deep.png" in answer.err
+    spec = ImageFolderSpec()
+    before, after = spec.survey(torture), spec.survey(tmp_path / "sound")
+    assert before is not None
+    assert after is not None
+    assert after.class_names == before.class_names
+    assert after.counts == {"train": before.counts["train"] - 3, "val": before.counts["val"] - 1}
+    assert not [finding for finding in after.findings if finding.kind in ("note", "left out")]
+    link = tmp_path / "sound/train/bird/owl/0.jpg"
+    assert os.readlink(link) == str(torture / "Train/bird/owl/0.jpg")
+
+
+def test_what_a_table_labels_goes_into_class_folders(
+    tmp_path: Path, put_files: Callable[..., Path], rescli: Rescli
+) -> None:
+    root = put_files(tmp_path / "kaggle", "train/1.jpg", "train/2.jpg")
+    (root / "train.csv").write_text("image,label\n1.jpg,ant\n2.jpg,bee\n")
+    assert rescli("data", "tidy", "--data-root", root, "--out", tmp_path / "sound", "--copy").code == 0
+    assert (tmp_path / "sound/train/ant/1.jpg").is_file()
+    assert not (tmp_path / "sound/train/bee/2.jpg").is_symlink()
+
+
+def test_classes_that_train_lacks_and_names_of_an_old_archive(
+    tmp_path: Path, put_files: Callable[..., Path], rescli: Rescli
+) -> None:
+    root = put_files(tmp_path / "p", "train/caf\udce9/1.jpg", "train/b/1.jpg", "val/b/1.jpg", "val/Z/1.jpg")
+    answer = rescli("data", "tidy", "--data-root", root, "--out", tmp_path / "sound")
+    assert "renamed: caf\\xe9 to café" in answer.err
+    assert "left out of val: classes that train lacks: Z" in answer.err
+    assert sorted(os.listdir(tmp_path / "sound/train")) == ["b", "café"]
+    assert ImageFolderSpec().resolved(tmp_path / "sound").classes == ("b", "café")
+
+
+@pytest.mark.parametrize(("out", "code"), [("there", 2), ("file/below", 4)])
+def test_nothing_is_overwritten_or_left(
+    tmp_path: Path, put_files: Callable[..., Path], rescli: Rescli, out: str, code: int
+) -> None:
+    root = put_files(tmp_path / "p", "a/1.jpg", "b/1.jpg")
+    (tmp_path / "there").mkdir()
+    (tmp_path / "file").touch()
+    assert rescli("data", "tidy", "--data-root", root, "--out", tmp_path / out).code == code
+    assert sorted(os.listdir(tmp_path)) == ["file", "p", "there"]
