@@ -13,6 +13,7 @@ from pydantic import Field
 from rescli.errors import DataError, SpecError
 from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec
+from rescli.spec.photos import PhotoSetSpec
 
 if TYPE_CHECKING:
     from rescli.data.cifar.images import CifarFiles
@@ -134,7 +135,7 @@ class ShapesSpec(DatasetSpec):
         )
 
 
-class ImageFolderSpec(DatasetSpec):
+class ImageFolderSpec(PhotoSetSpec):
     """Any folder of class folders: ROOT/train/CLASS/*.jpg and ROOT/val/CLASS/*.jpg, or ROOT/CLASS/*.jpg.
 
     Where a folder has no val, some of its training images are held out. What the folder holds is filled in by
@@ -142,8 +143,6 @@ class ImageFolderSpec(DatasetSpec):
     """
 
     kind: Literal["imagefolder"] = "imagefolder"
-    image_size: ClassVar = 224
-    any_size: ClassVar = True
     val_size: int | None = Field(
         default=None, ge=0, description="images held out where the folder has no val; unset: a tenth"
     )
@@ -202,7 +201,7 @@ class ImageFolderSpec(DatasetSpec):
             return there
         return ("train", *(("val",) if self.num_val else ()), *(("test",) if "test" in there else ()))
 
-    def build(self, data_root: Path | None, splits: tuple[str, ...]) -> dict[str, ImageFiles]:
+    def read(self, data_root: Path | None, splits: tuple[str, ...]) -> dict[str, ImageFiles]:
         from rescli.data.photos.folder import ALL, folder_splits, read_folder
 
         root = _root(data_root)
@@ -227,15 +226,13 @@ class ImageFolderSpec(DatasetSpec):
         return found
 
 
-class ImageNetSpec(DatasetSpec):
+class ImageNetSpec(PhotoSetSpec):
     """ImageNet 2012 (Russakovsky et al. 2015), 1000 classes: ROOT/train/WNID/*.JPEG, ROOT/val/WNID/*.JPEG.
 
     val may also be the 50000 files as published, with the devkit's or a CSV's labels.
     """
 
     kind: Literal["imagenet"] = "imagenet"
-    image_size: ClassVar = 224
-    any_size: ClassVar = True
     num_classes: ClassVar = 1000
 
     @property
@@ -252,7 +249,7 @@ class ImageNetSpec(DatasetSpec):
 
         find_imagenet(_root(data_root), ("train", "val"))
 
-    def build(self, data_root: Path | None, splits: tuple[str, ...]) -> dict[str, ImageFiles]:
+    def read(self, data_root: Path | None, splits: tuple[str, ...]) -> dict[str, ImageFiles]:
         from rescli.data.imagenet.images import read_imagenet
 
         return read_imagenet(_root(data_root), splits, self.class_names)

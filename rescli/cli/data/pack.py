@@ -28,6 +28,14 @@ def pack(
     quality: Annotated[
         int, typer.Option(min=1, max=100, help="JPEG quality of the images that are reduced.")
     ] = 90,
+    orientation: Annotated[
+        str,
+        typer.Option(
+            help="stored, or upright for images turned as their files say; a run on them needs the same "
+            "data.dataset.orientation.",
+            metavar="NAME",
+        ),
+    ] = "stored",
 ) -> None:
     """Pack photographs into one file for each split.
 
@@ -41,7 +49,13 @@ def pack(
 
     with in_flags({f"{out} exists": f"--out {out} exists"}), data_progress() as bar:
         made = workflow.pack(
-            name, out, data_root, short_side=short_side, quality=quality, progress=bar.checking
+            name,
+            out,
+            data_root,
+            short_side=short_side,
+            quality=quality,
+            orientation=orientation,  # type: ignore[arg-type]  # the workflow says which there are
+            progress=bar.checking,
         )
     say(f"{sum(made.num_images.values())} images, {made.num_bytes / 1e6:.1f} MB")
     print(made.root)

@@ -126,6 +126,14 @@ class ImageFiles(LabelledImages):
         fingerprint = hashlib.sha256(f"upright\0{self.fingerprint}".encode()).hexdigest()
         return replace(self, upright=True, fingerprint=fingerprint)
 
+    def turns(self, index: int) -> bool:
+        """Whether ``image`` turns the pixels of the file.
+
+        Raises:
+            DataError: the file is missing, or its beginning is no image's.
+        """
+        return self.upright and read_header(self.root / self.file_names[index]).orientation != 1
+
     def image(self, index: int) -> Image.Image:
         """The decoded image, RGB.
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from PIL import Image
 
-__all__ = ["orientation_of", "turned", "turned_upright"]
+__all__ = ["orientation_of", "turned"]
 
 _ORIENTATION = 0x0112
 _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
@@ -22,11 +22,6 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """What puts an image of each EXIF orientation upright; 1 is upright."""
-
-
-def turned_upright(image: Image.Image) -> Image.Image:
-    """An image of Pillow's, turned as what it was opened from says; itself where nothing is to be turned."""
-    return turned(image, orientation_of(image))
 
 
 def turned(image: Image.Image, orientation: int) -> Image.Image:
