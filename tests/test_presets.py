@@ -81,7 +81,9 @@ def test_base_is_one_level_at_most(name: str) -> None:
 def test_net_and_batch_size_are_those_of_the_name(name: str) -> None:
     folder, net = name.split("/")
     spec = load_spec(name)
-    if net != "finetune":  # the net of a checkpoint
+    if folder == "imagefolder" and net.isdigit():
+        assert spec.data.dataset.image_size == int(net)
+    elif net != "finetune":  # the net of a checkpoint
         assert net in (spec.model.name, f"{spec.model.name}-{spec.to_dict()['model'].get('shortcut')}")
     own = {"shapes": "shapes", "imagenet": "imagenet", "imagefolder": "imagefolder"}
     assert spec.data.dataset.kind == own.get(folder, "cifar10")
@@ -99,7 +101,7 @@ def test_warm_up_from_110_layers(name: str) -> None:
     """Section 4.2: 0.01 until the training error is below 80 %, then 0.1."""
     spec = load_spec(name).to_dict()
     if spec["schedule"]["kind"] == "plateau":
-        assert spec["model"]["family"] == "imagenet"
+        assert spec["data"]["dataset"]["kind"] in ("imagenet", "imagefolder")
     elif spec["model"]["depth"] >= 110:
         assert spec["schedule"]["warmup"] == {"factor": 0.1, "until_train_error": 80.0}
     else:

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from rescli.spec.base import DatasetSpec
 from rescli.spec.data_root import given_root
+from rescli.spec.photos import PhotoSetSpec
 
 if TYPE_CHECKING:
     from rescli.data.cifar.images import CifarFiles
@@ -132,15 +133,13 @@ class ShapesSpec(DatasetSpec):
         )
 
 
-class ImageNetSpec(DatasetSpec):
+class ImageNetSpec(PhotoSetSpec):
     """ImageNet 2012 (Russakovsky et al. 2015), 1000 classes: ROOT/train/WNID/*.JPEG, ROOT/val/WNID/*.JPEG.
 
     val may also be the 50000 files as published, with the devkit's or a CSV's labels.
     """
 
     kind: Literal["imagenet"] = "imagenet"
-    image_size: ClassVar = 224
-    any_size: ClassVar = True
     num_classes: ClassVar = 1000
 
     @property
@@ -157,7 +156,7 @@ class ImageNetSpec(DatasetSpec):
 
         find_imagenet(given_root(data_root), ("train", "val"))
 
-    def build(self, data_root: Path | None, splits: tuple[str, ...]) -> dict[str, ImageFiles]:
+    def read(self, data_root: Path | None, splits: tuple[str, ...]) -> dict[str, ImageFiles]:
         from rescli.data.imagenet.images import read_imagenet
 
         return read_imagenet(given_root(data_root), splits, self.class_names)

@@ -140,7 +140,7 @@ class NetEvaluator:
         """
         device = choose_device(self.device)
         numerics = Numerics(device, choose_eval_precision(self.precision, net.precision, device))
-        dataset = self.dataset or net.dataset
+        dataset = net.dataset if self.dataset is None else self.dataset.seen_as(net.dataset)
         own = self.dataset is None or self.dataset == net.dataset
         protocol = choose_protocol(self.protocol, dataset)
         views = protocol.views(dataset, image_size=net.dataset.image_size)

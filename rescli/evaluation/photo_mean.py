@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 
-import numpy as np
 import torch
-from PIL import Image
 
 from rescli.data.labelled_images import LabelledImages
 from rescli.data.normalization import Kind, Normalization
 from rescli.data.photos.prefetch import map_ahead
 from rescli.errors import DataError
-from rescli.evaluation.views import crop_corners, resized_size
+from rescli.evaluation.views import center_crop
 
 __all__ = ["MEASURED_IMAGES", "measure_photos"]
 
@@ -47,10 +45,7 @@ def measure_photos(
                 raise
             skipped.add(some.file_names[index])
             return None
-        width, height = resized_size(*image.size, size * 256 // 224)
-        ((top, left),) = crop_corners(height, width, size, "center")
-        resized = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
-        return torch.from_numpy(resized[top : top + size, left : left + size].copy())
+        return torch.from_numpy(center_crop(image, size * 256 // 224, size).copy())
 
     found = map_ahead(center, range(len(some)), threads=os.cpu_count() or 1)
     crops = (crop for crop in found if crop is not None)

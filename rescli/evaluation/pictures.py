@@ -20,10 +20,11 @@ from PIL import Image
 from rescli.data.image_set import ImageSet
 from rescli.data.labelled_images import LabelledImages
 from rescli.data.photos.image_files import ImageFiles, open_rgb
+from rescli.data.photos.orientation import orientation_of, turned
 from rescli.data.photos.prefetch import map_ahead
 from rescli.errors import DataError, UsageError
 from rescli.evaluation.protocols import Views
-from rescli.evaluation.views import crop_corners, require_resizable, resized_size
+from rescli.evaluation.views import center_crop
 from rescli.spec.base import DatasetSpec
 
 __all__ = [
@@ -47,15 +48,15 @@ _LEVELS_OF_16_BITS = ("PNG", "PPM")
 _TAKEN = "a file's name, an image of Pillow, or a uint8 array (H, W, 3), (H, W, 1) or (H, W)"
 
 
-def read_picture(picture: Picture, *, enough: int | None = None) -> Image.Image:
+def read_picture(picture: Picture, *, upright: bool = False, enough: int | None = None) -> Image.Image:
     """A picture as 8-bit RGB, by the rules of an evaluation.
 
     Grey is repeated; CMYK, palettes and others are converted; transparency is dropped; of an animation the
-    first frame counts; an orientation noted in the file is not applied. Of 16 bits per channel the upper 8
-    count.
+    first frame counts. Of 16 bits per channel the upper 8 count.
 
     Args:
         picture: a file's name, an image of Pillow, or a uint8 array.
+        upright: turn it as the orientation in its file says; an array has none.
         enough: pixels of the shorter side that are to be seen, where a large file need not be decoded whole.
 
     Raises:
@@ -63,9 +64,10 @@ def read_picture(picture: Picture, *, enough: int | None = None) -> Image.Image:
         UsageError: an array of another type or shape, or something else altogether.
     """
     if isinstance(picture, Image.Image):
-        return _pillow_rgb(picture)
+        rgb = _pillow_rgb(picture)
+        return turned(rgb, orientation_of(picture)) if upright else rgb
     if isinstance(picture, str | os.PathLike):
-        return _file_rgb(Path(picture), enough)
+        return _file_rgb(Path(picture), upright=upright, enough=enough)
     return _array_rgb(picture)
 
 
@@ -91,21 +93,12 @@ def as_pictures(given: Picture | Iterable[Picture]) -> list[Picture]:
     return list(given)
 
 
-def fit_square(image: Image.Image, size: int, name: str) -> NDArray[np.uint8]:
+def fit_square(image: Image.Image, size: int) -> NDArray[np.uint8]:
     """uint8 (size, size, 3): shorter side ``size`` (bilinear, antialiased), then the centre.
 
     An image of exactly that size is left untouched.
-
-    Raises:
-        DataError: it is so long that it cannot be resized.
     """
-    if image.size != (size, size):
-        width, height = resized_size(*image.size, size)
-        require_resizable(image.size, size, name)
-        image = image.resize((width, height), Image.Resampling.BILINEAR)
-        ((top, left),) = crop_corners(height, width, size, "center")
-        image = image.crop((left, top, left + size, top + size))
-    return np.array(image)
+    return np.array(image) if image.size == (size, size) else center_crop(image, size, size)
 
 
 def describe_preparation(views: Views, dataset: DatasetSpec) -> str:
@@ -148,7 +141,7 @@ def picture_set(
         class_names=class_names,
         fingerprint="",
         pictures=pictures,
-        shorter_sides=views.shorter_sides,
+        upright=views.upright,
         skipped=skipped,
     )
 
@@ -162,7 +155,7 @@ def _small_set(
 ) -> ImageSet:
     def fitted(number: int) -> NDArray[np.uint8]:
         return _or_skip(
-            lambda: fit_square(read_picture(pictures[number]), size, names[number]),
+            lambda: fit_square(read_picture(pictures[number]), size),
             number,
             skipped,
             np.zeros((size, size, 3), np.uint8),
@@ -182,18 +175,14 @@ def _small_set(
 @dataclass(frozen=True, eq=False)
 class _Photos(ImageFiles):
     pictures: Sequence[Picture] = ()
-    shorter_sides: tuple[int, ...] = ()
     skipped: dict[int, str] | None = field(default=None)
 
     def image(self, index: int) -> Image.Image:
-        def read() -> Image.Image:
-            image = read_picture(self.pictures[index])
-            for side in self.shorter_sides:
-                require_resizable(image.size, side, self.file_names[index])
-            return image
-
         # In place of one that is skipped, so that the others keep their places in the batch.
-        return _or_skip(read, index, self.skipped, Image.new("RGB", (1, 1)))
+        black = Image.new("RGB", (1, 1))
+        return _or_skip(
+            lambda: read_picture(self.pictures[index], upright=self.upright), index, self.skipped, black
+        )
 
 
 def _or_skip(read: Callable[[], T], number: int, skipped: dict[int, str] | None, instead: T) -> T:
@@ -206,25 +195,26 @@ def _or_skip(read: Callable[[], T], number: int, skipped: dict[int, str] | None,
         return instead
 
 
-def _file_rgb(path: Path, enough: int | None) -> Image.Image:
+def _file_rgb(path: Path, *, upright: bool, enough: int | None) -> Image.Image:
     # os.path: pathlib raises where a path is too long or holds what a name cannot hold.
     if not os.path.isfile(path):
         folder = os.path.isdir(path)
         raise DataError(f"{path} is a folder, not a picture." if folder else f"no such file: {path}")
     try:
-        return open_rgb(path, enough=enough)
+        return open_rgb(path, upright=upright, enough=enough)
     except DataError:
         # Training and evaluation refuse grey of 16 bits; here its upper 8 are taken, as of colour.
-        grey = _grey16_file(path)
+        grey = _grey16_file(path, upright=upright)
         if grey is None:
             raise
         return grey
 
 
-def _grey16_file(path: Path) -> Image.Image | None:
+def _grey16_file(path: Path, *, upright: bool) -> Image.Image | None:
     try:
         with Image.open(path) as image:
-            return _grey16(image)
+            grey = _grey16(image)
+            return turned(grey, orientation_of(image)) if grey is not None and upright else grey
     # Damaged, which the error that came first says better; Pillow raises nearly anything.
     except Exception:
         return None

@@ -6,13 +6,15 @@ and reports its best results fully convolutionally at five scales (section 3.4).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, TypedDict
+import re
+from dataclasses import dataclass, replace
+from typing import Literal, NotRequired, TypedDict
 
 from rescli import paper, registry
 from rescli.errors import UsageError
 from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec
+from rescli.spec.photos import NATIVE_SIZE
 
 __all__ = [
     "AVERAGES",
@@ -33,6 +35,9 @@ __all__ = [
 Average = Literal["probabilities", "logits"]
 Positions = Literal["whole", "center", "five", "dense"]
 
+_LARGE = 64
+"""Side of the images from which on nets are of the ImageNet family, unless the spec says another."""
+
 AVERAGES: tuple[Average, ...] = ("probabilities", "logits")
 """What is averaged over the views of an image: softmax probabilities, as the paper, or logits."""
 
@@ -47,6 +52,7 @@ class ViewChoices(TypedDict):
     flip: bool
     window: int | None
     interpolation: str
+    orientation: NotRequired[Literal["upright"]]
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,7 @@ class Views:
         window: for ``dense`` only: side of the average pooling in the last map. It slides with stride 1 over
             the map, the classifier is applied at each place, and the class map is averaged over its places,
             as logits.
+        upright: the image is turned first as the orientation in its file says.
 
     Raises:
         ValueError: the choices contradict each other.
@@ -77,6 +84,7 @@ class Views:
     positions: Positions = "whole"
     flip: bool = False
     window: int | None = None
+    upright: bool = False
 
     def __post_init__(self) -> None:
         if (self.crop is None) != (self.positions in ("whole", "dense")):
@@ -101,8 +109,8 @@ class Views:
         return max(1, len(self.shorter_sides)) * self.places * (2 if self.flip else 1)
 
     def choices(self) -> ViewChoices:
-        """Every choice as JSON values."""
-        return {
+        """Every choice as JSON values; an orientation only where it is not the stored one."""
+        choices: ViewChoices = {
             "shorter_sides": list(self.shorter_sides),
             "pad": self.pad,
             "crop": self.crop,
@@ -111,10 +119,27 @@ class Views:
             "window": self.window,
             "interpolation": "bilinear-pil",
         }
+        if self.upright:
+            choices["orientation"] = "upright"
+        return choices
+
+    def in_proportion(self, image_size: int) -> Views:
+        """The same views of photographs for a net that was trained on crops of that side, in pixels."""
+        if image_size == NATIVE_SIZE:
+            return self
+        window = None
+        if self.window is not None:  # the side of the last map of the family that the size is for
+            window = image_size // (32 if image_size >= _LARGE else 4)
+        return replace(
+            self,
+            shorter_sides=tuple(side * image_size // NATIVE_SIZE for side in self.shorter_sides),
+            crop=None if self.crop is None else self.crop * image_size // NATIVE_SIZE,
+            window=window,
+        )
 
     def describe(self) -> str:
         """One line for people: ``shorter side 256, five 224x224 crops (...) and their mirror images``."""
-        parts = []
+        parts = ["turned upright as the file says"] if self.upright else []
         if self.shorter_sides:
             sides = " ".join(map(str, self.shorter_sides))
             plural = "s" if len(self.shorter_sides) > 1 else ""
@@ -150,12 +175,14 @@ class Protocol:
             where it has no such form.
         photos: its views on sets of photographs of any size, for nets trained on 224x224 crops; None where
             it has no such form.
+        proportional: whether those views go with nets of other sizes too, every side in proportion.
     """
 
     name: str
     summary: str
     small: Views | None
     photos: Views | None
+    proportional: bool = False
 
     def views(self, dataset: DatasetSpec, *, image_size: int | None = None) -> Views:
         """The views on the images of a data set.
@@ -169,6 +196,11 @@ class Protocol:
         """
         views = self.photos if dataset.any_size else self.small
         image_size = dataset.image_size if image_size is None else image_size
+        if views is not None and views is self.photos:
+            if self.proportional:
+                views = views.in_proportion(image_size)
+            if dataset.upright:
+                views = replace(views, upright=True)
         if views is None:
             images = "photographs of any size" if dataset.any_size else f"{image_size}x{image_size} images"
             raise UsageError(
@@ -180,7 +212,7 @@ class Protocol:
             raise UsageError(
                 f"protocol {self.name!r} is for nets trained on {native}x{native} images; this one was "
                 f"trained on {image_size}x{image_size}.",
-                remedy=() if dataset.any_size else Remedy("protocol", SINGLE.name),
+                remedy=Remedy("protocol", _center(image_size).name if dataset.any_size else SINGLE.name),
             )
         return views
 
@@ -199,24 +231,38 @@ FLIP = Protocol(
     "the single view and its mirror image",
     small=Views(positions="whole", flip=True),
     photos=Views(shorter_sides=(256,), crop=224, positions="center", flip=True),
+    proportional=True,
 )
 TEN_CROP = Protocol(
     "ten-crop",
     "corners, centre, and their mirror images (section 4.1; 32x32 images padded by 4)",
     small=Views(pad=paper.PAD, crop=32, positions="five", flip=True),
     photos=Views(shorter_sides=(256,), crop=224, positions="five", flip=True),
+    proportional=True,
 )
 MULTI_SCALE = Protocol(
     "multi-scale",
     "fully convolutional at several scales (section 3.4; on 32x32 images rescli's own choice of scales)",
     small=Views(shorter_sides=(32, 36, 40), positions="dense", flip=True, window=8),
     photos=Views(shorter_sides=paper.TEST_SCALES, positions="dense", flip=True, window=7),
+    proportional=True,
 )
 
 
 def default_protocol(dataset: DatasetSpec) -> Protocol:
-    """The protocol of a data set's single view: ``center224`` for photographs, else ``single``."""
-    return CENTER224 if dataset.any_size else SINGLE
+    """The protocol of a set's single view: of photographs the centre, ``center224``, else ``single``."""
+    return _center(dataset.image_size) if dataset.any_size else SINGLE
+
+
+def _center(image_size: int) -> Protocol:
+    """``center224``, and the same in proportion for nets of crops of another side: ``center64``."""
+    if image_size == NATIVE_SIZE:
+        return CENTER224
+    assert CENTER224.photos is not None
+    views = CENTER224.photos.in_proportion(image_size)
+    (side,) = views.shorter_sides
+    summary = f"the {image_size}x{image_size} centre of the image with shorter side {side}"
+    return Protocol(f"center{image_size}", summary, small=None, photos=views)
 
 
 def choose_protocol(name: str | None, dataset: DatasetSpec) -> Protocol:
@@ -236,6 +282,8 @@ def named_protocol(name: str) -> Protocol:
         UnknownNameError: no protocol has that name.
         UsageError: a plugin registered something else under it.
     """
+    if (of_size := re.fullmatch(r"center(\d+)", name)) and int(of_size[1]) > 0:
+        return _center(int(of_size[1]))
     protocol = registry.load("protocols", name)
     if not isinstance(protocol, Protocol):
         raise UsageError(

@@ -12,17 +12,24 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from PIL import Image
 
 from rescli.data.labelled_images import LabelledImages
 from rescli.data.normalization import Normalization
-from rescli.errors import DataError
 from rescli.evaluation.protocols import Views
 
-__all__ = ["ViewBatch", "crop_corners", "require_resizable", "resized_size", "view_batches"]
+__all__ = ["ViewBatch", "center_crop", "crop_corners", "resized_size", "view_batches"]
 
-_MAX_PIXELS = 2**25
-"""In a resized image: at a shorter side of 640, 82 times as wide as high. More is taken for a mistake."""
+_MAX_RESIZED = 2**23
+"""Pixels of an image that is resized whole before it is cropped, 25 MB: at a shorter side of 256, 128 times
+as long as wide. Of a longer one, each crop is cut from the image first and resized then."""
+
+_MAX_WHOLE = 2**25
+"""Pixels of an image that the net sees whole: at a shorter side of 640, 82 times as long as wide. Of a longer
+one the net sees the middle, ``_MIDDLE`` times as long as wide."""
+
+_MIDDLE = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +62,7 @@ def view_batches(
             a batch holds as many pixels.
 
     Raises:
-        DataError: an image cannot be decoded, or is too wide or too high to be resized.
+        DataError: an image cannot be decoded.
         ValueError: a batch size below 1.
     """
     if batch_size < 1:
@@ -73,23 +80,11 @@ def resized_size(width: int, height: int, shorter_side: int) -> tuple[int, int]:
     return int(shorter_side * width / height), shorter_side
 
 
-def require_resizable(size: tuple[int, int], shorter_side: int, name: str) -> None:
-    """Refuse an image that is so long that it would not fit into memory when resized.
-
-    Args:
-        size: its width and height in pixels.
-        shorter_side: what its shorter side is to become.
-        name: what errors call it.
-
-    Raises:
-        DataError: it would have more pixels than is allowed.
-    """
-    width, height = resized_size(*size, shorter_side)
-    if width * height > _MAX_PIXELS:
-        raise DataError(
-            f"{name} is {size[0]}x{size[1]}; with a shorter side of {shorter_side} it would have "
-            f"{width}x{height} pixels, more than is allowed ({_MAX_PIXELS})."
-        )
+def center_crop(image: Image.Image, shorter_side: int, crop: int) -> NDArray[np.uint8]:
+    """uint8 (crop, crop, 3): the centre of the image with that shorter side (bilinear, antialiased)."""
+    width, height = resized_size(*image.size, shorter_side)
+    (pixels,) = _resized_crops(image, shorter_side, crop, crop_corners(height, width, crop, "center"))
+    return pixels
 
 
 def crop_corners(height: int, width: int, crop: int, positions: str) -> list[tuple[int, int]]:
@@ -182,28 +177,63 @@ def _oriented(
 def _prepared(images: LabelledImages, views: Views) -> Iterator[list[torch.Tensor]]:
     """Per image and scale, its pieces, on the CPU, made ahead in threads."""
 
-    def prepare(index: int, image: Image.Image) -> list[torch.Tensor]:
-        return _pieces(image, views, images.name(index))
-
-    return images.map(prepare, threads=os.cpu_count() or 1)
+    return images.map(lambda _, image: _pieces(image, views), threads=os.cpu_count() or 1)
 
 
-def _pieces(image: Image.Image, views: Views, name: str) -> list[torch.Tensor]:
+def _pieces(image: Image.Image, views: Views) -> list[torch.Tensor]:
     """Per scale uint8 (1 or 2, places, h, w, C): the crops, and those whose mirror images are the mirrored
     image's crops."""
+    if views.crop is None:
+        image = _middle(image, max(views.shorter_sides))
     pieces = []
     for side in views.shorter_sides:
         width, height = resized_size(*image.size, side)
-        require_resizable(image.size, side, name)
-        resized = image.resize((width, height), Image.Resampling.BILINEAR)
-        pixels_HWC = torch.from_numpy(np.array(resized))
         if views.crop is None:
+            pixels_HWC = torch.from_numpy(np.array(image.resize((width, height), Image.Resampling.BILINEAR)))
             pieces.append(pixels_HWC.expand(2 if views.flip else 1, 1, -1, -1, -1))
             continue
         crop = views.crop
         corners = crop_corners(height, width, crop, views.positions)
         if views.flip:
             corners = corners + [(top, width - crop - left) for top, left in corners]
-        crops = torch.stack([pixels_HWC[top : top + crop, left : left + crop] for top, left in corners])
+        crops = torch.stack([torch.from_numpy(one) for one in _resized_crops(image, side, crop, corners)])
         pieces.append(crops.view(-1, views.places, crop, crop, 3))
     return pieces
+
+
+def _resized_crops(
+    image: Image.Image, shorter_side: int, crop: int, corners: list[tuple[int, int]]
+) -> list[NDArray[np.uint8]]:
+    """uint8 (crop, crop, 3) at each (top, left) of the image with that shorter side.
+
+    Cut first and resized then, a sliver costs no more than its crops; a value differs by a level or two from
+    that of the image resized whole, which images of ordinary shapes therefore are.
+    """
+    width, height = resized_size(*image.size, shorter_side)
+    if width * height <= _MAX_RESIZED:
+        whole = np.array(image.resize((width, height), Image.Resampling.BILINEAR))
+        return [whole[top : top + crop, left : left + crop] for top, left in corners]
+    scale_x, scale_y = image.width / width, image.height / height
+    boxes = [
+        (
+            left * scale_x,
+            top * scale_y,
+            min((left + crop) * scale_x, image.width),
+            min((top + crop) * scale_y, image.height),
+        )
+        for top, left in corners
+    ]
+    return [np.array(image.resize((crop, crop), Image.Resampling.BILINEAR, box=box)) for box in boxes]
+
+
+def _middle(image: Image.Image, largest_side: int) -> Image.Image:
+    """The image, or the middle of one that would have too many pixels at the largest shorter side."""
+    width, height = resized_size(*image.size, largest_side)
+    if width * height <= _MAX_WHOLE:
+        return image
+    length = _MIDDLE * min(image.size)
+    if image.width > image.height:
+        left = (image.width - length) // 2
+        return image.crop((left, 0, left + length, image.height))
+    top = (image.height - length) // 2
+    return image.crop((0, top, image.width, top + length))

@@ -19,6 +19,7 @@ from rescli.hardware.numerics import Numerics, choose_device, choose_precision
 from rescli.hardware.ranks import ALONE, Ranks, join_ranks, rank_device
 from rescli.kernels.choice import use_kernels
 from rescli.plan import TrainPlan, make_plan
+from rescli.remedy import Remedy
 from rescli.runs.loading import Loader, make_loader, measure
 from rescli.runs.where import Where
 from rescli.spec.run import RunSpec, StartSpec
@@ -192,6 +193,7 @@ def assemble(
     if spec.start_from is not None:
         start = _start(spec.start_from)
         normalization = start.normalization
+        _check_size(normalization, start, dataset.image_size)
         # Refused here rather than once the run has begun.
         begin_with(_build(spec), start)
     else:
@@ -229,6 +231,17 @@ def _build(spec: RunSpec) -> torch.nn.Module:
         num_classes=dataset.num_classes, image_size=dataset.image_size, seed=spec.seed
     )
     return model
+
+
+def _check_size(normalization: Normalization, start: Checkpoint, image_size: int) -> None:
+    """A mean image is taken over with the weights, and goes with images of its size alone."""
+    try:
+        normalization.check_size(image_size, image_size)
+    except ValueError as error:
+        raise CheckpointError(
+            f"the weights to begin with come with a mean image of another size: {error}.",
+            remedy=Remedy("data.dataset.image_size", start.dataset.image_size),
+        ) from error
 
 
 def _start(start: StartSpec) -> Checkpoint:

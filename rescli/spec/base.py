@@ -121,10 +121,21 @@ class DatasetSpec(PluggedSpec, ABC):
 
     group = "datasets"
 
+    if TYPE_CHECKING:  # at run time it may be a key of the spec, which no property may hide
+
+        @property
+        @abstractmethod
+        def image_size(self) -> int:
+            """Side of the square training images, or of their crops, in pixels."""
+
     @property
-    @abstractmethod
-    def image_size(self) -> int:
-        """Side of the square training images, or of their crops, in pixels."""
+    def upright(self) -> bool:
+        """Whether photographs are turned as the orientation in their files says."""
+        return False
+
+    def seen_as(self, other: DatasetSpec) -> Self:
+        """The same images as a net trained on another set sees images: turned alike, of one size."""
+        return self
 
     @property
     def any_size(self) -> bool:

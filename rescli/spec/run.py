@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 from rescli import paper, registry
 from rescli.errors import RescliError
 from rescli.spec.base import DatasetSpec, ModelSpec, OptimizerSpec, ScheduleSpec, Spec, plugged
+from rescli.spec.photos import NATIVE_SIZE
 from rescli.spec.toml import Table
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ class AugmentSpec(Spec):
     )
     flip: bool = Field(True, description="Crop the image or, with probability 1/2, its mirror image.")
     shorter_side: tuple[int, int] | None = Field(
-        None, description="Photographs: smallest and largest shorter side to resize to, 256 and 480."
+        None,
+        description="Photographs: smallest and largest shorter side to resize to. Unset: 256 and 480 for "
+        "crops of 224, in proportion for others.",
     )
     color: float | None = Field(
         None, ge=0, le=1, description="Photographs: AlexNet's colour shift, 0.1 its standard deviation."
@@ -140,6 +143,20 @@ class RunSpec(Spec):
             return given  # the field's own validation says what is wrong, and where
         return {**given, "model": model_class.complete(dict(model), image_size=image_size)}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_augmentation(cls, given: Any) -> Any:
+        """Write down the shorter sides of photographs that nobody gave: the paper's, in proportion."""
+        data = given.get("data") if isinstance(given, Mapping) else None
+        dataset = _dataset(data)
+        if not isinstance(data, Mapping) or dataset is None or not dataset.any_size:
+            return given
+        augment = data.get("augment", {})
+        if not isinstance(augment, Mapping) or augment.get("shorter_side") is not None:
+            return given
+        sides = [side * dataset.image_size // NATIVE_SIZE for side in paper.SHORTER_SIDES]
+        return {**given, "data": {**data, "augment": {**augment, "shorter_side": sides}}}
+
     @model_validator(mode="after")
     def _model_fits_images(self) -> Self:
         try:
@@ -155,9 +172,7 @@ class RunSpec(Spec):
         dataset, augment = self.data.dataset, self.data.augment
         photographs = dataset.any_size
         reason = None
-        if photographs and augment.shorter_side is None:
-            reason = "shorter_side is needed for photographs; the paper's is [256, 480]"
-        elif photographs and augment.pad:
+        if photographs and augment.pad:
             reason = "photographs are resized, not padded: pad = 0"
         elif augment.shorter_side is not None and augment.shorter_side[0] > augment.shorter_side[1]:
             reason = "shorter_side is [smallest, largest]"
@@ -246,10 +261,16 @@ def _image_size(data: Any) -> int:
     32 where the data set does not validate: that spec is refused anyway, and the message should
     name what is wrong with the data set, not what the model lacks for want of it.
     """
+    dataset = _dataset(data)
+    return 32 if dataset is None else int(dataset.image_size)
+
+
+def _dataset(data: Any) -> DatasetSpec | None:
+    """The data set of a raw ``data`` section; None where it does not validate."""
     if isinstance(data, DataSpec):
-        return int(data.dataset.image_size)
+        return data.dataset  # type: ignore[no-any-return]
     dataset = data.get("dataset") if isinstance(data, Mapping) else None
     try:
-        return int(_DatasetAlone.model_validate({"dataset": dataset}).dataset.image_size)
+        return _DatasetAlone.model_validate({"dataset": dataset}).dataset  # type: ignore[no-any-return]
     except ValidationError:
-        return 32
+        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,6 +20,11 @@ from rescli.workflows.notes import with_notes
 from rescli.workflows.results.planned_run import PlannedRun
 
 __all__ = ["dry_run", "spec"]
+
+_log = logging.getLogger(__name__)
+
+_WIDE, _NARROW = 128, 64
+"""Sides of images, in pixels: from which on the CIFAR family is out of place, below which the other is."""
 
 
 @with_notes
@@ -110,7 +116,29 @@ def dry_run(
         if on_survey is not None:
             on_survey(survey)
         survey.require_trainable()
+    if (mismatch := _family_mismatch(whole)) is not None:
+        _log.warning("%s", mismatch)
     return PlannedRun(whole, make_plan(whole), survey)
+
+
+def _family_mismatch(spec: RunSpec) -> str | None:
+    """What a net costs or loses that is not of the family for such images; None where it is."""
+    size, family = spec.data.dataset.image_size, getattr(spec.model, "family", None)
+    layout = spec.model.layout(num_classes=spec.data.dataset.num_classes, image_size=size)
+    if layout is None:
+        return None
+    if family == "cifar" and size >= _WIDE:
+        return (
+            f"{spec.model.name} of the CIFAR family takes {layout.macs / 1e6:,.0f} M multiply-adds for an "
+            f"image of {size}x{size}: it is for images of 32 to 64 pixels (data.dataset.image_size), as the "
+            "ImageNet family is for larger ones (model.family)."
+        )
+    if family == "imagenet" and size < _NARROW:
+        return (
+            f"{spec.model.name} of the ImageNet family reduces an image of {size}x{size} to a single place: "
+            "it is for images of 64 pixels or more, as the CIFAR family is for smaller ones (model.family)."
+        )
+    return None
 
 
 def _start(checkpoint: str | os.PathLike[str] | None) -> WarmStart | None:

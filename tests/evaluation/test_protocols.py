@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 import pytest
 
 from rescli import registry
-from rescli.data.specs import ImageNetSpec, ShapesSpec
+from rescli.data.specs import ImageFolderSpec, ImageNetSpec, ShapesSpec
 from rescli.errors import UnknownNameError, UsageError
 from rescli.evaluation.protocols import (
     CENTER224,
@@ -72,6 +72,42 @@ def test_the_flag_chooses_by_the_images(name, dataset, image_size, count):
     assert json.loads(json.dumps(views.choices())) == views.choices()
 
 
+@pytest.mark.parametrize(
+    ("name", "image_size", "sides", "crop", "window"),
+    [
+        ("flip", 64, (73,), 64, None),
+        ("ten-crop", 32, (36,), 32, None),
+        ("ten-crop", 448, (512,), 448, None),
+        ("multi-scale", 64, (64, 73, 109, 137, 182), None, 2),
+        ("multi-scale", 32, (32, 36, 54, 68, 91), None, 8),
+        ("center96", 96, (109,), 96, None),
+    ],
+)
+def test_other_sizes_are_in_proportion(name, image_size, sides, crop, window):
+    dataset = ImageFolderSpec(image_size=image_size)
+    views = named_protocol(name).views(dataset)
+    assert (views.shorter_sides, views.crop, views.window) == (sides, crop, window)
+    assert views == named_protocol(name).views(PHOTOS.seen_as(dataset))
+
+
+def test_the_single_view_is_named_by_the_size():
+    protocol = default_protocol(ImageFolderSpec(image_size=64))
+    assert (protocol.name, protocol.summary) == (
+        "center64",
+        "the 64x64 centre of the image with shorter side 73",
+    )
+    assert named_protocol("center64") == protocol
+    assert named_protocol("center224") is CENTER224
+
+
+def test_upright_is_a_choice_that_is_told_and_changes_nothing_where_it_is_not_made():
+    upright = CENTER224.views(ImageFolderSpec(orientation="upright"))
+    assert upright.choices() == {**CENTER224.photos.choices(), "orientation": "upright"}
+    assert upright.describe().startswith("turned upright as the file says, shorter side 256")
+    assert CENTER224.views(PHOTOS) is CENTER224.photos
+    assert "orientation" not in CENTER224.photos.choices()
+
+
 def test_the_choices_of_the_paper():
     assert MULTI_SCALE.photos.shorter_sides == (224, 256, 384, 480, 640)
     assert (TEN_CROP.photos.shorter_sides, TEN_CROP.photos.crop) == ((256,), 224)
@@ -85,8 +121,8 @@ def test_the_choices_of_the_paper():
         ("single", PHOTOS, 224, "not for photographs of any size"),
         ("center224", SMALL, 32, "not for 32x32 images"),
         ("ten-crop", SMALL, 48, "trained on 32x32 images; this one was trained on 48x48"),
-        ("ten-crop", PHOTOS, 32, "trained on 224x224 images; this one was trained on 32x32"),
-        ("multi-scale", PHOTOS, 32, "trained on 224x224 images"),
+        ("center224", PHOTOS, 32, "trained on 224x224 images; this one was trained on 32x32"),
+        ("center64", PHOTOS, 224, "trained on 64x64 images; this one was trained on 224x224"),
     ],
 )
 def test_images_that_a_protocol_is_not_for_are_refused(name, dataset, image_size, reason):

@@ -8,10 +8,9 @@ from PIL import Image
 
 from rescli.data.image_set import ImageSet
 from rescli.data.normalization import Normalization
-from rescli.data.photos.image_files import ImageFiles
-from rescli.errors import DataError
+from rescli.evaluation import views as views_module
 from rescli.evaluation.protocols import CENTER224, FLIP, MULTI_SCALE, SINGLE, TEN_CROP
-from rescli.evaluation.views import crop_corners, resized_size, view_batches
+from rescli.evaluation.views import _middle, _pieces, crop_corners, resized_size, view_batches
 
 
 @pytest.fixture
@@ -94,12 +93,71 @@ def test_sizes_and_corners_are_those_of_torchvision(width, height):
     assert [top * resized.width + left for top, left in corners] == expected
 
 
-def test_a_sliver_that_would_take_all_memory_is_refused_by_name(tmp_path, channels):
-    Image.new("RGB", (400, 1)).save(tmp_path / "sliver.png")
-    images = ImageFiles(tmp_path, ("sliver.png",), torch.tensor([0]), ("a",), "")
-    with pytest.raises(DataError, match=r"sliver.png is 400x1; with a shorter side of 384"):
-        list(view_batches(images, MULTI_SCALE.photos, channels, batch_size=2, device="cpu"))
-    assert len(list(view_batches(images, CENTER224.photos, channels, batch_size=2, device="cpu"))) == 1
+SLIVERS = [(1000, 1), (1, 1000), (30_000, 200), (200, 30_000), (60_000, 1)]
+
+
+@pytest.fixture
+def largest(monkeypatch):
+    """The most pixels of any resized image so far."""
+    resize, seen = Image.Image.resize, [0]
+
+    def watched(self, size, *args, **kwargs):
+        seen[0] = max(seen[0], size[0] * size[1])
+        return resize(self, size, *args, **kwargs)
+
+    monkeypatch.setattr(Image.Image, "resize", watched)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("protocol", "size"),
+    [
+        *((protocol, size) for protocol in (CENTER224, FLIP, TEN_CROP) for size in SLIVERS),
+        (MULTI_SCALE, SLIVERS[1]),
+    ],
+    ids=lambda value: getattr(value, "name", str(value)),
+)
+def test_a_sliver_costs_no_more_than_is_stated(protocol, size, largest):
+    pieces = _pieces(Image.new("RGB", size, (9, 99, 199)), protocol.photos)
+    assert all((piece.flatten(0, -2) == torch.tensor([9, 99, 199])).all() for piece in pieces)
+    assert largest[0] <= 2**23  # 25 MB
+    if protocol is not MULTI_SCALE:
+        assert pieces[0].shape == (2 if protocol.photos.flip else 1, protocol.photos.places, 224, 224, 3)
+
+
+@pytest.mark.parametrize("size", [(30_000, 200), (150, 20_000)], ids=str)
+@pytest.mark.parametrize("protocol", [CENTER224, TEN_CROP], ids=lambda p: p.name)
+def test_cut_first_a_crop_shows_the_same(protocol, size, monkeypatch):
+    coarse = Image.effect_noise((max(1, size[0] // 40), max(1, size[1] // 40)), 60).convert("RGB")
+    image = coarse.resize(size)
+    (cut,) = _pieces(image, protocol.photos)
+    monkeypatch.setattr(views_module, "_MAX_RESIZED", 2**40)
+    (resized,) = _pieces(image, protocol.photos)
+    difference = (cut.int() - resized.int()).abs()
+    assert difference.max() <= 2
+    assert difference.float().mean() < 0.1
+
+
+@pytest.mark.parametrize("size", [(32_000, 250), (250, 32_000), (500, 375), (224, 224), (3, 1)], ids=str)
+def test_ordinary_images_are_resized_whole_and_then_cropped(size):
+    image = Image.effect_noise((max(1, size[0] // 10), max(1, size[1] // 10)), 60).convert("RGB").resize(size)
+    (pieces,) = _pieces(image, TEN_CROP.photos)
+    expected = T.TenCrop(224)(T.functional.pil_to_tensor(T.Resize(256)(image)))
+    for found, crop in zip(pieces[0], expected[:5], strict=True):
+        assert found.equal(crop.permute(1, 2, 0))
+
+
+@pytest.mark.parametrize("size", [(1000, 1), (1, 1000)], ids=str)
+def test_whole_a_sliver_is_cut_to_its_middle(size):
+    image = Image.linear_gradient("L").resize(size).convert("RGB")
+    middle = _middle(image, 640)
+    assert sorted(middle.size) == [1, 16]
+    left, top = ((length - short) // 2 for length, short in zip(image.size, middle.size, strict=True))
+    assert middle.getpixel((0, 0)) == image.getpixel((left, top))
+    assert _middle(image.crop((0, 0, min(81, size[0]), min(81, size[1]))), 640).size == (
+        min(81, size[0]),
+        min(81, size[1]),
+    )
 
 
 def test_a_batch_size_below_one_is_refused(images, channels):

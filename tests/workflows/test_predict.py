@@ -144,10 +144,12 @@ def test_what_cannot_be_read_is_skipped_with_its_reason(
     assert (alone.label, alone.probability) == (found[0].label, pytest.approx(found[0].probability, abs=1e-5))
 
 
-def test_a_picture_too_long_to_be_resized_is_skipped(photo_net: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("protocol", [None, "ten-crop", "multi-scale"])
+def test_a_sliver_is_a_picture_like_any_other(photo_net: Path, tmp_path: Path, protocol: str | None) -> None:
     Image.new("L", (60_000, 1)).save(tmp_path / "line.png")
-    (skipped,) = predict(photo_net, tmp_path / "line.png", device="cpu").skipped
-    assert "more than is allowed" in skipped.reason
+    found = predict(photo_net, tmp_path / "line.png", protocol=protocol, device="cpu")
+    assert (len(found), found.skipped) == (1, ())
+    assert found.figure().axes
 
 
 def test_hidden_files_and_folders_are_left_out(net8: Path, tmp_path: Path) -> None:

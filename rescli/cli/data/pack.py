@@ -28,6 +28,14 @@ def pack(
     quality: Annotated[
         int, typer.Option(min=1, max=100, help="JPEG quality of the images that are reduced.")
     ] = 90,
+    orientation: Annotated[
+        str | None,
+        typer.Option(
+            help="stored, or upright for images turned as their files say; a run on them needs the same "
+            "data.dataset.orientation.",
+            metavar="NAME",
+        ),
+    ] = None,
     set_: DatasetKeys = None,
 ) -> None:
     """Pack photographs into one file for each split.
@@ -48,6 +56,7 @@ def pack(
             data_root,
             short_side=short_side,
             quality=quality,
+            orientation=orientation,  # type: ignore[arg-type]  # the workflow says which there are
             changes=parse_overrides(set_ or ()),
             progress=bar.checking,
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from rescli.data.folders.listing import Listing
 from rescli.data.folders.names import readable
-from rescli.data.photos.header import read_header
+from rescli.data.photos.image_files import read_header
 from rescli.errors import DataError
 
 __all__ = ["MOST_LOOKED_AT", "Looks", "look_at", "num_looked_at"]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from rescli.errors import DataError, SpecError
 from rescli.remedy import Remedy
-from rescli.spec.base import DatasetSpec
 from rescli.spec.data_root import given_root
+from rescli.spec.photos import PhotoSetSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["ImageFolderSpec"]
 
 
-class ImageFolderSpec(DatasetSpec):
+class ImageFolderSpec(PhotoSetSpec):
     """Any folder of class folders: ROOT/train/CLASS/*.jpg and ROOT/val/CLASS/*.jpg, or ROOT/CLASS/*.jpg.
 
     Where a folder has no val, some of its training images are held out. What the folder holds is filled in by
@@ -30,8 +30,6 @@ class ImageFolderSpec(DatasetSpec):
     """
 
     kind: Literal["imagefolder"] = "imagefolder"
-    image_size: ClassVar = 224
-    any_size: ClassVar = True
     val_size: int | None = Field(
         default=None, ge=0, description="images held out where the folder has no val; unset: a tenth"
     )
@@ -133,6 +131,7 @@ class ImageFolderSpec(DatasetSpec):
             root,
             self.wanted,
             image_size=self.image_size,
+            upright=self.orientation == "upright",
             held_out=self._num_held_out,
             progress=progress or (lambda _done, _total: None),
             every_header=every_header,
@@ -155,7 +154,7 @@ class ImageFolderSpec(DatasetSpec):
             return there
         return ("train", *(("val",) if self.num_val else ()), *(("test",) if "test" in there else ()))
 
-    def build(self, data_root: Path | None, splits: tuple[str, ...]) -> dict[str, ImageFiles]:
+    def read(self, data_root: Path | None, splits: tuple[str, ...]) -> dict[str, ImageFiles]:
         from rescli.data.folders.read import folder_splits, read_folder
 
         root, wanted = given_root(data_root), self.wanted

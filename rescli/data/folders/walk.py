@@ -6,8 +6,11 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Literal
+
+from PIL import Image
 
 from rescli.data.folders.names import (
     OLD_SUFFIXES,
@@ -17,6 +20,7 @@ from rescli.data.folders.names import (
     is_junk,
     readable,
 )
+from rescli.data.photos.content import register_plugins
 
 __all__ = ["Detection", "LeftOut", "images_below", "subfolders"]
 
@@ -132,8 +136,8 @@ def _is_image(
         return False
 
 
+@cache
 def _readable_plugin_suffixes() -> tuple[str, ...]:
-    from PIL import Image
-
+    register_plugins()
     extensions = Image.registered_extensions()
     return tuple(suffix for suffix in PLUGIN_SUFFIXES if extensions.get(suffix) in Image.OPEN)

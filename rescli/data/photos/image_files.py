@@ -1,25 +1,31 @@
-"""A labelled set of image files of any size, decoded when they are asked for."""
+"""A labelled set of image files of any size, decoded when they are asked for; and one file by itself.
+
+What a file is follows from its content alone; its name and suffix decide nothing.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, Self, TypeVar, cast
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from rescli.data.labelled_images import LabelledImages
+from rescli.data.photos.content import read_with_plugin, what_it_holds
+from rescli.data.photos.orientation import orientation_of, turned
 from rescli.data.photos.prefetch import map_ahead
 from rescli.data.split import split_fingerprint
 from rescli.errors import DataError
 
-__all__ = ["ImageFiles", "decode_rgb", "open_rgb"]
+__all__ = ["Header", "ImageFiles", "decode_rgb", "open_rgb", "read_header"]
 
 T = TypeVar("T")
 
@@ -29,6 +35,28 @@ _EIGHT_BIT_MODES = frozenset(
 
 _NOT_OF_PILLOW = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 """The filter as it stands in ``warnings.filters``."""
+
+_HEAD_BYTES = 512
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the beginning of an image file says.
+
+    Args:
+        width: of the pixels as they are stored, before any turn.
+        height: of the pixels as they are stored.
+        mode: Pillow's name for the pixels: RGB, L (grey), CMYK and so on.
+        orientation: as EXIF has it, 1 to 8; 1 where the file says nothing that makes sense, and of a TIFF,
+            which Pillow turns in any case.
+        format: Pillow's name for the format, by content: JPEG, PNG and so on.
+    """
+
+    width: int
+    height: int
+    mode: str
+    orientation: int
+    format: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +69,7 @@ class ImageFiles(LabelledImages):
         labels_N: int64 (N,), each in [0, num_classes).
         class_names: one per class, in label order.
         fingerprint: sha256 hex digest of the names and contents of all files, in this order.
+        upright: whether each is turned as the orientation in its file says, not taken as it is stored.
     """
 
     root: Path
@@ -48,6 +77,7 @@ class ImageFiles(LabelledImages):
     labels_N: torch.Tensor
     class_names: tuple[str, ...]
     fingerprint: str
+    upright: bool = field(default=False, kw_only=True)
     evaluation_batch_size = 64
 
     def __len__(self) -> int:
@@ -84,13 +114,33 @@ class ImageFiles(LabelledImages):
             fingerprint=split_fingerprint([self.fingerprint], indices_N),
         )
 
+    def oriented(self, *, upright: bool) -> Self:
+        """The images as the files store them or upright, which are others: their fingerprints differ.
+
+        Raises:
+            DataError: packed images, which were stored the other way.
+        """
+        if upright == self.upright:
+            return self
+        assert upright, "what was turned does not know how it was stored"
+        fingerprint = hashlib.sha256(f"upright\0{self.fingerprint}".encode()).hexdigest()
+        return replace(self, upright=True, fingerprint=fingerprint)
+
+    def turns(self, index: int) -> bool:
+        """Whether ``image`` turns the pixels of the file.
+
+        Raises:
+            DataError: the file is missing, or its beginning is no image's.
+        """
+        return self.upright and read_header(self.root / self.file_names[index]).orientation != 1
+
     def image(self, index: int) -> Image.Image:
         """The decoded image, RGB.
 
         Raises:
             DataError: the file is missing, damaged, or no image of 8 bits per channel.
         """
-        return open_rgb(self.root / self.file_names[index])
+        return open_rgb(self.root / self.file_names[index], upright=self.upright)
 
     def stored_mode(self, index: int) -> str:
         """Pillow's name for the pixels as they stand in the file: RGB, L (grey), CMYK and so on.
@@ -103,25 +153,40 @@ class ImageFiles(LabelledImages):
             return image.mode
 
 
-def open_rgb(path: Path, *, enough: int | None = None) -> Image.Image:
+def read_header(path: Path) -> Header:
+    """The header of an image file; no pixel is decoded, so a file takes some 40 microseconds.
+
+    Raises:
+        DataError: the file is missing, or no image by its content, or has more pixels than Pillow allows.
+    """
+    with _opened(path, str(path)) as image:
+        # A phone's JPEG with a second picture behind the first is a JPEG like any other.
+        kind = "JPEG" if image.format == "MPO" else image.format or ""
+        return Header(image.width, image.height, image.mode, orientation_of(image), kind)
+
+
+def open_rgb(path: Path, *, upright: bool = False, enough: int | None = None) -> Image.Image:
     """Any image file as RGB: grey is repeated, CMYK converted, transparency dropped.
 
-    As in torchvision's loader, an orientation noted in the file is not applied: published ImageNet errors are
-    those of the stored pixels. Colour of 16 bits per channel is read by its upper 8, as Pillow does; grey of
-    16 bits is refused, for Pillow would clip it.
+    Of an animation the first frame counts. Colour of 16 bits per channel is read by its upper 8, as Pillow
+    does; grey of 16 bits is refused, for Pillow would clip it.
 
     Args:
         path: of the file.
+        upright: turn the image as the orientation in the file says. False for the pixels as they are stored,
+            as torchvision's loader has them: published ImageNet errors are those.
         enough: pixels of the shorter side that are to be seen: a JPEG of more is decoded at a half, a quarter
             or an eighth of its size. None for every pixel.
 
     Raises:
         DataError: the file is missing, damaged, or has pixels that are not levels of 8 bits.
     """
-    return decode_rgb(path, str(path), enough=enough)
+    return decode_rgb(path, str(path), upright=upright, enough=enough)
 
 
-def decode_rgb(source: Path | BinaryIO, name: str, *, enough: int | None = None) -> Image.Image:
+def decode_rgb(
+    source: Path | BinaryIO, name: str, *, upright: bool = False, enough: int | None = None
+) -> Image.Image:
     """An image as RGB, like ``open_rgb``, from a file or from bytes that errors call ``name``."""
     with _opened(source, name) as image:
         if image.mode not in _EIGHT_BIT_MODES:
@@ -131,7 +196,9 @@ def decode_rgb(source: Path | BinaryIO, name: str, *, enough: int | None = None)
             )
         if enough is not None:
             image.draft(None, (enough, enough))
-        return image.convert("RGB")
+        pixels = image.convert("RGB")
+        # After decoding: a PNG may say it behind its pixels.
+        return turned(pixels, orientation_of(image)) if upright else pixels
 
 
 @contextmanager
@@ -155,7 +222,7 @@ def _pillow_unheard() -> Iterator[None]:
 def _opened(source: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
     """The file as Pillow sees it, not yet decoded; what goes wrong in the block is a DataError."""
     try:
-        with _pillow_unheard(), Image.open(source) as image:
+        with _pillow_unheard(), _recognised(source, name) as image:
             yield image
     # Pillow's decoders raise SyntaxError, struct.error, ValueError and more on damaged files.
     except (DataError, MemoryError):
@@ -165,3 +232,23 @@ def _opened(source: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
         raise DataError(
             f"{name} cannot be decoded: {reason}", hint="replace or remove the file; then try again"
         ) from error
+
+
+def _recognised(source: Path | BinaryIO, name: str) -> Image.Image:
+    try:
+        return Image.open(source)
+    except UnidentifiedImageError as error:
+        head = _head(source)
+        if read_with_plugin(head, name):
+            return Image.open(source)
+        raise UnidentifiedImageError(what_it_holds(head)) from error
+
+
+def _head(source: Path | BinaryIO) -> bytes:
+    if isinstance(source, Path):
+        with open(source, "rb") as file:
+            return file.read(_HEAD_BYTES)
+    source.seek(0)
+    head = source.read(_HEAD_BYTES)
+    source.seek(0)
+    return head

@@ -1,7 +1,8 @@
-"""Photographs packed into one file for each split: JPEG bytes one after the other, and a table of places.
+"""Photographs packed into one file for each split: their bytes one after the other, and a table of places.
 
 ``packed.json`` names the splits and classes; ``SPLIT.images`` has the bytes; ``SPLIT.safetensors`` the table:
 ``starts`` and ``lengths`` int64 (N,) in bytes, ``labels`` int64 (N,), ``names`` uint8, joined by line ends.
+Its metadata says whether the images were turned upright. They are JPEGs, but for those too long to be one.
 A file system serves one large file faster than a million small ones, and a smaller picture decodes faster.
 """
 
@@ -26,7 +27,6 @@ from rescli import __version__
 from rescli.data.photos.image_files import ImageFiles, decode_rgb
 from rescli.data.photos.prefetch import map_ahead
 from rescli.errors import DataError
-from rescli.remedy import Remedy
 
 __all__ = [
     "INDEX",
@@ -40,6 +40,8 @@ __all__ = [
 
 INDEX = "packed.json"
 _FORMAT = 1
+_LONGEST_JPEG = 65_500
+"""Pixels of a side, by libjpeg's header."""
 _TABLE = ("starts", "lengths", "labels", "names")
 
 
@@ -66,8 +68,21 @@ class PackedImages(ImageFiles):
             raise DataError(f"{self.data} is damaged: it ends within {self.file_names[index]}.")
         return found
 
+    def turns(self, index: int) -> bool:
+        return False  # they were turned when they were packed
+
     def image(self, index: int) -> Image.Image:
         return decode_rgb(io.BytesIO(self.content(index)), f"{self.data}: {self.file_names[index]}")
+
+    def oriented(self, *, upright: bool) -> Self:
+        if upright != self.upright:
+            wanted, packed = ("upright", "stored") if upright else ("stored", "upright")
+            raise DataError(
+                f"{self.data} was packed with orientation {packed!r}, and {wanted!r} is asked for.",
+                hint=f"a run on these images sets data.dataset.orientation to {packed!r}; or pack the "
+                f"photographs again, {wanted}",
+            )
+        return self
 
     def stored_mode(self, index: int) -> str:
         return self.image(index).mode
@@ -93,9 +108,7 @@ def packed_counts(root: Path) -> tuple[tuple[str, ...], dict[str, int]]:
             raise DataError(f"{root / INDEX} has format {index['format']}; this rescli reads {_FORMAT}.")
         return tuple(index["class_names"]), {split: int(count) for split, count in index["splits"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(
-            f"{root / INDEX} is damaged: {error}", remedy=Remedy("pack", note="makes it anew")
-        ) from error
+        raise DataError(f"{root / INDEX} is damaged: {error}", hint="pack the photographs again") from error
 
 
 def read_packed(root: Path, split: str, class_names: tuple[str, ...]) -> PackedImages:
@@ -118,7 +131,7 @@ def read_packed(root: Path, split: str, class_names: tuple[str, ...]) -> PackedI
             raise ValueError(f"{data.name} has {size} bytes and should have {metadata['bytes']}")
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise DataError(
-            f"the packed images {data} are damaged: {error}", remedy=Remedy("pack", note="makes them anew")
+            f"the packed images {data} are damaged: {error}", hint="pack the photographs again"
         ) from error
     return PackedImages(
         root=root,
@@ -126,6 +139,7 @@ def read_packed(root: Path, split: str, class_names: tuple[str, ...]) -> PackedI
         labels_N=labels,
         class_names=class_names,
         fingerprint=metadata["sha256"],
+        upright=metadata.get("orientation") == "upright",
         data=data,
         starts_N=starts,
         lengths_N=lengths,
@@ -144,8 +158,8 @@ def write_packed_split(
 ) -> None:
     """Write the two files of a split.
 
-    An RGB JPEG whose shorter side is ``short_side`` or less is copied byte for byte; other images are reduced
-    (never enlarged) and written with ``quality``.
+    An RGB JPEG whose shorter side is ``short_side`` or less is copied byte for byte, unless it has to be
+    turned; other images are reduced (never enlarged) and written with ``quality``.
 
     Raises:
         DataError: an image is damaged.
@@ -173,6 +187,7 @@ def write_packed_split(
         "sha256": digest.hexdigest(),
         "made_from": files.fingerprint,
         "made_by": f"rescli {__version__}, shorter side {short_side}, quality {quality}",
+        "orientation": "upright" if files.upright else "stored",
     }
     save_file(tensors, folder / f"{split}.safetensors", metadata=metadata)
 
@@ -188,13 +203,16 @@ def _packed(files: ImageFiles, index: int, short_side: int, quality: int) -> byt
     width, height = image.size
     if min(width, height) <= short_side:
         content = files.content(index)
-        if content[:2] == b"\xff\xd8" and files.stored_mode(index) == "RGB":
+        if content[:2] == b"\xff\xd8" and files.stored_mode(index) == "RGB" and not files.turns(index):
             return content
     else:
         scale = short_side / min(width, height)
         image = image.resize((round(width * scale), round(height * scale)), Image.Resampling.BILINEAR)
     written = io.BytesIO()
-    image.save(written, "JPEG", quality=quality)
+    if max(image.size) > _LONGEST_JPEG:
+        image.save(written, "PNG")
+    else:
+        image.save(written, "JPEG", quality=quality)
     return written.getvalue()
 
 

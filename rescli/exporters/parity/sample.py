@@ -34,6 +34,8 @@ BATCH_SIZES = (1, 2, 7)
 """Each is tried: a batch dimension that was frozen or multiplied into another one shows."""
 
 _REST = 32
+_LONGEST = 16
+"""Times as long as wide."""
 SPLITS = ("val", "all", "train", "test")
 """The first that is there: the sealed test part only where there is nothing else."""
 
@@ -63,8 +65,11 @@ class Sample:
         return self.columns is None
 
     def raw(self, index: int) -> Tensor:
-        """uint8 (H, W, 3)."""
-        return self.images.pixels(index)
+        """uint8 (H, W, 3); of a sliver the middle, for an export resizes whole images."""
+        pixels = self.images.pixels(index)
+        longest = _LONGEST * min(pixels.shape[:2])
+        top, left = (max(0, (side - longest) // 2) for side in pixels.shape[:2])
+        return pixels[top : top + longest, left : left + longest]
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +105,7 @@ def draw_sample(
         DataError: images missing or damaged.
         CheckpointError: the images are of other classes than the network's.
     """
-    chosen = dataset or checkpoint.dataset
+    chosen = checkpoint.dataset if dataset is None else dataset.seen_as(checkpoint.dataset)
     there = chosen.splits(data_root)
     split = next((name for name in splits if name in there), there[0])
     images = chosen.build(data_root, (split,))[split]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from rescli import paper
 from rescli.spec.ledger.recipe import model_row, optimizer_rows, precision_row
 from rescli.spec.ledger.row import LedgerRow, compare
+from rescli.spec.photos import NATIVE_SIZE
 from rescli.spec.run import RunSpec
 
 __all__ = ["imagenet_rows"]
@@ -17,6 +18,10 @@ def imagenet_rows(spec: RunSpec) -> Iterator[LedgerRow]:
     dataset, augment = spec.data.dataset, spec.data.augment
     is_imagenet = dataset.kind == "imagenet"
     yield LedgerRow("data.dataset", dataset.kind, "imagenet", "same" if is_imagenet else "beyond")
+    if dataset.image_size != NATIVE_SIZE:
+        yield compare("data.dataset.image_size", dataset.image_size, NATIVE_SIZE)
+    if dataset.upright:
+        yield LedgerRow("data.dataset.orientation", "upright", "-", "not stated", "published nets saw stored")
     yield compare("data.normalization", spec.data.normalization, "per-pixel-mean")
     yield compare("data.augment.shorter_side", augment.shorter_side, paper.SHORTER_SIDES)
     yield compare("data.augment.flip", augment.flip, True)
@@ -28,7 +33,7 @@ def imagenet_rows(spec: RunSpec) -> Iterator[LedgerRow]:
     yield precision_row(spec)
     of_paper = "ten crops; five scales for the best results"
     note = "the protocols ten-crop and multi-scale are the paper's"
-    yield LedgerRow("val view", "center224", of_paper, "differs", note)
+    yield LedgerRow("val view", f"center{dataset.image_size}", of_paper, "differs", note)
 
 
 def _recipe_rows(spec: RunSpec) -> Iterator[LedgerRow]:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from rescli.errors import CheckpointError, UsageError
 from rescli.files import require_nameable
-from rescli.workflows.arguments import check_count
+from rescli.spec.photos import ORIENTATIONS, Orientation, PhotoSetSpec
+from rescli.workflows.arguments import check_count, check_name
 from rescli.workflows.data.split_progress import SplitProgress, unseen, within_split
 from rescli.workflows.notes import with_notes
 
@@ -40,6 +41,7 @@ def pack(
     *,
     short_side: int = 480,
     quality: int = 90,
+    orientation: Orientation | None = None,
     changes: Mapping[str, object] | None = None,
     progress: SplitProgress = unseen,
 ) -> Pack:
@@ -52,6 +54,9 @@ def pack(
         short_side: pixels to which the shorter side of larger images is reduced. 480 keeps what the paper's
             augmentation can show; 256 loads fastest and trains on less detail.
         quality: JPEG quality, 1 to 100, of an image that is reduced.
+        orientation: ``stored``, or ``upright`` for images turned as their files say; None for stored, or what
+            ``changes`` say. A run on the packed
+            images has to ask for the same, by its key ``data.dataset.orientation``.
         changes: keys of the data set, ``{"data.dataset.labels": "names"}``.
         progress: called with a split, the number of its images done, and how many it has: None while it is
             being read.
@@ -72,6 +77,7 @@ def pack(
     """
     check_count("short_side", short_side, least=32)
     check_count("quality", quality, least=1, most=100)
+    check_name("orientation", orientation, ORIENTATIONS)
     out, root = Path(out), None if data_root is None else Path(data_root)
     require_nameable(out)
     if os.path.lexists(out):
@@ -84,6 +90,8 @@ def pack(
     dataset = named_dataset(name, changes)
     if not dataset.any_size:
         raise UsageError(f"{name} has images of one size in memory; there is nothing to pack.")
+    if isinstance(dataset, PhotoSetSpec) and orientation is not None:
+        dataset = dataset.model_copy(update={"orientation": orientation})
     counts: dict[str, int] = {}
     class_names: tuple[str, ...] = ()
     try:
