@@ -45,5 +45,5 @@ def _images(split: SplitSurvey) -> str:
     most = max(split.looks.formats, key=split.looks.formats.__getitem__, default="")
     others = sum(split.looks.formats.values()) - split.looks.formats[most] if most else 0
     kinds = f", {readable(most)}" + (f" and {len(split.looks.formats) - 1} other formats" if others else "")
-    of = "1 class" if len(counts) == 1 else f"{len(counts):,} classes, {each} of each"
+    of = "1 class" if len(counts) == 1 else f"{len(counts):,} classes, {each}"
     return f"{images_in_words(split.num_images)} of {of}{kinds if most else ''}"

@@ -6,10 +6,9 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rescli import registry
-from rescli.data.folders.survey import Survey
 from rescli.errors import UnknownNameError
 from rescli.models.naming import parse_model_name
 from rescli.plan import make_plan
@@ -18,6 +17,9 @@ from rescli.spec.load import load_spec, preset_names
 from rescli.spec.run import RunSpec
 from rescli.workflows.notes import with_notes
 from rescli.workflows.results.planned_run import PlannedRun
+
+if TYPE_CHECKING:
+    from rescli.data.folders.survey import Survey
 
 __all__ = ["dry_run", "spec"]
 

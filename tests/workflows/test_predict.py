@@ -158,6 +158,7 @@ def test_hidden_files_and_folders_are_left_out(net8: Path, tmp_path: Path) -> No
         path = tmp_path / "mine" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         image.save(path, format="PNG")
+    (tmp_path / "mine/notes.txt").write_text("no image by content")
     found = predict(net8, tmp_path / "mine", device="cpu")
     assert [Path(row.file).name for row in found] == ["a.png", "b.JPG"]
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rescli.data.folders.survey import Survey
 from rescli.plan import Estimate, TrainPlan, estimate
 from rescli.spec.ledger.ledger import ledger
 from rescli.spec.ledger.row import LedgerRow
 from rescli.spec.run import RunSpec
+
+if TYPE_CHECKING:
+    from rescli.data.folders.survey import Survey
 
 __all__ = ["PlannedRun"]
 
