@@ -36,6 +36,7 @@ SERVES: dict[str, tuple[Callable[..., object], ...]] = {
     "rescli/data": _DATA,
     "rescli/data/photos/loader.py": (rescli.train, *_STUDIES),
     "rescli/data/photos/folder.py": _EVAL,
+    "rescli/data/photos/probe.py": (rescli.train, *_STUDIES),
     "rescli/evaluation": _EVAL,
     "rescli/evaluation/classes.py": (rescli.evaluate, rescli.export),
     "rescli/evaluation/protocols.py": (rescli.evaluate, rescli.predict),
@@ -76,9 +77,17 @@ def _suggested() -> list[tuple[str, str]]:
 
 
 def _is_key(setting: str) -> bool:
-    value: object = {"model.depth": 20, "precision": "fp32", "data.skip_damaged": True}.get(setting, 1)
+    known = {
+        "model.depth": 20,
+        "precision": "fp32",
+        "data.skip_damaged": True,
+        "data.dataset.image_size": 64,
+    }
+    of_photographs = setting == "data.dataset.image_size"
     try:
-        rescli.spec("cifar10/resnet-110", {setting: value})
+        rescli.spec(
+            "imagefolder/base" if of_photographs else "cifar10/resnet-110", {setting: known.get(setting, 1)}
+        )
     except SpecError:
         return False
     return True
