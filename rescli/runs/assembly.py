@@ -14,7 +14,7 @@ from rescli.data.labelled_images import LabelledImages
 from rescli.data.normalization import Normalization
 from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.probe import require_whole
-from rescli.errors import CheckpointError
+from rescli.errors import CheckpointError, DataError
 from rescli.evaluation.epoch import evaluate
 from rescli.evaluation.protocols import Protocol, default_protocol
 from rescli.hardware.numerics import Numerics, choose_device, choose_precision
@@ -211,7 +211,18 @@ def assemble(
         begin_with(_build(spec), start)
         _check_size(normalization, start, dataset)
     else:
-        normalization = measure(train_set, spec, skipped)
+        try:
+            normalization = measure(train_set, spec, skipped)
+        except DataError as error:
+            raise (
+                error
+                if spec.data.skip_damaged
+                else DataError(
+                    str(error),
+                    hint="replace or remove the file; or to go on without it",
+                    remedy=Remedy("data.skip_damaged"),
+                )
+            ) from error
     loader = make_loader(train_set, normalization, spec, numerics, where.workers, share, kernels=kernels.name)
     loader.damaged |= skipped
     return Assembly(

@@ -129,6 +129,29 @@ class TestLeftOut:
         trained, found = tensors(tmp_path / "other"), tensors(tmp_path / "run")
         assert all(tensor.equal(found[name]) for name, tensor in trained.items())
 
+    def test_an_evaluation_leaves_it_out_when_told_or_where_the_training_did(
+        self, rescli: Rescli, photos: Path, tmp_path: Path
+    ) -> None:
+        assert rescli("train", *flags(photos), "--out", tmp_path / "whole").code == 0
+        rot(photos / "val/class1/3.png")
+        own = ("eval", tmp_path / "whole", "--split", "val", "--json")
+        assert "the val images are not those" in rescli(*own).err
+        other = ("--dataset", "imagefolder", "--classes", "names", "--data-root", photos)
+        refused = rescli(*own, *other)
+        assert refused.code == 3
+        assert "val/class1/3.png cannot be decoded" in refused.err
+        assert refused.err.endswith("\n  --skip-damaged\n")
+        answer = rescli(*own, *other, "--skip-damaged")
+        assert answer.code == 0, answer.err
+        (row,) = answer.json["results"]
+        assert (row["num_images"], row["skipped_images"]) == (5, ["class1/3.png"])
+        assert "1 damaged images are not counted: class1/3.png" in answer.err
+
+        run = ("train", *flags(photos), "--skip-damaged", "--out", tmp_path / "run", "--json")
+        counted = rescli(*run).json["results"]["val"]
+        (row,) = rescli("eval", tmp_path / "run", "--split", "val", "--json").json["results"]
+        assert (row["num_images"], row["top1_error"]) == (5, counted["top1_error"])
+
     def test_all_of_val_is_an_error(self, rescli: Rescli, photos: Path, tmp_path: Path) -> None:
         for path in (photos / "val").rglob("*.png"):
             cut(path)
