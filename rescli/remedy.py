@@ -25,10 +25,12 @@ ACTIONS = {
     ),
     "results": 'import json; open({value}, "w").write(json.dumps(rescli.evaluate(CKPT).to_json()))',
     "resume": "rescli.resume({value})",
+    "resume_skipping": "rescli.resume({value}, skip_damaged=True)",
     "same_net": "rescli.spec({value})",
     "show_preset": "print(rescli.spec({value}))",
     "train": "rescli.train({value})",
-    "train_anew": 'rescli.train({value}, out="NEW_DIR")',
+    "train_anew": 'rescli.train({value}, out="NEW_DIR"{root})',
+    "train_on": 'rescli.train(rescli.spec({value} "/spec.toml", start_from={value}), out="NEW_DIR"{root})',
     "verify_data": "from rescli.workflows.data.verify_data import verify_data; verify_data({value})",
 }
 """What a remedy may do that is no setting, as a call; ``cli/remedies.py`` has the commands. Words in capitals
@@ -46,6 +48,7 @@ class Remedy:
         value: what to give it; a word in capitals, such as ``"DIR"``, where the user has to choose.
             True for a switch, a tuple for a list.
         note: what else the user should know of it.
+        data_root: where the images lie, for an action that has to be told.
 
     Example:
         >>> print(Remedy("device", "cpu"))
@@ -59,6 +62,7 @@ class Remedy:
     setting: str
     value: object = True
     note: str = ""
+    data_root: object = None
 
     def __str__(self) -> str:
         return self.worded()
@@ -78,12 +82,18 @@ class Remedy:
             >>> Remedy("precision", "fp32").worded({"run"})  # a run that is resumed keeps its spec
             'rescli.train(..., changes={"precision": "fp32"})'
         """
+        key = self.setting.rpartition(".")[2]
         if isinstance(self.value, tuple):
             value = json.dumps(self.value, ensure_ascii=False)
         else:
             value = str(self.value) if isinstance(self.value, bool | int | float) else f'"{self.value}"'
         if self.setting in ACTIONS:
-            worded = ACTIONS[self.setting].format(value="NAME" if self.value is True else value)
+            worded = ACTIONS[self.setting].format(
+                value="NAME" if self.value is True else value,
+                root="" if self.data_root is None else f', data_root="{self.data_root}"',
+            )
+        elif parameters is not None and "changes" not in parameters and key in parameters:
+            worded = f"{key}={value}"
         elif "." in self.setting or (parameters is not None and self.setting not in parameters):
             worded = f'changes={{"{self.setting}": {value}}}'
             if parameters is not None and "changes" not in parameters:

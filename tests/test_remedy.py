@@ -38,6 +38,7 @@ SERVES: dict[str, tuple[Callable[..., object], ...]] = {
     "rescli/data/photos/loader.py": (rescli.train, *_STUDIES),
     "rescli/data/folders": _TRAIN,
     "rescli/data/folders/read.py": _EVAL,
+    "rescli/data/photos/probe.py": (rescli.train, *_STUDIES),
     "rescli/evaluation": _EVAL,
     "rescli/evaluation/classes.py": (rescli.evaluate, rescli.export),
     "rescli/evaluation/protocols.py": (rescli.evaluate, rescli.predict),
@@ -81,9 +82,9 @@ def _suggested() -> list[tuple[str, str]]:
 def _is_key(setting: str) -> bool:
     if setting.startswith("data.dataset."):
         return setting.removeprefix("data.dataset.") in ImageFolderSpec.model_fields
-    value: object = {"model.depth": 20, "precision": "fp32", "data.skip_damaged": True}.get(setting, 1)
+    known = {"model.depth": 20, "precision": "fp32", "data.skip_damaged": True}
     try:
-        rescli.spec("cifar10/resnet-110", {setting: value})
+        rescli.spec("cifar10/resnet-110", {setting: known.get(setting, 1)})
     except SpecError:
         return False
     return True

@@ -22,13 +22,15 @@ COMMANDS = {
     "prepare_imagenet": "rescli data prepare imagenet {note}",
     "results": "rescli eval CKPT --json > {value} ({note})",
     "resume": "rescli train --resume {value} ({note})",
+    "resume_skipping": "rescli train --resume {value} --skip-damaged  # {note}",
     "same_net": "--model {value} (with the same options: rescli show CKPT)",
     "show_preset": "rescli presets show {value}   {note}",
     "train": "rescli train {value}   {note}",
-    "train_anew": "rescli train {value} --out NEW_DIR",
+    "train_anew": "rescli train {value}{root} --out NEW_DIR  # {note}",
+    "train_on": "rescli train {value}/spec.toml --from {value}{root} --out NEW_DIR  # {note}",
     "verify_data": "rescli data verify {value} {note}",
 }
-"""The command of each of ``rescli.remedy.ACTIONS``, and how its note reads on."""
+"""The command of each of ``rescli.remedy.ACTIONS``, and how its note reads on; shells skip it behind #."""
 
 _FLAG_OF_KEY = {
     "data.batch_size": "batch_size",
@@ -57,7 +59,9 @@ def as_flag(remedy: Remedy, parameters: Collection[str] | None = None) -> str:
         command = COMMANDS[remedy.setting]
         if remedy.value is True:
             command = command.replace(" {value}", "")
-        return command.format(value=value, note=remedy.note).removesuffix("()").rstrip()
+        root = "" if remedy.data_root is None else f" --data-root {shlex.quote(str(remedy.data_root))}"
+        whole = command.format(value=value, note=remedy.note, root=root)
+        return whole.rstrip().removesuffix("()").removesuffix("#").rstrip()
     name = _FLAG_OF_KEY.get(remedy.setting, remedy.setting)
     is_key = remedy.setting in _FLAG_OF_KEY
     if "." in name or (is_key and parameters is not None and {name, "set_"} & {*parameters} == {"set_"}):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 import torch
 from torch import nn
 
 from rescli.data.labelled_images import LabelledImages
 from rescli.data.normalization import Normalization
+from rescli.data.photos.image_files import ImageFiles
+from rescli.errors import DataError
 from rescli.evaluation.logits.predict import predict_views
 from rescli.evaluation.metrics import result_from_logits
 from rescli.evaluation.protocols import Views
@@ -34,6 +37,7 @@ def evaluate(
     ranks: Ranks = ALONE,
     forward: Callable[[torch.Tensor], torch.Tensor] | None = None,
     should_stop: Callable[[], bool] | None = None,
+    skipped: set[str] | None = None,
 ) -> EvalResult | None:
     """Errors of one pass, one view an image; neither batch size nor number of ranks changes a count.
 
@@ -47,14 +51,22 @@ def evaluate(
         ranks: the processes that share the images.
         forward: what gives the model's logits in place of a call of it.
         should_stop: asked before every batch.
+        skipped: gets the names of damaged images, which are then not counted; None for an error instead.
+
+    Raises:
+        DataError: an image is damaged, or all that may be skipped are.
 
     Returns:
         None where ``should_stop`` said yes, and the pass was left.
     """
     ranks.same_buffers(model)
     count, labels_N = len(images), images.labels_N
+    names = images.file_names
     if ranks.size > 1:
         images = images.subset(torch.arange(ranks.rank, count, ranks.size))
+    damaged: dict[int, str] = {}
+    if skipped is not None and isinstance(images, ImageFiles):
+        images = replace(images, damaged=damaged)
     batches = view_batches(images, views, normalization, batch_size=batch_size, device=numerics.device)
     try:
         logits_NVK = predict_views(
@@ -68,7 +80,16 @@ def evaluate(
         )
     except _Left:
         return None
-    return result_from_logits(ranks.together(logits_NVK[:, 0], count), labels_N)
+    logits_NK = ranks.together(logits_NVK[:, 0], count)
+    if skipped is not None:
+        whole_N = torch.ones(len(images), dtype=torch.bool)
+        whole_N[list(damaged)] = False
+        whole_N = ranks.together(whole_N, count)
+        if not whole_N.any():
+            raise DataError(f"all {count} validation images are damaged.")
+        skipped.update(names[index] for index in (~whole_N).nonzero().flatten().tolist())
+        logits_NK, labels_N = logits_NK[whole_N], labels_N[whole_N]
+    return result_from_logits(logits_NK, labels_N)
 
 
 class _Left(Exception):

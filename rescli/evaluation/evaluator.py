@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypedDict
 
@@ -14,9 +14,11 @@ from torch import nn
 
 from rescli.data.labelled_images import LabelledImages
 from rescli.data.normalization import Normalization
+from rescli.data.photos.image_files import ImageFiles
 from rescli.errors import CheckpointError, DataError
 from rescli.evaluation.averaging import average_views
 from rescli.evaluation.classes import Matching, class_columns
+from rescli.evaluation.damage import naming_the_way_out, without_damaged
 from rescli.evaluation.logits.cache import CacheKey, InferenceNotes, LogitsCache, code_sha256, versions
 from rescli.evaluation.logits.inference import finite_logits
 from rescli.evaluation.protocols import Average, Protocol, ViewChoices, Views, choose_protocol
@@ -53,6 +55,7 @@ class TrainedNet:
         precision: in which it was trained.
         data_sha256: fingerprint of the images of each split that it knew.
         data_root: where it had its images; None for the usual places.
+        skip_damaged: whether its training left out damaged images.
     """
 
     name: str
@@ -67,6 +70,7 @@ class TrainedNet:
     precision: str
     data_sha256: Mapping[str, str]
     data_root: Path | None = None
+    skip_damaged: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +117,7 @@ class NetEvaluator:
         progress: called with (views done, views of all images).
         together: whether the results are to be put together, in an ensemble or a file: nets of other images
             or classes than the first one's are refused before any inference.
+        skip_damaged: leave out damaged images, as is done in any case for a net whose training did.
     """
 
     split: str | Sequence[str] | None = None
@@ -127,6 +132,7 @@ class NetEvaluator:
     cache: LogitsCache | None = None
     progress: Callable[[int, int], None] | None = None
     together: bool = False
+    skip_damaged: bool = False
     _images: dict[tuple[str, str, Path | None], LabelledImages] = field(default_factory=dict)
     _first: tuple[str, Identity] | None = None
 
@@ -157,6 +163,8 @@ class NetEvaluator:
             raise DataError(
                 f"the {split} images are not those of the run of {net.name}: their fingerprints differ."
             )
+        if isinstance(images, ImageFiles) and (self.skip_damaged or net.skip_damaged):
+            images = replace(images, damaged={})
         if self.together:
             identity = Identity(images.fingerprint, images.class_names, net.class_names)
             self._first = self._first or (net.name, identity)
@@ -174,10 +182,12 @@ class NetEvaluator:
             UsageError: a plugin's network failed, or the memory does not suffice.
         """
         net, images, views = prepared.net, prepared.images, prepared.views
-        with naming_failed_module(net.model_name):
+        with naming_failed_module(net.model_name), naming_the_way_out():
             logits_NVK, notes, cached = self._logits(prepared)
+        images, whole_N = without_damaged(images)
+        logits_NVK = logits_NVK[whole_N]
         log_probabilities_NK = average_views(logits_NVK, self.average)
-        return NetResult(
+        result = NetResult(
             row={
                 "checkpoint": net.name,
                 "sha256": net.sha256,
@@ -194,7 +204,7 @@ class NetEvaluator:
                 "device": notes["device"],
                 "inference_seconds": notes["inference_seconds"],
                 "cached": cached,
-                "data_sha256": images.fingerprint,
+                "data_sha256": prepared.images.fingerprint,
             },
             logits_NVK=logits_NVK,
             log_probabilities_NK=log_probabilities_NK,
@@ -204,6 +214,10 @@ class NetEvaluator:
             net_classes=net.class_names,
             images=images,
         )
+        if len(images) < len(prepared.images):
+            left_out = (~whole_N).nonzero().flatten().tolist()
+            result.row["skipped_images"] = [prepared.images.name(index) for index in left_out]
+        return result
 
     def _split(self, dataset: DatasetSpec, root: Path | None) -> str:
         if isinstance(self.split, str):
@@ -261,7 +275,7 @@ class NetEvaluator:
             "device": device_name(numerics),
             "inference_seconds": time.perf_counter() - began,
         }
-        if self.cache is not None:
+        if self.cache is not None and not getattr(images, "damaged", None):
             self.cache.put(key, logits_NVK, notes)
         return logits_NVK, notes, False
 

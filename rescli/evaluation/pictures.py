@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -142,7 +142,7 @@ def picture_set(
         fingerprint="",
         pictures=pictures,
         upright=views.upright,
-        skipped=skipped,
+        damaged=skipped,
     )
 
 
@@ -175,14 +175,9 @@ def _small_set(
 @dataclass(frozen=True, eq=False)
 class _Photos(ImageFiles):
     pictures: Sequence[Picture] = ()
-    skipped: dict[int, str] | None = field(default=None)
 
     def image(self, index: int) -> Image.Image:
-        # In place of one that is skipped, so that the others keep their places in the batch.
-        black = Image.new("RGB", (1, 1))
-        return _or_skip(
-            lambda: read_picture(self.pictures[index], upright=self.upright), index, self.skipped, black
-        )
+        return read_picture(self.pictures[index], upright=self.upright)
 
 
 def _or_skip(read: Callable[[], T], number: int, skipped: dict[int, str] | None, instead: T) -> T:

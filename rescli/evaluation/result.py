@@ -71,6 +71,7 @@ class EvalRow(ErrorFigures):
     inference_seconds: NotRequired[float]
     cached: NotRequired[bool]
     data_sha256: str
+    skipped_images: NotRequired[list[str]]
     per_class: NotRequired[list[ClassRow]]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -12,7 +12,9 @@ from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.checkpoints.warm_start import begin_with
 from rescli.data.labelled_images import LabelledImages
 from rescli.data.normalization import Normalization
-from rescli.errors import CheckpointError
+from rescli.data.photos.image_files import ImageFiles
+from rescli.data.photos.probe import require_whole
+from rescli.errors import CheckpointError, DataError
 from rescli.evaluation.epoch import evaluate
 from rescli.evaluation.protocols import Protocol, default_protocol
 from rescli.hardware.numerics import Numerics, choose_device, choose_precision
@@ -22,6 +24,7 @@ from rescli.plan import TrainPlan, make_plan
 from rescli.remedy import Remedy
 from rescli.runs.loading import Loader, make_loader, measure
 from rescli.runs.where import Where
+from rescli.spec.base import DatasetSpec
 from rescli.spec.run import RunSpec, StartSpec
 from rescli.training.engines.choose import (
     PLAIN,
@@ -62,6 +65,7 @@ class Assembly:
         kernels: what normalises and adds between convolutions, and gathers batches.
         ranks: the processes that train it together.
         start: the checkpoint whose weights the run begins with.
+        skipped_val: names of the damaged validation images that evaluations left out.
     """
 
     spec: RunSpec
@@ -75,6 +79,7 @@ class Assembly:
     kernels: ChosenKernels = PLAIN
     ranks: Ranks = ALONE
     start: Checkpoint | None = None
+    skipped_val: set[str] = field(default_factory=set)
 
     @property
     def data_root(self) -> Path | None:
@@ -131,6 +136,9 @@ class Assembly:
 
         Returns:
             Errors and loss; None where ``should_stop`` said yes.
+
+        Raises:
+            DataError: an image is damaged, and none is to be skipped.
         """
         assert self.val_set is not None, "the plan holds no evaluation without a validation part"
         return evaluate(
@@ -143,6 +151,7 @@ class Assembly:
             ranks=self.ranks,
             forward=forward,
             should_stop=should_stop if self.ranks.size == 1 else None,
+            skipped=self.skipped_val if self.spec.data.skip_damaged else None,
         )
 
     @property
@@ -188,16 +197,32 @@ def assemble(
     parts = ("train", "val") if dataset.sizes["val"] else ("train",)
     splits = dataset.build(where.data_root, parts)
     train_set, val_set = splits["train"], splits.get("val")
+    if not spec.data.skip_damaged:
+        for split, images in splits.items():
+            if isinstance(images, ImageFiles):
+                # What val holds is known now, not when it is first evaluated.
+                require_whole(images, split, decode=split == "val")
     start = None
     skipped: set[str] = set()
     if spec.start_from is not None:
         start = _start(spec.start_from)
         normalization = start.normalization
-        _check_size(normalization, start, dataset.image_size)
         # Refused here rather than once the run has begun.
         begin_with(_build(spec), start)
+        _check_size(normalization, start, dataset)
     else:
-        normalization = measure(train_set, spec, skipped)
+        try:
+            normalization = measure(train_set, spec, skipped)
+        except DataError as error:
+            raise (
+                error
+                if spec.data.skip_damaged
+                else DataError(
+                    str(error),
+                    hint="replace or remove the file; or to go on without it",
+                    remedy=Remedy("data.skip_damaged"),
+                )
+            ) from error
     loader = make_loader(train_set, normalization, spec, numerics, where.workers, share, kernels=kernels.name)
     loader.damaged |= skipped
     return Assembly(
@@ -233,14 +258,14 @@ def _build(spec: RunSpec) -> torch.nn.Module:
     return model
 
 
-def _check_size(normalization: Normalization, start: Checkpoint, image_size: int) -> None:
+def _check_size(normalization: Normalization, start: Checkpoint, dataset: DatasetSpec) -> None:
     """A mean image is taken over with the weights, and goes with images of its size alone."""
     try:
-        normalization.check_size(image_size, image_size)
+        normalization.check_size(dataset.image_size, dataset.image_size)
     except ValueError as error:
         raise CheckpointError(
             f"the weights to begin with come with a mean image of another size: {error}.",
-            remedy=Remedy("data.dataset.image_size", start.dataset.image_size),
+            remedy=Remedy("data.dataset.image_size", start.dataset.image_size) if dataset.any_size else (),
         ) from error
 
 

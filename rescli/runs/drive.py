@@ -29,6 +29,7 @@ from rescli.models.failure import failed_module
 from rescli.remedy import Remedy
 from rescli.runs.assembly import Assembly, assemble
 from rescli.runs.directory import RunDir
+from rescli.runs.loading import how_to_go_on, other_images, with_images_of_now
 from rescli.runs.logger import LoggedRun, Logger, MakeLogger
 from rescli.runs.metrics_log import MetricsLog
 from rescli.runs.record import RunRecord, read_record
@@ -70,6 +71,7 @@ def execute(
         CheckpointError: the disk is full or not writable, or the weights to begin with do not fit.
         NoMemoryError: the device has not enough memory.
         UsageError: a plugin's network raised something.
+        DataError: an image is damaged; the state is saved.
     """
     plan = assembly.plan
     with _explaining(assembly):
@@ -114,6 +116,16 @@ def execute(
                 saver.close("diverged")
             hint = "; ".join(filter(None, [_last_good(run_dir), error.hint]))
             raise DivergedError(str(error), hint=hint, remedy=error.remedies) from error
+        except DataError as error:
+            with suppress(CheckpointError):
+                saver.close("failed")
+            raise how_to_go_on(
+                error,
+                run_dir,
+                skipping=bool(assembly.spec.data.skip_damaged),
+                saved_step=saver.record.get("last_saved_iteration"),
+                data_root=assembly.data_root,
+            ) from error
         except Exception:  # a caller's sink may raise anything
             with suppress(CheckpointError):  # the disk may be too full for the record as well
                 saver.close("failed")
@@ -171,7 +183,9 @@ def _agreed(should_stop: Callable[[], bool], ranks: Ranks) -> Callable[[], bool]
     return should_stop if ranks.size == 1 else lambda: ranks.any(should_stop())
 
 
-def prepare_resume(run_dir: RunDir, where: Where) -> tuple[Assembly, SavedState | None]:
+def prepare_resume(
+    run_dir: RunDir, where: Where, *, skip_damaged: bool | None = None
+) -> tuple[Assembly, SavedState | None]:
     """The parts of a run that was stopped, and its newest state; None where none was saved yet.
 
     The precision, the engine, the kernels and the number of threads of the first start are kept: other sums
@@ -181,6 +195,7 @@ def prepare_resume(run_dir: RunDir, where: Where) -> tuple[Assembly, SavedState 
         run_dir: the run; the caller holds its lock.
         where: names another engine, other kernels, another device or another place of the images than the
             run's; what it leaves open is as the run began.
+        skip_damaged: from now on leave out damaged images, or not; None for what the run did so far.
 
     Raises:
         CheckpointError: the state is damaged, or gone though one was or may have been saved; or the note of
@@ -190,23 +205,28 @@ def prepare_resume(run_dir: RunDir, where: Where) -> tuple[Assembly, SavedState 
         UsageError: the run's device is not there.
     """
     spec = run_dir.read_spec()
+    if skip_damaged is not None:
+        data = spec.data.model_copy(update={"skip_damaged": skip_damaged or None})
+        spec = spec.model_copy(update={"data": data})
     saved = load_state(run_dir.state, spec)
     if where.data_root is None:
         where = replace(where, data_root=run_dir.read_data_root())
     if saved is None:
         _check_nothing_was_saved(run_dir)
-        return assemble(spec, where), None
+        return assemble(with_images_of_now(spec, where.data_root), where), None
     numerics = Numerics(_device_to_resume_on(saved, where.device), saved.precision)
     if numerics.device.type == "cpu":
         torch.set_num_threads(saved.threads)
     if where.data_root is None and saved.data_root is not None:
         where = replace(where, data_root=Path(saved.data_root))
-    assembly = assemble(spec, _as_begun(saved, numerics, where), numerics=numerics)
+    try:
+        assembly = assemble(spec, _as_begun(saved, numerics, where), numerics=numerics)
+    except DataError as error:
+        if (now := with_images_of_now(spec, where.data_root)) != spec:
+            raise other_images(run_dir, spec, where.data_root, now=now) from error
+        raise
     if data_record(assembly) != saved.data:
-        raise DataError(
-            f"the images are not those that {run_dir.path} was trained on: their fingerprints differ.",
-            remedy=Remedy("data_root", "DIR", "the data it began with"),
-        )
+        raise other_images(run_dir, spec, where.data_root)
     return assembly, saved
 
 

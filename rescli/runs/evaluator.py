@@ -68,4 +68,5 @@ def trained_net(path: Path, checkpoint: Checkpoint) -> TrainedNet:
         precision=checkpoint.precision,
         data_sha256=checkpoint.data.get("sha256", {}),
         data_root=noted_data_root(path),
+        skip_damaged=bool(checkpoint.spec is not None and checkpoint.spec.data.skip_damaged),
     )

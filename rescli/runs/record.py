@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 import resource
 import subprocess
@@ -21,6 +22,7 @@ from rescli.files import read_json
 from rescli.hardware.numerics import Numerics
 from rescli.remedy import Remedy
 from rescli.runs.directory import RunDir
+from rescli.spec.run import RunSpec
 
 __all__ = [
     "DataRecord",
@@ -34,7 +36,11 @@ __all__ = [
     "peak_memory_bytes",
     "provenance",
     "read_record",
+    "record_before",
+    "skipping_since",
 ]
+
+_log = logging.getLogger(__name__)
 
 _EXACT = ConfigDict(strict=True, allow_inf_nan=False)
 
@@ -112,6 +118,9 @@ class RunRecord(Provenance, total=False):
     peak_memory_bytes: int | None
     waited_for_data_seconds: float
     skipped_images: list[str]
+    skipped_val_images: list[str]
+    skipping_since: int
+    """the iteration at which the run was told to go on without damaged images; absent from the beginning"""
     results: Required[dict[str, SplitResult | None]]
 
 
@@ -136,6 +145,28 @@ def read_record(run_dir: RunDir) -> RunRecord:
         wrong = "is missing" if first["type"] == "missing" else f"cannot be {str(first['input'])[:40]!r}"
         raise CheckpointError(f"{run_dir.record} is damaged: {where} {wrong}", remedy=remedy) from error
     return record
+
+
+def record_before(run_dir: RunDir) -> RunRecord:
+    """What the record of a run held; nothing where it is damaged: what training needs lies in the state."""
+    if not run_dir.record.exists():
+        return {"results": {}}
+    try:
+        return read_record(run_dir)
+    except CheckpointError as error:
+        _log.warning(
+            "%s; it is written anew, without what only it knew: when the run began, its resumes, "
+            "skipped images, a test error",
+            error,
+        )
+        return {"results": {}}
+
+
+def skipping_since(before: RunRecord, spec: RunSpec, step: int) -> int | None:
+    """The iteration at which a resume began to leave out damaged images; None where none did."""
+    # With a saved state no other key of the spec can have changed; without one, the run begins at 0.
+    changed = before.get("spec_sha256", spec.fingerprint()) != spec.fingerprint()
+    return step if changed and spec.data.skip_damaged else before.get("skipping_since")
 
 
 def now() -> str:

@@ -18,8 +18,18 @@ from rescli.runs.record import DataRecord
 from rescli.spec.run import RunSpec
 from rescli.training.state import TrainState
 
-__all__ = ["SavedState", "StateNumbers", "describe_state", "differing_keys", "load_state", "save_state"]
+__all__ = [
+    "MAY_CHANGE",
+    "SavedState",
+    "StateNumbers",
+    "describe_state",
+    "differing_keys",
+    "load_state",
+    "save_state",
+]
 
+MAY_CHANGE = frozenset({"data.skip_damaged"})
+"""Keys that a resumed run may change: what is computed of the images that are whole stays what it was."""
 
 Number = bool | int | float | str | None
 """What an optimizer may keep beside its tensors."""
@@ -179,7 +189,7 @@ def load_state(directory: Path, spec: RunSpec) -> SavedState | None:
         )
     tensors, texts, _ = read_tensors(path)
     meta = json.loads(texts["state"])
-    changed = differing_keys(meta["spec"], spec.to_dict())
+    changed = [key for key in differing_keys(meta["spec"], spec.to_dict()) if key not in MAY_CHANGE]
     if changed:
         raise RunDirError(
             f"the state in {directory} belongs to a run of another spec; these differ: {', '.join(changed)}.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Self, cast
 
 import torch
@@ -22,7 +21,8 @@ from rescli.runs.record import (
     now,
     peak_memory_bytes,
     provenance,
-    read_record,
+    record_before,
+    skipping_since,
 )
 from rescli.runs.saved_state import SavedState, describe_state, save_state
 from rescli.runs.writer import BackgroundWriter, HostCopies
@@ -32,8 +32,6 @@ from rescli.training.events import CheckpointDue, EvalDone, EvalResult, Event, F
 from rescli.training.state import TrainState
 
 __all__ = ["RunSaver", "data_record"]
-
-_log = logging.getLogger(__name__)
 
 
 class RunSaver:
@@ -65,10 +63,9 @@ class RunSaver:
         self._writer = BackgroundWriter()
         self._train_row, self._val_row, self._best_row = _rows_so_far(run_dir)
         run_dir.keep_data_root(assembly.data_root)  # a resumed run may have been told another
-        before = _record_before(run_dir)
+        before = record_before(run_dir)
         # A resumed run goes on counting, as it does train_seconds.
-        self._waited_before = before.get("waited_for_data_seconds", 0.0) if state.step else 0.0
-        self._skipped_before = before.get("skipped_images", []) if state.step else []
+        self._before = before if state.step else RunRecord(results={})
         spec, numerics = assembly.spec, assembly.numerics
         record = {
             "name": spec.name,
@@ -97,6 +94,21 @@ class RunSaver:
             "results": before.get("results", {}) if state.step else {},
         }
         self.record = cast(RunRecord, record)
+        if (since := skipping_since(before, spec, state.step)) is not None:
+            self.record["skipping_since"] = since
+        since = before.get("skipping_since")
+        if (
+            spec.data.skip_damaged
+            and since is None
+            and before.get("spec_sha256")
+            not in (
+                None,
+                spec.fingerprint(),
+            )
+        ):
+            since = state.step  # the one key that a resume may change
+        if since is not None:
+            self.record["skipping_since"] = since
         self._write_record()
 
     def __call__(self, event: Event) -> None:
@@ -229,23 +241,12 @@ class RunSaver:
         record["peak_memory_bytes"] = peak_memory_bytes(self._assembly.numerics)
         loader = self._assembly.loader
         if loader.waited_seconds is not None:
-            record["waited_for_data_seconds"] = round(self._waited_before + loader.waited_seconds, 3)
-            record["skipped_images"] = sorted({*self._skipped_before, *loader.damaged})
-
-
-def _record_before(run_dir: RunDir) -> RunRecord:
-    """What the record held; nothing where it is damaged, for what training needs lies in the state."""
-    if not run_dir.record.exists():
-        return {"results": {}}
-    try:
-        return read_record(run_dir)
-    except CheckpointError as error:
-        _log.warning(
-            "%s; it is written anew, without what only it knew: when the run began, its resumes, "
-            "skipped images, a test error",
-            error,
-        )
-        return {"results": {}}
+            waited = self._before.get("waited_for_data_seconds", 0.0) + loader.waited_seconds
+            record["waited_for_data_seconds"] = round(waited, 3)
+            record["skipped_images"] = sorted({*self._before.get("skipped_images", []), *loader.damaged})
+        if self._assembly.spec.data.skip_damaged:
+            skipped_val = {*self._before.get("skipped_val_images", []), *self._assembly.skipped_val}
+            record["skipped_val_images"] = sorted(skipped_val)
 
 
 def _rows_so_far(run_dir: RunDir) -> tuple[SplitResult | None, SplitResult | None, SplitResult | None]:

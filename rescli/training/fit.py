@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from rescli.errors import DivergedError
+from rescli.errors import DataError, DivergedError
 from rescli.optim.schedules import Observation
 from rescli.plan import TrainPlan
 from rescli.remedy import Remedy
@@ -59,6 +59,7 @@ def fit(
 
     Raises:
         DivergedError: a loss or a parameter is no longer finite; nothing is saved from then on.
+        DataError: an image is damaged; the state before it was saved.
     """
     clock = _Clock(state)
     waited = waited_seconds() if waited_seconds is not None else 0.0
@@ -71,7 +72,11 @@ def fit(
             return
         if not state.evaluation_due:
             lr = plan.lr(state.step, state.trigger)
-            engine.advance(lr)
+            try:
+                engine.advance(lr)
+            except DataError:  # an image is damaged: what was trained so far is not lost
+                yield from _saved_as_it_is(state, plan, clock)
+                raise
             step = state.step
             yield StepDone(step, lr)
             if plan.reads_metrics(step):
@@ -87,7 +92,11 @@ def fit(
             step = state.step
             _check_finite(state, plan)
             clock.pause()
-            result = evaluate(state.model)
+            try:
+                result = evaluate(state.model)
+            except DataError:
+                yield from _saved_as_it_is(state, plan, clock)
+                raise
             clock.resume()
             if result is None:
                 continue
@@ -106,6 +115,14 @@ def fit(
             yield CheckpointDue(step)
             clock.resume()
     yield FitDone(state.step)
+
+
+def _saved_as_it_is(state: TrainState, plan: TrainPlan, clock: _Clock) -> Iterator[Event]:
+    """As where it was asked to stop; the batch that could not be made has changed nothing."""
+    if state.step > 0:
+        _check_finite(state, plan)
+        clock.pause()
+        yield CheckpointDue(state.step)
 
 
 class _Clock:

@@ -44,6 +44,7 @@ def evaluate(
     together: bool = False,
     classes: Matching = "same",
     cache: bool = True,
+    skip_damaged: bool = False,
     progress: Count | bool | None = None,
     on_start: Callable[[str], None] | None = None,
     on_result: Callable[[NetResult], None] | None = None,
@@ -69,6 +70,8 @@ def evaluate(
         classes: how the set's classes belong to the nets': ``same``, or some of them, found by ``wnids`` or
             by ``names``.
         cache: keep logits, and use those kept.
+        skip_damaged: leave out photographs that cannot be decoded, and name them, in place of an error; a net
+            whose training did so is evaluated so in any case.
         progress: True for a bar, or lines where nothing can be drawn; False for nothing; None for a bar on a
             terminal and in a notebook; or a function, called with (views done, views of all images) of the
             net at work.
@@ -125,6 +128,7 @@ def evaluate(
             cache=LogitsCache.of_user() if cache else None,
             progress=shown,
             together=ensemble or together,
+            skip_damaged=skip_damaged,
         )
         for net in given:
             path = source_path(net)

@@ -143,6 +143,7 @@ def train(
 def resume(
     run: str | os.PathLike[str],
     *,
+    skip_damaged: bool | None = None,
     device: str = "auto",
     data_root: str | os.PathLike[str] | None = None,
     workers: int | None = None,
@@ -158,6 +159,8 @@ def resume(
 
     Args:
         run: its directory, or the run itself.
+        skip_damaged: from now on leave out damaged photographs, or not; the record says from when. None for
+            what the run did so far.
         device: another device than the run's; ``auto`` for the same.
         data_root: where the images lie now; None for where they were.
         workers: processes that decode photographs; None for as many as suit the device.
@@ -195,13 +198,17 @@ def resume(
             on_start(RunStart(run_dir.path, spec, step=spec.iterations, resumed=True))
         return Run(run_dir.path)
     if not is_first():
-        return _follow(lambda: prepare_resume(run_dir, where), run_dir.path, stopping)
+        return _follow(
+            lambda: prepare_resume(run_dir, where, skip_damaged=skip_damaged), run_dir.path, stopping
+        )
     with stopping() as stop, run_dir.locked():
         with stop.interrupting():
-            assembly, saved = prepare_resume(run_dir, where)
+            assembly, saved = prepare_resume(run_dir, where, skip_damaged=skip_damaged)
+            if assembly.spec != spec:
+                run_dir.write_spec(assembly.spec)
         start = RunStart(
             run_dir.path,
-            spec,
+            assembly.spec,
             step=saved.step if saved else 0,
             resumed=True,
             evaluation_due=bool(saved and saved.evaluation_due),

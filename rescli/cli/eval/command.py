@@ -81,6 +81,9 @@ def evaluate(
     use_cache: Annotated[
         bool, typer.Option("--cache/--no-cache", help="Keep logits, and use those kept.")
     ] = True,
+    skip_damaged: Annotated[
+        bool, typer.Option("--skip-damaged", help="Go on without photographs that cannot be decoded.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Measure the error of checkpoints; unless told otherwise, single view, test set.
@@ -121,9 +124,13 @@ def evaluate(
             together=save_logits is not None,
             classes=classes,
             cache=use_cache,
+            skip_damaged=skip_damaged,
             on_start=lambda path: say(f"{path}: evaluating ..."),
             on_result=results.append,
         )
+        for result in results:
+            if names := result.row.get("skipped_images"):
+                say(f"{len(names)} damaged images are not counted: {', '.join(names[:3])}")
         # Files before words: stdout may be a pipe that nobody reads to its end.
         _write(evaluation, save_logits, figure, mistakes)
     finally:  # what was measured is printed, whatever came after it

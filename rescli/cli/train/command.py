@@ -138,12 +138,12 @@ def train(
     quiet = quiet or not is_first()
     if nproc is not None and launched():
         raise UsageError("--nproc does not go with torchrun, which says how many processes there are.")
-    path = out
+    path, skipping = out, None
     if resume is not None:
         _refuse_with_resume(out=out, budget=budget, dry_run=dry_run)
         if nproc is not None:
             run_in_processes(nproc, sys.argv[1:], resume)
-        refuse_other_spec(resume, choice)
+        skipping = refuse_other_spec(resume, choice)
         path = resume
     else:
         used, spec = choose_spec(choice)
@@ -184,7 +184,7 @@ def train(
     )
     if going_on:
         assert path is not None
-        run = continue_run(path, **options)
+        run = continue_run(path, skip_damaged=skipping, **options)
     else:
         run = train_network(planned, out=out, budget=seconds, **options)
     if is_first():

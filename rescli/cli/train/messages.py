@@ -84,4 +84,10 @@ def say_what_data_cost(record: RunRecord) -> None:
     helps = advice(share, workers=_MORE_WORKERS, pack=PACK)
     say(f"training waited for images {100 * share:.0f} % of the time{helps}")
     if names := record["skipped_images"]:
-        say(f"skipped {len(names)} damaged images: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}")
+        say(f"skipped {len(names)} damaged images: {_first(names)}")
+    if names := record.get("skipped_val_images", []):
+        say(f"{len(names)} damaged validation images are not counted: {_first(names)}")
+
+
+def _first(names: list[str]) -> str:
+    return f"{', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"

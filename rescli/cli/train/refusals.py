@@ -28,8 +28,11 @@ def new_path(spec: RunSpec, out: Path | None) -> Path:
     return path
 
 
-def refuse_other_spec(path: Path, choice: Choice) -> None:
-    """Flags beside ``--resume`` may repeat the run's spec, not change it.
+def refuse_other_spec(path: Path, choice: Choice) -> bool | None:
+    """Flags beside ``--resume`` may repeat the run's spec, not change it, but for what is done with damage.
+
+    Returns:
+        Whether damaged images are to be skipped from now on; None where nobody says.
 
     Raises:
         RunDirError: they change it; or there is no such run.
@@ -37,12 +40,12 @@ def refuse_other_spec(path: Path, choice: Choice) -> None:
     run_dir = RunDir.open(path)
     spec = run_dir.read_spec()
     if choice.is_empty:
-        return
-    from rescli.runs.saved_state import differing_keys
+        return None
+    from rescli.runs.saved_state import MAY_CHANGE, differing_keys
 
     wanted = choose_spec(choice)[1] if choice.names_a_net else choose_changes(str(run_dir.spec), choice)
     changed = differing_keys(spec.to_dict(), wanted.to_dict())
-    if changed:
+    if {*changed} - MAY_CHANGE:
         raise RunDirError(
             f"{run_dir.path} is a run of another spec; these keys differ: {', '.join(changed)}.",
             remedy=[
@@ -50,3 +53,4 @@ def refuse_other_spec(path: Path, choice: Choice) -> None:
                 Remedy("out", "NEW_DIR", "to begin a new run"),
             ],
         )
+    return bool(wanted.data.skip_damaged) if changed else None

@@ -70,6 +70,8 @@ class ImageFiles(LabelledImages):
         class_names: one per class, in label order.
         fingerprint: sha256 hex digest of the names and contents of all files, in this order.
         upright: whether each is turned as the orientation in its file says, not taken as it is stored.
+        damaged: gets number and reason of each image that ``map`` cannot decode, in whose place it has a
+            black pixel; None for an error instead.
     """
 
     root: Path
@@ -78,6 +80,7 @@ class ImageFiles(LabelledImages):
     class_names: tuple[str, ...]
     fingerprint: str
     upright: bool = field(default=False, kw_only=True)
+    damaged: dict[int, str] | None = field(default=None, kw_only=True)
     evaluation_batch_size = 64
 
     def __len__(self) -> int:
@@ -95,7 +98,9 @@ class ImageFiles(LabelledImages):
 
     def map(self, prepare: Callable[[int, Image.Image], T], *, threads: int) -> Iterator[T]:
         """Memory is bounded as in ``map_ahead``; Pillow decodes without holding the interpreter's lock."""
-        return map_ahead(lambda index: prepare(index, self.image(index)), range(len(self)), threads=threads)
+        return map_ahead(
+            lambda index: prepare(index, self._image_or_black(index)), range(len(self)), threads=threads
+        )
 
     def content(self, index: int) -> bytes:
         """The file as it stands.
@@ -141,6 +146,15 @@ class ImageFiles(LabelledImages):
             DataError: the file is missing, damaged, or no image of 8 bits per channel.
         """
         return open_rgb(self.root / self.file_names[index], upright=self.upright)
+
+    def _image_or_black(self, index: int) -> Image.Image:
+        try:
+            return self.image(index)
+        except DataError as error:
+            if self.damaged is None:
+                raise
+            self.damaged[index] = str(error)
+            return Image.new("RGB", (1, 1))
 
     def stored_mode(self, index: int) -> str:
         """Pillow's name for the pixels as they stand in the file: RGB, L (grey), CMYK and so on.
