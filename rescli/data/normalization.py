@@ -80,15 +80,41 @@ class Normalization:
         if kind == "per-pixel-mean":
             mean_HWC = sum_HWC.double() / (255 * num_images)
             return cls(kind, mean_HWC.permute(2, 0, 1).to(torch.float32).contiguous())
-        sums = [int(s) for s in sum_HWC.sum((0, 1))]
-        square_sums = [int(s) for s in square_HWC.sum((0, 1))]
-        count = num_images * sum_HWC[..., 0].numel()
+        return cls._per_channel(
+            [int(s) for s in sum_HWC.sum((0, 1))],
+            [int(s) for s in square_HWC.sum((0, 1))],
+            num_images * sum_HWC[..., 0].numel(),
+        )
+
+    @classmethod
+    def fit_histogram(cls, counts_CV: torch.Tensor) -> Self:
+        """The statistics by channel of images that were counted level by level.
+
+        Exactly those of ``fit_parts``, for a third of its work.
+
+        Args:
+            counts_CV: int64 (C, 256), how often each channel has each level.
+
+        Raises:
+            DataError: no images, or a channel that is constant.
+        """
+        levels_V = torch.arange(counts_CV.shape[1])
+        num_pixels = int(counts_CV[0].sum())
+        if num_pixels == 0:
+            raise DataError("cannot normalize by the statistics of a training set without images.")
+        sums = (counts_CV * levels_V).sum(1).tolist()
+        return cls._per_channel(sums, (counts_CV * levels_V**2).sum(1).tolist(), num_pixels)
+
+    @classmethod
+    def _per_channel(cls, sums: list[int], square_sums: list[int], count: int) -> Self:
+        """``count`` pixels of each channel: the sums of their levels, and of the squares of those."""
         mean = torch.tensor([s / (255 * count) for s in sums], dtype=torch.float64)
         # Python's integers: count * sum(x^2) - sum(x)^2 is exact where float64 would cancel.
         stds = [math.sqrt(count * q - s * s) / (255 * count) for s, q in zip(sums, square_sums, strict=True)]
         for channel, std in enumerate(stds):
             if std == 0:
                 raise DataError(f"channel {channel} has the same value in every training image.")
+        kind: Kind = "per-channel"
         return cls(kind, mean.float().view(-1, 1, 1), torch.tensor(stds, dtype=torch.float64).float())
 
     def apply(self, images_NHWC: torch.Tensor) -> torch.Tensor:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 
 from rescli.data.labelled_images import LabelledImages
 from rescli.data.normalization import Kind, Normalization
@@ -13,6 +18,8 @@ from rescli.errors import DataError
 from rescli.evaluation.views import center_crop
 
 __all__ = ["MEASURED_IMAGES", "measure_photos"]
+
+T = TypeVar("T")
 
 MEASURED_IMAGES = 4096
 """Evenly spread over the training part: the mean of a channel is then known to about 0.002 of its range."""
@@ -37,7 +44,7 @@ def measure_photos(
     count = min(len(files), MEASURED_IMAGES)
     some = files.subset(torch.arange(count) * len(files) // count) if count else files
 
-    def center(index: int) -> torch.Tensor | None:
+    def center(index: int) -> NDArray[np.uint8] | None:
         try:
             image = some.image(index)
         except DataError:
@@ -45,12 +52,24 @@ def measure_photos(
                 raise
             skipped.add(some.file_names[index])
             return None
-        return torch.from_numpy(center_crop(image, size * 256 // 224, size).copy())
+        return center_crop(image, size * 256 // 224, size)
 
-    found = map_ahead(center, range(len(some)), threads=os.cpu_count() or 1)
-    crops = (crop for crop in found if crop is not None)
+    def levels(index: int) -> NDArray[np.int64] | None:
+        crop = center(index)
+        if crop is None:
+            return None
+        return np.asarray(Image.fromarray(crop).histogram(), np.int64).reshape(3, 256)
+
+    def found(of: Callable[[int], T | None]) -> Iterator[T]:
+        made = map_ahead(of, range(len(some)), threads=os.cpu_count() or 1)
+        return (one for one in made if one is not None)
+
+    if kind == "per-channel":
+        counts_CV = sum(found(levels), np.zeros((3, 256), np.int64))
+        return Normalization.fit_histogram(torch.from_numpy(counts_CV))
+    crops = found(center)
 
     def parts() -> list[torch.Tensor]:
-        return [crop for _, crop in zip(range(_PART), crops, strict=False)]
+        return [torch.from_numpy(crop.copy()) for _, crop in zip(range(_PART), crops, strict=False)]
 
     return Normalization.fit_parts((torch.stack(part) for part in iter(parts, [])), kind)

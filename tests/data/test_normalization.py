@@ -145,3 +145,15 @@ def test_at_another_size_a_mean_image_becomes_its_channel_means() -> None:
     np.testing.assert_allclose(reduced.apply(pixels)[0, :, 4, 8], 1 - reduced.mean_CHW[:, 0, 0])
     per_channel = Normalization("per-channel", torch.zeros(3, 1, 1), torch.ones(3))
     assert per_channel.at_size(5, 9) is per_channel
+
+
+def test_levels_counted_give_the_same_statistics_bit_for_bit() -> None:
+    images = torch.randint(0, 256, (7, 5, 6, 3), dtype=torch.uint8)
+    counts = torch.stack([torch.bincount(images[..., c].flatten(), minlength=256) for c in range(3)])
+    expected, found = Normalization.fit(images, "per-channel"), Normalization.fit_histogram(counts)
+    assert found.mean_CHW.equal(expected.mean_CHW)
+    assert found.std_C is not None
+    assert expected.std_C is not None
+    assert found.std_C.equal(expected.std_C)
+    with pytest.raises(DataError, match="without images"):
+        Normalization.fit_histogram(torch.zeros(3, 256, dtype=torch.int64))

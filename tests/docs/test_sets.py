@@ -108,7 +108,7 @@ def _commands(blocks: list[Any]) -> dict[str, str]:
         for line in block.code.splitlines() if block.language == "sh" else ():
             words = shlex.split(line, comments=True)
             if "--data-root" in words and words[words.index("--data-root") + 1] in SETS:
-                found[words[words.index("--data-root") + 1]] = shlex.join(words)
+                found.setdefault(words[words.index("--data-root") + 1], shlex.join(words))
     return found
 
 
@@ -129,7 +129,7 @@ def test_it_trains(
     Path(root).mkdir(parents=True)
     build(Path(root))
     command = shlex.split(_commands(blocks_of("docs/data.md"))[root])[1:]
-    size = [] if "imagefolder/64" in command else ["--set", "data.dataset.image_size=32"]
+    size = [] if "imagefolder/64" in command else ["--set", "data.dataset.image_size=64"]
     answer = rescli(*command, *size, *SMALL.split(), "--out", "run", "--json")
     assert answer.code == 0, answer.err
     assert said in answer.err

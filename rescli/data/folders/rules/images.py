@@ -13,7 +13,7 @@ from rescli.remedy import Remedy
 __all__ = ["of_images"]
 
 _MORE_THAN_8_BITS = ("F", "I", "I;16", "I;16B", "I;16L", "I;16N")
-_SIZES = (32, 64, 96, 128, 160, 192)
+_SIZES = (64, 96, 128, 160, 192)
 
 
 def of_images(
