@@ -59,11 +59,13 @@ def test_an_onnx_file_has_the_checkpoints_error_in_onnxruntime_alone(
     answer = rescli("export", net8, "--format", "onnx", "--out", out, "--with-preprocessing", *FEW)
     assert answer.code == 0, answer.err
     lines = answer.out.splitlines()
-    assert lines[0] == "resnet-8, onnx, fp32, opset 20"
+    assert lines[0] == "resnet-8, onnx, fp32, opset 13, IR version 7"
     assert lines[1].startswith("input   images uint8 (batch, 32, 32, 3), red green blue")
     assert "  10 val images of shapes, batches of 1 2 7" in lines
     assert "  top-1 agreement                100.00 %" in lines
-    assert os.listdir(tmp_path) == ["net.onnx"]
+    assert "read by onnxruntime from 1.6; OpenCV from 4.5.5, but not 4.8" in lines
+    assert f"weights {net8}, iteration 7, last" in lines
+    assert sorted(os.listdir(tmp_path)) == ["net.onnx", "net.py"]
 
     images = make_shapes(seed=0, num_train=400, num_val=60, num_test=100, splits=("test",))["test"]
     np.savez(tmp_path / "test.npz", x=images.images_NHWC.numpy(), y=images.labels_N.numpy())
@@ -133,7 +135,7 @@ def test_int8_by_training_images(rescli: Rescli, net8: Path, tmp_path: Path) -> 
         tmp_path / "net.onnx",
     )
     assert {"QuantizeLinear", "DequantizeLinear", "Conv"} <= set(operators)
-    assert sorted(os.listdir(tmp_path)) == ["fp32.onnx", "net.onnx"]
+    assert sorted(os.listdir(tmp_path)) == ["fp32.onnx", "fp32.py", "net.onnx", "net.py"]
 
 
 @pytest.mark.parametrize("suffix", [".pth"])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
 
 from rescli.exporters.base import Exporter, FormatFacts, Subject
+from rescli.exporters.description import json_text
 from rescli.exporters.graph import capture
 from rescli.exporters.parity import readers
 
@@ -20,9 +20,10 @@ class TorchExportExporter(Exporter):
     kind = "torch-export"
     suffixes = (".pt2",)
     is_graph = True
+    settings = ("batch_size",)
 
     def write(self, subject: Subject, path: Path) -> FormatFacts:
-        text = json.dumps(subject.description, ensure_ascii=False)
+        text = json_text(subject.description)
         torch.export.save(capture(subject), path, extra_files={"rescli.json": text})
         return {"torch": torch.__version__}
 
