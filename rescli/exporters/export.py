@@ -107,14 +107,14 @@ def export(exporter: Exporter, subject: Subject, out: Path, sample: Sample) -> W
         staging = Path(tempfile.mkdtemp(prefix=".export-", suffix=".tmp", dir=out.parent))
     except OSError as error:
         _remove_empty(missing)
-        raise _unwritable(out, error) from error
+        raise _unwritable(out, missing, error) from error
     try:
         facts = exporter.write(subject, staging / out.name)
         report = check_export(exporter, subject, staging / out.name, sample)
         size = sum(file.stat().st_size for file in staging.rglob("*") if file.is_file())
         files = _give_names(staging, out)
     except OSError as error:
-        raise _unwritable(out, error) from error
+        raise _unwritable(out, missing, error) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
         _remove_empty(missing)
@@ -153,9 +153,9 @@ def _remove_empty(folders: Sequence[Path]) -> None:
             folder.rmdir()
 
 
-def _unwritable(out: Path, error: OSError) -> CheckpointError:
-    there = next(folder for folder in out.absolute().parents if folder.is_dir())
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+def _unwritable(out: Path, missing: Sequence[Path], error: OSError) -> CheckpointError:
+    there = next(folder for folder in out.absolute().parents if folder not in missing)
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     return CheckpointError(
         f"cannot write {out}: {error.strerror or error}; nothing was left there.",
         hint=f"make room (df -h {shlex.quote(str(there))}), or name another place" if full else None,

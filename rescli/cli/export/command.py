@@ -59,11 +59,7 @@ def export(
     ] = 256,
     opset: Annotated[
         int | None,
-        typer.Option(
-            min=13,
-            max=20,
-            help="ONNX's operator set. Unset: the oldest that can hold it, 13 for the paper's nets.",
-        ),
+        typer.Option(help="ONNX's operator set, 13 to 20. Unset: the oldest that can hold the network."),
     ] = None,
     batch_size: Annotated[
         int | None,
@@ -102,6 +98,7 @@ def export(
     said = {
         "the format safetensors": "--format safetensors",
         f"the format {format}": f"--format {format}",
+        "opset must": "--opset must",
         f"{out} exists": f"--out {out} exists",
         f"{out}: a file": f"--out {out}: a file",
     }

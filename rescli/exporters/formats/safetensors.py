@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from rescli.exporters.architectures import standalone_architecture
 from rescli.exporters.base import Exporter, FormatFacts, Options, Subject
@@ -55,7 +55,7 @@ def standalone_state(subject: Subject) -> dict[str, torch.Tensor]:
 
 def write_standalone(subject: Subject, path: Path) -> list[str]:
     """Weights at ``path``, config.json beside; the names of the files beside."""
-    save_file(standalone_state(subject), path, metadata=labelled(subject))
+    path.write_bytes(save(standalone_state(subject), metadata=labelled(subject)))
     text = json_text(subject.description, indent=2)
     (path.parent / "config.json").write_text(text + "\n", encoding="utf-8")
     return ["config.json"]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from rescli.exporters.architectures import torchvision_name, transformers_config, why_not_torchvision
 from rescli.exporters.base import Exporter, FormatFacts, Options, Subject
@@ -47,9 +48,12 @@ class _StateDictExporter(Exporter):
     def write(self, subject: Subject, path: Path) -> FormatFacts:
         state = as_stored(subject.checkpoint.tensors, subject.options.precision)
         if path.suffix == ".safetensors":
-            save_file(state, path, metadata=labelled(subject))
+            path.write_bytes(save(state, metadata=labelled(subject)))
         else:
-            torch.save(state, path)
+            # Written by Python: torch and safetensors say of a full disk what nobody could tell from a bug.
+            written = io.BytesIO()
+            torch.save(state, written)
+            path.write_bytes(written.getbuffer())
         return {"network": f"{self.kind} {torchvision_name(subject.checkpoint.model)}"}
 
     def reader(self, subject: Subject) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import torch
@@ -24,7 +25,9 @@ class TorchExportExporter(Exporter):
 
     def write(self, subject: Subject, path: Path) -> FormatFacts:
         text = json_text(subject.description)
-        torch.export.save(capture(subject), path, extra_files={"rescli.json": text})
+        written = io.BytesIO()
+        torch.export.save(capture(subject), written, extra_files={"rescli.json": text})
+        path.write_bytes(written.getbuffer())  # torch would answer a full disk with an error of its own
         return {"torch": torch.__version__}
 
     def reader(self, subject: Subject) -> list[str]:

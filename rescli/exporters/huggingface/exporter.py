@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 from pydantic import JsonValue
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from rescli.evaluation.protocols import default_protocol
 from rescli.exporters.architectures import (
@@ -62,7 +62,7 @@ class HuggingFaceExporter(Exporter):
             write_standalone(subject, path / _WEIGHTS)
             shutil.copyfile(str(standalone_resnet.__file__), path / "standalone_resnet.py")
         else:
-            save_file(self.expected_tensors(subject), path / _WEIGHTS, metadata=labelled(subject))
+            (path / _WEIGHTS).write_bytes(save(self.expected_tensors(subject), metadata=labelled(subject)))
             config = _timm_config(subject) if library == "timm" else _transformers_config(subject)
             _write_json(path / "config.json", {**config, "rescli": subject.description})
         if library == "transformers":
