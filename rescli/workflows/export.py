@@ -177,9 +177,9 @@ def export(
         None if data_root is None else Path(data_root),
         noted_data_root(checkpoint),
     )
-    sample = images.to_check(check_images, options, warn)
     is_measured = precision == "int8" and quantization == "static"
     measured = images.to_calibrate(calibration_images, warn) if is_measured else None
+    sample = images.to_check(check_images, options, warn)
     subject = Subject(read, options, description, lambda: calibration_inputs(measured, read, options))
     if progress is not None:
         progress(f"{checkpoint}: writing and checking ...")

@@ -57,7 +57,7 @@ class ImageSource:
                 raise
             warn(f"no real images of {of_checkpoint.kind} for the check: {error}")
             warn("embedded shapes are used instead; they show whether logits agree, not the error.")
-            return stand_in_sample(wanted)
+            return stand_in_sample(wanted, size=None if of_checkpoint.any_size else of_checkpoint.image_size)
         takes = (
             f"a batch of {least} takes" if options.batch_size else "the check's batches of 1, 2 and 7 take"
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -127,9 +127,17 @@ def draw_sample(
     return Sample(_spread(found[split], count), chosen.kind, split, columns, before)
 
 
-def stand_in_sample(count: int) -> Sample:
-    """Embedded shapes, for where a set's own images are absent: real pixels, foreign classes."""
+def stand_in_sample(count: int, *, size: int | None = None) -> Sample:
+    """Embedded shapes, for where a set's own images are absent: real pixels, foreign classes.
+
+    Args:
+        count: how many.
+        size: their side in pixels, for nets that take no other; None for their own.
+    """
     images = make_shapes(seed=0, num_train=1, num_val=count, num_test=1, splits=("val",))["val"]
+    if size is not None and size != images.images_NHWC.shape[1]:
+        nearest = torch.arange(size) * images.images_NHWC.shape[1] // size
+        images = replace(images, images_NHWC=images.images_NHWC[:, nearest][:, :, nearest].contiguous())
     return Sample(images, "shapes", "val", None)
 
 

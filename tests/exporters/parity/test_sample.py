@@ -16,7 +16,7 @@ from rescli.data.specs import ImageFolderSpec
 from rescli.errors import DataError
 from rescli.exporters.base import Options
 from rescli.exporters.parity.image_source import ImageSource, calibration_inputs
-from rescli.exporters.parity.sample import Sample, raw_passes
+from rescli.exporters.parity.sample import Sample, raw_passes, stand_in_sample
 
 Folder = Callable[..., Path]
 
@@ -109,6 +109,14 @@ def test_where_no_part_is_large_enough_images_are_repeated(
         assert {1, 2, 7} <= {len(one.array) for one in passes}
     assert source.to_check(None, Options(batch_size=2), said.append).split == "val"
     assert len(said) == 2
+
+
+@pytest.mark.parametrize("size", [8, 32, 48])
+def test_shapes_stand_in_for_images_of_any_one_size(size: int) -> None:
+    sample = stand_in_sample(3, size=size)
+    assert sample.is_stand_in
+    assert sample.raw(0).shape == (size, size, 3)
+    assert len(torch.unique(sample.raw(0).view(-1, 3), dim=0)) > 8
 
 
 def test_raw_photographs_in_batches_of_a_fixed_size(
