@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 import torch
 
 from rescli.checkpoints.checkpoint import Checkpoint
-from rescli.exporters.choices import ExportPrecision, Quantization
+from rescli.exporters.choices import INPUT, OUTPUT, ExportPrecision, Quantization
 from rescli.spec.base import ModelSpec
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Exporter", "FormatFacts", "Options", "Subject"]
 
 FormatFacts: TypeAlias = dict[str, "str | int | list[str]"]
-"""What an exporter tells people about its file, such as ``{"opset": 20}``."""
+"""What an exporter tells people about its file, such as ``{"opset": 13}``."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,20 @@ class Options:
         with_preprocessing: the input is uint8 images (N, H, W, 3) as they are; else normalised (N, 3, H, W).
         quantization: how int8 finds the range of activations: ``static`` measures them on calibration
             images, ``dynamic`` anew in each forward pass.
+        opset: ONNX's operator set; None for the oldest that can hold the network.
+        batch_size: images of every forward pass; None where that stays free.
+        input_name: what a graph calls its input.
+        output_name: what a graph calls its output.
     """
 
     precision: ExportPrecision = "fp32"
     fold_bn: bool = False
     with_preprocessing: bool = False
     quantization: Quantization = "static"
+    opset: int | None = None
+    batch_size: int | None = None
+    input_name: str = INPUT
+    output_name: str = OUTPUT
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +80,9 @@ class Exporter(ABC):
     precisions: ClassVar[tuple[ExportPrecision, ...]] = ("fp32", "fp16", "bf16")
     is_graph: ClassVar[bool] = False
     """Whether the file holds the computation and not only weights, so that it can hold preprocessing."""
+    settings: ClassVar[tuple[str, ...]] = ()
+    """Fields of ``Options`` that not every format has and this one does: ``opset``, ``batch_size``,
+    ``input_name``, ``output_name``."""
 
     def unfit(self, model: ModelSpec, options: Options) -> str | None:
         """A sentence that says why such a network cannot be written so; None where it can."""
@@ -81,12 +92,16 @@ class Exporter(ABC):
         """The packages that this network needs."""
         return self.packages
 
+    def beside(self, out: Path) -> list[Path]:
+        """Files that ``write`` puts beside ``out``; what stands there is not overwritten."""
+        return []
+
     @abstractmethod
     def write(self, subject: Subject, path: Path) -> FormatFacts:
         """Write ``path``, in a folder of its own; other files may go beside it.
 
         Returns:
-            Facts for people, such as ``{"opset": 20}``.
+            Facts for people, such as ``{"opset": 13}``.
 
         Raises:
             UsageError: the network cannot be written so.

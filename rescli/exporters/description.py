@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypedDict
 
@@ -10,6 +11,7 @@ from pydantic import JsonValue
 from rescli import __version__
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.data.normalization import StoredNormalization
+from rescli.evaluation.pictures import describe_preparation
 from rescli.evaluation.protocols import default_protocol
 from rescli.exporters.architectures import Architecture, standalone_architecture
 from rescli.exporters.base import Options
@@ -17,13 +19,29 @@ from rescli.exporters.choices import ExportPrecision, Quantization
 from rescli.spec.base import DatasetSpec
 from rescli.spec.ledger.ledger import differences, ledger
 
-__all__ = ["CheckpointOrigin", "Description", "InputDescription", "TestProtocol", "describe"]
+__all__ = [
+    "CheckpointOrigin",
+    "Description",
+    "InputDescription",
+    "OutputDescription",
+    "TestProtocol",
+    "describe",
+    "json_text",
+]
 
 
 InputDescription = TypedDict(
     "InputDescription", {"name": str, "dtype": str, "shape": "list[int | str]", "is": str}
 )
 """What the network takes; a side in ``shape`` is a number or the name of a free one."""
+
+
+class OutputDescription(TypedDict):
+    """What the network gives."""
+
+    name: str
+    dtype: str
+    shape: list[int | str]
 
 
 class TestProtocol(TypedDict):
@@ -56,6 +74,8 @@ class Description(TypedDict):
     dataset: str
     class_names: list[str]
     input: InputDescription
+    output: OutputDescription
+    preparation: str
     normalization: StoredNormalization
     test_protocol: TestProtocol
     checkpoint: CheckpointOrigin
@@ -86,7 +106,13 @@ def describe(
         "quantization": options.quantization if options.precision == "int8" else None,
         "dataset": dataset.kind,
         "class_names": list(checkpoint.class_names),
-        "input": _input(dataset, raw=options.with_preprocessing),
+        "input": _input(dataset, options),
+        "output": {
+            "name": options.output_name,
+            "dtype": "float32",
+            "shape": [options.batch_size or "batch", len(checkpoint.class_names)],
+        },
+        "preparation": _preparation(checkpoint, options),
         "normalization": checkpoint.normalization.to_json(),
         "test_protocol": {"name": protocol.name, "text": protocol.views(dataset).describe()},
         "checkpoint": {
@@ -102,16 +128,49 @@ def describe(
     }
 
 
-def _input(dataset: DatasetSpec, *, raw: bool) -> InputDescription:
-    size = dataset.image_size
-    if not raw:
-        return {"name": "images", "dtype": "float32", "shape": ["batch", 3, size, size], "is": "normalised"}
+def json_text(value: object, *, indent: int | None = None) -> str:
+    """JSON in which every script stays readable.
+
+    Names of files that are no UTF-8 cannot be written so; where there are any, all of it is ASCII.
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, indent=indent)
+    return text
+
+
+def _input(dataset: DatasetSpec, options: Options) -> InputDescription:
+    size, batch = dataset.image_size, options.batch_size or "batch"
+    if not options.with_preprocessing:
+        shape: list[int | str] = [batch, 3, size, size]
+        return {"name": options.input_name, "dtype": "float32", "shape": shape, "is": "normalised"}
     sides: list[int | str] = ["height", "width"] if dataset.any_size else [size, size]
     return {
-        "name": "images",
+        "name": options.input_name,
         "dtype": "uint8",
-        "shape": ["batch", *sides, 3],
+        "shape": [batch, *sides, 3],
         "is": "red green blue, 0 to 255; resized, cropped and normalised inside"
         if dataset.any_size
         else "red green blue, 0 to 255; normalised inside",
     }
+
+
+def _preparation(checkpoint: Checkpoint, options: Options) -> str:
+    """From a picture to the network's input, in words: what the caller does, before what is in the graph."""
+    dataset, normalization = checkpoint.dataset, checkpoint.normalization
+    fitted = describe_preparation(default_protocol(dataset).views(dataset), dataset)
+    steps = ["red, green, blue", fitted.rpartition(":" if dataset.any_size else ";")[0]]
+    mean = ", ".join(f"{m:.6f}" for m in normalization.mean_CHW.double().mean((1, 2)).tolist())
+    if normalization.kind == "per-pixel-mean":
+        steps.append(f"pixel / 255, minus the mean image (on average {mean})")
+    else:
+        steps.append(f"pixel / 255, minus {mean}")
+    if normalization.std_C is not None:
+        steps.append("divided by " + ", ".join(f"{s:.6f}" for s in normalization.std_C.tolist()))
+    text = "; ".join(steps)
+    if not options.with_preprocessing:
+        return f"{text}; float32 (N, 3, height, width)"
+    inside = "all of it" if dataset.any_size else "what follows the resizing"
+    return f"{text}; {inside} is inside the file"

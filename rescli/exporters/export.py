@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import os
+import shlex
 import shutil
 import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypedDict
 
@@ -56,11 +60,36 @@ def require_fit(exporter: Exporter, model: ModelSpec, options: Options) -> None:
             f"the format {exporter.kind} holds weights and no computation, so no preprocessing either.",
             remedy=[Remedy("format", "onnx"), Remedy("format", "torch-export")],
         )
+    _require_settings(exporter, options)
     absent = [name for name in exporter.needed(model) if importlib.util.find_spec(name) is None]
     if absent:
         raise UsageError(
             f"the format {exporter.kind} needs {', '.join(absent)} to write and to check the file.",
             hint=install_command(exporter.extra) if exporter.extra else f"pip install {' '.join(absent)}",
+        )
+
+
+_WORDED = {
+    "opset": "operator set",
+    "batch_size": "batch size",
+    "input_name": "name of an input",
+    "output_name": "name of an output",
+}
+"""Settings that not every format has, in words."""
+
+
+def _require_settings(exporter: Exporter, options: Options) -> None:
+    for setting, words in _WORDED.items():
+        if setting in exporter.settings or getattr(options, setting) == getattr(Options(), setting):
+            continue
+        what = "" if exporter.is_graph else " weights and no computation, so"
+        raise UsageError(
+            f"the format {exporter.kind} has{what} no {words} to choose.",
+            remedy=Remedy("format", "onnx", f"for {'an' if words[0] in 'aeiou' else 'a'} {words}"),
+        )
+    if options.input_name == options.output_name or not (options.input_name and options.output_name):
+        raise UsageError(
+            f"input and output need two names; they are {options.input_name!r} and {options.output_name!r}."
         )
 
 
@@ -72,20 +101,23 @@ def export(exporter: Exporter, subject: Subject, out: Path, sample: Sample) -> W
         CheckpointError: the disk is full or not writable; nothing is left.
         UsageError: something stands at ``out`` or beside, or the network cannot be written so.
     """
+    missing = [folder for folder in out.absolute().parents if not folder.exists()]
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent))
+        staging = Path(tempfile.mkdtemp(prefix=".export-", suffix=".tmp", dir=out.parent))
     except OSError as error:
-        raise _unwritable(out, error) from error
+        _remove_empty(missing)
+        raise _unwritable(out, missing, error) from error
     try:
         facts = exporter.write(subject, staging / out.name)
         report = check_export(exporter, subject, staging / out.name, sample)
         size = sum(file.stat().st_size for file in staging.rglob("*") if file.is_file())
         files = _give_names(staging, out)
     except OSError as error:
-        raise _unwritable(out, error) from error
+        raise _unwritable(out, missing, error) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+        _remove_empty(missing)
     return {"files": [str(file) for file in files], "bytes": size, "facts": facts, "check": report}
 
 
@@ -109,14 +141,23 @@ def _give_names(staging: Path, out: Path) -> list[Path]:
         fsync_path(out.parent)
     except OSError:
         for path in named:
-            path.unlink(missing_ok=True)
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         raise
     return named[::-1]
 
 
-def _unwritable(out: Path, error: OSError) -> CheckpointError:
+def _remove_empty(folders: Sequence[Path]) -> None:
+    """Remove folders, inner ones first, as far as nothing lies in them."""
+    with suppress(OSError):
+        for folder in folders:
+            folder.rmdir()
+
+
+def _unwritable(out: Path, missing: Sequence[Path], error: OSError) -> CheckpointError:
+    there = next(folder for folder in out.absolute().parents if folder not in missing)
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     return CheckpointError(
         f"cannot write {out}: {error.strerror or error}; nothing was left there.",
-        hint=f"room on the disk (df -h {out.parent}), or another place",
-        remedy=Remedy("out", "PATH"),
+        hint=f"make room (df -h {shlex.quote(str(there))}), or name another place" if full else None,
+        remedy=Remedy("out", "PATH", "" if full else "names another place"),
     )

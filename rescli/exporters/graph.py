@@ -14,13 +14,15 @@ from torch import Tensor, nn
 from rescli.errors import UsageError, first_line
 from rescli.evaluation.protocols import default_protocol
 from rescli.exporters.base import Subject
+from rescli.exporters.choices import INPUT
 from rescli.exporters.fold import fold_batch_norm
-from rescli.exporters.preprocessing import MAX_SIDE, preprocessing
+from rescli.exporters.preprocessing import largest_side, preprocessing
 from rescli.models.failure import failed_module, naming_failed_module
 
-__all__ = ["INPUT", "OUTPUT", "ExportedNetwork", "capture", "network_of"]
+__all__ = ["FREE", "ExportedNetwork", "capture", "network_of"]
 
-INPUT, OUTPUT = "images", "logits"
+FREE = {0: "batch", 1: "height", 2: "width"}
+"""What the input's free dimensions are called."""
 
 _log = logging.getLogger(__name__)
 
@@ -63,28 +65,32 @@ def network_of(subject: Subject) -> ExportedNetwork:
     preprocess = None
     if options.with_preprocessing:
         views = default_protocol(checkpoint.dataset).views(checkpoint.dataset)
-        shorter_side = views.shorter_sides[0] if views.shorter_sides else None
-        preprocess = preprocessing(checkpoint.normalization, shorter_side=shorter_side, crop=views.crop)
+        preprocess = preprocessing(
+            checkpoint.normalization, shorter_side=_shorter_side(subject), crop=views.crop
+        )
     return ExportedNetwork(net, preprocess=preprocess, dtype=dtype).eval()
 
 
 def capture(subject: Subject) -> torch.export.ExportedProgram:
     """``network_of`` as a graph whose batch dimension, and for photographs height and width, are free.
 
+    The batch dimension is fixed where the options say so.
+
     Raises:
         UsageError: the network cannot be captured, or a plugin's cannot run.
     """
-    size = subject.checkpoint.dataset.image_size
-    free: dict[int, Any] = {0: torch.export.Dim("batch")}
+    dataset, batch_size = subject.checkpoint.dataset, subject.options.batch_size
+    size, images = dataset.image_size, batch_size or 2
+    free: dict[int, Any] = {} if batch_size else {0: torch.export.Dim(FREE[0])}
     if not subject.options.with_preprocessing:
-        example = torch.zeros(2, 3, size, size)
-    elif subject.checkpoint.dataset.any_size:
+        example = torch.zeros(images, 3, size, size)
+    elif dataset.any_size:
         # Neither square nor of the final size: nothing is to be taken for a constant by accident.
-        example = torch.zeros(2, size + 75, size + 176, 3, dtype=torch.uint8)
-        free[1] = torch.export.Dim("height", min=2, max=MAX_SIDE)
-        free[2] = torch.export.Dim("width", min=2, max=MAX_SIDE)
+        example = torch.zeros(images, size + 75, size + 176, 3, dtype=torch.uint8)
+        largest = largest_side(_shorter_side(subject) or size)
+        free |= {side: torch.export.Dim(FREE[side], min=2, max=largest) for side in (1, 2)}
     else:
-        example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
+        example = torch.zeros(images, size, size, 3, dtype=torch.uint8)
     name = subject.checkpoint.model.name
     said = io.StringIO()
     with warnings.catch_warnings(), torch.no_grad():
@@ -103,6 +109,13 @@ def capture(subject: Subject) -> torch.export.ExportedProgram:
                 f"{name} cannot be captured as a graph: {_reason(error)}",
                 hint=failure.hint if failure is not None else None,
             ) from error
+
+
+def _shorter_side(subject: Subject) -> int | None:
+    """What photographs are resized to before the centre is cut out; None for images of one size."""
+    dataset = subject.checkpoint.dataset
+    sides = default_protocol(dataset).views(dataset).shorter_sides
+    return sides[0] if sides else None
 
 
 def _reason(error: Exception) -> str:

@@ -15,15 +15,14 @@ from torch import Tensor, nn
 
 from rescli.data.normalization import Normalization
 
-__all__ = ["MAX_SIDE", "CropCenter", "Normalize", "ResizeShorterSide", "preprocessing"]
+__all__ = ["CropCenter", "Normalize", "ResizeShorterSide", "largest_side", "preprocessing"]
 
 _BITS = 22
 _LOW_BITS = 11
 _LOW = 2**_LOW_BITS
 
-MAX_SIDE = 8192
-"""The largest side of an image, in pixels: reduced to 256 that is 64 weights a pixel, the most whose partial
-sums float32 holds."""
+_LARGEST_REDUCTION = 32
+"""Reduced so far, a pixel has 64 weights, the most whose partial sums float32 holds."""
 
 
 class Normalize(nn.Module):
@@ -73,6 +72,11 @@ class CropCenter(nn.Module):
         top = _half_to_even(images_NHWC.shape[1] - self.size)
         left = _half_to_even(images_NHWC.shape[2] - self.size)
         return images_NHWC.narrow(1, top, self.size).narrow(2, left, self.size)
+
+
+def largest_side(shorter_side: int) -> int:
+    """The largest side of an image, in pixels, whose reduction is Pillow's to the bit: 8192 for 256."""
+    return _LARGEST_REDUCTION * shorter_side
 
 
 def preprocessing(normalization: Normalization, *, shorter_side: int | None, crop: int | None) -> nn.Module:

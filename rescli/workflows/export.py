@@ -5,16 +5,24 @@ from __future__ import annotations
 import html
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from rescli import registry
 from rescli.checkpoints.locate import Source, source_path
-from rescli.errors import DataError, UnknownNameError, UsageError
+from rescli.errors import UnknownNameError, UsageError
 from rescli.evaluation.classes import MATCHINGS, Matching
-from rescli.exporters.choices import ExportPrecision, Quantization
+from rescli.exporters.choices import (
+    INPUT,
+    LEAST_IMAGES,
+    NEWEST_OPSET,
+    OLDEST_OPSET,
+    OUTPUT,
+    ExportPrecision,
+    Quantization,
+)
 from rescli.files import require_nameable
 from rescli.remedy import Remedy
 from rescli.report.table import short
@@ -22,27 +30,13 @@ from rescli.workflows.arguments import check_count, check_name
 from rescli.workflows.notes import with_notes
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from rescli.checkpoints.checkpoint import Checkpoint
-    from rescli.exporters.base import Exporter, Options
+    from rescli.exporters.base import Exporter
     from rescli.exporters.export import ExportFacts
     from rescli.exporters.parity.check import ExportCheck
-    from rescli.exporters.parity.sample import Sample
-    from rescli.spec.base import DatasetSpec
 
-__all__ = ["LEAST_IMAGES", "ExportResult", "export"]
+__all__ = ["ExportResult", "export"]
 
 _log = logging.getLogger(__name__)
-
-LEAST_IMAGES = 10
-"""Images that the check needs: one batch each of 1, 2 and 7."""
-
-_SMALL_IMAGES, _PHOTOS = 1000, 100
-"""Images of the check unless the user says else: of 32x32 and of any size."""
-
-_TRAIN_FIRST = ("train", "all", "val", "test")
-"""The parts of a data set in the order in which static quantization looks for its images."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -95,6 +89,10 @@ def export(
     with_preprocessing: bool = False,
     quantization: Quantization = "static",
     calibration_images: int = 256,
+    opset: int | None = None,
+    batch_size: int | None = None,
+    input_name: str = INPUT,
+    output_name: str = OUTPUT,
     check_images: int | None = None,
     results: str | os.PathLike[str] | None = None,
     data_root: str | os.PathLike[str] | None = None,
@@ -108,19 +106,24 @@ def export(
     Args:
         source: a loaded net, a run or its directory, a checkpoint, an exported folder.
         format: ``onnx``, ``torch-export``, ``torchvision``, ``timm``, ``safetensors`` or ``huggingface``.
-        out: the file or folder to make; it must not exist.
+        out: the file or folder to make; it must not exist. Beside an ONNX file comes a program that uses it.
         precision: what weights and convolutions are in; inputs and logits stay float32. int8: onnx only.
         fold_bn: fold batch normalisation into the convolutions.
         with_preprocessing: take uint8 images (N, H, W, 3): resize, crop and normalise inside the graph.
         quantization: how int8 finds the range of activations: ``static`` or ``dynamic``.
         calibration_images: training images that static quantization measures.
+        opset: ONNX's operator set, 13 to 20; None for the oldest that can hold the network, which the most
+            runtimes read.
+        batch_size: images of every forward pass; None where that stays free.
+        input_name: what a graph calls its input.
+        output_name: what a graph calls its output.
         check_images: images that the check compares; None for 1000, or 100 photographs.
         results: a file with what ``rescli eval`` printed as JSON of this checkpoint, to go along.
         data_root: where the images lie; None for where the run had them, RESCLI_DATA, else the cache.
         dataset: another data set than the checkpoint's.
         classes: how its classes belong to the network's: ``same``, ``wnids`` or ``names``.
         progress: called with what begins.
-        warn: called where the check has to do without real images.
+        warn: called where the check has to do with few images, or without real ones.
 
     Returns:
         What was written and how it was checked.
@@ -143,6 +146,8 @@ def export(
     check_name("quantization", quantization, get_args(Quantization))
     check_name("classes", classes, MATCHINGS)
     check_count("calibration_images", calibration_images, least=1)
+    check_count("opset", opset, least=OLDEST_OPSET, most=NEWEST_OPSET)
+    check_count("batch_size", batch_size, least=1)
     check_count("check_images", check_images, least=LEAST_IMAGES)
     checkpoint, out = source_path(source), Path(out)  # before the seconds of importing torch
     exporter = _exporter(format)
@@ -152,27 +157,30 @@ def export(
     from rescli.exporters.description import describe
     from rescli.exporters.export import export as write_checked
     from rescli.exporters.export import require_fit
+    from rescli.exporters.parity.image_source import ImageSource, calibration_inputs
     from rescli.runs.directory import noted_data_root
     from rescli.runs.known_results import known_results
     from rescli.spec.from_names import named_dataset
     from rescli.workflows.load import checkpoint_of
 
-    options = Options(precision, fold_bn, with_preprocessing, quantization)
+    options = Options(
+        precision, fold_bn, with_preprocessing, quantization, opset, batch_size, input_name, output_name
+    )
     read = checkpoint_of(source)
     require_fit(exporter, read.model, options)
     given = None if results is None else Path(results)
     description = describe(read, options, known_results(checkpoint, read, given))
-    source_images = _Images(
+    images = ImageSource(
         read,
         named_dataset(dataset) if dataset is not None else None,
         classes,
         None if data_root is None else Path(data_root),
         noted_data_root(checkpoint),
     )
-    sample = source_images.to_check(check_images, warn)
-    subject = Subject(
-        read, options, description, lambda: source_images.to_calibrate(options, calibration_images)
-    )
+    is_measured = precision == "int8" and quantization == "static"
+    measured = images.to_calibrate(calibration_images, warn) if is_measured else None
+    sample = images.to_check(check_images, options, warn)
+    subject = Subject(read, options, description, lambda: calibration_inputs(measured, read, options))
     if progress is not None:
         progress(f"{checkpoint}: writing and checking ...")
     made = write_checked(exporter, subject, out, sample)
@@ -202,68 +210,10 @@ def _require_new(out: Path, exporter: Exporter) -> None:
         )
     if os.path.lexists(out):
         raise UsageError(f"{out} exists and is not overwritten.", hint="name another place, or remove it")
-    config = out.parent / "config.json"
-    if exporter.kind == "safetensors" and os.path.lexists(config):
-        raise UsageError(
-            f"{config} exists and is not overwritten; the format safetensors puts one beside its weights.",
-            remedy=Remedy("out", out.parent / out.stem / out.name, "a folder of its own"),
-        )
-
-
-@dataclass(frozen=True)
-class _Images:
-    """Where the images of check and calibration come from."""
-
-    checkpoint: Checkpoint
-    dataset: DatasetSpec | None
-    classes: Matching
-    data_root: Path | None
-    of_run: Path | None
-    """Where the run had its images, for where nobody says else."""
-
-    def to_check(self, count: int | None, warn: Callable[[str], None]) -> Sample:
-        """Images of the checkpoint's set; where they are absent and nobody named a place, embedded ones."""
-        from rescli.exporters.parity.sample import stand_in_sample
-
-        of_checkpoint = self.checkpoint.dataset
-        usual = _PHOTOS if of_checkpoint.any_size else _SMALL_IMAGES
-        wanted = usual if count is None else count
-        try:
-            sample = self._draw(wanted)
-        except DataError as error:
-            if self.data_root is not None or self.dataset is not None:
-                raise
-            warn(f"no real images of {of_checkpoint.kind} for the check: {error}")
-            warn("embedded shapes are used instead; they show whether logits agree, not the error.")
-            return stand_in_sample(wanted)
-        if len(sample) < LEAST_IMAGES:
-            raise DataError(
-                f"{sample.dataset} {sample.split} has {len(sample)} images; the check needs {LEAST_IMAGES}."
+    for beside in exporter.beside(out):
+        if os.path.lexists(beside):
+            raise UsageError(
+                f"{beside} exists and is not overwritten; the format {exporter.kind} puts one beside its "
+                "file.",
+                remedy=Remedy("out", out.parent / out.stem / out.name, "a folder of its own"),
             )
-        return sample
-
-    def to_calibrate(self, options: Options, count: int) -> Sequence[Tensor]:
-        """Inputs of static quantization, of the training part, as the exported network takes them."""
-        from rescli.exporters.parity.sample import raw_passes
-
-        try:
-            sample = self._draw(count, _TRAIN_FIRST)
-        except DataError as error:
-            raise DataError(
-                f"static quantization needs images of {self.checkpoint.dataset.kind} to measure activations: "
-                f"{error}",
-                remedy=[Remedy("data_root", "DIR"), Remedy("quantization", "dynamic")],
-            ) from error
-        return [one.array for one in raw_passes(sample, self.checkpoint, raw=options.with_preprocessing)]
-
-    def _draw(self, count: int, splits: tuple[str, ...] | None = None) -> Sample:
-        from rescli.exporters.parity.sample import SPLITS, draw_sample
-
-        return draw_sample(
-            self.checkpoint,
-            dataset=self.dataset,
-            matching=self.classes,
-            data_root=self.data_root or (self.of_run if self.dataset is None else None),
-            count=count,
-            splits=splits or SPLITS,
-        )

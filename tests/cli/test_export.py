@@ -59,11 +59,13 @@ def test_an_onnx_file_has_the_checkpoints_error_in_onnxruntime_alone(
     answer = rescli("export", net8, "--format", "onnx", "--out", out, "--with-preprocessing", *FEW)
     assert answer.code == 0, answer.err
     lines = answer.out.splitlines()
-    assert lines[0] == "resnet-8, onnx, fp32, opset 20"
+    assert lines[0] == "resnet-8, onnx, fp32, opset 13, IR version 7"
     assert lines[1].startswith("input   images uint8 (batch, 32, 32, 3), red green blue")
     assert "  10 val images of shapes, batches of 1 2 7" in lines
     assert "  top-1 agreement                100.00 %" in lines
-    assert os.listdir(tmp_path) == ["net.onnx"]
+    assert "read by onnxruntime from 1.6; OpenCV from 4.5.5, but not 4.8" in lines
+    assert f"weights {net8}, iteration 7, last" in lines
+    assert sorted(os.listdir(tmp_path)) == ["net.onnx", "net.py"]
 
     images = make_shapes(seed=0, num_train=400, num_val=60, num_test=100, splits=("test",))["test"]
     np.savez(tmp_path / "test.npz", x=images.images_NHWC.numpy(), y=images.labels_N.numpy())
@@ -133,7 +135,7 @@ def test_int8_by_training_images(rescli: Rescli, net8: Path, tmp_path: Path) -> 
         tmp_path / "net.onnx",
     )
     assert {"QuantizeLinear", "DequantizeLinear", "Conv"} <= set(operators)
-    assert sorted(os.listdir(tmp_path)) == ["fp32.onnx", "net.onnx"]
+    assert sorted(os.listdir(tmp_path)) == ["fp32.onnx", "fp32.py", "net.onnx", "net.py"]
 
 
 @pytest.mark.parametrize("suffix", [".pth"])
@@ -322,17 +324,109 @@ def test_images_that_were_named_and_are_not_there_are_exit_3(
     assert not (tmp_path / "net.pth").exists()
 
 
+@pytest.mark.parametrize(
+    ("format", "name"),
+    [
+        ("onnx", "net.onnx"),
+        ("torch-export", "net.pt2"),
+        ("safetensors", "n.safetensors"),
+        ("huggingface", "n"),
+    ],
+)
 def test_a_full_disk_leaves_nothing(
     rescli: Rescli,
     net8: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    format: str,
+    name: str,
 ) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("rescli.exporters.formats.safetensors.save_file", full)
-    answer = rescli("export", net8, "--format", "safetensors", "--out", tmp_path / "net.safetensors", *FEW)
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        answer = rescli("export", net8, "--format", format, "--out", tmp_path / "new" / "deep" / name, *FEW)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert answer.code == 4
-    assert "No space left on device; nothing was left there" in answer.err
+    assert "File too large; nothing was left there" in answer.err
+    assert f"df -h {tmp_path})" in answer.err  # a folder that is there
     assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_written(
+    rescli: Rescli, net8: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("rescli.exporters.export.tempfile.mkdtemp", denied)
+    answer = rescli("export", net8, "--format", "safetensors", "--out", tmp_path / "new" / "n.safetensors")
+    assert answer.code == 4
+    assert "Permission denied; nothing was left there" in answer.err
+    assert "df" not in answer.err
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("format", "name", "flags", "says"),
+    [
+        ("onnx", "n.onnx", ["--opset", "12"], "--opset must be from 13 to 20; got 12"),
+        ("onnx", "n.onnx", ["--opset", "21"], "--opset must be from 13 to 20; got 21"),
+        ("onnx", "n.onnx", ["--batch-size", "0"], "greater than or equal to 1"),
+        ("onnx", "n.onnx", ["--input-name", "x", "--output-name", "x"], "need two names"),
+        ("onnx", "n.onnx", ["--input-name", ""], "need two names"),
+        ("torch-export", "n.pt2", ["--opset", "17"], "--format onnx for an operator set"),
+        ("torch-export", "n.pt2", ["--input-name", "x"], "--format onnx for a name of an input"),
+        (
+            "safetensors",
+            "n.safetensors",
+            ["--batch-size", "1"],
+            "no computation, so no batch size",
+        ),
+    ],
+)
+def test_graph_settings_that_cannot_be(
+    rescli: Rescli, net8: Path, tmp_path: Path, format: str, name: str, flags: list[str], says: str
+) -> None:
+    answer = rescli("export", net8, "--format", format, "--out", tmp_path / name, *flags)
+    assert (answer.code, answer.out) == (2, "")
+    assert says in answer.err
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_program_beside_overwrites_nothing(rescli: Rescli, net8: Path, tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text("precious = True")
+    answer = rescli("export", net8, "--format", "onnx", "--out", tmp_path / "net.onnx")
+    assert answer.code == 2
+    assert "net.py exists and is not overwritten" in answer.err
+    assert f"--out {tmp_path / 'net' / 'net.onnx'}" in answer.err
+    assert os.listdir(tmp_path) == ["net.py"]
+    assert (tmp_path / "net.py").read_text() == "precious = True"
+
+
+def test_a_state_dict_carries_its_class_names(
+    rescli: Rescli, checkpoint_of: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Any script, and names of folders that are no UTF-8."""
+    from rescli.data.specs import ImageFolderSpec
+
+    names = ("Katze 🐈", "собака", "caf\udce9")
+    checkpoint = checkpoint_of(
+        "resnet-18",
+        dataset=ImageFolderSpec(classes=names),
+        normalization="per-channel",
+        shortcut="B",
+    )
+    checkpoint.write(tmp_path / "net.safetensors")
+    out = tmp_path / "out" / "net.safetensors"
+    assert (
+        rescli("export", tmp_path / "net.safetensors", "--format", "torchvision", "--out", out, *FEW).code
+        == 0
+    )
+    found = alone(
+        "from safetensors import safe_open\n"
+        "with safe_open(sys.argv[1], 'pt') as file:\n"
+        "    print(json.dumps(json.loads(file.metadata()['class_names'])))",
+        out,
+    )
+    assert found == list(names)

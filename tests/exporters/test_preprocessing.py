@@ -11,14 +11,16 @@ from torch import nn
 from rescli.data.normalization import Normalization
 from rescli.evaluation.views import crop_corners, resized_size
 from rescli.exporters.preprocessing import (
-    MAX_SIDE,
     CropCenter,
     Normalize,
     ResizeShorterSide,
     _resample,
     _weights,
+    largest_side,
     preprocessing,
 )
+
+MAX_SIDE = largest_side(256)
 
 SIZES = (
     *((301, 199), (224, 224), (256, 256), (255, 256), (257, 256), (512, 512), (57, 83), (1, 3), (2, 2)),

@@ -27,7 +27,13 @@ def export(
             metavar="NAME",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="The file or folder to make; must not exist.", metavar="PATH")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="The file or folder to make; must not exist. Beside FILE.onnx comes FILE.py, which uses it.",
+            metavar="PATH",
+        ),
+    ],
     precision: Annotated[
         Literal["fp32", "fp16", "bf16", "int8"],
         typer.Option(
@@ -51,6 +57,20 @@ def export(
     calibration_images: Annotated[
         int, typer.Option(min=1, help="Training images that static quantization measures.")
     ] = 256,
+    opset: Annotated[
+        int | None,
+        typer.Option(help="ONNX's operator set, 13 to 20. Unset: the oldest that can hold the network."),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(min=1, help="Fix the graph's batch size, for runtimes that want that. Unset: free."),
+    ] = None,
+    input_name: Annotated[
+        str, typer.Option(help="What an ONNX graph calls its input.", metavar="NAME")
+    ] = "images",
+    output_name: Annotated[
+        str, typer.Option(help="What an ONNX graph calls its output.", metavar="NAME")
+    ] = "logits",
     check_images: Annotated[
         int | None,
         typer.Option(min=10, help="Images that the check compares. Unset: 1000, or 100 photographs."),
@@ -78,6 +98,7 @@ def export(
     said = {
         "the format safetensors": "--format safetensors",
         f"the format {format}": f"--format {format}",
+        "opset must": "--opset must",
         f"{out} exists": f"--out {out} exists",
         f"{out}: a file": f"--out {out}: a file",
     }
@@ -91,6 +112,10 @@ def export(
             with_preprocessing=with_preprocessing,
             quantization=quantization,
             calibration_images=calibration_images,
+            opset=opset,
+            batch_size=batch_size,
+            input_name=input_name,
+            output_name=output_name,
             check_images=check_images,
             results=results,
             data_root=data_root,

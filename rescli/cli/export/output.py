@@ -10,17 +10,28 @@ if TYPE_CHECKING:
 __all__ = ["print_export"]
 
 
+_LABELS = {"ir_version": "IR version"}
+
+
 def print_export(facts: ExportFacts) -> None:
     """The files, what goes in and comes out, and what the check saw."""
     check, taken = facts["check"], facts["input"]
-    details = [f"{key} {_text(value)}" for key, value in facts["facts"].items()]
+    notes = dict(facts["facts"])
+    read_by = notes.pop("read_by", None)
+    details = [f"{_LABELS.get(key, key)} {_text(value)}" for key, value in notes.items()]
     batch_norm = ["batch normalisation folded"] if facts["batch_norm"] == "folded" else []
     quantization = [f"{facts['quantization']} quantization"] if facts["quantization"] else []
     print(
         ", ".join([facts["model"], facts["format"], facts["precision"], *quantization, *batch_norm, *details])
     )
     print(f"input   {taken['name']} {taken['dtype']} ({', '.join(map(str, taken['shape']))}), {taken['is']}")
-    print(f"output  logits float32 (batch, {len(facts['class_names'])})")
+    print(f"        {facts['preparation']}")
+    gives = facts["output"]
+    print(f"output  {gives['name']} {gives['dtype']} ({', '.join(map(str, gives['shape']))})")
+    origin = facts["checkpoint"]
+    print(f"weights {facts['checkpoint_file']}, iteration {origin['iteration']}, {origin['selection']}")
+    if isinstance(read_by, list):
+        print(f"read by {'; '.join(read_by)}")
     images = f"{check['num_images']} {check['split']} images of {check['dataset']}"
     stand_in = " (a stand-in)" if check["is_stand_in"] else ""
     if facts["checkpoint"]["selection"] == "imported" and not stand_in and check["split"] != "test":

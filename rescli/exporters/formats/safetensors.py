@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from rescli.exporters.architectures import standalone_architecture
 from rescli.exporters.base import Exporter, FormatFacts, Options, Subject
-from rescli.exporters.formats.state_dicts import as_stored
+from rescli.exporters.description import json_text
+from rescli.exporters.formats.state_dicts import as_stored, labelled
 from rescli.exporters.graph import network_of
 from rescli.exporters.huggingface import standalone_resnet
 from rescli.exporters.parity import readers
@@ -33,6 +33,9 @@ class SafetensorsExporter(Exporter):
             )
         return None
 
+    def beside(self, out: Path) -> list[Path]:
+        return [out.parent / "config.json"]
+
     def write(self, subject: Subject, path: Path) -> FormatFacts:
         return {"beside": write_standalone(subject, path)}
 
@@ -52,7 +55,7 @@ def standalone_state(subject: Subject) -> dict[str, torch.Tensor]:
 
 def write_standalone(subject: Subject, path: Path) -> list[str]:
     """Weights at ``path``, config.json beside; the names of the files beside."""
-    save_file(standalone_state(subject), path, metadata={"format": "pt"})
-    text = json.dumps(subject.description, indent=2, ensure_ascii=False)
+    path.write_bytes(save(standalone_state(subject), metadata=labelled(subject)))
+    text = json_text(subject.description, indent=2)
     (path.parent / "config.json").write_text(text + "\n", encoding="utf-8")
     return ["config.json"]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from rescli.exporters.architectures import torchvision_name, transformers_config, why_not_torchvision
 from rescli.exporters.base import Exporter, FormatFacts, Options, Subject
+from rescli.exporters.description import json_text
 from rescli.exporters.parity import readers
 from rescli.spec.base import ModelSpec
 
-__all__ = ["TimmExporter", "TorchvisionExporter", "as_stored"]
+__all__ = ["TimmExporter", "TorchvisionExporter", "as_stored", "labelled"]
 
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -23,6 +25,11 @@ def as_stored(tensors: dict[str, torch.Tensor], precision: str) -> dict[str, tor
         name: (tensor.to(_DTYPES[precision]) if tensor.is_floating_point() else tensor).contiguous()
         for name, tensor in tensors.items()
     }
+
+
+def labelled(subject: Subject) -> dict[str, str]:
+    """The metadata of a .safetensors file: whose tensors they are, and the class names as a JSON list."""
+    return {"format": "pt", "class_names": json_text(subject.description["class_names"])}
 
 
 class _StateDictExporter(Exporter):
@@ -41,9 +48,12 @@ class _StateDictExporter(Exporter):
     def write(self, subject: Subject, path: Path) -> FormatFacts:
         state = as_stored(subject.checkpoint.tensors, subject.options.precision)
         if path.suffix == ".safetensors":
-            save_file(state, path, metadata={"format": "pt"})
+            path.write_bytes(save(state, metadata=labelled(subject)))
         else:
-            torch.save(state, path)
+            # Written by Python: torch and safetensors say of a full disk what nobody could tell from a bug.
+            written = io.BytesIO()
+            torch.save(state, written)
+            path.write_bytes(written.getbuffer())
         return {"network": f"{self.kind} {torchvision_name(subject.checkpoint.model)}"}
 
     def reader(self, subject: Subject) -> list[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import io
 from pathlib import Path
 
 import torch
 
 from rescli.exporters.base import Exporter, FormatFacts, Subject
+from rescli.exporters.description import json_text
 from rescli.exporters.graph import capture
 from rescli.exporters.parity import readers
 
@@ -20,10 +21,13 @@ class TorchExportExporter(Exporter):
     kind = "torch-export"
     suffixes = (".pt2",)
     is_graph = True
+    settings = ("batch_size",)
 
     def write(self, subject: Subject, path: Path) -> FormatFacts:
-        text = json.dumps(subject.description, ensure_ascii=False)
-        torch.export.save(capture(subject), path, extra_files={"rescli.json": text})
+        text = json_text(subject.description)
+        written = io.BytesIO()
+        torch.export.save(capture(subject), written, extra_files={"rescli.json": text})
+        path.write_bytes(written.getbuffer())  # torch would answer a full disk with an error of its own
         return {"torch": torch.__version__}
 
     def reader(self, subject: Subject) -> list[str]:

@@ -6,15 +6,15 @@ that has it (the paper's bottlenecks), else ``standalone_resnet.py`` beside the 
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from pydantic import JsonValue
-from safetensors.torch import save_file
+from safetensors.torch import save
 
+from rescli.evaluation.protocols import default_protocol
 from rescli.exporters.architectures import (
     standalone_architecture,
     torchvision_name,
@@ -22,8 +22,9 @@ from rescli.exporters.architectures import (
     transformers_state,
 )
 from rescli.exporters.base import Exporter, FormatFacts, Options, Subject
+from rescli.exporters.description import json_text
 from rescli.exporters.formats.safetensors import standalone_state, write_standalone
-from rescli.exporters.formats.state_dicts import as_stored
+from rescli.exporters.formats.state_dicts import as_stored, labelled
 from rescli.exporters.huggingface import standalone_resnet
 from rescli.exporters.huggingface.model_card import model_card
 from rescli.exporters.parity import readers
@@ -61,7 +62,7 @@ class HuggingFaceExporter(Exporter):
             write_standalone(subject, path / _WEIGHTS)
             shutil.copyfile(str(standalone_resnet.__file__), path / "standalone_resnet.py")
         else:
-            save_file(self.expected_tensors(subject), path / _WEIGHTS, metadata={"format": "pt"})
+            (path / _WEIGHTS).write_bytes(save(self.expected_tensors(subject), metadata=labelled(subject)))
             config = _timm_config(subject) if library == "timm" else _transformers_config(subject)
             _write_json(path / "config.json", {**config, "rescli": subject.description})
         if library == "transformers":
@@ -91,7 +92,7 @@ def _library(model: ModelSpec) -> str:
 
 
 def _write_json(path: Path, value: Mapping[str, object]) -> None:
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(json_text(value, indent=2) + "\n", encoding="utf-8")
 
 
 def _channels(subject: Subject) -> tuple[list[float], list[float]]:
@@ -104,6 +105,13 @@ def _channels(subject: Subject) -> tuple[list[float], list[float]]:
     mean = normalization.mean_CHW.double().mean((1, 2)).tolist()
     std = [1.0] * 3 if normalization.std_C is None else normalization.std_C.double().tolist()
     return [round(m, 7) for m in mean], [round(s, 7) for s in std]
+
+
+def _crop_pct(subject: Subject) -> float:
+    """Side of the centre that the net sees, as a share of the shorter side that a picture is resized to."""
+    dataset = subject.checkpoint.dataset
+    sides = default_protocol(dataset).views(dataset).shorter_sides
+    return dataset.image_size / sides[0] if sides else 1.0
 
 
 def _timm_config(subject: Subject) -> dict[str, JsonValue]:
@@ -119,7 +127,7 @@ def _timm_config(subject: Subject) -> dict[str, JsonValue]:
             "tag": "rescli",
             "input_size": [3, size, size],
             "interpolation": "bilinear",
-            "crop_pct": size / 256,
+            "crop_pct": _crop_pct(subject),
             "crop_mode": "center",
             "mean": [*mean],
             "std": [*std],
@@ -147,7 +155,7 @@ def _image_processor(subject: Subject) -> dict[str, JsonValue]:
         "image_processor_type": "ConvNextImageProcessor",
         "do_resize": True,
         "size": {"shortest_edge": size},
-        "crop_pct": size / 256,
+        "crop_pct": _crop_pct(subject),
         "resample": 2,
         "do_rescale": True,
         "rescale_factor": 1 / 255,

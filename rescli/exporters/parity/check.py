@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rescli.errors import VerificationError
+from rescli.errors import CheckpointError, VerificationError
 from rescli.exporters.base import Exporter, Subject
 from rescli.exporters.description import Description
 from rescli.exporters.parity.readers import JsonObject, ReaderFacts, tensor_hashes
-from rescli.exporters.parity.sample import BATCH_SIZES, Pass, Sample, raw_passes
+from rescli.exporters.parity.sample import Pass, Sample, raw_passes
 from rescli.models.failure import naming_failed_module
 from rescli.remedy import Remedy
 
@@ -90,8 +90,10 @@ def check_export(exporter: Exporter, subject: Subject, path: Path, sample: Sampl
     Raises:
         VerificationError: the file cannot be read, or is not the checkpoint's network.
     """
-    raw = subject.options.with_preprocessing
-    passes = list(raw_passes(sample, subject.checkpoint, raw=raw))
+    options = subject.options
+    passes = list(
+        raw_passes(sample, subject.checkpoint, raw=options.with_preprocessing, batch_size=options.batch_size)
+    )
     reference = _reference(subject, passes)
     logits, facts = _read(exporter, subject, path, passes)
     runtime = str(facts["runtime"])
@@ -119,7 +121,13 @@ def _read(
     with tempfile.TemporaryDirectory(prefix="rescli-export-") as temporary:
         given, made = Path(temporary) / "inputs.npz", Path(temporary) / "outputs.npz"
         arrays = {f"pass{number:05}": one.array.numpy() for number, one in enumerate(passes)}
-        np.savez(given, **arrays)  # type: ignore[arg-type]
+        try:
+            np.savez(given, **arrays)  # type: ignore[arg-type]
+        except OSError as error:
+            raise CheckpointError(
+                f"cannot write the images of the check to {temporary}: {error.strerror or error}.",
+                hint="make room there, or set TMPDIR to another folder",
+            ) from error
         done = subprocess.run(
             [sys.executable, *exporter.reader(subject), str(path), str(given), str(made)],
             stdin=subprocess.DEVNULL,
@@ -187,7 +195,7 @@ def _compare(
         "split": sample.split,
         "num_images": len(sample),
         "is_stand_in": sample.is_stand_in,
-        "batch_sizes": sorted({*BATCH_SIZES, *(len(one.array) for one in passes)}),
+        "batch_sizes": sorted({len(one.array) for one in passes}),
         "largest_logit": largest,
         "largest_difference": difference,
         "allowed_difference": allowed.logits * largest,
@@ -213,13 +221,17 @@ def _compare(
 
 
 def _error(sample: Sample, passes: Sequence[Pass], logits: Sequence[Tensor]) -> float | None:
-    """Percent among all classes of the network, over each image once; None for foreign images."""
+    """Percent among all classes of the network, over each image once.
+
+    None for foreign images, and where they were cut to a common size.
+    """
     if sample.columns is None:
         return None
     columns = torch.tensor(sample.columns)
-    wrong = sum(
-        int((one.argmax(1) != columns[sample.images.labels_N[made.members.start : made.members.stop]]).sum())
-        for made, one in zip(passes, logits, strict=True)
-        if made.members is not None
-    )
-    return 100 * wrong / len(sample)
+    wrong, seen = 0, 0
+    for made, one in zip(passes, logits, strict=True):
+        if made.members is not None:
+            labels = columns[sample.images.labels_N[made.members.start : made.members.stop]]
+            wrong += int((one[: len(made.members)].argmax(1) != labels).sum())
+            seen += len(made.members)
+    return 100 * wrong / seen if seen == len(sample) else None

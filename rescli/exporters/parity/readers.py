@@ -51,7 +51,7 @@ def onnxruntime_cpu(file: str) -> tuple[Predict, ReaderFacts]:
         "description": json.loads(described["rescli"]),
         "input_shape": images.shape,
     }
-    return lambda array: session.run(["logits"], {images.name: array})[0], facts
+    return lambda array: session.run(None, {images.name: array})[0], facts
 
 
 def torch_program(file: str) -> tuple[Predict, ReaderFacts]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -50,12 +50,14 @@ class Sample:
         split: the part of it that they are taken from.
         columns: the network's output for each class of the images; None where their labels mean nothing
             to it.
+        too_small: parts that come before it and were left for it, and how many images each has.
     """
 
     images: LabelledImages
     dataset: str
     split: str
     columns: list[int] | None
+    too_small: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -79,7 +81,8 @@ class Pass:
     Args:
         array: the images as the export takes them.
         inputs: the same images, normalised, float32 (B, 3, h, w).
-        members: which images of the sample they are; None where they were cut to a common size.
+        members: which images of the sample its first ones are; those after them are repeated ones. None where
+            they were cut to a common size.
     """
 
     array: Tensor
@@ -95,11 +98,18 @@ def draw_sample(
     data_root: Path | None,
     count: int,
     splits: Sequence[str] = SPLITS,
+    least: int = 1,
 ) -> Sample:
-    """At most ``count`` images of the first of ``splits`` that the set has.
+    """At most ``count`` images of the first of ``splits`` that has enough of them, else of the largest.
 
     Args:
+        checkpoint: the network's.
         dataset: another set than the checkpoint's own.
+        matching: how the classes of its images belong to the network's.
+        data_root: where the images lie; None for the usual places.
+        count: how many, where there are so many.
+        splits: parts of the set in the order of preference.
+        least: how many are enough.
 
     Raises:
         DataError: images missing or damaged.
@@ -107,15 +117,32 @@ def draw_sample(
     """
     chosen = checkpoint.dataset if dataset is None else dataset.seen_as(checkpoint.dataset)
     there = chosen.splits(data_root)
-    split = next((name for name in splits if name in there), there[0])
-    images = chosen.build(data_root, (split,))[split]
-    columns = class_columns(checkpoint.class_names, images.class_names, matching)
-    return Sample(_spread(images, count), chosen.kind, split, columns)
+    # The sealed test part is for where there is nothing else.
+    candidates = [name for name in splits if name in there and name != "test"] or [there[0]]
+    found: dict[str, LabelledImages] = {}
+    for split in candidates:
+        found[split] = chosen.build(data_root, (split,))[split]
+        if len(found[split]) >= least:
+            break
+    split = max(found, key=lambda name: min(len(found[name]), least))
+    if not len(found[split]):
+        raise DataError(f"{chosen.kind} has no images in {' and '.join(found)}.")
+    columns = class_columns(checkpoint.class_names, found[split].class_names, matching)
+    before = {name: len(found[name]) for name in found if name != split}
+    return Sample(_spread(found[split], count), chosen.kind, split, columns, before)
 
 
-def stand_in_sample(count: int) -> Sample:
-    """Embedded shapes, for where a set's own images are absent: real pixels, foreign classes."""
+def stand_in_sample(count: int, *, size: int | None = None) -> Sample:
+    """Embedded shapes, for where a set's own images are absent: real pixels, foreign classes.
+
+    Args:
+        count: how many.
+        size: their side in pixels, for nets that take no other; None for their own.
+    """
     images = make_shapes(seed=0, num_train=1, num_val=count, num_test=1, splits=("val",))["val"]
+    if size is not None and size != images.images_NHWC.shape[1]:
+        nearest = torch.arange(size) * images.images_NHWC.shape[1] // size
+        images = replace(images, images_NHWC=images.images_NHWC[:, nearest][:, :, nearest].contiguous())
     return Sample(images, "shapes", "val", None)
 
 
@@ -139,35 +166,59 @@ def normalised(sample: Sample, checkpoint: Checkpoint, *, batch_size: int) -> It
         yield which, torch.stack([parts[index] for index in which])
 
 
-def raw_passes(sample: Sample, checkpoint: Checkpoint, *, raw: bool) -> Iterator[Pass]:
-    """Batches of 1, 2 and 7, then of more: every image of the sample once.
+def raw_passes(
+    sample: Sample, checkpoint: Checkpoint, *, raw: bool, batch_size: int | None = None
+) -> Iterator[Pass]:
+    """Batches of 1, 2 and 7, then of more: every image of the sample at least once.
+
+    Where there are fewer images than a batch takes, they are repeated.
 
     Args:
+        sample: what the passes are made of.
+        checkpoint: prepares the images.
         raw: the export takes uint8 images. Photographs then go through one by one, each in its own size;
             for 2 and 7 at a time, some are cut to a common size besides.
+        batch_size: of every pass, where the export takes no other.
     """
     if raw and checkpoint.dataset.any_size:
-        for index in range(len(sample)):
-            yield _raw_pass([sample.raw(index)], checkpoint, range(index, index + 1))
-        for first, size in ((0, 2), (2, 7)):
-            images = [sample.raw(index % len(sample)) for index in range(first, first + size)]
-            height, width = (min(image.shape[side] for image in images) for side in (0, 1))
-            yield _raw_pass([image[:height, :width] for image in images], checkpoint, None)
+        yield from _photo_passes(sample, checkpoint, batch_size)
         return
     rows = torch.cat([inputs for _, inputs in normalised(sample, checkpoint, batch_size=_REST)])
-    for which in _cut(len(sample)):
-        inputs = rows[which.start : which.stop].contiguous()
+    for which, members in _cut(len(sample), batch_size):
+        inputs = rows[which].contiguous()
         array = torch.stack([sample.raw(index) for index in which]) if raw else inputs
-        yield Pass(array, inputs, which)
+        yield Pass(array, inputs, members)
 
 
-def _cut(count: int) -> Iterator[range]:
+def _photo_passes(sample: Sample, checkpoint: Checkpoint, batch_size: int | None) -> Iterator[Pass]:
+    together = [(0, 2), (2, 7)]
+    if batch_size is not None and batch_size > 1:
+        together = [(first, batch_size) for first in range(0, len(sample), batch_size)]
+    else:
+        for index in range(len(sample)):
+            yield _raw_pass([sample.raw(index)], checkpoint, range(index, index + 1))
+    if batch_size == 1:
+        return
+    for first, size in together:
+        images = [sample.raw(index % len(sample)) for index in range(first, first + size)]
+        height, width = (min(image.shape[side] for image in images) for side in (0, 1))
+        yield _raw_pass([image[:height, :width] for image in images], checkpoint, None)
+
+
+def _cut(count: int, batch_size: int | None) -> Iterator[tuple[list[int], range]]:
+    """The images of each batch, some of them repeated, and which of them are there for the first time."""
     start = 0
-    for size in BATCH_SIZES:
-        yield range(start, min(start + size, count))
+    for size in () if batch_size else BATCH_SIZES:
+        yield _filled(start, size, count)
         start += size
-    for first in range(start, count, _REST):
-        yield range(first, min(first + _REST, count))
+    for first in range(start, count, batch_size or _REST):
+        size = batch_size or min(_REST, count - first)
+        yield _filled(first, size, count)
+
+
+def _filled(first: int, size: int, count: int) -> tuple[list[int], range]:
+    members = range(min(first, count), min(first + size, count))
+    return [index % count for index in range(first, first + size)], members
 
 
 def _raw_pass(images: list[Tensor], checkpoint: Checkpoint, members: range | None) -> Pass:
