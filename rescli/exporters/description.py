@@ -161,7 +161,8 @@ def _preparation(checkpoint: Checkpoint, options: Options) -> str:
     """From a picture to the network's input, in words: what the caller does, before what is in the graph."""
     dataset, normalization = checkpoint.dataset, checkpoint.normalization
     fitted = describe_preparation(default_protocol(dataset).views(dataset), dataset)
-    steps = ["red, green, blue", fitted.rpartition(":" if dataset.any_size else ";")[0]]
+    turned = ["turned upright, as its EXIF says"] if dataset.upright else []
+    steps = [*turned, "red, green, blue", fitted.rpartition(":" if dataset.any_size else ";")[0]]
     mean = ", ".join(f"{m:.6f}" for m in normalization.mean_CHW.double().mean((1, 2)).tolist())
     if normalization.kind == "per-pixel-mean":
         steps.append(f"pixel / 255, minus the mean image (on average {mean})")

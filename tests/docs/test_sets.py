@@ -95,7 +95,7 @@ SETS: dict[str, tuple[Callable[[Path], None], int, int, str]] = {
     "imagenette2-160": (imagenette, 2, 6, "val    6 images"),
     "oxford-iiit-pet/images": (oxford_pets, 2, 2, "all is labelled by the beginnings of the files' names"),
     "Aquarium.v2i.folder": (roboflow, 2, 8, "val is the folder valid"),
-    "dog-breed-identification": (kaggle, 2, 1, "train is labelled by labels.csv"),
+    "dog-breed-identification": (kaggle, 2, 1, "train is labelled by "),
     "101_ObjectCategories": (caltech_101, 3, 2, "as asked: BACKGROUND_Google"),
     "ILSVRC2012": (imagenet, 1000, 4, ""),
 }

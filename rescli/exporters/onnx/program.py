@@ -54,6 +54,7 @@ def program_text(subject: Subject, path: Path) -> str:
         preparation=subject.description["preparation"].replace("; ", ";\n"),
         model=ascii(path.name),
         raw=raw,
+        upright=dataset.upright,
         has_std=checkpoint.normalization.std_C is not None,
         side=None if raw and dataset.any_size else side,
         crop=views.crop or dataset.image_size,

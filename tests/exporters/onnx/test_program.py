@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 import rescli
-from rescli.data.specs import ImageFolderSpec
+from rescli.data.folders.specs import ImageFolderSpec
 from rescli.exporters.onnx.program import program_path
 from rescli.workflows.export import export
 
@@ -77,10 +77,11 @@ def require_predicted(checkpoint: Path, program: Path, files: list[Path], *, wit
 def photos4(checkpoint_of: Callable[..., Any], tmp_path: Path) -> Callable[..., Path]:
     """A narrow ResNet-18 of photographs with four classes of any script."""
 
-    def make(normalization: str) -> Path:
-        made = checkpoint_of(
-            "resnet-18", dataset=ImageFolderSpec(classes=CLASSES), normalization=normalization, width=8
+    def make(normalization: str, orientation: str = "stored") -> Path:
+        dataset = ImageFolderSpec.model_validate(
+            {"kind": "imagefolder", "classes": CLASSES, "orientation": orientation}
         )
+        made = checkpoint_of("resnet-18", dataset=dataset, normalization=normalization, width=8)
         path = tmp_path / f"{normalization}.safetensors"
         made.write(path)
         return path
@@ -98,6 +99,20 @@ def test_of_photographs(photos4: Callable[..., Path], tmp_path: Path, normalizat
     assert made.files == [out, out.with_suffix(".py")]
     ast.parse(made.files[1].read_text())
     require_predicted(checkpoint, made.files[1], pictures(tmp_path))
+
+
+def test_photographs_that_are_turned(photos4: Callable[..., Path], tmp_path: Path) -> None:
+    checkpoint = photos4("per-channel", orientation="upright")
+    made = export(checkpoint, "onnx", tmp_path / "net.onnx", check_images=10)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    rng = np.random.default_rng(3)
+    lying = tmp_path / "lying.jpg"
+    Image.fromarray(rng.integers(0, 256, (9, 14, 3), dtype=np.uint8)).resize((280, 180)).save(
+        lying, exif=turned
+    )
+    require_predicted(checkpoint, made.files[1], [lying])
+    assert "turned upright, as its EXIF says" in made.files[1].read_text()
 
 
 @pytest.mark.parametrize(
