@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import codecs
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["FileKind", "kind_of_file"]
+__all__ = ["FileKind", "foreign_tensors", "kind_of_file"]
 
 _HEAD_BYTES = 512
 _MOST_HEADER = 100_000_000
@@ -83,6 +84,26 @@ def kind_of_file(path: str | os.PathLike[str]) -> FileKind:
     if head[:1] == b"\x08" and head[2:3] == b"\x12":
         return FileKind("other", "an ONNX model", "import the weights that it was exported from")
     return _kind_of_text(Path(path), head)
+
+
+def foreign_tensors(path: str | os.PathLike[str]) -> int | None:
+    """How many tensors a safetensors file holds that is no checkpoint of rescli.
+
+    Returns:
+        None where it is one, or is not whole: that shows in reading it.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        text = file.read(length) if length <= _MOST_HEADER else b""
+    try:
+        header = json.loads(text)
+        metadata = header.pop("__metadata__", None) or {}
+        return None if "model" in metadata else len(header)
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return None
 
 
 def _kind_of_zip(path: Path) -> FileKind:

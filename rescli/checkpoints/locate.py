@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from rescli.checkpoints.file_kinds import kind_of_file
+from rescli.checkpoints.file_kinds import foreign_tensors, kind_of_file
 from rescli.errors import CheckpointError, RunDirError
 from rescli.remedy import Remedy
 
@@ -91,11 +91,17 @@ def _require_safetensors(path: Path) -> None:
     """Refuse what cannot be a checkpoint by its first bytes; whether it is whole shows in reading."""
     try:
         kind = kind_of_file(path)
+        tensors = foreign_tensors(path) if kind.form == "safetensors" else None
     except OSError:  # said by whoever reads it
         return
     if kind.form == "torch":
         raise CheckpointError(
             f"{path} is a file of PyTorch, not a checkpoint of rescli.",
+            remedy=Remedy("import_this", path, "makes a checkpoint of its weights"),
+        )
+    if tensors is not None and not os.path.isfile(path.with_name("config.json")):  # which may say more
+        raise CheckpointError(
+            f"{path} holds {tensors} tensors but no rescli model.",
             remedy=Remedy("import_this", path, "makes a checkpoint of its weights"),
         )
     if kind.form == "other":

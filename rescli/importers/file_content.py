@@ -35,18 +35,9 @@ _NAME_WEIGHTS = "name the file of weights: a state dict of PyTorch, or a .safete
 _MOST_CLASSES = 64
 """Classes of other programs in one pickle, each of which costs another reading."""
 
-_DANGEROUS: tuple[str, ...] = (
-    "builtins",
-    "importlib",
-    "nt",
-    "os",
-    "posix",
-    "pty",
-    "runpy",
-    "shutil",
-    "socket",
+_DANGEROUS = frozenset(
+    "builtins importlib nt os posix pty runpy shutil socket subprocess sys webbrowser".split()
 )
-_DANGEROUS += ("subprocess", "sys", "webbrowser")
 """Modules whose names in a pickle mean that it wants to run something: such a file is refused, though nothing
 of it would be executed."""
 

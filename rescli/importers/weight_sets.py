@@ -16,7 +16,7 @@ from rescli.importers.state_dicts import StateDict, is_averaged
 __all__ = ["WeightSet", "common_prefix", "weight_sets"]
 
 _BESIDE = re.compile(
-    r"(?:^|[._])(?:criterion|loss|losses|metrics?|accuracy|queue|projectors?|projection|predictor|prototypes?"
+    r"(?:^|[._])(?:criterion|loss|losses|metrics?|acc|accuracy|queue|projectors?|projection|predictor|prototypes?"
     r"|n_averaged|averaged|ema|swa|teacher|momentum)(?=$|[._\d])",
     re.IGNORECASE,
 )
@@ -214,10 +214,11 @@ def _is_linear(name: str, tensor: Tensor) -> bool:
 
 
 def _is_beside(name: str, tensor: Tensor) -> bool:
-    """Whether a tensor does not matter to a net's logits, by its name, or as a single number that counts."""
+    """Whether a tensor does not matter to a net's logits, by its name, or as a whole number that counts."""
     if name.endswith("num_batches_tracked"):
         return False
-    return tensor.ndim == 0 or _BESIDE.search(name.rpartition(".")[0] or name) is not None
+    counts = tensor.ndim == 0 and not tensor.is_floating_point()
+    return counts or _BESIDE.search(name.rpartition(".")[0] or name) is not None
 
 
 def _named(found: WeightSet, dicts: Sequence[StateDict], number: int) -> WeightSet:

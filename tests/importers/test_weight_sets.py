@@ -227,6 +227,7 @@ def test_what_only_training_needs_is_left_out_and_said(tmp_path: Path) -> None:
     "beside",
     [
         {"normalize.mean": torch.ones(3)},  # a layer before the net
+        {"temperature": torch.tensor(0.5)},  # of the logits
         {"neck.weight": torch.ones(64)},  # between trunk and head
         {"1.weight": torch.ones(3, 10)},  # a layer behind the head
         {"conv1.weight": STATE["conv1.weight"]},  # of the name that one of the net's has
