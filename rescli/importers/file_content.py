@@ -35,11 +35,16 @@ _NAME_WEIGHTS = "name the file of weights: a state dict of PyTorch, or a .safete
 _MOST_CLASSES = 64
 """Classes of other programs in one pickle, each of which costs another reading."""
 
-_DANGEROUS = frozenset(
-    "builtins importlib nt os posix pty runpy shutil socket subprocess sys webbrowser".split()
-)
+_DANGEROUS = {"builtins", "importlib", "nt", "os", "posix", "pty", "runpy", "shutil", "socket", "subprocess"}
+_DANGEROUS |= {"sys", "webbrowser"}
 """Modules whose names in a pickle mean that it wants to run something: such a file is refused, though nothing
 of it would be executed."""
+
+_PLAIN_BUILTINS = {"bool", "dict", "float", "frozenset", "int", "list", "object", "range", "slice", "str"}
+_PLAIN_BUILTINS |= {"tuple"}
+"""Classes that run nothing when they are made."""
+
+_LIKE_LISTS = {"collections.deque", "list"}
 
 _FOLDER_SUFFIXES = (".safetensors", ".bin", ".pth", ".pt", ".ckpt", ".tar", ".th", ".pyth")
 
@@ -98,6 +103,19 @@ def _read_safetensors(path: Path, what: str) -> FileContent:
     return FileContent(tensors, sha256)
 
 
+def _stand_in(name: str) -> tuple[Callable[..., Any], str]:
+    """An empty container that objects of the class of that name are made as, and its whole name."""
+    kind = type("_Stand", (_ListStand if name in _LIKE_LISTS else _Stand,), {})
+    return kind, name if "." in name else f"builtins.{name}"
+
+
+class _ListStand(list[Any]):
+    """An empty list in the place of such an object, to which things are appended."""
+
+    def __new__(cls, *_: object, **__: object) -> list[Any]:  # type: ignore[misc]
+        return []
+
+
 class _Stand(OrderedDict[str, Any]):
     """An empty dict in the place of an object of another program's class, none of whose code is run."""
 
@@ -115,9 +133,7 @@ def _read_torch(path: Path, what: str) -> FileContent:
     while True:
         # Options, paths and dates lie beside the weights in what training programs save. An empty stand-in
         # for each class lets the tensors be read without the class.
-        stands: list[tuple[Callable[..., Any], str]] = [
-            (type("_Stand", (_Stand,), {}), name) for name in objects
-        ]
+        stands = [_stand_in(name) for name in objects]
         try:
             with warnings.catch_warnings(), torch.serialization.safe_globals([*_numpy_globals(), *stands]):
                 warnings.simplefilter("ignore")
@@ -126,6 +142,12 @@ def _read_torch(path: Path, what: str) -> FileContent:
         # What a damaged or foreign pickle raises has no end, and each means that there are no weights.
         except Exception as error:
             asked = re.search(r"GLOBAL (\S+)", str(error))
+            if "DTensor" in str(error):
+                raise CheckpointError(
+                    f"{path} holds tensors in parts, one for each process of a training (DTensor).",
+                    hint="gather them where they were made: torch.distributed.checkpoint.state_dict."
+                    "get_model_state_dict with StateDictOptions(full_state_dict=True)",
+                ) from error
             # Where a stand-in cannot take what belongs to its object, the object is what is in the way.
             stood = objects and isinstance(error, pickle.UnpicklingError | TypeError | ValueError)
             if asked is None and not stood:
@@ -146,7 +168,9 @@ def asks_for(path: Path, name: str) -> str:
 
 def _may_run(name: str) -> bool:
     module, dot, _ = name.partition(".")
-    return not dot or module in _DANGEROUS or (module.startswith("_") and module != "__main__")
+    if not dot:  # of builtins, whose name torch leaves out
+        return name not in _PLAIN_BUILTINS
+    return module in _DANGEROUS or (module.startswith("_") and module != "__main__")
 
 
 def _numpy_globals() -> list[tuple[Callable[..., Any], str]]:

@@ -149,8 +149,9 @@ def _weight_set(
     inside = {name: tensor for name, tensor in inside.items() if not _is_beside(name, tensor)}
     beside = _apart(beside, inside)
     found = WeightSet("", ".".join([*one.keys, *prefix.split(".")[:-1]]), inside, prefix)
-    counter = ".".join([*prefix.split(".")[:-2], "n_averaged"])
-    averaged = is_averaged(found.path) or counter in one.tensors
+    modules = prefix.split(".")[:-1]
+    counters = (".".join([*modules[:depth], "n_averaged"]) for depth in range(len(modules) + 1))
+    averaged = is_averaged(found.path) or any(counter in one.tensors for counter in counters)
     found = replace(found, left_out=tuple(left_out), odd=one.odd, averaged=averaged)
     kinds = _recognising(inside, importers)
     if importers[kinds[0]].recognises(inside.keys()):
@@ -159,7 +160,13 @@ def _weight_set(
         {".".join([*other.keys, name]): tensor for other in apart for name, tensor in other.tensors.items()},
         {**inside, **beside},
     )
-    for place in (inside, beside, elsewhere):
+    # A layer called predictor may be the head after all, where no other is.
+    doubtful = {
+        name.removeprefix(prefix): tensor
+        for name, tensor in one.tensors.items()
+        if name in left_out and not is_averaged(name)
+    }
+    for place in (inside, beside, elsewhere, doubtful):
         linear = [name.rpartition("weight")[0].rstrip(".") for name in place if _is_linear(name, place[name])]
         if len(linear) > 1:
             return replace(found, tensors={**inside, **beside}, linear=tuple(linear))
@@ -168,9 +175,13 @@ def _weight_set(
             if len(kinds) > 1:
                 return replace(found, tensors={**inside, **beside}, layouts=tuple(kinds), head=linear[0])
             # Where the head was looked for outside, all that lies there may stand between it and the trunk.
-            whole = {**inside, **beside, **(elsewhere if place is elsewhere else {})}
+            head = {name: tensor for name, tensor in doubtful.items() if name.startswith(f"{linear[0]}.")}
+            whole = {**inside, **beside, **head, **(elsewhere if place is elsewhere else {})}
             named = _head_named(whole, linear[0], importers[kinds[0]])
-            return _with_bias(replace(found, head=linear[0], tensors=named), importers[kinds[0]])
+            rest = tuple(name for name in left_out if name.removeprefix(prefix) not in head)
+            return _with_bias(
+                replace(found, head=linear[0], tensors=named, left_out=rest), importers[kinds[0]]
+            )
     return replace(found, tensors={**inside, **beside}, headless=True)
 
 

@@ -132,7 +132,8 @@ def import_weights(
         classes: of a data set of one's own: names in the order of the net's outputs, ``"a,b,c"``, or a text
             file with a name on each line. None for those of ``data_root``, or those that the file has.
         data_root: a folder of class folders, whose sorted names are the classes.
-        warn: called where an importer of a plugin cannot be loaded.
+        warn: called where an importer of a plugin cannot be loaded, and where the file has other names for
+            its outputs than ``classes``.
 
     Returns:
         What was written, and what was recognised or assumed.
@@ -175,6 +176,8 @@ def import_weights(
         dataset_spec, names = with_classes(dataset_spec, of_file, None)
     elif classes is None and root is not None:
         _require_order(read.class_names, names, weights)
+    elif names is not None and read.class_names not in (None, names) and classes is not None:
+        warn(f"{weights} has other classes for its outputs: {', '.join(read.class_names or ())}.")
     importer = (
         recognise(read, importers, model=spec, dataset=dataset_spec) if layout == _AUTO else importers[layout]
     )

@@ -264,6 +264,10 @@ def test_names_that_the_file_has(
     assert "its output 0 is 'bee', not 'ant'." in answer.err
     tried = answer.err.splitlines()[-1].strip()
     assert tried == "--classes bee,ant,cat"
+    other = [*own[:-1], own_images / "other.safetensors"]
+    answer = rescli(*other, "--classes", "cat,ant,bee")
+    assert answer.code == 0
+    assert "has other classes for its outputs: bee, ant, cat." in answer.err
     assert rescli(*own, "--data-root", own_images, *tried.split()).code == 0
 
 

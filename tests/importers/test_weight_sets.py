@@ -129,6 +129,12 @@ def test_an_average_alone_is_taken_and_called_so(tmp_path: Path) -> None:
     assert (read.name, read.others, read.prefix, read.left_out) == ("module", (), "module.", ("n_averaged",))
 
 
+def test_an_average_of_a_wrapped_net(tmp_path: Path) -> None:
+    """As ``AveragedModel(DataParallel(net))`` saves it."""
+    read = taken(tmp_path, {"n_averaged": ONE, **under("module.module.")})
+    assert (read.name, read.prefix) == ("module.module", "module.module.")
+
+
 def test_of_two_that_are_no_averages_the_user_chooses(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="several sets of weights: model, best_model") as caught:
         taken(tmp_path, {"model": STATE, "best_model": AVERAGE})
@@ -144,6 +150,7 @@ def test_of_two_that_are_no_averages_the_user_chooses(tmp_path: Path) -> None:
         ({**under("backbone.", TRUNK), **head("fc")}, "fc"),
         ({**under("model.module.", TRUNK), **head("model.fc.out")}, "model.fc.out"),
         ({"encoder": TRUNK, "fc": head("")}, "fc"),
+        ({**TRUNK, **head("fc.predictor")}, "fc.predictor"),  # which is left out where another is the head
     ],
 )
 def test_the_one_linear_layer_is_the_head(tmp_path: Path, content: Any, name: str) -> None:

@@ -7,7 +7,7 @@ import datetime
 import hashlib
 import json
 import os
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict, deque
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,9 @@ def test_objects_beside_the_weights_do_not_stand_in_the_way(tmp_path: Path, as_z
         "own": Options(),
         "when": datetime.datetime(2020, 1, 1),
         "best": np.float64(91.5),
+        "history": defaultdict(list, {"loss": [0.5]}),
+        "last": deque([1, 2]),
+        "some": range(3),
     }
     torch.save({"model": STATE, **beside}, tmp_path / "net", _use_new_zipfile_serialization=as_zip)
     with pytest.MonkeyPatch.context() as patch:
