@@ -104,7 +104,7 @@ def _require_safetensors(path: Path) -> None:
             f"{path} holds {tensors} tensors but no rescli model.",
             remedy=Remedy("import_this", path, "makes a checkpoint of its weights"),
         )
-    if kind.form == "other":
+    if kind.form == "other" and os.path.getsize(path):  # an empty one is damaged like any that is cut
         raise CheckpointError(
             f"{path} is not a whole safetensors file: it is {kind.what}.",
             hint=kind.advice or "name a checkpoint, or the directory of a run",

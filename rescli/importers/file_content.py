@@ -35,13 +35,36 @@ _NAME_WEIGHTS = "name the file of weights: a state dict of PyTorch, or a .safete
 _MOST_CLASSES = 64
 """Classes of other programs in one pickle, each of which costs another reading."""
 
-_DANGEROUS = {"builtins", "importlib", "nt", "os", "posix", "pty", "runpy", "shutil", "socket", "subprocess"}
-_DANGEROUS |= {"sys", "webbrowser"}
+_DANGEROUS = {
+    "builtins",
+    "importlib",
+    "nt",
+    "os",
+    "posix",
+    "pty",
+    "runpy",
+    "shutil",
+    "socket",
+    "subprocess",
+    "sys",
+    "webbrowser",
+}
 """Modules whose names in a pickle mean that it wants to run something: such a file is refused, though nothing
 of it would be executed."""
 
-_PLAIN_BUILTINS = {"bool", "dict", "float", "frozenset", "int", "list", "object", "range", "slice", "str"}
-_PLAIN_BUILTINS |= {"tuple"}
+_PLAIN_BUILTINS = {
+    "bool",
+    "dict",
+    "float",
+    "frozenset",
+    "int",
+    "list",
+    "object",
+    "range",
+    "slice",
+    "str",
+    "tuple",
+}
 """Classes that run nothing when they are made."""
 
 _LIKE_LISTS = {"collections.deque", "list"}
