@@ -8,15 +8,13 @@ from dataclasses import dataclass
 
 __all__ = ["ACTIONS", "Remedy"]
 
-_IMPORT = (
-    "from rescli.workflows.import_weights import import_weights; import_weights({value}, MODEL, DATASET, OUT)"
-)
-
 ACTIONS = {
     "compare": 'rescli.compare(["plain-20", "resnet-20"])',
     "evaluate": "rescli.evaluate({value})",
-    "import_this": _IMPORT,
-    "import_weights": _IMPORT,
+    "import_this": (
+        "from rescli.workflows.import_weights import import_weights; "
+        "import_weights({value}, MODEL, DATASET, OUT)"
+    ),
     "list_models": "from rescli.workflows.listings.models import list_models; list_models()",
     "list_presets": "from rescli.workflows.listings.presets import presets; presets()",
     "pack": "from rescli.workflows.data.pack import pack; pack(NAME, OUT)",

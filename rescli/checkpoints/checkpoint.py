@@ -26,6 +26,7 @@ from rescli.checkpoints.header import CONTENT_KEY, check_content, content_sha256
 from rescli.data.normalization import Normalization
 from rescli.errors import CheckpointError, RescliError
 from rescli.files import write_atomically
+from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec, ModelSpec, plugged
 from rescli.spec.load import spec_from_dict
 from rescli.spec.run import RunSpec
@@ -105,7 +106,8 @@ class Checkpoint:
         tensors, texts, sha256 = read_tensors(path)
         if "model" not in texts or "format_version" not in texts:
             raise CheckpointError(
-                f"{path} holds tensors but no rescli model, so nobody can say which network they belong to."
+                f"{path} holds tensors but no rescli model, so nobody can say which network they belong to.",
+                remedy=Remedy("import_this", path, "makes a checkpoint of them"),
             )
         try:
             metadata = {key: json.loads(texts[key]) for key in texts if key != "format"}

@@ -113,7 +113,7 @@ class CheckpointHeader:
         if MODEL_KEY not in texts:
             raise CheckpointError(
                 f"{path} holds {len(tensors)} tensors but no rescli model.",
-                remedy=Remedy("import_this", path, "makes it one"),
+                remedy=Remedy("import_this", path, "makes a checkpoint of its weights"),
             )
         try:
             metadata = {key: json.loads(text) for key, text in texts.items() if key != "format"}

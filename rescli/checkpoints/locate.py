@@ -6,10 +6,15 @@ import os
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from rescli.checkpoints.file_kinds import foreign_tensors, kind_of_file
 from rescli.errors import CheckpointError, RunDirError
 from rescli.remedy import Remedy
 
 __all__ = ["HasPath", "HasWeights", "Source", "named_checkpoint", "source_path"]
+
+
+_FOREIGN = (".bin", ".ckpt", ".pt", ".pth", ".pth.tar", ".pyth", ".th")
+"""Suffixes of weights that other programs write."""
 
 
 class HasPath(Protocol):
@@ -58,6 +63,7 @@ def named_checkpoint(given: Path) -> Path:
     """
     # os.path: pathlib raises where a path is too long.
     if os.path.isfile(given):
+        _require_safetensors(given)
         return given
     if not os.path.isdir(given):
         raise CheckpointError(f"no such checkpoint: {given}", hint="a run keeps them in RUN_DIR/checkpoints/")
@@ -73,7 +79,33 @@ def named_checkpoint(given: Path) -> Path:
     if os.path.isfile(exported) and os.path.isfile(given / "config.json"):
         return exported
     files = sorted(given.glob("*.safetensors"))
+    foreign = sorted(file for suffix in _FOREIGN for file in given.glob(f"*{suffix}"))
     raise RunDirError(
         f"{given} is a folder and no run directory: it holds no checkpoints/last.safetensors.",
         hint=f"name a file: {files[0]}" if files else None,
+        remedy=Remedy("import_this", foreign[0], "makes a checkpoint of it") if foreign and not files else (),
     )
+
+
+def _require_safetensors(path: Path) -> None:
+    """Refuse what cannot be a checkpoint by its first bytes; whether it is whole shows in reading."""
+    try:
+        kind = kind_of_file(path)
+        tensors = foreign_tensors(path) if kind.form == "safetensors" else None
+    except OSError:  # said by whoever reads it
+        return
+    if kind.form == "torch":
+        raise CheckpointError(
+            f"{path} is a file of PyTorch, not a checkpoint of rescli.",
+            remedy=Remedy("import_this", path, "makes a checkpoint of its weights"),
+        )
+    if tensors is not None and not os.path.isfile(path.with_name("config.json")):  # which may say more
+        raise CheckpointError(
+            f"{path} holds {tensors} tensors but no rescli model.",
+            remedy=Remedy("import_this", path, "makes a checkpoint of its weights"),
+        )
+    if kind.form == "other" and os.path.getsize(path):  # an empty one is damaged like any that is cut
+        raise CheckpointError(
+            f"{path} is not a whole safetensors file: it is {kind.what}.",
+            hint=kind.advice or "name a checkpoint, or the directory of a run",
+        )

@@ -15,14 +15,27 @@ if TYPE_CHECKING:
 
 __all__ = ["import_weights"]
 
+_SHOWN = 6
+"""Names, of more."""
+
+_FROM = {"given": "as given", "folders": "the folders of --data-root", "file": "as the file has them"}
+
 
 def import_weights(
     weights: Annotated[
-        Path, typer.Argument(help="A state dict: .th, .pth, .pyth, .pt or .safetensors.", metavar="WEIGHTS")
+        Path,
+        typer.Argument(
+            help="A file of PyTorch or a safetensors file, whatever its name; a state dict anywhere in it.",
+            metavar="WEIGHTS",
+        ),
     ],
     model: Annotated[str, typer.Option(help="The net that they are weights of: resnet-N or plain-N.")],
     dataset: Annotated[
-        str, typer.Option(help="The data set that they were trained on: cifar10, cifar100, imagenet.")
+        str,
+        typer.Option(
+            help="The data set that they were trained on: cifar10, cifar100, imagenet; imagefolder for "
+            "images of your own."
+        ),
     ],
     out: Annotated[
         Path, typer.Option(help="The checkpoint to write; must not exist.", metavar="FILE.safetensors")
@@ -56,11 +69,38 @@ def import_weights(
             "imagenet."
         ),
     ] = "auto",
+    which: Annotated[
+        str | None,
+        typer.Option(
+            "--weights",
+            help="Which set of weights to take where the file holds several, such as model_ema. Unset: the "
+            "only one that is no average.",
+            metavar="NAME",
+        ),
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            help="Names of an imagefolder's classes in the order of the net's outputs: a,b,c, or a text file "
+            "with a name on each line.",
+            metavar="NAMES",
+        ),
+    ] = None,
+    data_root: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder of class folders, whose sorted names are the classes of an imagefolder.",
+            metavar="DIR",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Turn weights from elsewhere into a checkpoint with the same logits. No pickled code is run.
 
     rescli import resnet20.th --model resnet-20 --dataset cifar10 --out resnet20.safetensors
+
+    rescli import last.ckpt --model resnet-18 --shortcut B --dataset imagefolder --data-root DIR --out
+    net.safetensors
     """
     from rescli.cli.output.messages import say
     from rescli.cli.output.results import print_json
@@ -77,20 +117,28 @@ def import_weights(
             stride_on=stride_on,
             layout=layout,
             normalization=normalization,
+            which=which,
+            classes=classes,
+            data_root=data_root,
             warn=lambda text: say(f"warning: {text}"),
         )
     if json:
-        print_json({**made.to_dict(), "eval_command": _eval_command(made)})
+        print_json({**made.to_dict(), "eval_command": _eval_command(made, data_root)})
     else:
-        _print_facts(made)
+        _print_facts(made, data_root)
 
 
-def _eval_command(made: ImportResult) -> str:
+def _eval_command(made: ImportResult, data_root: Path | None) -> str:
     """The command that measures the checkpoint's test error."""
-    return f"rescli eval {shlex.quote(made.checkpoint)}"
+    command = f"rescli eval {shlex.quote(made.checkpoint)}"
+    if made.classes_from == "dataset":
+        return command
+    if list(made.class_names) != sorted(made.class_names):  # the order of folders is that of their names
+        command += " --classes names"
+    return f"{command} --data-root {shlex.quote(str(data_root)) if data_root is not None else 'DIR'}"
 
 
-def _print_facts(made: ImportResult) -> None:
+def _print_facts(made: ImportResult, data_root: Path | None) -> None:
     from rescli.importers.normalizations import NORMALIZATIONS
 
     mean, std = (
@@ -99,10 +147,39 @@ def _print_facts(made: ImportResult) -> None:
     )
     option = f", shortcut {made.shortcut}" if made.shortcut else ""
     print(f"{made.model}{option}, {made.num_classes} classes of {made.dataset}")
+    if made.classes_from != "dataset":
+        print(f"classes        {_classes(made)}")
     print(f"params         {made.params:,}")
+    if made.weights is not None:
+        print(f"weights        {_which(made)}")
+    for name, text in (
+        ("prefix", f"{made.prefix} taken off the names" if made.prefix not in ("", "module.") else ""),
+        ("head", f"{made.head}, taken as fc" if made.head else ""),
+        ("bias", "none in the head: zeros" if made.zero_bias else ""),
+        ("left out", ", ".join(made.left_out[:_SHOWN]) + _and_more(len(made.left_out))),
+        ("numbers", f"{', '.join(made.stored_in)}, now float32" if made.stored_in != ("float32",) else ""),
+    ):
+        if text:
+            print(f"{name:<15}{text}")
     print(f"layout         {made.layout}")
     print(f"normalization  {made.normalization}: mean {mean}, std {std}")
     if made.normalization_assumed:
         print(f"               (assumed of {made.layout} weights; --normalization names another)")
     print(f"checkpoint     {made.checkpoint}")
-    print(f"test error:    {_eval_command(made)}")
+    print(f"test error:    {_eval_command(made, data_root)}")
+
+
+def _which(made: ImportResult) -> str:
+    if not made.other_weights:
+        return f"{made.weights}, an average; there are no others"
+    others = ", ".join(made.other_weights)
+    return f"{made.weights} (also there: {others}; --weights {made.other_weights[0]} takes another)"
+
+
+def _classes(made: ImportResult) -> str:
+    names = ", ".join(made.class_names[:_SHOWN]) + _and_more(len(made.class_names))
+    return f"{names} ({_FROM[made.classes_from]})"
+
+
+def _and_more(count: int) -> str:
+    return f" and {count - _SHOWN} more" if count > _SHOWN else ""

@@ -14,8 +14,7 @@ __all__ = ["COMMANDS", "as_flag", "next_steps", "worded"]
 COMMANDS = {
     "compare": "rescli compare plain-20 resnet-20",
     "evaluate": "rescli eval {value}",
-    "import_this": "rescli import {note}",
-    "import_weights": "rescli import {value}   {note}",
+    "import_this": "rescli import {value} --model NAME --dataset NAME --out FILE.safetensors   {note}",
     "list_models": "rescli models {note}",
     "list_presets": "rescli presets   {note}",
     "pack": "rescli data pack {note}",
@@ -31,6 +30,9 @@ COMMANDS = {
     "verify_data": "rescli data verify {value} {note}",
 }
 """The command of each of ``rescli.remedy.ACTIONS``, and how its note reads on; shells skip it behind #."""
+
+_FLAG_OF_ARGUMENT = {"which": "weights"}
+"""Arguments whose flag has another name."""
 
 _FLAG_OF_KEY = {
     "data.batch_size": "batch_size",
@@ -62,7 +64,7 @@ def as_flag(remedy: Remedy, parameters: Collection[str] | None = None) -> str:
         root = "" if remedy.data_root is None else f" --data-root {shlex.quote(str(remedy.data_root))}"
         whole = command.format(value=value, note=remedy.note, root=root)
         return whole.rstrip().removesuffix("()").removesuffix("#").rstrip()
-    name = _FLAG_OF_KEY.get(remedy.setting, remedy.setting)
+    name = _FLAG_OF_KEY.get(remedy.setting, _FLAG_OF_ARGUMENT.get(remedy.setting, remedy.setting))
     is_key = remedy.setting in _FLAG_OF_KEY
     if "." in name or (is_key and parameters is not None and {name, "set_"} & {*parameters} == {"set_"}):
         typed = remedy.value

@@ -24,18 +24,29 @@ _COUNTER = "num_batches_tracked"
 _UNLIKE = Likeness("")
 
 
-def recognise(weights: Weights, importers: Mapping[str, Importer]) -> Importer:
+def recognise(
+    weights: Weights,
+    importers: Mapping[str, Importer],
+    *,
+    model: ModelSpec | None = None,
+    dataset: DatasetSpec | None = None,
+) -> Importer:
     """The one importer whose layout these weights are in.
 
+    Args:
+        model: the net that they should be of, for what is said where no layout fits.
+        dataset: what it was trained on.
+
     Raises:
-        CheckpointError: no importer knows their layout.
+        CheckpointError: no importer knows their layout; names the nearest, and what is different.
         UsageError: several importers do.
     """
     fitting = [name for name, importer in importers.items() if importer.recognises(weights.tensors.keys())]
     if not fitting:
+        nearest = _nearest(weights, importers, model, dataset) if model and dataset else ""
         raise CheckpointError(
             f"{weights.file} is in no layout that is known here ({', '.join(sorted(importers))}); its "
-            f"{len(weights.tensors)} tensors are {listed(list(weights.tensors))}.",
+            f"{len(weights.tensors)} tensors are {listed(list(weights.tensors))}.{nearest}",
             hint="rename the tensors as torchvision's ResNets name them: conv1 bn1 layer1 .. downsample fc",
         )
     if len(fitting) > 1:
@@ -47,6 +58,23 @@ def recognise(weights: Weights, importers: Mapping[str, Importer]) -> Importer:
     return importers[fitting[0]]
 
 
+def _nearest(
+    weights: Weights, importers: Mapping[str, Importer], model: ModelSpec, dataset: DatasetSpec
+) -> str:
+    """A sentence on the layout with the most names in common; empty where none has any."""
+    expected = _expected(model, dataset, len(dataset.class_names or ("", "")))
+    shared = {
+        kind: sum(importer.their_name(name) in weights.tensors for name in expected)
+        for kind, importer in importers.items()
+    }
+    kind = max(sorted(shared), key=lambda one: shared[one])
+    if not shared[kind]:
+        return ""
+    importer = importers[kind]
+    differences = _differences(_with_counters(weights.tensors, expected, importer), expected, importer)
+    return f" The nearest is {kind}, but of {model.name} there are {differences}."
+
+
 def to_checkpoint(
     weights: Weights,
     importer: Importer,
@@ -54,11 +82,13 @@ def to_checkpoint(
     model: ModelSpec,
     dataset: DatasetSpec,
     normalization: str | None = None,
+    class_names: tuple[str, ...] | None = None,
 ) -> Checkpoint:
     """The checkpoint, in fp32, whose logits are those of the original net.
 
     Args:
         normalization: a key of ``NORMALIZATIONS``; None for the layout's own.
+        class_names: one an output, in their order; None for the data set's.
 
     Raises:
         CheckpointError: a tensor is missing, too many, of another shape or kind, or not finite.
@@ -75,11 +105,14 @@ def to_checkpoint(
         )
     scheme = normalization or importer.default_normalization(model)
     measured = named_normalization(scheme)
-    class_names = dataset.class_names
+    class_names = class_names or dataset.class_names
     if class_names is None:
         raise UsageError(
-            f"the class names of data set {dataset.kind!r} stand in its files alone, so a checkpoint for it "
-            "cannot be made from weights."
+            f"the class names of data set {dataset.kind!r} stand in its files alone.",
+            remedy=[
+                Remedy("data_root", "DIR", "whose class folders they are, sorted by name"),
+                Remedy("classes", "NAME,NAME,...", "or the names in the order of the net's outputs"),
+            ],
         )
     expected = _expected(model, dataset, len(class_names))
     given = _with_counters(weights.tensors, expected, importer)
@@ -109,6 +142,7 @@ def to_checkpoint(
                 "sha256": weights.sha256,
                 "layout": importer.kind,
                 "normalization": scheme,
+                **({"weights": weights.name} if weights.name is not None else {}),
             }
         },
         precision="fp32",
@@ -146,7 +180,7 @@ def _differences(given: Mapping[str, Tensor], expected: Mapping[str, Tensor], im
         if name in given and tuple(given[name].shape) != shape
     ]
     return "; ".join(
-        f"{len(names)} {what}: {listed(names)}"
+        f"{len(names)} {what}: {listed(names, limit=3)}"
         for what, names in (("missing", missing), ("extra", extra), ("misshapen", misshapen))
         if names
     )

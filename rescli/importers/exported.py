@@ -20,6 +20,7 @@ from rescli.checkpoints.header import MODEL_KEY
 from rescli.data.normalization import Normalization
 from rescli.errors import CheckpointError, RescliError
 from rescli.exporters.architectures import transformers_state
+from rescli.importers.class_names import with_classes
 from rescli.importers.weights_file import listed
 from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec, ModelSpec, plugged
@@ -54,9 +55,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
             raise CheckpointError(
                 f"{path.parent} was not exported by rescli: its config.json does not say which "
                 "network its weights belong to.",
-                remedy=Remedy(
-                    "import_weights", "weights.safetensors", "makes published weights a checkpoint"
-                ),
+                remedy=Remedy("import_this", path, "makes it a checkpoint"),
             )
         return _checkpoint(path, tensors, sha256, description)
     except CheckpointError:
@@ -93,7 +92,7 @@ def _checkpoint(
 def _dataset(kind: str, class_names: tuple[str, ...]) -> DatasetSpec:
     dataset = named_dataset(kind)
     # A folder of photographs has its classes from its folders, which need not be here.
-    return dataset.model_copy(update={"classes": class_names}) if dataset.class_names is None else dataset
+    return with_classes(dataset, class_names, None)[0] if dataset.class_names is None else dataset
 
 
 def _our_tensors(

@@ -17,6 +17,10 @@ from rescli.spec.base import DatasetSpec, ModelSpec
 __all__ = ["Likeness", "family_and_depth", "likeness", "shortcut_option"]
 
 
+_OWN = "imagefolder"
+"""The data set whose classes are one's own."""
+
+
 @dataclass(frozen=True)
 class Likeness:
     """What weights look like that do not fit.
@@ -56,6 +60,12 @@ def likeness(
             )
         looks.append(name)
         remedies.append(Remedy("model", name))
+        if (
+            importer.their_name("layer1.0.conv3.weight") in given
+            and getattr(model, "block", None) is not None
+        ):
+            # The names do not show it, so that the net cannot be asked for without.
+            remedies.append(Remedy("stride_on", "3x3", "as torchvision, timm and pycls have it"))
     option = shortcut_option(given, importer)
     if option and hasattr(model, "shortcut") and option != model.shortcut:
         looks.append(f"shortcut {option}")
@@ -63,8 +73,17 @@ def likeness(
     head = given.get(importer.their_name("fc.bias"))
     if head is not None and head.ndim == 1 and len(head) != dataset.num_classes:
         looks.append(f"{len(head)} classes where {dataset.kind} has {dataset.num_classes}")
-        remedies.append(Remedy("dataset", "NAME"))
+        remedies += _own_classes(dataset)
     return Likeness(f"these look like {', '.join(looks)}", tuple(remedies)) if looks else None
+
+
+def _own_classes(dataset: DatasetSpec) -> list[Remedy]:
+    """What names other classes than the data set's."""
+    if dataset.kind == _OWN:
+        return [Remedy("classes", "NAME,NAME,...")]
+    if dataset.any_size:
+        return [Remedy("dataset", _OWN), Remedy("data_root", "DIR")]
+    return [Remedy("dataset", "NAME")]
 
 
 def family_and_depth(names: Collection[str], importer: Importer) -> tuple[str, int] | None:

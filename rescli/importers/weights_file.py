@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import os
-import re
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from rescli.checkpoints.checkpoint import read_tensors
-from rescli.errors import CheckpointError, UsageError
+from rescli.errors import CheckpointError, UnknownNameError, UsageError
+from rescli.importers.base import Importer
+from rescli.importers.class_names import named_in_file
+from rescli.importers.file_content import SAVE_TENSORS_ONLY, FileContent, asks_for, read_content
+from rescli.importers.state_dicts import StateDict, is_averaged, state_dicts
+from rescli.importers.weight_sets import WeightSet, common_prefix, weight_sets
 from rescli.remedy import Remedy
 
-__all__ = ["TORCH_SUFFIXES", "Weights", "listed", "read_weights"]
-
-TORCH_SUFFIXES = (".pt", ".pth", ".pyth", ".th")
-
-_SAVE_TENSORS_ONLY = (
-    "in the program that made it, save the tensors alone: torch.save(model.state_dict(), 'weights.pth')"
-)
-_FETCH_AGAIN = "fetch or copy the file again, and compare its size with the original's"
-
-_WRAPPERS = ("model", "model_state", "model_state_dict", "net", "state_dict")
-"""Keys under which training programs keep the state dict, beside the epoch, the optimizer and so on.
-A moving average of the weights, which some keep there too, is left where it is."""
-
-_PREFIXES = ("module.", "_orig_mod.")
-"""What DistributedDataParallel and torch.compile put before every name."""
-
-_MAX_DEPTH = 3
-"""Wrappers in wrappers; a pickled dict may also contain itself."""
+__all__ = ["Weights", "listed", "read_weights"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,41 +24,95 @@ class Weights:
     """Published weights.
 
     Args:
-        tensors: the state dict under the file's names, without wrappers and prefixes, on the CPU.
+        tensors: the state dict under its layout's names, without wrappers and prefixes, on the CPU.
         file: name of the file.
         sha256: hex digest of its bytes.
+        name: of the set that was taken, where the file holds several, or an average alone.
+        others: names of the sets that were not.
+        prefix: what was before each name.
+        head: the module that was taken as the head, where its name is another than the layout's.
+        zero_bias: whether the head has no bias, in whose place there are zeros.
+        left_out: names of what lies beside the net's tensors and does not matter to its logits.
+        class_names: of its outputs, where the file has them.
     """
 
     tensors: dict[str, torch.Tensor]
     file: str
     sha256: str
+    name: str | None = None
+    others: tuple[str, ...] = ()
+    prefix: str = ""
+    head: str | None = None
+    zero_bias: bool = False
+    left_out: tuple[str, ...] = ()
+    class_names: tuple[str, ...] | None = None
+
+    @property
+    def stored_in(self) -> tuple[str, ...]:
+        """The types of its numbers in floating point, ``float16``."""
+        types = {str(one.dtype) for one in self.tensors.values() if one.is_floating_point()}
+        return tuple(sorted(name.removeprefix("torch.") for name in types))
 
 
-def read_weights(path: Path) -> Weights:
-    """Read ``.pt``, ``.pth``, ``.pyth`` and ``.th`` (state dicts, also nested) or ``.safetensors``.
+def read_weights(
+    path: Path, importers: Mapping[str, Importer] | None = None, which: str | None = None
+) -> Weights:
+    """Read the weights of one net, in any form of PyTorch's or as safetensors, whatever lies around them.
+
+    Args:
+        path: of the file.
+        importers: layouts by which nets are found in it. Without one that fits, the tensors are those of the
+            largest dict, without what stands before every name.
+        which: the set of weights to take, where there are several; None for the only one that is no average
+            of others.
 
     Raises:
-        CheckpointError: missing, damaged, of another format, with anything but tensors in its state dict,
-            or a pickle that asks for more than tensors.
-        UsageError: another suffix, or a checkpoint of rescli.
+        CheckpointError: missing, damaged, of another kind, without tensors, or a pickle that asks for more
+            than tensors.
+        UsageError: a checkpoint of rescli, or several sets of weights of which none was chosen.
+        UnknownNameError: it has no set of that name.
     """
-    if not os.path.isfile(path):  # pathlib raises where a path is too long
-        what = f"{path} is a directory, not a file." if os.path.isdir(path) else f"no such file: {path}"
-        raise CheckpointError(what, hint="give the file of weights itself")
-    suffix = path.suffix.lower()
-    if suffix == ".safetensors":
-        tensors, sha256 = _read_safetensors(path)
-        content: object = tensors
-    elif suffix in TORCH_SUFFIXES:
-        content, sha256 = _read_torch(path)
-    else:
-        raise UsageError(
-            f"{path} has the suffix {suffix!r}; weights are read from "
-            f"{', '.join((*TORCH_SUFFIXES, '.safetensors'))}.",
-            hint="rename it where it is one of these",
+    content = read_content(path)
+    dicts = state_dicts(content.value)
+    if not any(tensor.ndim for one in dicts for tensor in one.tensors.values()):
+        raise _without_tensors(content, path)
+    sets = weight_sets(dicts, importers or {}) or _largest(dicts)
+    taken = _chosen(sets, which, path)
+    if taken.linear:
+        raise CheckpointError(
+            f"{path} has {len(taken.linear)} linear layers, {listed(taken.linear)}, where the nets here have "
+            "one, fc, as their head.",
+            hint="nets with another head are imported by an importer of your own",
         )
-    tensors = _without_prefixes(_tensors_of(_unwrapped(content, path), path))
-    return Weights(tensors, path.name, sha256)
+    if taken.headless:
+        raise CheckpointError(
+            f"{path} holds a ResNet without its head: none of its {len(taken.tensors)} tensors is a "
+            "linear layer's.",
+            hint="save the whole net, with the layer that gives the logits",
+        )
+    if taken.odd:
+        raise CheckpointError(
+            f"{path} holds, among its tensors, {len(taken.odd)} that nobody can take: {listed(taken.odd)}.",
+            hint=SAVE_TENSORS_ONLY,
+        )
+    if taken.layouts:
+        raise UsageError(
+            f"{path} could be in the layouts {' and '.join(sorted(taken.layouts))}.",
+            hint="say which",
+            remedy=Remedy("layout", min(taken.layouts)),
+        )
+    return Weights(
+        tensors=taken.tensors,
+        file=path.name,
+        sha256=content.sha256,
+        name=taken.name if len(sets) > 1 or taken.averaged else None,
+        others=tuple(one.name for one in sets if one is not taken),
+        prefix=taken.prefix,
+        head=taken.head,
+        zero_bias=taken.zero_bias,
+        left_out=taken.left_out,
+        class_names=named_in_file(content.value),
+    )
 
 
 def listed(items: Sequence[str], *, limit: int = 6) -> str:
@@ -86,122 +121,59 @@ def listed(items: Sequence[str], *, limit: int = 6) -> str:
     return f"{shown} and {len(items) - limit} more" if len(items) > limit else shown
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], str]:
-    """Tensors and sha256 of one reading."""
-    try:
-        tensors, texts, sha256 = read_tensors(path)
-    except CheckpointError as error:
-        raise CheckpointError(f"{path} is {_kind_of_bytes(path)}.", hint=_FETCH_AGAIN) from error
-    if "model" in texts and "format_version" in texts:
+def _without_tensors(content: FileContent, path: Path) -> CheckpointError:
+    value = content.value
+    if content.objects:
+        return CheckpointError(asks_for(path, content.objects[0]), hint=SAVE_TENSORS_ONLY)
+    if not isinstance(value, Mapping):
+        what = f"holds a {type(value).__name__}, not a state dict (names to tensors)"
+    elif not value:
+        what = "holds no tensors: an empty dict"
+    else:
+        entries = [f"{key} ({type(one).__name__})" for key, one in value.items()]
+        what = f"holds no tensors: only {listed(entries)}"
+    return CheckpointError(f"{path} {what}.", hint=SAVE_TENSORS_ONLY)
+
+
+def _largest(dicts: Sequence[StateDict]) -> list[WeightSet]:
+    """The dicts with the most tensors, whose layout nobody knows."""
+    most = max(len(one.tensors) for one in dicts)
+    found = []
+    for one in dicts:
+        if 2 * len(one.tensors) < most or not any(tensor.ndim for tensor in one.tensors.values()):
+            continue
+        path, prefix = ".".join(one.keys), common_prefix(list(one.tensors))
+        tensors = {name.removeprefix(prefix): tensor for name, tensor in one.tensors.items()}
+        found.append(
+            WeightSet(
+                path or "top",
+                path,
+                tensors,
+                prefix,
+                left_out=one.others,
+                odd=one.odd,
+                averaged=is_averaged(path),
+            )
+        )
+    return found
+
+
+def _chosen(sets: Sequence[WeightSet], which: str | None, path: Path) -> WeightSet:
+    names = [one.name for one in sets]
+    if which is not None:
+        near = [one for one in sets if one.name == which] or [
+            one
+            for one in sets
+            if f"{one.path}.".startswith(f"{which}.") or f".{one.path}".endswith(f".{which}")
+        ]
+        if len(near) != 1:
+            raise UnknownNameError(f"set of weights in {path}", which, names)
+        return near[0]
+    plain = [one for one in sets if not one.averaged] or list(sets)
+    if len(plain) > 1:
         raise UsageError(
-            f"{path} is a checkpoint of rescli already; there is nothing to import.",
-            remedy=Remedy("evaluate", path),
+            f"{path} holds several sets of weights: {', '.join(names)}.",
+            hint="say which",
+            remedy=Remedy("which", plain[0].name),
         )
-    return tensors, sha256
-
-
-def _read_torch(path: Path) -> tuple[object, str]:
-    """Content and sha256 of one reading: of the bytes that were judged, whatever comes to the path later."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from error
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of TorchScript archives, which are refused here anyhow
-            content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-        return content, hashlib.sha256(data).hexdigest()
-    # What a damaged or foreign pickle raises has no end, and each means that there are no weights.
-    except Exception as error:
-        if asked := re.search(r"GLOBAL (\S+)", str(error)):
-            raise CheckpointError(
-                f"{path} is a pickle that asks for {asked[1]}, which is code or an object and no tensor; "
-                "nothing in it was executed.",
-                hint=_SAVE_TENSORS_ONLY,
-            ) from error
-        if "TorchScript" in str(error):
-            raise CheckpointError(
-                f"{path} is a TorchScript program, not a state dict; nothing in it was executed.",
-                hint=_SAVE_TENSORS_ONLY,
-            ) from error
-        raise CheckpointError(f"{path} is {_kind_of_bytes(path)}.", hint=_FETCH_AGAIN) from error
-
-
-def _kind_of_bytes(path: Path) -> str:
-    """What a file that cannot be read looks like from its first bytes."""
-    try:
-        with open(path, "rb") as file:
-            head = file.read(64)
-    except OSError as error:
-        return f"not readable ({error.strerror or error})"
-    text = head.lstrip()
-    if not head:
-        return "empty"
-    if head.startswith(b"version https://git-lfs"):
-        return "a pointer of Git LFS in place of the file (git lfs pull brings it)"
-    if text.startswith((b"{", b"[")):
-        return "text that looks like JSON, not weights"
-    if text.startswith(b"<"):
-        return "a web page or XML, not weights"
-    if head.startswith(b"PK"):
-        return "a zip archive that is truncated, damaged, or not PyTorch's"
-    if head.startswith(b"\x80"):
-        return "a pickle that is truncated, damaged, or not PyTorch's"
-    if head[8:9] == b"{":
-        return "a safetensors file that is truncated, damaged, or under another suffix"
-    return "neither a safetensors file nor one of PyTorch"
-
-
-def _unwrapped(content: object, path: Path) -> Mapping[Any, Any]:
-    """The innermost dict under ``_WRAPPERS``."""
-    for _ in range(_MAX_DEPTH):
-        if not isinstance(content, Mapping):
-            raise CheckpointError(
-                f"{path} holds a {type(content).__name__}, not a state dict (names to tensors).",
-                hint=_SAVE_TENSORS_ONLY,
-            )
-        inner = [key for key in _WRAPPERS if isinstance(content.get(key), Mapping)]
-        if not inner:
-            return content
-        if len(inner) > 1:
-            raise CheckpointError(
-                f"{path} holds several state dicts, under {' and '.join(map(repr, inner))}.",
-                hint="save the one you mean: torch.save(content['state_dict'], 'weights.pth')",
-            )
-        content = content[inner[0]]
-    raise CheckpointError(
-        f"{path} holds dicts in dicts, more than {_MAX_DEPTH} deep.", hint=_SAVE_TENSORS_ONLY
-    )
-
-
-def _tensors_of(entries: Mapping[Any, Any], path: Path) -> dict[str, torch.Tensor]:
-    others = [
-        f"{key} ({type(value).__name__})" for key, value in entries.items() if not _is_plain(key, value)
-    ]
-    if len(others) == len(entries):
-        found = f"only {listed(others)}" if others else "an empty dict"
-        raise CheckpointError(f"{path} holds no tensors: {found}.", hint=_SAVE_TENSORS_ONLY)
-    if others:
-        raise CheckpointError(
-            f"{path} holds, among tensors, {len(others)} that are none: {listed(others)}.",
-            hint=_SAVE_TENSORS_ONLY,
-        )
-    return {name: tensor.detach() for name, tensor in entries.items()}
-
-
-def _is_plain(name: object, value: object) -> bool:
-    """A named dense tensor with values, not a sparse, quantized or meta one."""
-    return (
-        isinstance(name, str)
-        and isinstance(value, torch.Tensor)
-        and value.layout == torch.strided
-        and not value.is_quantized
-        and value.device.type == "cpu"
-    )
-
-
-def _without_prefixes(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Taken off only where every name has them, so that no two names can become one."""
-    while prefix := next((p for p in _PREFIXES if all(name.startswith(p) for name in tensors)), None):
-        tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
-    return tensors
+    return plain[0]

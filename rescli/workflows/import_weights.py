@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -51,6 +51,15 @@ class ImportResult:
         normalization: name of what the images were normalised with in training.
         normalization_assumed: whether that is the layout's usual one, because none was given.
         imported_from: the file that the weights were read from.
+        weights: name of the set of weights that was taken, where the file holds several or an average alone.
+        other_weights: names of the sets that were not; ``which`` takes one of them.
+        prefix: what was taken off the front of each name.
+        head: the linear layer that was taken as ``fc``, where it has another name.
+        zero_bias: whether the head has no bias, in whose place there are zeros.
+        left_out: what lies beside the net's tensors and does not matter to its logits.
+        stored_in: types of the file's numbers; they become float32.
+        class_names: of the outputs, in their order.
+        classes_from: ``dataset``, ``given``, ``folders`` or ``file``.
     """
 
     checkpoint: str
@@ -63,10 +72,23 @@ class ImportResult:
     normalization: str
     normalization_assumed: bool
     imported_from: ImportedFrom
+    weights: str | None = None
+    other_weights: tuple[str, ...] = ()
+    prefix: str = ""
+    head: str | None = None
+    zero_bias: bool = False
+    left_out: tuple[str, ...] = ()
+    stored_in: tuple[str, ...] = ("float32",)
+    class_names: tuple[str, ...] = ()
+    classes_from: Literal["dataset", "given", "folders", "file"] = "dataset"
 
     def to_dict(self) -> dict[str, object]:
-        """All of it as JSON values."""
-        return asdict(self)
+        """All of it as JSON values; the names of the classes are the checkpoint's to give."""
+        whole = {
+            key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
+        }
+        del whole["class_names"]
+        return whole
 
     def __repr__(self) -> str:
         keys = ("checkpoint", "model", "dataset", "layout", "normalization")
@@ -89,20 +111,29 @@ def import_weights(
     stride_on: Literal["1x1", "3x3"] | None = None,
     layout: str = _AUTO,
     normalization: str = _AUTO,
+    which: str | None = None,
+    classes: str | os.PathLike[str] | Sequence[str] | None = None,
+    data_root: str | os.PathLike[str] | None = None,
     warn: Callable[[str], None] = _log.warning,
 ) -> ImportResult:
     """Turn weights from elsewhere into a checkpoint with the same logits. No pickled code is run.
 
     Args:
-        weights: a state dict: .th, .pth, .pyth, .pt or .safetensors.
+        weights: a file of PyTorch or a safetensors file, whatever its name, with a state dict anywhere in it.
         model: the net that they are weights of, such as ``resnet-20``.
-        dataset: the data set that they were trained on.
+        dataset: the data set that they were trained on; ``imagefolder`` for images of one's own.
         out: the checkpoint to write; it must not exist.
         shortcut: A zero padding, B projection where the size changes, C everywhere; None for the net's.
         stride_on: the convolution of bottlenecks that has the stride; bottlenecks need it said.
         layout: whose names the tensors have; ``auto`` looks at them.
         normalization: name of what the images were normalised with; ``auto`` is the layout's.
-        warn: called where an importer of a plugin cannot be loaded.
+        which: the set of weights to take where the file holds several, such as ``model_ema``; None for the
+            only one that is no average.
+        classes: of a data set of one's own: names in the order of the net's outputs, ``"a,b,c"``, or a text
+            file with a name on each line. None for those of ``data_root``, or those that the file has.
+        data_root: a folder of class folders, whose sorted names are the classes.
+        warn: called where an importer of a plugin cannot be loaded, and where the file has other names for
+            its outputs than ``classes``.
 
     Returns:
         What was written, and what was recognised or assumed.
@@ -110,6 +141,7 @@ def import_weights(
     Raises:
         UsageError: an unknown name, a net that the layout does not have, or a file that exists.
         CheckpointError: the file is missing, damaged, or does not fit the net.
+        DataError: ``data_root`` has no class folders.
 
     Example:
         >>> import torch
@@ -124,9 +156,11 @@ def import_weights(
     _require_new(out)
     importers = _importers(layout, warn)
 
+    from rescli.importers.class_names import given_classes, with_classes
     from rescli.spec.from_names import named_dataset
 
-    dataset_spec = named_dataset(dataset)
+    names, root = given_classes(classes), Path(data_root) if data_root is not None else None
+    dataset_spec, names = with_classes(named_dataset(dataset), names, root)
     spec = _model(model, dataset_spec, shortcut=shortcut, stride_on=stride_on)
 
     from rescli.importers.convert import recognise, to_checkpoint
@@ -136,9 +170,20 @@ def import_weights(
     scheme = None if normalization == _AUTO else normalization
     if scheme is not None:
         named_normalization(scheme)  # refuses an unknown name before the file is read
-    read = read_weights(weights)
-    importer = recognise(read, importers) if layout == _AUTO else importers[layout]
-    checkpoint = to_checkpoint(read, importer, model=spec, dataset=dataset_spec, normalization=scheme)
+    read = read_weights(weights, importers, which)
+    of_file = read.class_names if names is None else None
+    if of_file is not None:
+        dataset_spec, names = with_classes(dataset_spec, of_file, None)
+    elif classes is None and root is not None:
+        _require_order(read.class_names, names, weights)
+    elif names is not None and read.class_names not in (None, names) and classes is not None:
+        warn(f"{weights} has other classes for its outputs: {', '.join(read.class_names or ())}.")
+    importer = (
+        recognise(read, importers, model=spec, dataset=dataset_spec) if layout == _AUTO else importers[layout]
+    )
+    checkpoint = to_checkpoint(
+        read, importer, model=spec, dataset=dataset_spec, normalization=scheme, class_names=names
+    )
     # Built and loaded once as eval will: whatever could fail there fails here, before there is a file.
     net = checkpoint.build_model()
     result = ImportResult(
@@ -152,9 +197,34 @@ def import_weights(
         normalization=scheme or importer.default_normalization(checkpoint.model),
         normalization_assumed=scheme is None,
         imported_from=ImportedFrom(read.file, read.sha256),
+        weights=read.name,
+        other_weights=read.others,
+        prefix=read.prefix,
+        head=read.head,
+        zero_bias=read.zero_bias,
+        left_out=read.left_out,
+        stored_in=read.stored_in,
+        class_names=checkpoint.class_names,
+        classes_from=(
+            "file" if of_file else "given" if classes is not None else "folders" if root else "dataset"
+        ),
     )
     checkpoint.write(out)
     return result
+
+
+def _require_order(
+    in_file: tuple[str, ...] | None, in_folders: tuple[str, ...] | None, weights: Path
+) -> None:
+    """Refuse folders whose order is not the one in which the net was trained, as far as its file says."""
+    if in_file is None or in_folders is None or in_file == in_folders or set(in_file) != set(in_folders):
+        return
+    place = next(n for n, (one, other) in enumerate(zip(in_file, in_folders, strict=True)) if one != other)
+    raise UsageError(
+        f"{weights} has the classes in another order than the sorted folders: its output {place} is "
+        f"{in_file[place]!r}, not {in_folders[place]!r}.",
+        remedy=Remedy("classes", ",".join(in_file)),
+    )
 
 
 def _require_new(out: Path) -> None:

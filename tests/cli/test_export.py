@@ -408,7 +408,7 @@ def test_a_state_dict_carries_its_class_names(
     rescli: Rescli, checkpoint_of: Callable[..., Any], tmp_path: Path
 ) -> None:
     """Any script, and names of folders that are no UTF-8."""
-    from rescli.data.specs import ImageFolderSpec
+    from rescli.data.folders.specs import ImageFolderSpec
 
     names = ("Katze 🐈", "собака", "caf\udce9")
     checkpoint = checkpoint_of(

@@ -86,6 +86,7 @@ def test_a_checkpoint_of_pycls(rescli: Rescli, pycls_file: Path, flags: list[obj
     assert answer.out.splitlines()[:-2] == [
         "resnet-8, shortcut B, 10 classes of cifar10",
         "params         78,042",
+        "weights        model_state (also there: ema_state; --weights ema_state takes another)",
         "layout         pycls",
         "normalization  cifar10-channels-255: mean 0.4914 0.4824 0.4467, std 0.2471 0.2435 0.2616",
         "               (assumed of pycls weights; --normalization names another)",
@@ -118,6 +119,14 @@ def test_json_is_one_object(rescli: Rescli, weights: Path, flags: list[object]) 
             "file": "net.pth",
             "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
         },
+        "weights": None,
+        "other_weights": [],
+        "prefix": "module.",
+        "head": None,
+        "zero_bias": False,
+        "left_out": [],
+        "stored_in": ["float32"],
+        "classes_from": "dataset",
         "eval_command": f"rescli eval {flags[-1]}",
     }
 

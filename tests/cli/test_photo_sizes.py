@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 from rescli.checkpoints.checkpoint import Checkpoint
+from rescli.data.folders.specs import ImageFolderSpec
 from rescli.data.normalization import Normalization
-from rescli.data.specs import ImageFolderSpec
 from rescli.exporters.base import Options
 from rescli.exporters.description import describe
 from rescli.models.specs import model_spec

@@ -63,7 +63,7 @@ def test_a_run_of_ours_with_its_recipe_and_ledger(rescli: Rescli, tiny: list[str
         (lambda data: data[:-1], "and should have"),
         (lambda data: data[:-1] + bytes([data[-1] ^ 1]), "its content is not what was written"),
         (lambda data: b"{}" + data, "is not a whole safetensors file"),
-        (lambda _: b"", "does not begin as one"),
+        (lambda _: b"", "is not a whole safetensors file"),
         (lambda _: json.dumps({"a": 1}).encode(), "is not a whole safetensors file"),
     ],
     ids=["cut in the header", "cut in the tensors", "one bit", "shifted", "empty", "json"],

@@ -5,7 +5,8 @@ from typing import ClassVar, Literal
 import pytest
 
 from rescli import registry
-from rescli.data.specs import ImageFolderSpec, ImageNetSpec, ShapesSpec
+from rescli.data.folders.specs import ImageFolderSpec
+from rescli.data.specs import ImageNetSpec, ShapesSpec
 from rescli.errors import UnknownNameError, UsageError
 from rescli.evaluation.protocols import (
     CENTER224,

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import datetime
 import hashlib
 import json
 import os
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict, deque
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from rescli.errors import CheckpointError, UsageError
+from rescli.errors import CheckpointError, UnknownNameError, UsageError
+from rescli.importers.torchvision import TorchvisionImporter
 from rescli.importers.weights_file import listed, read_weights
 
 STATE = OrderedDict(a=torch.arange(6.0).view(2, 3), b=torch.tensor(7))
@@ -73,6 +76,53 @@ def test_a_prefix_that_only_some_names_have_stays(tmp_path: Path) -> None:
     assert set(read_weights(tmp_path / "net.pth").tensors) == {"module.a", "a"}
 
 
+class Options:
+    """A class of the program that trained; only its name is in the file."""
+
+    def __init__(self) -> None:
+        self.lr = 0.1
+
+
+@pytest.mark.parametrize("as_zip", [True, False], ids=["zip", "legacy"])
+def test_objects_beside_the_weights_do_not_stand_in_the_way(tmp_path: Path, as_zip: bool) -> None:
+    """Nor is any of their code run: the stand-ins are made without it."""
+    beside = {
+        "args": argparse.Namespace(lr=0.1, out=Path("runs")),
+        "own": Options(),
+        "when": datetime.datetime(2020, 1, 1),
+        "best": np.float64(91.5),
+        "history": defaultdict(list, {"loss": [0.5]}),
+        "last": deque([1, 2]),
+        "some": range(3),
+    }
+    torch.save({"model": STATE, **beside}, tmp_path / "net", _use_new_zipfile_serialization=as_zip)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Options, "__new__", lambda *_: pytest.fail("its code was run"))
+        assert same(read_weights(tmp_path / "net").tensors)
+
+
+def test_arrays_of_numpy_are_tensors(tmp_path: Path) -> None:
+    torch.save({name: tensor.numpy() for name, tensor in STATE.items()}, tmp_path / "net.pth")
+    assert same(read_weights(tmp_path / "net.pth").tensors)
+
+
+def test_several_sets_in_no_known_layout_are_for_the_user_to_choose(tmp_path: Path) -> None:
+    torch.save({"model": STATE, "best": dict(STATE)}, tmp_path / "net.pth")
+    with pytest.raises(UsageError, match="several sets of weights: model, best") as caught:
+        read_weights(tmp_path / "net.pth")
+    assert [(one.setting, one.value) for one in caught.value.remedies] == [("which", "model")]
+    assert same(read_weights(tmp_path / "net.pth", which="best").tensors)
+    with pytest.raises(UnknownNameError, match=r"unknown set of weights .*'bst'; known: best, model.*'best'"):
+        read_weights(tmp_path / "net.pth", which="bst")
+
+
+def test_what_is_no_tensor_among_tensors_is_left_out_and_said(tmp_path: Path) -> None:
+    torch.save({**STATE, "epoch": 3}, tmp_path / "net.pth")
+    read = read_weights(tmp_path / "net.pth", {"torchvision": TorchvisionImporter()})
+    assert same(read.tensors)
+    assert read.left_out == ("epoch (int)",)
+
+
 def circle() -> dict[str, Any]:
     content: dict[str, Any] = {}
     content["model"] = content
@@ -85,16 +135,15 @@ def circle() -> dict[str, Any]:
         (Payload(), "asks for posix.system"),
         ({"state_dict": STATE, "extra": Payload()}, "asks for posix.system"),
         (nn.Linear(2, 2), "asks for torch.nn.modules.linear.Linear"),
-        ({"model": STATE, "args": argparse.Namespace(lr=0.1)}, "asks for argparse.Namespace"),
         ({}, "holds no tensors: an empty dict"),
         ({"epoch": 3, "lr": 0.1}, r"holds no tensors: only epoch \(int\), lr \(float\)"),
         ([STATE["a"]], "holds a list, not a state dict"),
+        ({"args": argparse.Namespace(lr=0.1)}, "asks for argparse.Namespace"),
         (STATE["a"], "holds a Tensor, not a state dict"),
-        ({"model": STATE, "state_dict": STATE}, "several state dicts, under 'model' and 'state_dict'"),
-        ({**STATE, "epoch": 3, 5: STATE["a"]}, r"2 that are none: 5 \(Tensor\), epoch \(int\)"),
+        ({**STATE, "epoch": 3, 5: STATE["a"]}, r"1 that nobody can take: 5 \(Tensor\)"),
         ({"a": STATE["a"].to_sparse()}, "holds no tensors"),
         ({"a": torch.empty(3, device="meta")}, "holds no tensors"),
-        (circle(), "more than 3 deep"),
+        (circle(), "holds no tensors: only model"),
     ],
 )
 @pytest.mark.parametrize("as_zip", [True, False], ids=["zip", "legacy"])
@@ -162,12 +211,14 @@ def test_missing_and_directories(tmp_path: Path) -> None:
         read_weights(tmp_path)
 
 
-def test_other_suffixes_are_not_guessed_at(tmp_path: Path) -> None:
-    (tmp_path / "net.bin").write_bytes(b"x")
-    with pytest.raises(
-        UsageError, match=r"'\.bin'; weights are read from \.pt, \.pth, \.pyth, \.th, \.safetensors"
-    ):
-        read_weights(tmp_path / "net.bin")
+@pytest.mark.parametrize("name", ["model_best.pth.tar", "last.ckpt", "pytorch_model.bin", "weights", "a.jpg"])
+@pytest.mark.parametrize("form", ["zip", "legacy", "safetensors"])
+def test_the_name_of_a_file_does_not_matter(tmp_path: Path, name: str, form: str) -> None:
+    if form == "safetensors":
+        save_file(STATE, tmp_path / name)
+    else:
+        torch.save(STATE, tmp_path / name, _use_new_zipfile_serialization=form == "zip")
+    assert same(read_weights(tmp_path / name).tensors)
 
 
 def test_listed_is_sorted_and_capped_with_a_count() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rescli.data.specs import ImageFolderSpec
+from rescli.data.folders.specs import ImageFolderSpec
 from rescli.workflows.export import export
 
 

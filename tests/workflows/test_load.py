@@ -100,6 +100,13 @@ def test_a_folder_of_somebody_else(tmp_path: Path) -> None:
     assert any("import_weights(" in note for note in caught.value.__notes__)
 
 
+def test_weights_of_somebody_else(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(2)}, tmp_path / "own.pth")
+    with pytest.raises(CheckpointError, match="a file of PyTorch, not a checkpoint of rescli") as caught:
+        load(tmp_path / "own.pth")
+    assert any(f'import_weights("{tmp_path / "own.pth"}", MODEL' in note for note in caught.value.__notes__)
+
+
 def test_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no such checkpoint"):
         load(tmp_path / "absent.safetensors")

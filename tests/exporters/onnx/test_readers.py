@@ -22,7 +22,8 @@ import pytest
 import torch
 
 from rescli.checkpoints.checkpoint import Checkpoint
-from rescli.data.specs import ImageFolderSpec, ImageNetSpec
+from rescli.data.folders.specs import ImageFolderSpec
+from rescli.data.specs import ImageNetSpec
 from rescli.workflows.export import export
 
 onnx = pytest.importorskip("onnx")

@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
+from rescli.data.folders.specs import ImageFolderSpec
 from rescli.data.image_set import ImageSet
-from rescli.data.specs import ImageFolderSpec
 from rescli.errors import DataError
 from rescli.exporters.base import Options
 from rescli.exporters.parity.image_source import ImageSource, calibration_inputs

@@ -1,0 +1,130 @@
+"""The classes of a net for images of one's own: as given, as their folders, or as its file has them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rescli.errors import UsageError
+from rescli.remedy import Remedy
+from rescli.spec.base import DatasetSpec
+
+__all__ = ["given_classes", "named_in_file", "with_classes"]
+
+_KEYS = ("class_to_idx", "class_names", "classes")
+"""Under which training programs keep the names, in any case."""
+
+_SHOWN = 3
+_MOST_DEPTH = 3
+
+
+def given_classes(given: str | os.PathLike[str] | Sequence[str] | None) -> tuple[str, ...] | None:
+    """The names that the user gave, in the order of the net's outputs.
+
+    Args:
+        given: names; or ``"a,b,c"``; or a text file with a name on each line.
+
+    Raises:
+        UsageError: fewer than two names, an empty one, the same one twice, or no such file.
+
+    Example:
+        >>> given_classes("ant, bee")
+        ('ant', 'bee')
+    """
+    if given is None:
+        return None
+    if isinstance(given, str | os.PathLike):
+        text = os.fspath(given)
+        names = text.split(",") if "," in text else _lines_of(Path(text))
+    else:
+        names = [str(name) for name in given]
+    names = [name.strip() for name in names]
+    twice = sorted({name for name in names if names.count(name) > 1 and name})
+    wrong = "an empty one" if not all(names) else f"{twice[0]!r} twice" if twice else None
+    if wrong or len(names) < 2:
+        raise UsageError(
+            f"the classes are the names of the net's outputs, in their order; {len(names)} were given"
+            f"{f', {wrong} among them' if wrong else ''}.",
+            remedy=_REMEDY,
+        )
+    return tuple(names)
+
+
+def with_classes(
+    dataset: DatasetSpec, names: tuple[str, ...] | None, data_root: Path | None
+) -> tuple[DatasetSpec, tuple[str, ...] | None]:
+    """The data set with its classes filled in, and the names of the net's outputs in their order.
+
+    Args:
+        dataset: what the net was trained on.
+        names: given by the user; None for those of the folders below ``data_root``, sorted.
+        data_root: a folder of class folders; None where the names are given, or not known yet.
+
+    Raises:
+        DataError: there are no class folders.
+        UsageError: the data set has classes of its own, or the folders are not those that were given.
+    """
+    if dataset.class_names is not None:
+        if names is not None or data_root is not None:
+            what = "names of classes" if names is not None else "class folders"
+            raise UsageError(
+                f"the {len(dataset.class_names)} classes of {dataset.kind} are known; {what} are for a data "
+                "set of one's own.",
+                remedy=Remedy("dataset", "imagefolder"),
+            )
+        return dataset, dataset.class_names
+    if data_root is not None:
+        found = dataset.resolved(data_root).class_names or ()
+        if names is not None and set(names) != set(found):
+            raise UsageError(
+                f"{len(names)} classes were given ({_few(names)}), and {data_root} has {len(found)} "
+                f"({_few(found)})."
+            )
+        names = names or found
+    if names is None:
+        return dataset, None
+    # A folder is read in the order of its sorted names, whatever the order of the outputs.
+    fills = "classes" in type(dataset).model_fields
+    return (dataset.model_copy(update={"classes": tuple(sorted(names))}) if fills else dataset), names
+
+
+def named_in_file(value: object, depth: int = 0) -> tuple[str, ...] | None:
+    """The names of the classes that a training program kept beside the weights, in their order."""
+    if not isinstance(value, Mapping) or depth > _MOST_DEPTH:
+        return None
+    by_key = {key.lower(): entry for key, entry in value.items() if isinstance(key, str)}
+    for key in _KEYS:
+        if names := _names(by_key.get(key)):
+            return names
+    return next(filter(None, (named_in_file(entry, depth + 1) for entry in value.values())), None)
+
+
+_REMEDY = (
+    Remedy("classes", "NAME,NAME,...", "or a text file with a name on each line"),
+    Remedy("data_root", "DIR", "whose class folders they are, sorted by name"),
+)
+
+
+def _names(entry: object) -> tuple[str, ...] | None:
+    if isinstance(entry, Mapping) and all(isinstance(number, int) for number in entry.values()):
+        by_number = {number: name for name, number in entry.items()}
+        if sorted(by_number) != list(range(len(entry))):
+            return None
+        entry = [by_number[number] for number in range(len(entry))]
+    if not isinstance(entry, list | tuple) or not all(isinstance(name, str) and name for name in entry):
+        return None
+    return tuple(entry) if len(set(entry)) == len(entry) > 1 else None
+
+
+def _lines_of(path: Path) -> list[str]:
+    try:
+        return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"{str(path)!r} is one name, and no text file with a name on each line either.", remedy=_REMEDY
+        ) from error
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")

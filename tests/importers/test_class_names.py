@@ -1,0 +1,113 @@
+"""Classes of one's own, by whoever names them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rescli.data.folders.specs import ImageFolderSpec
+from rescli.data.specs import Cifar10Spec
+from rescli.errors import DataError, UsageError
+from rescli.importers.class_names import given_classes, named_in_file, with_classes
+
+Folder = Callable[..., Path]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    """A folder of class folders with an empty image in each."""
+
+    def make(*names: str) -> Path:
+        for name in names:
+            (tmp_path / "images" / name).mkdir(parents=True)
+            for number in range(10):
+                (tmp_path / "images" / name / f"{number}.jpg").touch()
+        return tmp_path / "images"
+
+    return make
+
+
+def test_names_as_given(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("bee\n\n ant \n", encoding="utf-8")
+    for given in ("bee,ant", "bee, ant", ["bee", "ant"], tmp_path / "names.txt", str(tmp_path / "names.txt")):
+        assert given_classes(given) == ("bee", "ant")
+    assert given_classes(None) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("bee", "'bee' is one name, and no text file"),
+        ("bee,ant,bee", "3 were given, 'bee' twice among them"),
+        ("bee,,ant", "3 were given, an empty one among them"),
+        (["bee"], "1 were given"),
+    ],
+)
+def test_names_that_cannot_be(given: Any, says: str) -> None:
+    with pytest.raises(UsageError, match=says) as caught:
+        given_classes(given)
+    assert {one.setting for one in caught.value.remedies} == {"classes", "data_root"}
+
+
+def test_of_the_folders_sorted(folder: Folder) -> None:
+    dataset, names = with_classes(ImageFolderSpec(), None, folder("bee", "ant"))
+    assert names == dataset.class_names == ("ant", "bee")
+    # Which images were held out in their training nobody knows, so that no number of images stays.
+    assert isinstance(dataset, ImageFolderSpec)
+    assert (dataset.num_train, dataset.held_out) == (None, None)
+
+
+def test_given_ones_have_the_order_of_the_outputs(folder: Folder) -> None:
+    dataset, names = with_classes(ImageFolderSpec(), ("bee", "ant"), folder("ant", "bee"))
+    assert (names, dataset.class_names) == (("bee", "ant"), ("ant", "bee"))
+
+
+def test_given_ones_that_the_folder_does_not_have(folder: Folder) -> None:
+    with pytest.raises(UsageError, match=r"3 classes were given \(ant, bee, cat\), .* has 2 \(ant, bee\)"):
+        with_classes(ImageFolderSpec(), ("ant", "bee", "cat"), folder("ant", "bee"))
+
+
+def test_a_data_set_with_classes_of_its_own(tmp_path: Path) -> None:
+    assert with_classes(Cifar10Spec(), None, None) == (Cifar10Spec(), Cifar10Spec().class_names)
+    for given in ({"names": ("a", "b"), "data_root": None}, {"names": None, "data_root": tmp_path}):
+        with pytest.raises(UsageError, match="the 10 classes of cifar10 are known") as caught:
+            with_classes(Cifar10Spec(), **given)  # type: ignore[arg-type]
+        assert [(one.setting, one.value) for one in caught.value.remedies] == [("dataset", "imagefolder")]
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such folder"):
+        with_classes(ImageFolderSpec(), None, tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"state_dict": {}, "class_to_idx": {"bee": 1, "ant": 0}},
+        {"meta": {"CLASSES": ("ant", "bee")}},
+        {"hyper_parameters": {"data": {"class_names": ["ant", "bee"]}}},
+    ],
+)
+def test_names_in_the_file(content: Any) -> None:
+    assert named_in_file(content) == ("ant", "bee")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        [],
+        {"classes": 10},
+        {"classes": ["ant"]},
+        {"classes": ["ant", "ant"]},
+        {"classes": [1, 2]},
+        {"class_to_idx": {"ant": 0, "bee": 2}},
+        {"class_to_idx": {"ant": 0, "bee": 0}},
+        {"names": ["ant", "bee"]},
+    ],
+)
+def test_what_is_no_list_of_names(content: Any) -> None:
+    assert named_in_file(content) is None
