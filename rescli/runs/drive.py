@@ -16,6 +16,7 @@ from rescli.errors import (
     DataError,
     DivergedError,
     Interrupted,
+    LostWorkersError,
     NoMemoryError,
     RescliError,
     UsageError,
@@ -70,6 +71,7 @@ def execute(
         CheckpointError: the disk is full or not writable, or the weights to begin with do not fit.
         NoMemoryError: the device has not enough memory.
         UsageError: a plugin's network raised something.
+        LostWorkersError: the processes that decode images ended again and again; the state is saved.
     """
     plan = assembly.plan
     with _explaining(assembly):
@@ -114,6 +116,12 @@ def execute(
                 saver.close("diverged")
             hint = "; ".join(filter(None, [_last_good(run_dir), error.hint]))
             raise DivergedError(str(error), hint=hint, remedy=error.remedies) from error
+        except LostWorkersError as error:
+            saver.close("failed")
+            raise LostWorkersError(
+                f"{error} The state of iteration {state.step} is saved.",
+                remedy=[Remedy("resume", str(run_dir.path)), *error.remedies],
+            ) from error
         except Exception:  # a caller's sink may raise anything
             with suppress(CheckpointError):  # the disk may be too full for the record as well
                 saver.close("failed")

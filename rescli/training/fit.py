@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from rescli.errors import DivergedError
+from rescli.errors import DataError, DivergedError, LostWorkersError
 from rescli.optim.schedules import Observation
 from rescli.plan import TrainPlan
 from rescli.remedy import Remedy
@@ -59,6 +59,8 @@ def fit(
 
     Raises:
         DivergedError: a loss or a parameter is no longer finite; nothing is saved from then on.
+        DataError: the images of a step are damaged; the state before it is saved first.
+        LostWorkersError: the images of a step cannot be had; the state before it is saved first.
     """
     clock = _Clock(state)
     waited = waited_seconds() if waited_seconds is not None else 0.0
@@ -71,7 +73,14 @@ def fit(
             return
         if not state.evaluation_due:
             lr = plan.lr(state.step, state.trigger)
-            engine.advance(lr)
+            try:
+                engine.advance(lr)
+            except (DataError, LostWorkersError):
+                # An engine has its batch before it touches the state: what was trained so far is whole.
+                _check_finite(state, plan)
+                clock.pause()
+                yield CheckpointDue(state.step)
+                raise
             step = state.step
             yield StepDone(step, lr)
             if plan.reads_metrics(step):
