@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from rescli.cli.launch import hearing_the_command
 from rescli.cli.output.messages import say
 from rescli.workflows.running.stopping import StopFlag
 from rescli.workflows.running.stopping import stop_requested as stop_silently
@@ -11,10 +13,12 @@ from rescli.workflows.running.stopping import stop_requested as stop_silently
 __all__ = ["StopFlag", "stop_requested"]
 
 
-def stop_requested(*, silent: bool = False) -> AbstractContextManager[StopFlag]:
+@contextmanager
+def stop_requested(*, silent: bool = False) -> Iterator[StopFlag]:
     """A block in which signals set a flag; a second SIGINT, later, ends the process at once.
 
     Args:
         silent: another process answers the signal.
     """
-    return stop_silently(None if silent else say)
+    with stop_silently(None if silent else say) as flag, hearing_the_command():
+        yield flag

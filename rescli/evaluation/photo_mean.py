@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import torch
 from PIL import Image
@@ -13,6 +11,7 @@ from rescli.data.normalization import Kind, Normalization
 from rescli.data.photos.prefetch import map_ahead
 from rescli.errors import DataError
 from rescli.evaluation.views import crop_corners, resized_size
+from rescli.hardware.cores import usable_cores
 
 __all__ = ["MEASURED_IMAGES", "measure_photos"]
 
@@ -52,7 +51,7 @@ def measure_photos(
         resized = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
         return torch.from_numpy(resized[top : top + size, left : left + size].copy())
 
-    found = map_ahead(center, range(len(some)), threads=os.cpu_count() or 1)
+    found = map_ahead(center, range(len(some)), threads=usable_cores())
     crops = (crop for crop in found if crop is not None)
 
     def parts() -> list[torch.Tensor]:

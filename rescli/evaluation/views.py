@@ -5,7 +5,6 @@ Shapes: B images of a batch, h x w pixels of an input, C = 3 channels.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ from rescli.data.labelled_images import LabelledImages
 from rescli.data.normalization import Normalization
 from rescli.errors import DataError
 from rescli.evaluation.protocols import Views
+from rescli.hardware.cores import usable_cores
 
 __all__ = ["ViewBatch", "crop_corners", "require_resizable", "resized_size", "view_batches"]
 
@@ -185,7 +185,7 @@ def _prepared(images: LabelledImages, views: Views) -> Iterator[list[torch.Tenso
     def prepare(index: int, image: Image.Image) -> list[torch.Tensor]:
         return _pieces(image, views, images.name(index))
 
-    return images.map(prepare, threads=os.cpu_count() or 1)
+    return images.map(prepare, threads=usable_cores())
 
 
 def _pieces(image: Image.Image, views: Views, name: str) -> list[torch.Tensor]:

@@ -59,6 +59,19 @@ def test_a_campaign_leaves_nothing_either(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def test_what_was_ignored_at_the_start_stays_ignored(number):
+    """SIGHUP under nohup, SIGINT of a script's background job."""
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with stop_requested(silent=True) as stop:
+            signal.raise_signal(number)
+            assert not stop()
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+
+
 def test_outside_the_block_a_signal_only_sets_the_flag():
     with stop_requested() as stop:
         assert not stop()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 import typer
 
 from rescli.checkpoints.locate import named_checkpoint
-from rescli.cli.launch import end, run_in_processes
+from rescli.cli.launch import end, refuse_lone_copies, run_in_processes
 from rescli.cli.options import (
     AnyPrecision,
     BatchSize,
@@ -26,6 +26,7 @@ from rescli.cli.options import (
     Overrides,
     Quiet,
 )
+from rescli.cli.output.messages import say
 from rescli.cli.signals import StopFlag, stop_requested
 from rescli.errors import UsageError
 from rescli.hardware.launcher import is_first, is_restart, launched
@@ -130,6 +131,10 @@ def train(
     quiet = quiet or not is_first()
     if nproc is not None and launched():
         raise UsageError("--nproc does not go with torchrun, which says how many processes there are.")
+    if nproc is None and not dry_run:
+        refuse_lone_copies(resume or out)
+    if is_restart() and not quiet:
+        say("one of the processes was lost; all were begun anew")
     path = out
     if resume is not None:
         _refuse_with_resume(out=out, budget=budget, dry_run=dry_run)
@@ -145,7 +150,7 @@ def train(
 
             print_dry_run(used, planned, budget=budget, as_json=json)
             return
-        if not quiet:
+        if not quiet and nproc is None:  # the first of the processes says it
             say_preset(used)
         if nproc is not None:
             if budget is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rescli.errors import CheckpointError, UsageError
 from rescli.files import require_nameable
+from rescli.hardware.cores import usable_cores
 from rescli.workflows.arguments import check_count
 from rescli.workflows.data.split_progress import SplitProgress, unseen, within_split
 from rescli.workflows.notes import with_notes
@@ -98,7 +99,7 @@ def pack(
                     split,
                     short_side=short_side,
                     quality=quality,
-                    threads=os.cpu_count() or 1,
+                    threads=usable_cores(),
                     progress=within_split(progress, split, len(files)),
                 )
                 counts[split], class_names = len(files), files.class_names
