@@ -17,9 +17,8 @@ from typing import NoReturn
 
 from rescli.cli.output.messages import say
 from rescli.errors import Interrupted, RescliError, UsageError
-from rescli.hardware.cores import usable_cores
 from rescli.hardware.elastic import END_NOW, OUTCOME, STOP
-from rescli.hardware.launcher import is_first, launched, lone_copies
+from rescli.hardware.launcher import Copies, is_first, launched
 
 __all__ = [
     "end",
@@ -55,13 +54,13 @@ def run_in_processes(count: int, arguments: list[str], out: Path) -> NoReturn:
     with tempfile.TemporaryDirectory(prefix="rescli-launch-") as temporary:
         outcome = Path(temporary) / "outcome"
         command = [
-            *(sys.executable, "-m", "rescli.hardware.elastic"),
+            *(sys.executable, "-m", "rescli.hardware.elastic", str(count)),
             *("--standalone", "--nproc-per-node", str(count), "--max-restarts", str(_RESTARTS)),
             *("--signals-to-handle", "SIGUSR2"),  # none that anybody sends: see rescli.hardware.elastic
             *("-m", "rescli", *own),
         ]
         with _passing_on(outcome.with_name(STOP)):
-            launcher = subprocess.Popen(command, env={**_shared_cores(count), OUTCOME: str(outcome)})
+            launcher = subprocess.Popen(command, env={**os.environ, OUTCOME: str(outcome)})
             code = _wait(launcher, outcome)
         raise SystemExit(int(outcome.read_text()) if outcome.is_file() else abs(code))
 
@@ -145,7 +144,7 @@ def refuse_lone_copies(out: Path | None) -> None:
     Raises:
         UsageError: it is a later copy of one that trains already.
     """
-    copies = lone_copies()
+    copies = Copies.noticed()
     if copies is None:
         return
     what = (
@@ -156,12 +155,6 @@ def refuse_lone_copies(out: Path | None) -> None:
     if copies.number and out is None:
         raise UsageError(f"{what}; this is not the first.", hint=f"{how}; for runs of their own: --out DIR")
     say(f"warning: {what}; {how}")
-
-
-def _shared_cores(count: int) -> dict[str, str]:
-    """The environment, with the cores shared among the processes unless the user said otherwise."""
-    threads = max(1, usable_cores() // count)
-    return {"OMP_NUM_THREADS": str(threads), **os.environ}
 
 
 def is_spoken_for(error: RescliError) -> bool:

@@ -1,8 +1,8 @@
 """torch's elastic launcher in a process that leaves signals to the command that began it.
 
-``python -m rescli.hardware.elastic ARGUMENTS``, as ``torchrun ARGUMENTS``. torch's own answer to a signal is
-to end the processes that train, with warnings and a traceback; here the command tells them to save and stop,
-and the launcher sees them come to their end.
+``python -m rescli.hardware.elastic COUNT ARGUMENTS``, as ``torchrun ARGUMENTS``. torch's own answer to a
+signal is to end the processes that train, with warnings and a traceback; here the command tells them to save
+and stop, and the launcher sees them come to their end.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import threading
 import time
 from pathlib import Path
 from types import FrameType
+
+from rescli.hardware.cores import usable_cores
 
 __all__ = ["END_NOW", "OUTCOME", "STOP", "main"]
 
@@ -31,7 +33,12 @@ _LOOK_SECONDS = 1.0
 
 
 def main() -> None:
-    """Run the launcher with the arguments of the command line."""
+    """Run the launcher with the arguments of the command line.
+
+    The first of them says how many processes share the cores, unless the user said otherwise.
+    """
+    count, *arguments = sys.argv[1:]
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // int(count))))
     os.environ.setdefault("LOGLEVEL", "CRITICAL")  # the processes say what happened, in one line each
     from torch.distributed import run
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -44,7 +51,7 @@ def main() -> None:
     parent = os.getppid()
     threading.Thread(target=_stop_with, args=(parent,), daemon=True).start()
     try:
-        run.main(sys.argv[1:])
+        run.main(arguments)
     except ChildFailedError:
         sys.exit(1)
     finally:

@@ -14,7 +14,6 @@ __all__ = [
     "is_restart",
     "launched",
     "local_rank",
-    "lone_copies",
     "num_ranks",
 ]
 
@@ -114,18 +113,18 @@ class Copies:
     count: int
     variables: str
 
-
-def lone_copies() -> Copies | None:
-    """Whether something that starts any program several times started this one, without WORLD_SIZE."""
-    if os.environ.get("WORLD_SIZE"):
+    @classmethod
+    def noticed(cls) -> Copies | None:
+        """Whether something that starts any program several times started this one, without WORLD_SIZE."""
+        if os.environ.get("WORLD_SIZE"):
+            return None
+        for launcher, rank, sizes in _COPIES:
+            number = os.environ.get(rank, "")
+            for size in sizes:
+                count = os.environ.get(size, "")
+                if number.isdecimal() and count.isdecimal() and int(count) > 1:
+                    return cls(launcher, int(number), int(count), f"{rank}={number}, {size}={count}")
         return None
-    for launcher, rank, sizes in _COPIES:
-        number = os.environ.get(rank, "")
-        for size in sizes:
-            count = os.environ.get(size, "")
-            if number.isdecimal() and count.isdecimal() and int(count) > 1:
-                return Copies(launcher, int(number), int(count), f"{rank}={number}, {size}={count}")
-    return None
 
 
 def _number(name: str, *, least: int, default: int) -> int:

@@ -107,9 +107,11 @@ def train(
         return _follow(
             lambda: (assemble(whole, where, plan=planned.plan), None), _path(out) or Path(), stopping
         )
-    path = _path(out) or default_run_path(whole, datetime.now())
+    given = _path(out)
+    path = given or default_run_path(whole, datetime.now())
     limit = RunBudget(seconds, began=began) if seconds is not None else None
-    with stopping() as stop, RunDir.create(path) as run_dir:
+    with stopping() as stop, RunDir.create(path, numbered=given is None) as run_dir:
+        path = run_dir.path
         try:
             with stop.interrupting():
                 if limit is None:  # else it is known only later how long the run will be

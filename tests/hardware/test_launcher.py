@@ -6,12 +6,12 @@ import pytest
 
 from rescli.errors import UsageError
 from rescli.hardware.launcher import (
+    Copies,
     check_complete,
     is_first,
     is_restart,
     launched,
     local_rank,
-    lone_copies,
     num_ranks,
 )
 
@@ -81,11 +81,11 @@ def test_copies_that_know_nothing_of_each_other_are_noticed(
 ) -> None:
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    found = lone_copies()
+    found = Copies.noticed()
     assert found is not None
     assert (found.launcher, found.number, found.count) == (launcher, 1, 2)
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert lone_copies() is None
+    assert Copies.noticed() is None
 
 
 @pytest.mark.parametrize(
@@ -96,4 +96,4 @@ def test_one_process_of_a_batch_system_is_no_copy(
 ) -> None:
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    assert lone_copies() is None
+    assert Copies.noticed() is None

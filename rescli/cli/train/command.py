@@ -155,7 +155,8 @@ def train(
         if nproc is not None:
             if budget is not None:
                 raise UsageError("--budget times a step in one process; with --nproc, give --iterations.")
-            run_in_processes(nproc, sys.argv[1:], new_path(spec, out))
+            with new_path(spec, out) as new:
+                run_in_processes(nproc, sys.argv[1:], new)
         if launched() and out is None:
             raise UsageError("several processes need one run directory: --out RUN_DIR")
     going_on = resume is not None or (is_restart() and out is not None and (out / "spec.toml").is_file())

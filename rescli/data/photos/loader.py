@@ -224,7 +224,7 @@ class _Batches:
         self._shorter_side, self._flip, self._color = shorter_side, flip, color
         self._skip_damaged = skip_damaged
         self.shape = (len(range(order.batch_size)[share]), size, size, 3)
-        """Of the pixels of a batch."""
+        """Shape of the pixels of a batch."""
 
     def __call__(self, step: int, pixels: np.ndarray) -> _Batch:
         """Write the pixels of the step's batch; returns what belongs to them."""
