@@ -18,7 +18,7 @@ from typing import NoReturn
 from rescli.cli.output.messages import say
 from rescli.errors import Interrupted, RescliError, UsageError
 from rescli.hardware.elastic import END_NOW, OUTCOME, STOP
-from rescli.hardware.launcher import Copies, is_first, launched
+from rescli.hardware.launcher import JOINING, Copies, is_first
 
 __all__ = [
     "end",
@@ -133,13 +133,14 @@ def hearing_the_command() -> Iterator[None]:
         thread.join()
 
 
-def refuse_lone_copies(out: Path | None) -> None:
+def refuse_lone_copies(out: Path | None, *, of_one_run: bool = True) -> None:
     """Notice that Slurm or MPI began this command several times, each to train alone.
 
     With a run directory of its own each may be meant to: that is said, and no more.
 
     Args:
-        out: the run directory, where one was named.
+        out: the directory of what is trained, where one was named.
+        of_one_run: whether several processes could train it together.
 
     Raises:
         UsageError: it is a later copy of one that trains already.
@@ -149,11 +150,12 @@ def refuse_lone_copies(out: Path | None) -> None:
         return
     what = (
         f"{copies.launcher} began this command {copies.count} times ({copies.variables}), and each "
-        "trains a whole net alone"
+        "trains alone what is to be trained"
     )
-    how = "start it once and let --nproc begin the processes, or start each with torchrun"
+    together = " and let --nproc begin the processes, or start each with torchrun" if of_one_run else ""
+    how = f"start it once{together}"
     if copies.number and out is None:
-        raise UsageError(f"{what}; this is not the first.", hint=f"{how}; for runs of their own: --out DIR")
+        raise UsageError(f"{what}; this is not the first.", hint=f"{how}; for work of its own: --out DIR")
     say(f"warning: {what}; {how}")
 
 
@@ -180,17 +182,18 @@ def report_outcome(error: RescliError) -> bool:
 def end(code: int) -> NoReturn:
     """End this process; as one of several at once, for what tears down their connections may wait for ever on
     those that are gone."""
-    if _is_one_of_several():
+    if _is_connected():
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
     raise SystemExit(code) from None
 
 
-def _is_one_of_several() -> bool:
-    with suppress(UsageError):  # of an environment that says nonsense, for whoever asks to refuse
-        return launched()
-    return False
+def _is_connected() -> bool:
+    """Whether this process has joined others, or is still trying to."""
+    connecting = any(thread.name == JOINING for thread in threading.enumerate())
+    distributed = sys.modules.get("torch.distributed")
+    return connecting or (distributed is not None and distributed.is_initialized())
 
 
 def _without(arguments: list[str], flag: str) -> list[str]:

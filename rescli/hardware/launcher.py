@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rescli.errors import UsageError
 
 __all__ = [
+    "JOINING",
     "Copies",
     "check_complete",
     "is_first",
@@ -16,6 +17,9 @@ __all__ = [
     "local_rank",
     "num_ranks",
 ]
+
+JOINING = "rescli-ranks"
+"""The name of the thread in which a process joins the others."""
 
 _LEFT_OVER = "a launcher such as torchrun sets these variables; to train in one process, unset {names}"
 

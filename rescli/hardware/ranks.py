@@ -20,14 +20,14 @@ from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from rescli.errors import RescliError, UsageError, first_line
-from rescli.hardware.launcher import check_complete, local_rank, num_ranks
+from rescli.hardware.launcher import JOINING, check_complete, local_rank, num_ranks
 from rescli.remedy import Remedy
 
 __all__ = ["ALONE", "Ranks", "join_ranks", "leave_ranks", "rank_device"]
 
 _log = logging.getLogger(__name__)
 
-_PATIENCE_SECONDS, _LAUNCHED_PATIENCE_SECONDS = 110, 1800
+_PATIENCE_SECONDS, _LAUNCHED_PATIENCE_SECONDS = 100, 1800
 """How long others may take: they may not exist; or torch's launcher began them, and one is slow to start."""
 
 _LOOK_SECONDS = 0.2
@@ -174,7 +174,7 @@ def _heedful(work: Callable[[], None]) -> None:
         except BaseException as error:
             failures.append(error)
 
-    thread = threading.Thread(target=attempt, name="rescli-ranks", daemon=True)
+    thread = threading.Thread(target=attempt, name=JOINING, daemon=True)
     thread.start()
     while thread.is_alive():
         thread.join(_LOOK_SECONDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
@@ -22,9 +23,10 @@ from rescli.errors import (
     UsageError,
     first_line,
 )
+from rescli.hardware.cores import usable_cores
 from rescli.hardware.launcher import num_ranks
 from rescli.hardware.memory import is_out_of_memory
-from rescli.hardware.numerics import Numerics, choose_device
+from rescli.hardware.numerics import Numerics, choose_device, use_threads
 from rescli.hardware.ranks import Ranks, rank_device
 from rescli.models.failure import failed_module
 from rescli.remedy import Remedy
@@ -40,6 +42,8 @@ from rescli.training.events import EngineChosen, Event, Sink, Stopped
 from rescli.training.fit import fit
 
 __all__ = ["execute", "prepare_resume"]
+
+_log = logging.getLogger(__name__)
 
 
 def execute(
@@ -206,7 +210,7 @@ def prepare_resume(run_dir: RunDir, where: Where) -> tuple[Assembly, SavedState 
         return assemble(spec, where), None
     numerics = Numerics(_device_to_resume_on(saved, where.device), saved.precision)
     if numerics.device.type == "cpu":
-        torch.set_num_threads(saved.threads)
+        _use_threads(where.threads, saved.threads)
     if where.data_root is None and saved.data_root is not None:
         where = replace(where, data_root=Path(saved.data_root))
     assembly = assemble(spec, _as_begun(saved, numerics, where), numerics=numerics)
@@ -216,6 +220,18 @@ def prepare_resume(run_dir: RunDir, where: Where) -> tuple[Assembly, SavedState 
             remedy=Remedy("data_root", "DIR", "the data it began with"),
         )
     return assembly, saved
+
+
+def _use_threads(requested: int | None, begun_with: int) -> None:
+    """As many as the run began with, unless another number is asked for."""
+    cores = usable_cores()
+    if requested is None and begun_with > cores:
+        _log.warning(
+            "the run began with %d threads, and keeps them on the %d %s here, so that it ends with the "
+            "same bits; %s lets that go.",
+            *(begun_with, cores, "core" if cores == 1 else "cores", Remedy("threads", cores)),
+        )
+    use_threads(requested or begun_with)
 
 
 def _as_begun(saved: SavedState, numerics: Numerics, where: Where) -> Where:

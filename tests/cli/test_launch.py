@@ -156,3 +156,50 @@ def test_what_cannot_work_is_exit_2_and_leaves_nothing(
     assert says in err
     assert "Traceback" not in err
     assert not (tmp_path / "run").exists()
+
+
+def test_an_environment_of_nonsense_is_refused_by_what_trains_alone(
+    rescli: Rescli, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "abc")
+    answer = rescli("train", *tiny, "--out", tmp_path / "run")
+    assert answer.code == 2
+    assert "the environment variable WORLD_SIZE is 'abc'" in answer.err
+    assert not (tmp_path / "run").exists()
+    assert rescli("models").code == 0
+    assert rescli("show", "nothing").code == 4
+    monkeypatch.setenv("WORLD_SIZE", "")
+    assert rescli("train", *tiny, "--out", tmp_path / "run", "-q").code == 0
+
+
+def test_several_runs_are_no_work_for_a_launcher(
+    rescli: Rescli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would wait for processes that do not come, or train everything twice."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    answer = rescli("compare", "plain-8", "resnet-8", "--dataset", "shapes", "--iterations", 2)
+    assert answer.code == 2
+    assert "WORLD_SIZE=2 says that there are others" in answer.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_copies_that_slurm_began_do_not_train_side_by_side_in_silence(
+    rescli: Rescli, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SLURM_NTASKS", "2")
+    codes = {}
+    for number in ("0", "1"):
+        monkeypatch.setenv("SLURM_PROCID", number)
+        answer = rescli("train", *tiny, "-q")
+        codes[number] = answer.code
+        assert f"SLURM began this command 2 times (SLURM_PROCID={number}, SLURM_NTASKS=2)" in answer.err
+        assert "--nproc" in answer.err
+        assert "torchrun" in answer.err
+    assert codes == {"0": 0, "1": 2}
+    assert len(list((tmp_path / "runs").iterdir())) == 1
+    answer = rescli("train", *tiny, "-q", "--out", "own")  # meant to be a run of its own
+    assert answer.code == 0
+    assert "SLURM began this command" in answer.err

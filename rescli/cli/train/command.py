@@ -81,6 +81,10 @@ def train(
         int | None,
         typer.Option(min=0, help="Processes that decode photographs. Unset: as many as suit the device."),
     ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, help="Threads of the CPU. Unset: one a core, or as the run began with."),
+    ] = None,
     skip_damaged: Annotated[
         bool, typer.Option("--skip-damaged", help="Go on without photographs that cannot be decoded.")
     ] = False,
@@ -169,6 +173,7 @@ def train(
         workers=workers,
         engine=engine,
         kernels=kernels,
+        threads=threads,
         progress=False if quiet else run_progress,
         on_start=(lambda _start: None) if quiet else (lambda start: say_start(start, seconds)),
         stopping=partial(stop_requested, silent=not is_first()),
@@ -198,6 +203,7 @@ class Options(TypedDict):
     workers: int | None
     engine: str | None
     kernels: str | None
+    threads: int | None
     progress: Literal[False] | Callable[[RunSpec, int], AbstractContextManager[Sink]]
     on_start: Callable[[RunStart], None]
     stopping: Callable[[], AbstractContextManager[StopFlag]]
