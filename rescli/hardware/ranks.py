@@ -164,7 +164,7 @@ def _join(device: torch.device, patience: timedelta) -> None:
     dist.init_process_group(backend, store=store, rank=rank, world_size=size)
 
 
-def _heedful(work: Callable[[], None]) -> None:
+def _heedful(work: Callable[[], object]) -> None:
     """Do it in a thread: torch waits in C++, where no handler of a signal is run; here it may raise."""
     failures: list[BaseException] = []
 
@@ -185,7 +185,7 @@ def _heedful(work: Callable[[], None]) -> None:
 def leave_ranks() -> None:
     """Wait until all have come to their end: what one of them serves, the others may still need."""
     if dist.is_initialized():
-        dist.barrier()
+        _heedful(lambda: dist.all_reduce(torch.zeros(1)))
 
 
 def rank_device(requested: str) -> str:

@@ -126,7 +126,12 @@ def execute(
                 f"{error} The state of iteration {state.step} is saved.",
                 remedy=[Remedy("resume", str(run_dir.path)), *error.remedies],
             ) from error
-        except Exception:  # a caller's sink may raise anything
+        except Exception as error:  # a caller's sink may raise anything
+            if not run_dir.spec.exists():  # written before anything else, and never again
+                raise CheckpointError(
+                    f"{run_dir.path} was deleted or moved while the run was trained; iteration "
+                    f"{state.step} is not saved."
+                ) from error
             with suppress(CheckpointError):  # the disk may be too full for the record as well
                 saver.close("failed")
             raise

@@ -131,3 +131,17 @@ def test_a_flag_set_before_the_block_ends_it_at_its_beginning():
         signal.raise_signal(signal.SIGTERM)
         with pytest.raises(Interrupted, match="SIGTERM"), stop.interrupting():
             pytest.fail("not reached")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_every_command_answers_sigterm_in_order(rescli, monkeypatch, number):
+    """As the first process of a container it would be deaf to what nobody handles."""
+
+    def hit(*_, **__):
+        signal.raise_signal(number)
+        pytest.fail("not reached")
+
+    monkeypatch.setattr("rescli.workflows.listings.models.list_models", hit)
+    answer = rescli("models")
+    assert (answer.code, answer.out, answer.err) == (130, "", f"{number.name}: stopped before it was done.\n")
+    assert signal.getsignal(number) is signal.SIG_DFL

@@ -281,3 +281,13 @@ def test_what_was_trained_before_workers_were_lost_is_saved(tmp_path):
     execute(again, run_dir, saved=saved)
     whole, _ = begin(tmp_path / "whole", CPU_FP32)
     assert run_dir.last.read_bytes() == whole.last.read_bytes()
+
+
+def test_a_directory_that_was_deleted_under_the_run_is_named(tmp_path):
+    def delete(event):
+        if isinstance(event, StepDone) and event.step == 3:
+            shutil.rmtree(tmp_path / "run")
+
+    with pytest.raises(CheckpointError, match="was deleted or moved while the run was trained"):
+        begin(tmp_path / "run", CPU_FP32, sinks=[delete])
+    assert not (tmp_path / "run" / "record.json").exists()
