@@ -7,6 +7,7 @@
     │   ├── NoMemoryError        the device has too little memory
     │   └── RunDirError          the run directory is taken, locked or not writable
     ├── WriteError          1    a file that is no checkpoint cannot be written
+    ├── LostWorkersError    1    processes that decode images end again and again, or cannot begin
     ├── DataError           3    images missing or damaged
     ├── CheckpointError     4    a checkpoint or saved state missing, damaged or not writable
     ├── DivergedError       5    the loss is no longer a finite number
@@ -28,6 +29,7 @@ __all__ = [
     "DataError",
     "DivergedError",
     "Interrupted",
+    "LostWorkersError",
     "NoMemoryError",
     "RescliError",
     "RunDirError",
@@ -112,6 +114,10 @@ class RunDirError(UsageError):
 
 class WriteError(RescliError):
     """A picture, a table or a note that cannot be written; nothing that a run needs to go on."""
+
+
+class LostWorkersError(RescliError):
+    """Processes that decode images and end again and again, or cannot be begun."""
 
 
 class DataError(RescliError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
@@ -151,7 +150,7 @@ class Estimate:
         cpu_train_seconds: of the whole run, evaluations included.
         memory_bytes: parameters, gradients, momentum, saved activations and images.
         precision: of the convolutions.
-        cores: of this machine.
+        cores: of this machine that the run may use.
     """
 
     params: int
@@ -162,14 +161,19 @@ class Estimate:
     cores: int
 
 
-def estimate(spec: RunSpec, plan: TrainPlan) -> Estimate | None:
-    """Forecast time and memory; None for a model that does not tell its layout (a plugin's may not)."""
+def estimate(spec: RunSpec, plan: TrainPlan, *, cores: int) -> Estimate | None:
+    """Forecast time and memory; None for a model that does not tell its layout (a plugin's may not).
+
+    Args:
+        spec: of the run.
+        plan: of the spec.
+        cores: of this machine that the run may use.
+    """
     dataset = spec.data.dataset
     layout = spec.model.layout(num_classes=dataset.num_classes, image_size=dataset.image_size)
     if layout is None:
         return None
     precision = spec.precision if spec.precision != "auto" else ("bf16" if _cpu_has_bf16() else "fp32")
-    cores = os.cpu_count() or 1
     gmacs = CPU_TRAIN_GMACS_PER_CORE.get(precision, CPU_TRAIN_GMACS_PER_CORE["fp32"]) * cores * 1e9
     train = 3 * layout.macs * plan.total_steps * plan.batch_size / gmacs
     evaluation = layout.macs * plan.num_evaluations * plan.num_val / gmacs

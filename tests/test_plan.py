@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import pytest
 
-from rescli import plan as plan_module
 from rescli import registry
 from rescli.errors import SpecError
 from rescli.plan import TrainPlan, estimate, make_plan
@@ -120,11 +119,10 @@ def test_an_empty_training_part_is_refused() -> None:
             make_plan(spec)
 
 
-def test_estimate_of_resnet_20(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_estimate_of_resnet_20() -> None:
     """Parameters, multiply-adds, bytes and seconds, each by a second formula."""
-    monkeypatch.setattr(plan_module.os, "cpu_count", lambda: 4)
     spec = load_spec("he2015/resnet-20", [("precision", "fp32")])
-    forecast = estimate(spec, make_plan(spec))
+    forecast = estimate(spec, make_plan(spec), cores=4)
     assert forecast is not None
     assert (forecast.precision, forecast.cores) == ("fp32", 4)
     assert forecast.params == 269_722
@@ -146,7 +144,7 @@ def test_estimate_of_resnet_20(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_estimate_in_bf16_saves_half_the_activations() -> None:
     fp32, bf16 = (_spec(precision=precision) for precision in ("fp32", "bf16"))
-    wide, narrow = estimate(fp32, make_plan(fp32)), estimate(bf16, make_plan(bf16))
+    wide, narrow = estimate(fp32, make_plan(fp32), cores=4), estimate(bf16, make_plan(bf16), cores=4)
     assert wide is not None
     assert narrow is not None
     outputs = 3 * 16 * 32**2 + 2 * 32 * 16**2 + 2 * 64 * 8**2
@@ -154,7 +152,7 @@ def test_estimate_in_bf16_saves_half_the_activations() -> None:
 
 
 def test_estimate_with_auto_precision_says_which_it_took() -> None:
-    forecast = estimate(_spec(), make_plan(_spec()))
+    forecast = estimate(_spec(), make_plan(_spec()), cores=4)
     assert forecast is not None
     assert forecast.precision in ("bf16", "fp32")
 
@@ -169,4 +167,4 @@ class _OpaqueSpec(ModelSpec):
 def test_a_model_that_does_not_tell_its_layout_has_no_estimate() -> None:
     with registry.override("models", "opaque", _OpaqueSpec):
         spec = _spec(model="opaque")
-        assert estimate(spec, make_plan(spec)) is None
+        assert estimate(spec, make_plan(spec), cores=4) is None

@@ -13,10 +13,11 @@ import typer
 from typer.core import TyperGroup
 
 from rescli import __version__, registry
-from rescli.cli.launch import end, report_outcome
+from rescli.cli.launch import end, is_spoken_for, report_outcome
 from rescli.cli.output.messages import flush, say, saying_warnings
 from rescli.cli.output.wording import in_flags
 from rescli.cli.remedies import next_steps
+from rescli.cli.signals import Terminated, ending_in_order
 from rescli.errors import Interrupted, RescliError, UsageError
 
 __all__ = ["build_app", "main"]
@@ -83,15 +84,16 @@ def main() -> None:
     """Entry point of the console script."""
     _mend_streams()
     try:
-        with in_flags({}, own := _parameters()), saying_warnings():
+        with ending_in_order(), in_flags({}, own := _parameters()), saying_warnings():
             build_app()()
     except RescliError as error:
         # A stop that lost nothing is no error.
         begin = "" if isinstance(error, Interrupted) and error.clean else "error: "
-        if report_outcome(error):
+        if not is_spoken_for(error):
             say(f"{begin}{error}{next_steps(error, own)}")
-            end(0)
-        _fail(f"{begin}{error}{next_steps(error, own)}", error.exit_code)
+        end(0 if report_outcome(error) else error.exit_code)
+    except Terminated as signalled:
+        _fail(f"{signalled}: stopped before it was done.", 130)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
     except MemoryError:

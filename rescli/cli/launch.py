@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
-from rescli.errors import RescliError, UsageError
-from rescli.hardware.launcher import launched
+from rescli.cli.output.messages import say
+from rescli.errors import Interrupted, RescliError, UsageError
+from rescli.hardware.elastic import END_NOW, OUTCOME, STOP
+from rescli.hardware.launcher import JOINING, Copies, is_first
 
-__all__ = ["end", "report_outcome", "run_in_processes"]
-
-_OUTCOME = "RESCLI_OUTCOME"
-"""Names a file for the exit code: the launcher would begin anew after any code but 0."""
+__all__ = [
+    "end",
+    "hearing_the_command",
+    "is_spoken_for",
+    "refuse_lone_copies",
+    "report_outcome",
+    "run_in_processes",
+]
 
 _RESTARTS = 3
-_LOOK_SECONDS = 0.5
+_LOOK_SECONDS = 0.3
 _GRACE_SECONDS = 5.0
 
 
@@ -27,7 +38,8 @@ def run_in_processes(count: int, arguments: list[str], out: Path) -> NoReturn:
     """Begin ``rescli train`` again in ``count`` processes, wait, and end with their exit code.
 
     A process that is lost (killed, out of memory) makes the launcher begin all of them anew, up to three
-    times; they go on from the last saved state. What rescli itself refuses ends it at once.
+    times; they go on from the last saved state. What rescli itself refuses ends it at once. Signals to this
+    process reach all of them.
 
     Args:
         arguments: of the command line, without the program.
@@ -42,12 +54,15 @@ def run_in_processes(count: int, arguments: list[str], out: Path) -> NoReturn:
     with tempfile.TemporaryDirectory(prefix="rescli-launch-") as temporary:
         outcome = Path(temporary) / "outcome"
         command = [
-            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)),
-            *("--max-restarts", str(_RESTARTS), "-m", "rescli", *own),
+            *(sys.executable, "-m", "rescli.hardware.elastic", str(count)),
+            *("--standalone", "--nproc-per-node", str(count), "--max-restarts", str(_RESTARTS)),
+            *("--signals-to-handle", "SIGUSR2"),  # none that anybody sends: see rescli.hardware.elastic
+            *("-m", "rescli", *own),
         ]
-        launcher = subprocess.Popen(command, env={**_shared_cores(count), _OUTCOME: str(outcome)})
-        code = _wait(launcher, outcome)
-        raise SystemExit(int(outcome.read_text()) if outcome.is_file() else code)
+        with _passing_on(outcome.with_name(STOP)):
+            launcher = subprocess.Popen(command, env={**os.environ, OUTCOME: str(outcome)})
+            code = _wait(launcher, outcome)
+        raise SystemExit(int(outcome.read_text()) if outcome.is_file() else abs(code))
 
 
 def _wait(launcher: subprocess.Popen[bytes], outcome: Path) -> int:
@@ -57,19 +72,98 @@ def _wait(launcher: subprocess.Popen[bytes], outcome: Path) -> int:
     while True:
         try:
             return launcher.wait(timeout=_LOOK_SECONDS)
-        except KeyboardInterrupt:
-            continue  # the launcher has it too, and gives its processes the time to save
         except subprocess.TimeoutExpired:
             if outcome.is_file():
                 told = told or time.monotonic()
                 if time.monotonic() - told > _GRACE_SECONDS:
-                    launcher.terminate()
+                    launcher.send_signal(END_NOW)
+                    told = float("inf")
 
 
-def _shared_cores(count: int) -> dict[str, str]:
-    """The environment, with the cores shared among the processes unless the user said otherwise."""
-    threads = max(1, (os.cpu_count() or 1) // count)
-    return {"OMP_NUM_THREADS": str(threads), **os.environ}
+@contextmanager
+def _passing_on(stop: Path) -> Iterator[None]:
+    """Within the block each signal is noted where the processes look; what is ignored stays ignored."""
+    count = 0
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        nonlocal count
+        count += 1
+        stop.with_suffix(".new").write_text(f"{signal.Signals(number).name} {count}", encoding="ascii")
+        stop.with_suffix(".new").replace(stop)
+
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = [number for number in signals if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, note) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def hearing_the_command() -> Iterator[None]:
+    """Within the block, signals of the command that began this process reach it, and the command's end does.
+
+    Outside of several processes, nothing happens.
+    """
+    place = os.environ.get(OUTCOME)
+    if place is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    done, parent, main = threading.Event(), os.getppid(), threading.main_thread().ident
+    assert main is not None
+
+    def listen() -> None:
+        heard = ""
+        while not done.wait(_LOOK_SECONDS):
+            said = "SIGTERM" if os.getppid() != parent else heard
+            with suppress(OSError):
+                said = Path(place).with_name(STOP).read_text(encoding="ascii")
+            if said != heard:
+                signal.pthread_kill(main, signal.Signals[said.split()[0]])
+                heard = said
+
+    thread = threading.Thread(target=listen, name="rescli-launch", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def refuse_lone_copies(out: Path | None, *, of_one_run: bool = True) -> None:
+    """Notice that Slurm or MPI began this command several times, each to train alone.
+
+    With a run directory of its own each may be meant to: that is said, and no more.
+
+    Args:
+        out: the directory of what is trained, where one was named.
+        of_one_run: whether several processes could train it together.
+
+    Raises:
+        UsageError: it is a later copy of one that trains already.
+    """
+    copies = Copies.noticed()
+    if copies is None:
+        return
+    what = (
+        f"{copies.launcher} began this command {copies.count} times ({copies.variables}), and each "
+        "trains alone what is to be trained"
+    )
+    together = " and let --nproc begin the processes, or start each with torchrun" if of_one_run else ""
+    how = f"start it once{together}"
+    if copies.number and out is None:
+        raise UsageError(f"{what}; this is not the first.", hint=f"{how}; for work of its own: --out DIR")
+    say(f"warning: {what}; {how}")
+
+
+def is_spoken_for(error: RescliError) -> bool:
+    """Whether the first of several processes says the same, of a stop that all of them agreed on."""
+    with suppress(UsageError):
+        return isinstance(error, Interrupted) and not is_first()
+    return False
 
 
 def report_outcome(error: RescliError) -> bool:
@@ -78,8 +172,8 @@ def report_outcome(error: RescliError) -> bool:
     Returns:
         Whether somebody is told, and this process is to end with 0.
     """
-    place = os.environ.get(_OUTCOME)
-    if place is None or not launched() or error.exit_code == RescliError.exit_code:
+    place = os.environ.get(OUTCOME)
+    if place is None or error.exit_code == RescliError.exit_code:
         return False
     Path(place).write_text(str(error.exit_code), encoding="ascii")
     return True
@@ -88,11 +182,18 @@ def report_outcome(error: RescliError) -> bool:
 def end(code: int) -> NoReturn:
     """End this process; as one of several at once, for what tears down their connections may wait for ever on
     those that are gone."""
-    if launched():
+    if _is_connected():
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
     raise SystemExit(code) from None
+
+
+def _is_connected() -> bool:
+    """Whether this process has joined others, or is still trying to."""
+    connecting = any(thread.name == JOINING for thread in threading.enumerate())
+    distributed = sys.modules.get("torch.distributed")
+    return connecting or (distributed is not None and distributed.is_initialized())
 
 
 def _without(arguments: list[str], flag: str) -> list[str]:

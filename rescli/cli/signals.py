@@ -2,19 +2,55 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 
+from rescli.cli.launch import hearing_the_command
 from rescli.cli.output.messages import say
 from rescli.workflows.running.stopping import StopFlag
 from rescli.workflows.running.stopping import stop_requested as stop_silently
 
-__all__ = ["StopFlag", "stop_requested"]
+__all__ = ["StopFlag", "Terminated", "ending_in_order", "stop_requested"]
 
 
-def stop_requested(*, silent: bool = False) -> AbstractContextManager[StopFlag]:
+class Terminated(BaseException):
+    """SIGTERM or SIGHUP, by name, in the midst of work that has no state to save."""
+
+
+@contextmanager
+def ending_in_order() -> Iterator[None]:
+    """Within the block SIGTERM and SIGHUP end the work as Ctrl-C does: files half written are taken back.
+
+    Without it the first process of a container would be deaf to them. What is ignored or handled already
+    stays so.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        raise Terminated(signal.Signals(number).name)
+
+    signals = (signal.SIGTERM, signal.SIGHUP)
+    numbers = [number for number in signals if signal.getsignal(number) is signal.SIG_DFL]
+    for number in numbers:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def stop_requested(*, silent: bool = False) -> Iterator[StopFlag]:
     """A block in which signals set a flag; a second SIGINT, later, ends the process at once.
 
     Args:
         silent: another process answers the signal.
     """
-    return stop_silently(None if silent else say)
+    with stop_silently(None if silent else say) as flag, hearing_the_command():
+        yield flag

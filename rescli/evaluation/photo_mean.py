@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -16,6 +15,7 @@ from rescli.data.normalization import Kind, Normalization
 from rescli.data.photos.prefetch import map_ahead
 from rescli.errors import DataError
 from rescli.evaluation.views import center_crop
+from rescli.hardware.cores import usable_cores
 
 __all__ = ["MEASURED_IMAGES", "measure_photos"]
 
@@ -61,7 +61,7 @@ def measure_photos(
         return np.asarray(Image.fromarray(crop).histogram(), np.int64).reshape(3, 256)
 
     def found(of: Callable[[int], T | None]) -> Iterator[T]:
-        made = map_ahead(of, range(len(some)), threads=os.cpu_count() or 1)
+        made = map_ahead(of, range(len(some)), threads=usable_cores())
         return (one for one in made if one is not None)
 
     if kind == "per-channel":

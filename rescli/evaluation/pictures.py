@@ -25,6 +25,7 @@ from rescli.data.photos.prefetch import map_ahead
 from rescli.errors import DataError, UsageError
 from rescli.evaluation.protocols import Views
 from rescli.evaluation.views import center_crop
+from rescli.hardware.cores import usable_cores
 from rescli.spec.base import DatasetSpec
 
 __all__ = [
@@ -161,7 +162,7 @@ def _small_set(
             np.zeros((size, size, 3), np.uint8),
         )
 
-    images = list(map_ahead(fitted, range(len(pictures)), threads=os.cpu_count() or 1))
+    images = list(map_ahead(fitted, range(len(pictures)), threads=usable_cores()))
     stacked = np.stack(images) if images else np.zeros((0, size, size, 3), np.uint8)
     return ImageSet(
         images_NHWC=torch.from_numpy(stacked),

@@ -5,7 +5,6 @@ Shapes: B images of a batch, h x w pixels of an input, C = 3 channels.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ from PIL import Image
 from rescli.data.labelled_images import LabelledImages
 from rescli.data.normalization import Normalization
 from rescli.evaluation.protocols import Views
+from rescli.hardware.cores import usable_cores
 
 __all__ = ["ViewBatch", "center_crop", "crop_corners", "resized_size", "view_batches"]
 
@@ -177,7 +177,7 @@ def _oriented(
 def _prepared(images: LabelledImages, views: Views) -> Iterator[list[torch.Tensor]]:
     """Per image and scale, its pieces, on the CPU, made ahead in threads."""
 
-    return images.map(lambda _, image: _pieces(image, views), threads=os.cpu_count() or 1)
+    return images.map(lambda _, image: _pieces(image, views), threads=usable_cores())
 
 
 def _pieces(image: Image.Image, views: Views) -> list[torch.Tensor]:

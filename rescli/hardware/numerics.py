@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 
 from rescli.errors import UnknownNameError, UsageError
 from rescli.hardware.allocator import keep_freed_memory
+from rescli.hardware.cores import usable_cores
 from rescli.hardware.cpu_probe import bf16_pays_off
 from rescli.remedy import Remedy
 
@@ -19,7 +23,10 @@ __all__ = [
     "choose_eval_precision",
     "choose_precision",
     "precision_as_trained",
+    "use_threads",
 ]
+
+_log = logging.getLogger(__name__)
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 """What a precision may be called; ``auto`` is chosen by the hardware, or as a net was trained."""
@@ -50,6 +57,7 @@ class Numerics:
             torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32
         elif self.device.type == "cpu":
             keep_freed_memory()
+            _heed_quota()
 
     def autocast(self, *, keep_casts: bool = True) -> AbstractContextManager[object]:
         """Return the context in which a forward pass runs.
@@ -115,6 +123,11 @@ def choose_precision(requested: str, device: torch.device) -> str:
             f"precision fp16 needs a CUDA device; {device.type} has bf16 and fp32.",
             remedy=Remedy("precision", "auto"),
         )
+    if requested == "bf16" and device.type == "cpu" and not _multiplies_bf16(device):
+        _log.warning(
+            "this CPU computes bf16 by emulation, several times slower than fp32; %s is faster.",
+            Remedy("precision", "fp32"),
+        )
     if requested != "auto":
         return requested
     return "bf16" if _multiplies_bf16(device) else "fp32"
@@ -141,6 +154,19 @@ def precision_as_trained(trained: str, device: torch.device) -> str:
     if trained == "fp16" and device.type == "cuda":
         return trained
     return "fp32"
+
+
+def use_threads(count: int) -> None:
+    """Let the CPU compute in that many threads from now on."""
+    _heed_quota()  # which is done once, and not to be done after this
+    torch.set_num_threads(count)
+
+
+@cache
+def _heed_quota() -> None:
+    """No more threads than cores that are ours: torch heeds the affinity, and not a control group's quota."""
+    if not os.environ.get("OMP_NUM_THREADS") and torch.get_num_threads() > usable_cores():
+        torch.set_num_threads(usable_cores())
 
 
 def _multiplies_bf16(device: torch.device) -> bool:

@@ -6,8 +6,12 @@ who is who. Every rank holds the whole state and computes its share of each batc
 
 from __future__ import annotations
 
+import logging
 import os
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -16,10 +20,18 @@ from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from rescli.errors import RescliError, UsageError, first_line
-from rescli.hardware.launcher import num_ranks
+from rescli.hardware.launcher import JOINING, check_complete, local_rank, num_ranks
 from rescli.remedy import Remedy
 
 __all__ = ["ALONE", "Ranks", "join_ranks", "leave_ranks", "rank_device"]
+
+_log = logging.getLogger(__name__)
+
+_PATIENCE_SECONDS, _LAUNCHED_PATIENCE_SECONDS = 100, 1800
+"""How long others may take: they may not exist; or torch's launcher began them, and one is slow to start."""
+
+_LOOK_SECONDS = 0.2
+"""How long a signal may go unanswered."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,37 +121,77 @@ ALONE = Ranks()
 def join_ranks(device: torch.device) -> Ranks:
     """Who this process is, by what the launcher put into the environment; waits for the others.
 
+    Where torch's own launcher did not begin this process, the others may not exist at all: the wait is
+    announced, and ends after two minutes.
+
     Raises:
-        RescliError: they cannot be reached.
+        UsageError: the environment cannot be right.
+        RescliError: the others cannot be reached.
     """
     size = num_ranks()
     if size == 1:
         return ALONE
-    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    check_complete()
+    seconds = _PATIENCE_SECONDS
+    if dist.is_torchelastic_launched():
+        seconds = _LAUNCHED_PATIENCE_SECONDS
+    elif not dist.is_initialized():
+        _log.warning(
+            "waiting up to %d s for the other %d of %d processes, since the environment says WORLD_SIZE=%d "
+            "RANK=%s (at %s:%s); if that was left over: unset WORLD_SIZE RANK",
+            *(seconds, size - 1, size, size, os.environ["RANK"]),
+            *(os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"]),
+        )
     try:
         if not dist.is_initialized():
-            store, rank, size = next(rendezvous("env://"))
-            # Begun anew, nobody must find an address of the attempt before.
-            store = PrefixStore(f"rescli-{attempt}", store)
-            # Flags and evaluated logits lie on the CPU, gradients on the device: one group serves both.
-            backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-            dist.init_process_group(backend, store=store, rank=rank, world_size=size)
+            _heedful(lambda: _join(device, timedelta(seconds=seconds)))
     except (RuntimeError, ValueError) as error:
         reason = first_line(error)
-        raise RescliError(f"the {size} processes cannot reach each other: {reason}") from error
+        raise RescliError(
+            f"the {size} processes cannot reach each other: {reason}",
+            hint="begin all of them with torchrun; or unset WORLD_SIZE RANK, to train in one process",
+        ) from error
     return Ranks(dist.get_rank(), size)
+
+
+def _join(device: torch.device, patience: timedelta) -> None:
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT") or "0"
+    store, rank, size = next(rendezvous("env://", timeout=patience))
+    # Begun anew, nobody must find an address of the attempt before.
+    store = PrefixStore(f"rescli-{attempt}", store)
+    # Flags and evaluated logits lie on the CPU, gradients on the device: one group serves both.
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size)
+
+
+def _heedful(work: Callable[[], object]) -> None:
+    """Do it in a thread: torch waits in C++, where no handler of a signal is run; here it may raise."""
+    failures: list[BaseException] = []
+
+    def attempt() -> None:
+        try:
+            work()
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=attempt, name=JOINING, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(_LOOK_SECONDS)
+    if failures:
+        raise failures[0]
 
 
 def leave_ranks() -> None:
     """Wait until all have come to their end: what one of them serves, the others may still need."""
     if dist.is_initialized():
-        dist.barrier()
+        _heedful(lambda: dist.all_reduce(torch.zeros(1)))
 
 
 def rank_device(requested: str) -> str:
     """``cuda:K`` of the K-th process of a machine, where CUDA is asked for and none by number."""
-    local = os.environ.get("LOCAL_RANK")
-    if local is None or num_ranks() == 1:
+    local = local_rank()
+    if local is None:
         return requested
     if requested == "cuda" or (requested == "auto" and torch.cuda.is_available()):
         return f"cuda:{local}"

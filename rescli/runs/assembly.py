@@ -17,7 +17,7 @@ from rescli.data.photos.probe import require_whole
 from rescli.errors import CheckpointError, DataError
 from rescli.evaluation.epoch import evaluate
 from rescli.evaluation.protocols import Protocol, default_protocol
-from rescli.hardware.numerics import Numerics, choose_device, choose_precision
+from rescli.hardware.numerics import Numerics, choose_device, choose_precision, use_threads
 from rescli.hardware.ranks import ALONE, Ranks, join_ranks, rank_device
 from rescli.kernels.choice import use_kernels
 from rescli.plan import TrainPlan, make_plan
@@ -186,7 +186,10 @@ def assemble(
         UsageError: the training images do not fit on the device, or the kernels do not work here.
         CheckpointError: the weights to begin with are missing, or other ones.
     """
-    numerics = numerics or numerics_for(spec, where.device)
+    if numerics is None:
+        numerics = numerics_for(spec, where.device)
+        if where.threads is not None and numerics.device.type == "cpu":
+            use_threads(where.threads)
     engine = where.engine or "auto"
     numerics.configure_backend()
     check_engine(engine, numerics)

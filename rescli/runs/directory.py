@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
+import itertools
 import logging
 import os
 import shutil
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
 from rescli.errors import CheckpointError, RescliError, RunDirError
 from rescli.files import read_json, write_atomically, write_json
+from rescli.hardware.file_lock import InUse, held_alone, stand_in_of
 from rescli.remedy import Remedy
 from rescli.spec.load import spec_from_dict
 from rescli.spec.run import RunSpec
@@ -24,6 +25,8 @@ __all__ = ["RunDir", "default_run_path", "noted_data_root"]
 _log = logging.getLogger(__name__)
 
 _ANOTHER = Remedy("out", "DIR", "choose another")
+
+_TRIES = 20
 
 
 class RunDir:
@@ -44,36 +47,69 @@ class RunDir:
         self.state = path / "state"
         self.data_root = self.state / "data_root.json"
         self.test_openings = path / "test_openings.jsonl"
+        self._lock = path / ".lock"
+        self._made: list[Path] = []
+        """Directories that were not there before, the outermost first."""
+
+    @classmethod
+    def reserve(cls, base: Path) -> RunDir:
+        """A new, empty directory at ``base``, or where that is taken with ``-2``, ``-3`` and so on behind it.
+
+        Whoever begins in the same second gets another.
+
+        Raises:
+            RunDirError: it cannot be written.
+        """
+        for count in itertools.count(1):
+            run_dir = cls(base if count == 1 else base.with_name(f"{base.name}-{count}"))
+            if run_dir._make():
+                break
+        return run_dir
+
+    def release(self) -> None:
+        """Remove the directories that were made for this run, as far as they are empty."""
+        for folder in reversed(self._made):
+            with suppress(OSError):  # something lies there: it stays
+                folder.rmdir()
 
     @classmethod
     @contextmanager
-    def create(cls, path: Path) -> Iterator[RunDir]:
+    def create(cls, path: Path, *, numbered: bool = False) -> Iterator[RunDir]:
         """A new run at ``path``, which may be an empty directory; locked while the block lasts.
+
+        Args:
+            path: where it is to lie.
+            numbered: where that is taken, take another name, as ``reserve`` does.
 
         Raises:
             RunDirError: something stands there already, or it cannot be written.
         """
+        if numbered:
+            run_dir = cls.reserve(path)
+        else:
+            run_dir = cls(path)
+            run_dir._make()
+        path, begun = run_dir.path, False
         try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RunDirError(
-                f"cannot write the run directory {path}: {error.strerror or error}.",
-                remedy=_ANOTHER,
-            ) from error
-        run_dir = cls(path)
-        # The lock first: what is seen under it nobody else can change.
-        with run_dir.locked():
-            if not run_dir.spec.exists():  # a start that was killed in between leaves no run
-                run_dir._forget_data_root()
-            found = sorted(entry.name for entry in path.iterdir() if entry.name != ".lock")
-            if "spec.toml" in found:
-                raise RunDirError(
-                    f"{path} holds a run already.",
-                    remedy=[Remedy("resume", str(path)), _ANOTHER],
-                )
-            if found:
-                raise RunDirError(f"{path} is not empty: it holds {', '.join(found[:5])}.", remedy=_ANOTHER)
-            yield run_dir
+            # The lock first: what is seen under it nobody else can change.
+            with run_dir.locked():
+                if not run_dir.spec.exists():  # a start that was killed in between leaves no run
+                    run_dir._forget_data_root()
+                found = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith(".lock"))
+                if "spec.toml" in found:
+                    raise RunDirError(
+                        f"{path} holds a run already.",
+                        remedy=[Remedy("resume", str(path)), _ANOTHER],
+                    )
+                if found:
+                    raise RunDirError(
+                        f"{path} is not empty: it holds {', '.join(found[:5])}.", remedy=_ANOTHER
+                    )
+                begun = True
+                yield run_dir
+        finally:
+            if not begun:
+                run_dir.release()
 
     @classmethod
     def open(cls, path: Path) -> RunDir:
@@ -97,10 +133,11 @@ class RunDir:
     def discard(self) -> None:
         """Take back a directory in which nothing was done yet: only what rescli itself put there."""
         self._forget_data_root()
-        for path in (self.spec, self.path / ".lock"):
+        for path in (self.spec, self._lock, stand_in_of(self._lock)):
             path.unlink(missing_ok=True)
         with suppress(OSError):  # something else lies there: it stays
             self.path.rmdir()
+        self.release()
 
     def begin_again(self) -> None:
         """Delete what a training wrote, except the lock that the caller holds."""
@@ -171,41 +208,61 @@ class RunDir:
         Raises:
             RunDirError: another process holds it.
         """
-        path = self.path / ".lock"
-        try:
-            lock = open(path, "a+")  # noqa: SIM115
-        except OSError as error:
-            raise RunDirError(f"cannot write {path}: {error.strerror}.") from error
-        with lock:
+        with ExitStack() as held:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                mine = path.exists() and os.path.samestat(os.fstat(lock.fileno()), path.stat())
-            except OSError:
-                mine = False
-            if not mine:
-                lock.seek(0)
-                owner = lock.read().strip() or "another process"
+                held.enter_context(held_alone(self._lock))
+            except InUse as error:
                 raise RunDirError(
-                    f"{self.path} is in use by {owner}.",
-                    hint="wait for it, or stop it",
+                    f"{self.path} is in use by {error.owner}.",
+                    hint=error.hint or "wait for it, or stop it",
                     remedy=_ANOTHER,
-                )
-            lock.truncate(0)
-            lock.write(f"process {os.getpid()}")
-            lock.flush()
+                ) from error
+            except OSError as error:
+                raise RunDirError(f"cannot write {self._lock}: {error.strerror}.") from error
             for leftover in self.path.rglob(".*.tmp"):  # of a process that was killed while it wrote
                 leftover.unlink(missing_ok=True)
             yield
 
+    def _make(self) -> bool:
+        """Make the directory and those above it; False where it is there already.
+
+        Raises:
+            RunDirError: it cannot be made.
+        """
+        for attempt in range(_TRIES):
+            try:
+                for folder in (*reversed(self.path.parents), self.path):
+                    if not os.path.isdir(folder) and self._is_made(folder):
+                        self._made.append(folder)
+            except FileNotFoundError as error:
+                # Another start that failed took it away again in between.
+                if attempt == _TRIES - 1:
+                    raise self._not_writable(error) from error
+            except OSError as error:
+                raise self._not_writable(error) from error
+            else:
+                break
+        return self.path in self._made
+
+    def _is_made(self, folder: Path) -> bool:
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            if not os.path.isdir(folder):
+                raise
+            return False
+        return True
+
+    def _not_writable(self, error: OSError) -> RunDirError:
+        self.release()
+        return RunDirError(
+            f"cannot write the run directory {self.path}: {error.strerror or error}.", remedy=_ANOTHER
+        )
+
 
 def default_run_path(spec: RunSpec, now: datetime) -> Path:
-    """A new place below ``runs``: ``cifar10-resnet-20-seed0-20251210-154500``, with ``-2`` if taken."""
-    base = Path("runs") / f"{spec.name}-{now:%Y%m%d-%H%M%S}"
-    path, count = base, 1
-    while path.exists():
-        count += 1
-        path = base.with_name(f"{base.name}-{count}")
-    return path
+    """A place below ``runs``, which may be taken: ``cifar10-resnet-20-seed0-20251210-154500``."""
+    return Path("runs") / f"{spec.name}-{now:%Y%m%d-%H%M%S}"
 
 
 def noted_data_root(checkpoint: Path) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
@@ -16,14 +17,16 @@ from rescli.errors import (
     DataError,
     DivergedError,
     Interrupted,
+    LostWorkersError,
     NoMemoryError,
     RescliError,
     UsageError,
     first_line,
 )
+from rescli.hardware.cores import usable_cores
 from rescli.hardware.launcher import num_ranks
 from rescli.hardware.memory import is_out_of_memory
-from rescli.hardware.numerics import Numerics, choose_device
+from rescli.hardware.numerics import Numerics, choose_device, use_threads
 from rescli.hardware.ranks import Ranks, rank_device
 from rescli.models.failure import failed_module
 from rescli.remedy import Remedy
@@ -40,6 +43,8 @@ from rescli.training.events import EngineChosen, Event, Sink, Stopped
 from rescli.training.fit import fit
 
 __all__ = ["execute", "prepare_resume"]
+
+_log = logging.getLogger(__name__)
 
 
 def execute(
@@ -72,6 +77,7 @@ def execute(
         NoMemoryError: the device has not enough memory.
         UsageError: a plugin's network raised something.
         DataError: an image is damaged; the state is saved.
+        LostWorkersError: the processes that decode images ended again and again; the state is saved.
     """
     plan = assembly.plan
     with _explaining(assembly):
@@ -126,7 +132,18 @@ def execute(
                 saved_step=saver.record.get("last_saved_iteration"),
                 data_root=assembly.data_root,
             ) from error
-        except Exception:  # a caller's sink may raise anything
+        except LostWorkersError as error:
+            saver.close("failed")
+            raise LostWorkersError(
+                f"{error} The state of iteration {state.step} is saved.",
+                remedy=[Remedy("resume", str(run_dir.path)), *error.remedies],
+            ) from error
+        except Exception as error:  # a caller's sink may raise anything
+            if not run_dir.spec.exists():  # written before anything else, and never again
+                raise CheckpointError(
+                    f"{run_dir.path} was deleted or moved while the run was trained; iteration "
+                    f"{state.step} is not saved."
+                ) from error
             with suppress(CheckpointError):  # the disk may be too full for the record as well
                 saver.close("failed")
             raise
@@ -216,7 +233,7 @@ def prepare_resume(
         return assemble(with_images_of_now(spec, where.data_root), where), None
     numerics = Numerics(_device_to_resume_on(saved, where.device), saved.precision)
     if numerics.device.type == "cpu":
-        torch.set_num_threads(saved.threads)
+        _use_threads(where.threads, saved.threads)
     if where.data_root is None and saved.data_root is not None:
         where = replace(where, data_root=Path(saved.data_root))
     try:
@@ -228,6 +245,18 @@ def prepare_resume(
     if data_record(assembly) != saved.data:
         raise other_images(run_dir, spec, where.data_root)
     return assembly, saved
+
+
+def _use_threads(requested: int | None, begun_with: int) -> None:
+    """As many as the run began with, unless another number is asked for."""
+    cores = usable_cores()
+    if requested is None and begun_with > cores:
+        _log.warning(
+            "the run began with %d threads, and keeps them on the %d %s here, so that it ends with the "
+            "same bits; %s lets that go.",
+            *(begun_with, cores, "core" if cores == 1 else "cores", Remedy("threads", cores)),
+        )
+    use_threads(requested or begun_with)
 
 
 def _as_begun(saved: SavedState, numerics: Numerics, where: Where) -> Where:

@@ -5,7 +5,6 @@ Also what is said where an image is damaged, or where they are no longer those t
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +18,7 @@ from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.loader import PhotoLoader
 from rescli.errors import DataError, NoMemoryError
 from rescli.evaluation.photo_mean import measure_photos
+from rescli.hardware.cores import usable_cores
 from rescli.hardware.memory import is_out_of_memory
 from rescli.hardware.numerics import Numerics
 from rescli.kernels.choice import KernelName
@@ -114,7 +114,7 @@ def default_workers(device: torch.device) -> int:
 
     Beside a GPU all cores but one, 16 at most; on the CPU, where training needs the cores itself, one.
     """
-    return max(1, min(16, (os.cpu_count() or 1) - 1)) if device.type == "cuda" else 1
+    return max(1, min(16, usable_cores() - 1)) if device.type == "cuda" else 1
 
 
 def how_to_go_on(

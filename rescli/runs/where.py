@@ -19,6 +19,8 @@ class Where:
         workers: processes that decode photographs; None for as many as suit the device.
         engine: what launches the steps; None for ``auto``, or for the one that the run began with.
         kernels: what normalises and adds between convolutions; None as for ``engine``.
+        threads: of the CPU, that compute; None for as many as there are cores, or as the run began with: in
+            another number, sums are rounded otherwise.
     """
 
     device: str = "auto"
@@ -26,3 +28,4 @@ class Where:
     workers: int | None = None
     engine: str | None = None
     kernels: str | None = None
+    threads: int | None = None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from rescli.errors import CheckpointError, RunDirError
+from rescli.hardware.cores import usable_cores
 from rescli.plan import estimate, make_plan
 from rescli.remedy import Remedy
 from rescli.runs.directory import RunDir
@@ -66,7 +67,7 @@ class QueuedRun:
 
     def planned(self) -> PlannedRun:
         """The run with its state and a forecast of its cost."""
-        forecast = estimate(self.spec, make_plan(self.spec))
+        forecast = estimate(self.spec, make_plan(self.spec), cores=usable_cores())
         return PlannedRun(self, self.status, forecast.cpu_train_seconds if forecast else None)
 
 

@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from rescli.errors import DataError, DivergedError
+from rescli.errors import DataError, DivergedError, LostWorkersError
 from rescli.optim.schedules import Observation
 from rescli.plan import TrainPlan
 from rescli.remedy import Remedy
@@ -59,7 +59,8 @@ def fit(
 
     Raises:
         DivergedError: a loss or a parameter is no longer finite; nothing is saved from then on.
-        DataError: an image is damaged; the state before it was saved.
+        DataError: the images of a step are damaged; the state before it is saved first.
+        LostWorkersError: the images of a step cannot be had; the state before it is saved first.
     """
     clock = _Clock(state)
     waited = waited_seconds() if waited_seconds is not None else 0.0
@@ -74,7 +75,8 @@ def fit(
             lr = plan.lr(state.step, state.trigger)
             try:
                 engine.advance(lr)
-            except DataError:  # an image is damaged: what was trained so far is not lost
+            except (DataError, LostWorkersError):
+                # An engine has its batch before it touches the state: what was trained so far is whole.
                 yield from _saved_as_it_is(state, plan, clock)
                 raise
             step = state.step

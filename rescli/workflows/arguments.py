@@ -114,11 +114,12 @@ def checked(where: Where) -> Where:
 
     Raises:
         UnknownNameError: no such engine or kernels.
-        UsageError: a number of workers below 0.
+        UsageError: a number of workers below 0, or of threads below 1.
     """
     from rescli.training.engines.choose import ENGINES, KERNELS
 
     check_name("engine", where.engine, ENGINES)
     check_name("kernels", where.kernels, KERNELS)
     check_count("workers", where.workers, least=0)
+    check_count("threads", where.threads, least=1)
     return where

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rescli.errors import UsageError
+from rescli.hardware.cores import usable_cores
 from rescli.report.table import short
 from rescli.workflows.arguments import check_count, check_name, check_number
 from rescli.workflows.notes import with_notes
@@ -169,7 +170,7 @@ def _entries(spec: RunSpec, named: Sequence[str], device: str, workers: Sequence
         raise UsageError(
             f"no contender {unknown[0]!r} on {spec.data.dataset.kind}; there are: {', '.join(known)}."
         )
-    cores = os.cpu_count() or 1
+    cores = usable_cores()
     counts = sorted({0, *(workers or [min(4, cores), min(16, cores)])})
     entries = []
     for name in dict.fromkeys(chosen):

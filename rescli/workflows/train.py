@@ -52,6 +52,7 @@ def train(
     workers: int | None = None,
     engine: str | None = None,
     kernels: str | None = None,
+    threads: int | None = None,
     on_event: Sink | Sequence[Sink] | None = None,
     loggers: str | MakeLogger | Sequence[str | MakeLogger] = (),
     progress: Progress | bool | None = None,
@@ -72,6 +73,7 @@ def train(
         workers: processes that decode photographs; None for as many as suit the device.
         engine: auto, eager, graph or compile; None for auto.
         kernels: auto, triton, native or plain; None for auto.
+        threads: of the CPU, that compute; None for as many as there are cores.
         on_event: called with every event of ``rescli.training.events``; one function or several.
         loggers: names of the plugin group ``rescli.loggers``, or what such a name stands for; metrics.jsonl
             is always written.
@@ -101,15 +103,17 @@ def train(
     seconds = as_seconds(budget)
     if seconds is not None and launched():
         raise UsageError("a budget times a step in one process; with several, give iterations.")
-    whole, where = planned.spec, checked(Where(device, _path(data_root), workers, engine, kernels))
+    whole, where = planned.spec, checked(Where(device, _path(data_root), workers, engine, kernels, threads))
     observers = Observers.of(on_event, loggers, progress, on_start)
     if not is_first():
         return _follow(
             lambda: (assemble(whole, where, plan=planned.plan), None), _path(out) or Path(), stopping
         )
-    path = _path(out) or default_run_path(whole, datetime.now())
+    given = _path(out)
+    path = given or default_run_path(whole, datetime.now())
     limit = RunBudget(seconds, began=began) if seconds is not None else None
-    with stopping() as stop, RunDir.create(path) as run_dir:
+    with stopping() as stop, RunDir.create(path, numbered=given is None) as run_dir:
+        path = run_dir.path
         try:
             with stop.interrupting():
                 if limit is None:  # else it is known only later how long the run will be
@@ -149,6 +153,7 @@ def resume(
     workers: int | None = None,
     engine: str | None = None,
     kernels: str | None = None,
+    threads: int | None = None,
     on_event: Sink | Sequence[Sink] | None = None,
     loggers: str | MakeLogger | Sequence[str | MakeLogger] = (),
     progress: Progress | bool | None = None,
@@ -166,6 +171,7 @@ def resume(
         workers: processes that decode photographs; None for as many as suit the device.
         engine: another engine than the run's, whose bits may differ.
         kernels: other kernels than the run's, whose bits may differ.
+        threads: another number of the CPU's threads than the run's, whose bits may differ.
         on_event: as for ``train``.
         loggers: as for ``train``.
         progress: as for ``train``.
@@ -190,7 +196,7 @@ def resume(
     """
     run_dir = RunDir.open(Path(run))
     spec = run_dir.read_spec()
-    where = checked(Where(device, _path(data_root), workers, engine, kernels))
+    where = checked(Where(device, _path(data_root), workers, engine, kernels, threads))
     observers = Observers.of(on_event, loggers, progress, on_start)
     # Its state is read to say so where it is damaged; images, device and engine are not needed.
     if Run(run_dir.path).is_finished and load_state(run_dir.state, spec) is not None:

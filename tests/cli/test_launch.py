@@ -88,6 +88,57 @@ def test_an_interrupted_one_is_resumed(start_rescli: Start, tmp_path: Path) -> N
     assert record["iterations_done"] < 3000
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc to find the processes")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_signal_to_the_command_alone_stops_all_and_leaves_none(
+    start_rescli: Start, tmp_path: Path, number: signal.Signals
+) -> None:
+    run = tmp_path / "run"
+    process = start_rescli(*flags(run, 3000))
+    wait_for(run / "state" / "latest.json", process)
+    launcher = _children(process.pid)
+    ranks = list(ranks_below(process))
+    assert (len(launcher), len(ranks)) == (1, 2)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=120)  # all of them hold the pipe
+    until = time.monotonic() + 10
+    while any(_lives(pid) for pid in launcher + ranks):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    killed = number == signal.SIGKILL
+    assert process.returncode == (-signal.SIGKILL if killed else 130), err
+    assert json.loads((run / "record.json").read_text())["status"] == "interrupted"
+    # Said once, and nothing of torch's launcher beside it.
+    assert err.count("preset shapes/base") == 1
+    name = "SIGTERM" if killed else number.name
+    first, second, third = err.splitlines()[-3:]
+    assert first.startswith(f"{name}: stopping as soon as the state is saved")
+    assert second.startswith("stopped after iteration ")
+    assert third.startswith("  try: rescli train --resume")
+    assert err.count("stopped after") == 1
+    assert "Traceback" not in err
+    assert "torch" not in err
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc to find the processes")
+def test_a_hang_up_under_nohup_stops_nobody(start_rescli: Start, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = start_rescli(*flags(run, 60), preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    wait_for(run / "state" / "latest.json", process)
+    for pid in (process.pid, *_children(process.pid), *ranks_below(process)):
+        os.kill(pid, signal.SIGHUP)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert "SIGHUP" not in err
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -105,3 +156,50 @@ def test_what_cannot_work_is_exit_2_and_leaves_nothing(
     assert says in err
     assert "Traceback" not in err
     assert not (tmp_path / "run").exists()
+
+
+def test_an_environment_of_nonsense_is_refused_by_what_trains_alone(
+    rescli: Rescli, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "abc")
+    answer = rescli("train", *tiny, "--out", tmp_path / "run")
+    assert answer.code == 2
+    assert "the environment variable WORLD_SIZE is 'abc'" in answer.err
+    assert not (tmp_path / "run").exists()
+    assert rescli("models").code == 0
+    assert rescli("show", "nothing").code == 4
+    monkeypatch.setenv("WORLD_SIZE", "")
+    assert rescli("train", *tiny, "--out", tmp_path / "run", "-q").code == 0
+
+
+def test_several_runs_are_no_work_for_a_launcher(
+    rescli: Rescli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would wait for processes that do not come, or train everything twice."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    answer = rescli("compare", "plain-8", "resnet-8", "--dataset", "shapes", "--iterations", 2)
+    assert answer.code == 2
+    assert "WORLD_SIZE=2 says that there are others" in answer.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_copies_that_slurm_began_do_not_train_side_by_side_in_silence(
+    rescli: Rescli, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SLURM_NTASKS", "2")
+    codes = {}
+    for number in ("0", "1"):
+        monkeypatch.setenv("SLURM_PROCID", number)
+        answer = rescli("train", *tiny, "-q")
+        codes[number] = answer.code
+        assert f"SLURM began this command 2 times (SLURM_PROCID={number}, SLURM_NTASKS=2)" in answer.err
+        assert "--nproc" in answer.err
+        assert "torchrun" in answer.err
+    assert codes == {"0": 0, "1": 2}
+    assert len(list((tmp_path / "runs").iterdir())) == 1
+    answer = rescli("train", *tiny, "-q", "--out", "own")  # meant to be a run of its own
+    assert answer.code == 0
+    assert "SLURM began this command" in answer.err

@@ -59,6 +59,19 @@ def test_a_campaign_leaves_nothing_either(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def test_what_was_ignored_at_the_start_stays_ignored(number):
+    """SIGHUP under nohup, SIGINT of a script's background job."""
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with stop_requested(silent=True) as stop:
+            signal.raise_signal(number)
+            assert not stop()
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+
+
 def test_outside_the_block_a_signal_only_sets_the_flag():
     with stop_requested() as stop:
         assert not stop()
@@ -118,3 +131,17 @@ def test_a_flag_set_before_the_block_ends_it_at_its_beginning():
         signal.raise_signal(signal.SIGTERM)
         with pytest.raises(Interrupted, match="SIGTERM"), stop.interrupting():
             pytest.fail("not reached")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_every_command_answers_sigterm_in_order(rescli, monkeypatch, number):
+    """As the first process of a container it would be deaf to what nobody handles."""
+
+    def hit(*_, **__):
+        signal.raise_signal(number)
+        pytest.fail("not reached")
+
+    monkeypatch.setattr("rescli.workflows.listings.models.list_models", hit)
+    answer = rescli("models")
+    assert (answer.code, answer.out, answer.err) == (130, "", f"{number.name}: stopped before it was done.\n")
+    assert signal.getsignal(number) is signal.SIG_DFL

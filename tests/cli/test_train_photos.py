@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -83,6 +85,28 @@ def test_resumed_with_other_workers_it_ends_with_the_same_bits(
     assert answer.code == 0, answer.err
     whole, resumed = tensors(tmp_path / "whole"), tensors(tmp_path / "run")
     assert all(whole[name].equal(resumed[name]) for name in whole)
+
+
+@pytest.mark.usefixtures("photos")
+def test_sigterm_to_the_whole_process_group_saves_the_state(
+    start_rescli: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    """As ``timeout``, systemd and Slurm send it: the workers have it too."""
+    run, log = tmp_path / "run", tmp_path / "run" / "metrics.jsonl"
+    late = ("--iterations", 4000, "--set", "checkpoint.every=4000", "--set", "evaluation.every=4000")
+    settings = (*flags(Path("photos")), *late, "--workers", 2, "--out", run)
+    begun = start_rescli("train", *settings, cwd=tmp_path, start_new_session=True)
+    while not log.exists() or not log.stat().st_size:
+        assert begun.poll() is None, begun.communicate()
+        time.sleep(0.005)
+    os.killpg(begun.pid, signal.SIGTERM)
+    _, err = begun.communicate(timeout=60)
+    assert begun.returncode == 130, err
+    assert err.count("SIGTERM: stopping as soon as the state is saved") == 1
+    assert "Traceback" not in err
+    record = json.loads((run / "record.json").read_text())
+    assert record["status"] == "interrupted"
+    assert record["last_saved_iteration"] == record["iterations_done"] > 0
 
 
 @pytest.mark.usefixtures("photos")

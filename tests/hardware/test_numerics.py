@@ -3,7 +3,14 @@ import torch
 
 from rescli.errors import UsageError
 from rescli.hardware import numerics as precision
-from rescli.hardware.numerics import choose_device, choose_precision, precision_as_trained
+from rescli.hardware.numerics import (
+    Numerics,
+    choose_device,
+    choose_eval_precision,
+    choose_precision,
+    precision_as_trained,
+    use_threads,
+)
 
 
 def test_auto_always_finds_a_device():
@@ -42,3 +49,32 @@ def test_weights_are_judged_in_the_precision_of_their_training_where_it_is_there
     assert precision_as_trained("fp32", cpu) == "fp32"
     assert precision_as_trained("bf16", cpu) == ("bf16" if has_bf16 else "fp32")
     assert precision_as_trained("fp16", cpu) == "fp32"
+
+
+@pytest.mark.parametrize(("quota", "asked", "threads"), [(2, None, 2), (9, None, 6), (2, "4", 6)])
+def test_no_more_threads_than_a_quota_allows_unless_they_were_asked_for(monkeypatch, quota, asked, threads):
+    """Torch counts the cores that it sees; of a quota it knows nothing."""
+    used = [6]
+    monkeypatch.setattr(torch, "get_num_threads", lambda: used[-1])
+    monkeypatch.setattr(torch, "set_num_threads", used.append)
+    monkeypatch.setattr(precision, "usable_cores", lambda: quota)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    precision._heed_quota.cache_clear()
+    Numerics(torch.device("cpu"), "fp32").configure_backend()
+    assert used[-1] == threads
+    use_threads(8)
+    Numerics(torch.device("cpu"), "fp32").configure_backend()  # what was chosen stays
+    assert used[-1] == 8
+    precision._heed_quota.cache_clear()
+
+
+@pytest.mark.parametrize(("pays_off", "says"), [(False, ["precision"]), (True, [])])
+def test_bf16_that_is_slow_here_is_said(monkeypatch, caplog, pays_off, says):
+    monkeypatch.setattr(precision, "bf16_pays_off", lambda: pays_off)
+    assert choose_eval_precision("bf16", "fp32", torch.device("cpu")) == "bf16"
+    assert [record.args[0].setting for record in caplog.records] == says
+    caplog.clear()
+    choose_eval_precision("auto", "bf16", torch.device("cpu"))
+    assert not caplog.records

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,10 +18,13 @@ import torch.nn.functional as F
 from torch import nn
 
 from rescli.data.shapes.images import make_shapes
-from rescli.errors import UsageError
-from rescli.hardware.ranks import ALONE, Ranks
+from rescli.errors import Interrupted, RescliError, UsageError
+from rescli.hardware import ranks as ranks_module
+from rescli.hardware.launcher import JOINING
+from rescli.hardware.ranks import ALONE, Ranks, join_ranks
 from rescli.models.resnet import cifar_resnet
 from rescli.remedy import Remedy
+from rescli.workflows.running.stopping import stop_requested
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 
@@ -25,6 +33,7 @@ import os
 import sys
 import torch
 import torch.nn.functional as F
+from rescli.hardware.launcher import JOINING
 from rescli.hardware.ranks import join_ranks, leave_ranks
 sys.path.insert(0, sys.argv[1])
 from net_and_batch import frozen_net, batch
@@ -124,3 +133,45 @@ def test_alone_nothing_is_asked() -> None:
     assert ALONE.total(figures).tolist() == [1.5, 3.0]
     assert ALONE.together(figures, 2) is figures
     assert (ALONE.any(True), ALONE.any(False)) == (True, False)
+
+
+@pytest.fixture
+def one_of_two(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Left over in the shell: the other never comes."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    found = {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    for name, value in found.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    yield
+    for thread in threading.enumerate():
+        if thread.name == JOINING:  # what is left waiting in C++
+            thread.join()
+
+
+@pytest.mark.usefixtures("one_of_two")
+def test_a_wait_for_others_is_announced_and_ends(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert ranks_module._PATIENCE_SECONDS <= 120
+    monkeypatch.setattr(ranks_module, "_PATIENCE_SECONDS", 1)
+    with pytest.raises(RescliError, match="the 2 processes cannot reach each other") as caught:
+        join_ranks(torch.device("cpu"))
+    assert "unset WORLD_SIZE RANK" in str(caught.value.hint)
+    (record,) = caplog.records
+    assert "waiting up to 1 s for the other 1 of 2 processes" in record.getMessage()
+    assert "unset WORLD_SIZE RANK" in record.getMessage()
+
+
+@pytest.mark.usefixtures("one_of_two")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_wait_for_others_answers_signals(number: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranks_module, "_PATIENCE_SECONDS", 3)
+    began = time.monotonic()
+    with stop_requested() as stop:
+        threading.Timer(0.3, os.kill, (os.getpid(), number)).start()
+        with pytest.raises(Interrupted, match=number.name), stop.interrupting():
+            join_ranks(torch.device("cpu"))
+    assert time.monotonic() - began < 2.5

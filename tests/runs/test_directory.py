@@ -1,9 +1,18 @@
+import errno
+import fcntl
+import os
+import socket
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
 from rescli.errors import CheckpointError, RunDirError
+from rescli.hardware import file_lock
 from rescli.runs.directory import RunDir, default_run_path
 from rescli.spec.load import load_spec
 
@@ -120,10 +129,107 @@ def test_a_start_that_was_killed_before_its_spec_was_written_is_no_run(tmp_path)
 def test_default_names_sort_by_what_and_when_and_never_collide(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     when, spec = datetime(2026, 1, 2, 3, 4, 5), load_spec("cifar10/resnet-20")
-    first = default_run_path(spec, when)
-    assert str(first) == "runs/cifar10-resnet-20-seed0-20260102-030405"
-    first.mkdir(parents=True)
-    assert default_run_path(spec, when).name.endswith("-030405-2")
+    base = default_run_path(spec, when)
+    assert str(base) == "runs/cifar10-resnet-20-seed0-20260102-030405"
+    names = [RunDir.reserve(base).path.name for _ in range(3)]
+    assert names == [base.name, f"{base.name}-2", f"{base.name}-3"]
+
+
+def test_seven_begun_in_one_second_have_seven_directories(tmp_path):
+    spec = load_spec("quickstart")
+    together = Barrier(7)
+
+    def start(_number):
+        together.wait()
+        with RunDir.create(tmp_path / "runs" / "one", numbered=True) as run_dir:
+            run_dir.write_spec(spec)
+            together.wait()
+        return run_dir.path.name
+
+    with ThreadPoolExecutor(7) as pool:
+        names = set(pool.map(start, range(7)))
+    assert names == {"one", *(f"one-{number}" for number in range(2, 8))}
+
+
+def test_starts_that_fail_beside_others_that_do_not_disturb_nobody(tmp_path):
+    """Each failing one takes back ``runs`` where it is empty, in the very moment in which others need it."""
+
+    def start(number):
+        for _ in range(20):
+            with RunDir.create(tmp_path / "runs" / f"{number}", numbered=True) as run_dir:
+                run_dir.discard()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(start, range(4)))
+    assert [entry.name for entry in tmp_path.rglob("*")] in ([], ["runs"])
+
+
+def test_a_start_that_fails_leaves_no_directory(tmp_path, monkeypatch):
+    def refused(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    with pytest.raises(RunDirError, match=r"cannot write .*\.lock"), RunDir.create(tmp_path / "runs" / "one"):
+        pass
+    monkeypatch.undo()
+    assert [entry.name for entry in tmp_path.rglob("*")] in ([], ["runs", "one", ".lock"])
+    with RunDir.create(tmp_path / "other" / "runs" / "one") as run_dir:
+        run_dir.write_spec(load_spec("quickstart"))
+        run_dir.discard()
+    assert not (tmp_path / "other").exists()
+    (tmp_path / "mine").mkdir()
+    with RunDir.create(tmp_path / "mine" / "one") as run_dir:
+        run_dir.discard()
+    assert list((tmp_path / "mine").iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_one_warning(tmp_path, monkeypatch, caplog, number):
+    def without(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", without)
+    monkeypatch.setattr(file_lock, "_warned", set())
+    with RunDir.create(tmp_path / "one") as run_dir:
+        run_dir.write_spec(load_spec("quickstart"))
+        with pytest.raises(RunDirError, match=rf"is in use by process {os.getpid()} on ") as caught:
+            RunDir(tmp_path / "one").locked().__enter__()
+        assert caught.value.hint == f"where it is gone, delete {tmp_path / 'one' / '.lock.held'}"
+    for _ in range(2):
+        with RunDir.open(tmp_path / "one").locked():
+            pass
+    assert [record.getMessage()[:24] for record in caplog.records] == ["no locks on the file sys"]
+    with RunDir.create(tmp_path / "two") as run_dir:
+        run_dir.discard()
+    assert not (tmp_path / "two").exists()
+
+
+@pytest.mark.parametrize(
+    ("owner", "is_stale"),
+    [
+        ("process {dead} on {here}", True),
+        ("process {self} on {here}", True),  # a container's process 1, of the container before
+        ("process {alive} on {here}", False),
+        ("process {dead} on elsewhere", False),
+        ("", False),
+    ],
+)
+def test_what_a_killed_process_left_is_taken_over(tmp_path, monkeypatch, owner, is_stale):
+    def without(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True)
+    numbers = {"dead": int(ended.stdout), "self": os.getpid(), "alive": os.getppid()}
+    begin(tmp_path)
+    (tmp_path / ".lock.held").write_text(owner.format(**numbers, here=socket.gethostname()))
+    monkeypatch.setattr(fcntl, "flock", without)
+    if is_stale:
+        with RunDir(tmp_path).locked():
+            pass
+        assert not (tmp_path / ".lock.held").exists()
+        return
+    with pytest.raises(RunDirError, match="is in use by"):
+        RunDir(tmp_path).locked().__enter__()
 
 
 def test_a_checkpoint_knows_its_run(tmp_path):

@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from rescli.errors import CheckpointError, DataError, DivergedError, Interrupted, UsageError
+from rescli.errors import CheckpointError, DataError, DivergedError, Interrupted, LostWorkersError, UsageError
 from rescli.hardware.numerics import Numerics
+from rescli.remedy import Remedy
+from rescli.runs import drive
 from rescli.runs.assembly import assemble
 from rescli.runs.directory import RunDir
 from rescli.runs.drive import execute, prepare_resume
@@ -231,3 +233,61 @@ def test_seconds_of_training_survive_a_stop_in_mid_window(tmp_path):
     # The one window spans the stop: its speed counts the seconds before it too.
     assert windows[0].num_images / windows[0].images_per_second > stopped["train_seconds"] - 0.001
     assert record["train_seconds"] > stopped["train_seconds"]
+
+
+@pytest.mark.parametrize(
+    ("cores", "asked", "threads", "is_said"), [(1, None, 3, True), (3, None, 3, False), (1, 1, 1, False)]
+)
+def test_a_resume_on_fewer_cores_says_that_it_keeps_its_threads(
+    tmp_path, monkeypatch, caplog, cores, asked, threads, is_said
+):
+    run_dir, _ = begin(tmp_path / "run", CPU_FP32)
+    spec = run_dir.read_spec()
+    save_state(run_dir.state, replace(load_state(run_dir.state, spec), threads=3), spec)
+    monkeypatch.setattr(drive, "usable_cores", lambda: cores)
+    before = torch.get_num_threads()
+    try:
+        prepare_resume(run_dir, Where("cpu", threads=asked))
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    said = [record.getMessage() for record in caplog.records]
+    assert (len(said) == 1) == is_said
+    if is_said:
+        assert "began with 3 threads, and keeps them on the 1 core here" in said[0]
+        assert "threads=1 lets that go" in said[0]
+
+
+def test_what_was_trained_before_workers_were_lost_is_saved(tmp_path):
+    """No batch comes at step 3: the state before it goes on, to the bits of a run without a loss."""
+    with RunDir.create(tmp_path / "run") as run_dir:
+        spec = load_spec("shapes/base", SMALL)
+        run_dir.write_spec(spec)
+        assembly = assemble(spec, CPU, numerics=CPU_FP32)
+        batch = assembly.loader.batch
+
+        def lost(step):
+            if step == 3:
+                raise LostWorkersError("a process is lost.", remedy=Remedy("workers", 0))
+            return batch(step)
+
+        assembly.loader.batch = lost
+        with pytest.raises(LostWorkersError, match="The state of iteration 3 is saved") as caught:
+            execute(assembly, run_dir)
+    assert caught.value.remedies == (Remedy("resume", str(run_dir.path)), Remedy("workers", 0))
+    record = json.loads(run_dir.record.read_text())
+    assert (record["status"], record["iterations_done"], record["last_saved_iteration"]) == ("failed", 3, 3)
+    again, saved = prepare_resume(run_dir, CPU)
+    execute(again, run_dir, saved=saved)
+    whole, _ = begin(tmp_path / "whole", CPU_FP32)
+    assert run_dir.last.read_bytes() == whole.last.read_bytes()
+
+
+def test_a_directory_that_was_deleted_under_the_run_is_named(tmp_path):
+    def delete(event):
+        if isinstance(event, StepDone) and event.step == 3:
+            shutil.rmtree(tmp_path / "run")
+
+    with pytest.raises(CheckpointError, match="was deleted or moved while the run was trained"):
+        begin(tmp_path / "run", CPU_FP32, sinks=[delete])
+    assert not (tmp_path / "run" / "record.json").exists()

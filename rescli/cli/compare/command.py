@@ -59,12 +59,14 @@ def compare(
     rescli compare plain-20 resnet-20 --seeds 5 --to paper:table6
     """
     from rescli.cli.compare.output import print_comparison
+    from rescli.cli.launch import refuse_lone_copies
     from rescli.cli.output.messages import PACK
     from rescli.cli.signals import stop_requested
     from rescli.report.progress.study import study_progress
     from rescli.spec.load import parse_overrides
     from rescli.workflows.compare import compare as run
 
+    refuse_lone_copies(out, of_one_run=False)
     found = run(
         operands,
         dataset=dataset,

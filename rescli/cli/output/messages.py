@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rescli.cli.remedies import as_flag
+from rescli.remedy import Remedy
 from rescli.report.messages import say as say_or_fail
 
 __all__ = ["PACK", "flush", "say", "saying_warnings"]
@@ -19,7 +21,10 @@ PACK = "rescli data pack"
 class _Saying(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         # Printed to whatever stderr is now: rich's bars, while they stand, put it above themselves.
-        say(f"{record.levelname.lower()}: {record.getMessage()}")
+        text = record.getMessage()
+        if isinstance(record.args, tuple):
+            text = str(record.msg) % tuple(as_flag(a) if isinstance(a, Remedy) else a for a in record.args)
+        say(f"{record.levelname.lower()}: {text}")
 
 
 def say(text: str) -> None:

@@ -52,10 +52,12 @@ def reproduce(
 
     rescli reproduce fig7 --only plain-20 --only resnet-20
     """
+    from rescli.cli.launch import refuse_lone_copies
     from rescli.cli.signals import stop_requested
     from rescli.spec.load import parse_overrides
     from rescli.workflows.reproduce import reproduce as run
 
+    refuse_lone_copies(out, of_one_run=False)
     found = run(
         name,
         seeds=seeds,

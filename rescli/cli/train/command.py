@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 import typer
 
 from rescli.checkpoints.locate import named_checkpoint
-from rescli.cli.launch import end, run_in_processes
+from rescli.cli.launch import end, refuse_lone_copies, run_in_processes
 from rescli.cli.options import (
     AnyPrecision,
     BatchSize,
@@ -27,6 +27,7 @@ from rescli.cli.options import (
     Overrides,
     Quiet,
 )
+from rescli.cli.output.messages import say
 from rescli.cli.signals import StopFlag, stop_requested
 from rescli.errors import UsageError
 from rescli.hardware.launcher import is_first, is_restart, launched
@@ -80,6 +81,10 @@ def train(
     workers: Annotated[
         int | None,
         typer.Option(min=0, help="Processes that decode photographs. Unset: as many as suit the device."),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, help="Threads of the CPU. Unset: one a core, or as the run began with."),
     ] = None,
     skip_damaged: Annotated[
         bool, typer.Option("--skip-damaged", help="Go on without photographs that cannot be decoded.")
@@ -138,6 +143,10 @@ def train(
     quiet = quiet or not is_first()
     if nproc is not None and launched():
         raise UsageError("--nproc does not go with torchrun, which says how many processes there are.")
+    if nproc is None and not dry_run:
+        refuse_lone_copies(resume or out)
+    if is_restart() and not quiet:
+        say("one of the processes was lost; all were begun anew")
     path, skipping = out, None
     if resume is not None:
         _refuse_with_resume(out=out, budget=budget, dry_run=dry_run)
@@ -160,12 +169,13 @@ def train(
 
             print_dry_run(used, planned, budget=budget, as_json=json)
             return
-        if not quiet:
+        if not quiet and nproc is None:  # the first of the processes says it
             say_preset(used)
         if nproc is not None:
             if budget is not None:
                 raise UsageError("--budget times a step in one process; with --nproc, give --iterations.")
-            run_in_processes(nproc, sys.argv[1:], new_path(spec, out))
+            with new_path(spec, out) as new:
+                run_in_processes(nproc, sys.argv[1:], new)
         if launched() and out is None:
             raise UsageError("several processes need one run directory: --out RUN_DIR")
     going_on = resume is not None or (is_restart() and out is not None and (out / "spec.toml").is_file())
@@ -178,6 +188,7 @@ def train(
         workers=workers,
         engine=engine,
         kernels=kernels,
+        threads=threads,
         progress=False if quiet else run_progress,
         on_start=(lambda _start: None) if quiet else (lambda start: say_start(start, seconds)),
         stopping=partial(stop_requested, silent=not is_first()),
@@ -210,6 +221,7 @@ class Options(TypedDict):
     workers: int | None
     engine: str | None
     kernels: str | None
+    threads: int | None
     progress: Literal[False] | Callable[[RunSpec, int], AbstractContextManager[Sink]]
     on_start: Callable[[RunStart], None]
     stopping: Callable[[], AbstractContextManager[StopFlag]]

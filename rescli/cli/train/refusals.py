@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -14,18 +16,24 @@ from rescli.spec.run import RunSpec
 __all__ = ["new_path", "refuse_other_spec"]
 
 
-def new_path(spec: RunSpec, out: Path | None) -> Path:
+@contextmanager
+def new_path(spec: RunSpec, out: Path | None) -> Iterator[Path]:
     """Where a run of several processes will lie; refused here, before they are begun.
+
+    A new place is kept for them as long as the block lasts, and taken back if they leave it empty.
 
     Raises:
         RunDirError: it holds a run already.
     """
-    path = out if out is not None else default_run_path(spec, datetime.now())
-    if (path / "spec.toml").exists():
+    if out is not None and (out / "spec.toml").exists():
         raise RunDirError(
-            f"{path} holds a run already.", remedy=[Remedy("resume", str(path)), Remedy("out", "DIR")]
+            f"{out} holds a run already.", remedy=[Remedy("resume", str(out)), Remedy("out", "DIR")]
         )
-    return path
+    run_dir = RunDir(out) if out is not None else RunDir.reserve(default_run_path(spec, datetime.now()))
+    try:
+        yield run_dir.path
+    finally:
+        run_dir.release()
 
 
 def refuse_other_spec(path: Path, choice: Choice) -> bool | None:

@@ -1,64 +1,60 @@
 """Training batches from image files: decoded ahead in worker processes, finished on the device.
 
 Which images a batch has, and how each is cut, follows from the step alone, so the number of workers changes
-nothing. Memory: each worker keeps two batches of bytes ahead, ``2 * workers * batch_size * S * S * 3``
-(308 MB for 4 workers, 256 images, S = 224).
+nothing, and workers that were lost are begun anew. Memory: each worker keeps two batches of bytes ahead,
+``2 * workers * batch_size * S * S * 3`` (308 MB for 4 workers, 256 images, S = 224).
 """
 
 from __future__ import annotations
 
-import sys
+import logging
 import time
-import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections import deque
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader, Dataset
 
 from rescli.data.normalization import Normalization
 from rescli.data.order import SampleOrder
 from rescli.data.photos.augment import PhotoFinish, crop_pixels, draw_photos
 from rescli.data.photos.image_files import ImageFiles
-from rescli.errors import DataError
+from rescli.data.photos.workers import WorkerLost, Workers
+from rescli.errors import DataError, LostWorkersError
 from rescli.remedy import Remedy
 
 __all__ = ["PhotoLoader"]
 
-_AHEAD = 2
-"""Batches that each worker keeps ready."""
+_log = logging.getLogger(__name__)
 
 _TRIES = 8
 """Neighbours looked at in place of a damaged image."""
 
+_LOSSES, _WITHIN_STEPS = 4, 100
+"""So many lost workers within so many steps are too many to go on."""
+
+_FEWER = Remedy("workers", 0)
+"""No process beside the one that trains: what needs the least memory."""
+
 
 @dataclass(frozen=True, eq=False)
 class _Batch:
-    """One batch as a worker hands it over.
+    """What belongs to the pixels of a batch, as a worker hands it over.
 
     Args:
+        labels: int64.
+        flipped: int64, which of the images are mirrored.
+        shift: float32 (B, 3), the colour shift.
         damaged: names of the files that were skipped.
         failure: why there are no pixels.
     """
 
-    pixels: torch.Tensor
-    labels: torch.Tensor
-    flipped: torch.Tensor
-    shift: torch.Tensor
+    labels: np.ndarray
+    flipped: np.ndarray
+    shift: np.ndarray
     damaged: tuple[str, ...] = ()
     failure: str | None = None
-
-    def pin_memory(self) -> _Batch:
-        """torch's name for what it calls where the device is a GPU."""
-        return replace(
-            self,
-            pixels=self.pixels.pin_memory(),
-            labels=self.labels.pin_memory(),
-            flipped=self.flipped.pin_memory(),
-            shift=self.shift.pin_memory(),
-        )
 
 
 class PhotoLoader:
@@ -115,8 +111,10 @@ class PhotoLoader:
             skip_damaged=skip_damaged,
             share=share,
         )
-        self._ahead: Iterator[_Batch] | None = None
+        self._ahead: Workers[_Batch] | None = None
         self._next_step = -1
+        self._lost_at: deque[int] = deque(maxlen=_LOSSES)
+        """The steps at which a worker was lost."""
 
     def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """``(images_NCHW, labels_B)`` of the step: float32 in channels-last, and int64, on the device.
@@ -127,9 +125,7 @@ class PhotoLoader:
             DataError: an image is missing or damaged, and none is to be skipped.
         """
         began = time.perf_counter()
-        if self._ahead is None or step != self._next_step:
-            self._ahead = self._from(step)
-        made = next(self._ahead)
+        made, pixels = self._take(step)
         self.waited_seconds += time.perf_counter() - began
         self._next_step = step + 1
         self.damaged.update(made.damaged)
@@ -142,37 +138,74 @@ class PhotoLoader:
                     Remedy("data.skip_damaged", note="goes on without them"),
                 ],
             )
-        pixels, labels, flipped, shift = (
-            tensor.to(self._device, non_blocking=True)
-            for tensor in (made.pixels, made.labels, made.flipped, made.shift)
+        images, labels, flipped, shift = (
+            self._on_device(part) for part in (pixels, made.labels, made.flipped, made.shift)
         )
-        return self._finish(pixels, flipped, shift), labels
+        finished = self._finish(images, flipped, shift)
+        if self._ahead is not None:
+            self._ahead.give_back()
+        return finished, labels
 
     def close(self) -> None:
         """End the workers; the next ``batch`` begins others."""
+        if self._ahead is not None:
+            self._ahead.close()
         self._ahead, self._next_step = None, -1
 
-    def _from(self, step: int) -> Iterator[_Batch]:
-        self.close()  # before others are begun
-        loader = DataLoader(
-            self._batches,
-            batch_size=None,
-            sampler=range(step, sys.maxsize),
-            collate_fn=_as_it_is,  # type: ignore[arg-type]
-            num_workers=self._workers,
-            prefetch_factor=_AHEAD if self._workers else None,
-            pin_memory=self._device.type == "cuda",
-            # Forked workers share the list of files; a spawned one would read torch for seconds.
-            multiprocessing_context="fork" if self._workers and sys.platform == "linux" else None,
+    def _on_device(self, part: np.ndarray) -> torch.Tensor:
+        tensor = torch.from_numpy(part)
+        if self._device.type == "cuda":
+            tensor = tensor.pin_memory()  # a copy, which the device fetches while the host goes on
+        return tensor.to(self._device, non_blocking=True)
+
+    def _take(self, step: int) -> tuple[_Batch, np.ndarray]:
+        """The batch of a step and its uint8 pixels, which are the workers' to write again once given back.
+
+        Raises:
+            LostWorkersError: workers were lost again and again, or cannot be begun.
+        """
+        if not self._workers:
+            pixels = np.empty(self._batches.shape, np.uint8)
+            return self._batches(step, pixels), pixels
+        while True:
+            try:
+                if self._ahead is None or step != self._next_step:
+                    self.close()  # before others are begun
+                    self._ahead = Workers(
+                        self._batches, self._batches.shape, first_step=step, count=self._workers
+                    )
+                    self._next_step = step
+                return self._ahead.take()
+            except WorkerLost as lost:
+                self.close()
+                self._note_loss(step, lost)
+            except OSError as error:
+                self.close()
+                raise LostWorkersError(
+                    f"{self._workers} processes that decode photographs cannot be begun: {error.strerror}.",
+                    remedy=_FEWER,
+                ) from error
+
+    def _note_loss(self, step: int, lost: WorkerLost) -> None:
+        """Say that workers are begun anew, unless they are lost again and again.
+
+        Raises:
+            LostWorkersError: they are.
+        """
+        what = f"a process that decodes photographs {lost} at iteration {step}"
+        cause = ", as happens where memory runs out" if lost.killed else ""
+        self._lost_at.append(step)
+        if len(self._lost_at) == _LOSSES and step - self._lost_at[0] < _WITHIN_STEPS:
+            raise LostWorkersError(
+                f"{what}{cause}; {_LOSSES} were lost within {_WITHIN_STEPS} iterations.", remedy=_FEWER
+            )
+        _log.warning(
+            "%s%s; begun anew, nothing is lost. Should it go on, %s needs less.", what, cause, _FEWER
         )
-        with warnings.catch_warnings():
-            # Python 3.12 on, for a process with threads that forks: the workers compute in one of their own.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            return iter(loader)
 
 
-class _Batches(Dataset[_Batch]):
-    """``self[step]``, in whichever process."""
+class _Batches:
+    """Makes the batch of a step, in whichever process: a pure function."""
 
     def __init__(
         self,
@@ -190,8 +223,11 @@ class _Batches(Dataset[_Batch]):
         self._files, self._order, self._size = files, order, size
         self._shorter_side, self._flip, self._color = shorter_side, flip, color
         self._skip_damaged = skip_damaged
+        self.shape = (len(range(order.batch_size)[share]), size, size, 3)
+        """Shape of the pixels of a batch."""
 
-    def __getitem__(self, step: int) -> _Batch:
+    def __call__(self, step: int, pixels: np.ndarray) -> _Batch:
+        """Write the pixels of the step's batch; returns what belongs to them."""
         indices_B, slots_B = (part[self._share] for part in self._order.batch(step))
         draws = draw_photos(
             slots_B,
@@ -201,7 +237,6 @@ class _Batches(Dataset[_Batch]):
             color=self._color,
         )
         size = self._size
-        pixels = np.empty((len(slots_B), size, size, 3), np.uint8)
         labels = np.empty(len(slots_B), np.int64)
         cuts = zip(draws.sides_B.tolist(), draws.top_B.tolist(), draws.left_B.tolist(), strict=True)
         damaged: list[str] = []
@@ -215,10 +250,9 @@ class _Batches(Dataset[_Batch]):
                 break
             labels[place] = self._files.labels_N[found]
         return _Batch(
-            torch.from_numpy(pixels),
-            torch.from_numpy(labels),
-            draws.flip_B.nonzero().flatten(),
-            draws.shift_BC,
+            labels,
+            draws.flip_B.nonzero().flatten().numpy(),
+            draws.shift_BC.numpy(),
             tuple(damaged),
             failure,
         )
@@ -234,7 +268,3 @@ class _Batches(Dataset[_Batch]):
             except DataError:
                 damaged.append(self._files.file_names[candidate])
         raise DataError(f"{_TRIES} images in a row are damaged, the last {damaged[-1]}.")
-
-
-def _as_it_is(batch: _Batch) -> _Batch:
-    return batch

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rescli.errors import CheckpointError, UsageError
 from rescli.files import require_nameable
+from rescli.hardware.cores import usable_cores
 from rescli.spec.photos import ORIENTATIONS, Orientation, PhotoSetSpec
 from rescli.workflows.arguments import check_count, check_name
 from rescli.workflows.data.split_progress import SplitProgress, unseen, within_split
@@ -109,7 +110,7 @@ def pack(
                     split,
                     short_side=short_side,
                     quality=quality,
-                    threads=os.cpu_count() or 1,
+                    threads=usable_cores(),
                     progress=within_split(progress, split, len(files)),
                 )
                 counts[split], class_names = len(files), files.class_names

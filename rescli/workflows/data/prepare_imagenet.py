@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,6 +14,7 @@ from typing import Literal
 from rescli.data.imagenet.labels import DEVKIT
 from rescli.data.imagenet.official import TRAIN, VAL, ByteProgress, CheckedArchive, check_md5
 from rescli.errors import CheckpointError, DataError, UsageError
+from rescli.hardware.file_lock import InUse, held_alone
 from rescli.remedy import Remedy
 from rescli.report.table import short
 from rescli.workflows.notes import with_notes
@@ -218,13 +219,13 @@ def _check_space(archives: list[Path], root: Path) -> None:
 
 @contextmanager
 def _alone(root: Path) -> Iterator[None]:
-    import fcntl
-
-    with open(root / _LOCK, "w") as lock:
+    with ExitStack() as held:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UsageError(f"{root} is being prepared by another process.", hint="wait for it") from error
+            held.enter_context(held_alone(root / _LOCK))
+        except InUse as error:
+            raise UsageError(
+                f"{root} is being prepared by another process.", hint=error.hint or "wait for it"
+            ) from error
         yield
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from rescli.data.folders.tidy import Tidied
 from rescli.errors import CheckpointError, DataError, UsageError
 from rescli.files import require_nameable
+from rescli.hardware.cores import usable_cores
 from rescli.workflows.notes import with_notes
 
 __all__ = ["tidy"]
@@ -66,7 +67,7 @@ def tidy(
     planned = plan_tidy(
         given_root(None if data_root is None else Path(data_root)),
         dataset.wanted,
-        threads=os.cpu_count() or 1,
+        threads=usable_cores(),
         progress=progress,
     )
     if not planned.links:

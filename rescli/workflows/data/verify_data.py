@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rescli.errors import DataError
+from rescli.hardware.cores import usable_cores
 from rescli.workflows.arguments import SPLITS, check_name
 from rescli.workflows.data.datasets import known_sizes
 from rescli.workflows.data.split_progress import SplitProgress, unseen, within_split
@@ -125,7 +126,7 @@ def verify_data(
                 images,
                 split=part,
                 expected_images=sizes.get(part),
-                threads=os.cpu_count() or 1,
+                threads=usable_cores(),
                 progress=within_split(progress, part, len(images)),
             )
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from rescli.hardware.cores import usable_cores
 from rescli.plan import Estimate, TrainPlan, estimate
 from rescli.spec.ledger.ledger import ledger
 from rescli.spec.ledger.row import LedgerRow
@@ -33,7 +34,7 @@ class PlannedRun:
     @property
     def estimate(self) -> Estimate | None:
         """Time and memory on this machine's CPU, within a factor of 2; None for a model of a plugin."""
-        return estimate(self.spec, self.plan)
+        return estimate(self.spec, self.plan, cores=usable_cores())
 
     @property
     def ledger(self) -> list[LedgerRow]:

@@ -156,6 +156,8 @@ class StopFromSink:
 def stop_requested(tell: Callable[[str], None] | None = None) -> Iterator[StopFlag]:
     """Let signals set a flag for as long as the block lasts; a second SIGINT, later, ends it at once.
 
+    One that is ignored stays ignored: SIGHUP under nohup, SIGINT of a script's background job.
+
     Outside the main thread Python delivers no signals: there nothing but the caller sets the flag.
 
     Args:
@@ -166,7 +168,8 @@ def stop_requested(tell: Callable[[str], None] | None = None) -> Iterator[StopFl
         return
     with _telling(tell) as tell_later:
         flag = StopFlag(tell_later)
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        numbers = [number for number in signals if signal.getsignal(number) is not signal.SIG_IGN]
         before = {number: signal.signal(number, flag.on_signal) for number in numbers}
         try:
             yield flag

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from rescli.durations import parse_seconds
-from rescli.errors import RescliError
+from rescli.errors import RescliError, UsageError
 from rescli.evaluation.logits.cache import LogitsCache
+from rescli.hardware.launcher import launched, num_ranks
 from rescli.hardware.numerics import choose_device
 from rescli.report.progress.study import study_progress
 from rescli.runs.evaluator import Evaluator
@@ -124,8 +125,14 @@ class Study:
         Raises:
             Interrupted: somebody asked to stop, or ``on_event`` raised KeyboardInterrupt; the state is saved.
             DataError: the images are missing or damaged.
-            UsageError: the budget is too short to learn anything.
+            UsageError: the budget is too short to learn anything; or a launcher began several processes.
         """
+        if train and launched():
+            raise UsageError(
+                f"runs are trained one after the other, each by this process alone; WORLD_SIZE={num_ranks()} "
+                "says that there are others.",
+                hint="begin it without a launcher; if the variable was left over, unset WORLD_SIZE",
+            )
         with self.stopping() as stop:
             asked = StopFromSink(stop)
             told = asked.watching(self.on_event)

@@ -1,0 +1,146 @@
+"""Holding a folder alone, also where its file system has no locks, as some network ones have none."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TextIO
+
+__all__ = ["InUse", "held_alone", "stand_in_of"]
+
+_log = logging.getLogger(__name__)
+
+_NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
+"""What ``flock`` answers where it is not implemented (Lustre, some NFS); EWOULDBLOCK alone is "in use"."""
+
+_warned: set[int] = set()
+_mine: set[Path] = set()
+"""Stand-ins that this process holds."""
+
+
+class InUse(Exception):
+    """Somebody else holds it.
+
+    Args:
+        owner: who, as far as is known: ``process 123``.
+        hint: what to do where the owner may be gone.
+    """
+
+    def __init__(self, owner: str, hint: str | None = None) -> None:
+        super().__init__(owner)
+        self.owner, self.hint = owner, hint
+
+
+@contextmanager
+def held_alone(path: Path) -> Iterator[None]:
+    """Hold the lock of a file, which is made where it is missing, for as long as the block lasts.
+
+    The lock is the kernel's: it ends with the process, however that ends. Where the file system has none, a
+    file beside it stands in, with one warning; one left by a process of this machine that is gone is taken
+    over.
+
+    Raises:
+        InUse: another holds it.
+        OSError: the file cannot be written.
+    """
+    with open(path, "a+", encoding="utf-8", errors="replace") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno == errno.EWOULDBLOCK:
+                raise InUse(_owner(lock)) from error
+            if error.errno not in _NO_LOCKS:
+                raise
+            with _standing_in(path, error.strerror or str(error)):
+                yield
+            return
+        if not _is_still_there(path, lock):
+            raise InUse("another process")
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()}")
+        lock.flush()
+        yield
+
+
+def stand_in_of(path: Path) -> Path:
+    """The file that stands in for a lock of ``path``."""
+    return path.with_name(f"{path.name}.held")
+
+
+def _owner(lock: TextIO) -> str:
+    lock.seek(0)
+    return lock.read().strip() or "another process"
+
+
+def _is_still_there(path: Path, lock: TextIO) -> bool:
+    """Whether the locked file is the one of that name: another may have taken the folder back meanwhile."""
+    try:
+        return os.path.samestat(os.fstat(lock.fileno()), path.stat())
+    except OSError:
+        return False
+
+
+@contextmanager
+def _standing_in(path: Path, reason: str) -> Iterator[None]:
+    held, here = stand_in_of(path), socket.gethostname()
+    own = f"process {os.getpid()} on {here}"
+    _take_over_if_stale(held, here)
+    try:
+        descriptor = os.open(held, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    except FileExistsError:
+        owner = _read(held) or "another process"
+        raise InUse(owner, f"where it is gone, delete {held}") from None
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(own)
+    _mine.add(held)
+    device = held.stat().st_dev
+    if device not in _warned:
+        _warned.add(device)
+        _log.warning(
+            "no locks on the file system of %s (%s): %s stands in for one.", path.parent, reason, held
+        )
+    try:
+        yield
+    finally:
+        _mine.discard(held)
+        if _read(held) == own:
+            held.unlink(missing_ok=True)
+
+
+def _take_over_if_stale(held: Path, here: str) -> None:
+    content = _read(held)
+    words = content.split()
+    if len(words) != 4 or words[3] != here or not words[1].isdecimal() or held in _mine:
+        return
+    pid = int(words[1])
+    if pid != os.getpid() and _is_alive(pid):
+        return
+    aside = held.with_name(f"{held.name}.{os.getpid()}.tmp")
+    with suppress(OSError):
+        held.rename(aside)
+        if _read(aside) != content:  # another was quicker, and this is its own
+            os.link(aside, held)
+        aside.unlink()
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
