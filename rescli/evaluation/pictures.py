@@ -19,7 +19,8 @@ from PIL import Image
 
 from rescli.data.image_set import ImageSet
 from rescli.data.labelled_images import LabelledImages
-from rescli.data.photos.image_files import ImageFiles, open_rgb
+from rescli.data.photos.decoding import open_rgb
+from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.orientation import orientation_of, turned
 from rescli.data.photos.prefetch import map_ahead
 from rescli.errors import DataError, UsageError

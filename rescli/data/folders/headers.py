@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from rescli.data.folders.listing import Listing
 from rescli.data.folders.names import readable
+from rescli.data.photos.decoding import read_header
 from rescli.errors import DataError
 
 __all__ = ["MOST_LOOKED_AT", "Looks", "look_at", "num_looked_at"]
@@ -89,8 +90,6 @@ def num_looked_at(listing: Listing, every: bool) -> int:
 
 
 def _look(found: Looks, listing: Listing, name: str) -> None:
-    from rescli.data.photos.image_files import read_header  # torch comes with it
-
     shown = readable(name)
     try:
         header = read_header(listing.part.place / name)

@@ -105,8 +105,9 @@ class ImageFolderSpec(PhotoSetSpec):
         if held_out and val >= whole:
             raise SpecError(f"data.dataset.val_size: {val} of {whole} images leave none to train on.")
         filled = {
-            "images_by": "content",
-            "stratified": held_out,
+            # A run that was begun before there were these keys goes on as it began.
+            "images_by": self.images_by if self._is_older else "content",
+            "stratified": self.stratified if self._is_older else held_out,
             "classes": class_names,
             "num_train": whole - val if held_out else whole,
             "num_val": val,
@@ -185,16 +186,19 @@ class ImageFolderSpec(PhotoSetSpec):
         return self.val_size if self.val_size is not None else whole // 10
 
     @property
+    def _is_older(self) -> bool:
+        """Whether the spec was filled in before there was the key ``images_by``."""
+        return self.images_by is None and self.num_train is not None
+
+    @property
     def wanted(self) -> Wanted:
         """What its keys say of the folder, as the functions of ``rescli.data.folders`` take it."""
         from rescli.data.folders.layout import Wanted
 
         named = {"train": self.train_folder, "val": self.val_folder, "test": self.test_folder}
-        # A run that was begun before the key was filled in goes on as it began.
-        old = self.images_by is None and self.num_train is not None
         return Wanted(
             labels=self.labels,
             folders={split: folder for split, folder in named.items() if folder is not None},
             exclude=self.exclude or (),
-            by="suffix" if old or self.images_by == "suffix" else "content",
+            by="suffix" if self._is_older or self.images_by == "suffix" else "content",
         )

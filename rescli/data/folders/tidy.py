@@ -12,7 +12,7 @@ from rescli.data.folders.finding import first_names, images_in_words
 from rescli.data.folders.layout import Wanted, find_layout
 from rescli.data.folders.listing import Listing, list_part, training_classes
 from rescli.data.folders.names import ALL, readable
-from rescli.data.photos.image_files import open_rgb
+from rescli.data.photos.decoding import open_rgb
 from rescli.data.photos.prefetch import map_ahead
 from rescli.errors import DataError
 

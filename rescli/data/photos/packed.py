@@ -24,7 +24,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from rescli import __version__
-from rescli.data.photos.image_files import ImageFiles, decode_rgb
+from rescli.data.photos.decoding import decode_rgb
+from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.prefetch import map_ahead
 from rescli.errors import DataError
 

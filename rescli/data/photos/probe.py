@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from rescli.data.photos.image_files import ImageFiles, open_rgb, read_header
+from rescli.data.photos.decoding import open_rgb, read_header
+from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.packed import PackedImages
 from rescli.data.photos.prefetch import map_ahead
 from rescli.errors import DataError
+from rescli.hardware.cores import usable_cores
 from rescli.remedy import Remedy
 
 __all__ = ["require_whole"]
@@ -41,7 +43,7 @@ def require_whole(files: ImageFiles, split: str, *, decode: bool) -> None:
         return
     count = min(len(files), _MOST_FILES)
     names = [files.file_names[index * len(files) // count] for index in range(count)]
-    threads = os.cpu_count() or 1
+    threads = usable_cores()
     found = list(map_ahead(lambda name: _looked_at(files.root / name), names, threads=threads))
     damaged = [reason for reason in found if isinstance(reason, str)]
     pixels = sum(reason for reason in found if isinstance(reason, int))

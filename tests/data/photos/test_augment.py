@@ -14,7 +14,7 @@ from rescli.data.folders.read import read_folder
 from rescli.data.normalization import Normalization
 from rescli.data.order import SampleOrder
 from rescli.data.photos.augment import PhotoFinish, crop_pixels, draw_photos
-from rescli.data.photos.image_files import open_rgb
+from rescli.data.photos.decoding import open_rgb
 from rescli.data.photos.loader import PhotoLoader
 
 FRACTION = 1 << 24

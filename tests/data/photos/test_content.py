@@ -15,7 +15,7 @@ import pytest
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from rescli.data.photos import content
-from rescli.data.photos.image_files import Header, open_rgb, read_header
+from rescli.data.photos.decoding import Header, open_rgb, read_header
 from rescli.errors import DataError
 
 ORIENTATION = 0x0112

@@ -13,7 +13,8 @@ import torch
 from PIL import Image, ImageCms
 
 from rescli.data.image_set import ImageSet
-from rescli.data.photos.image_files import ImageFiles, open_rgb
+from rescli.data.photos.decoding import open_rgb
+from rescli.data.photos.image_files import ImageFiles
 from rescli.errors import DataError
 
 
