@@ -29,12 +29,15 @@ __all__ = [
 
 
 class ErrorFigures(TypedDict):
-    """Errors among ``num_classes`` classes, in percent; ``loss`` is the mean cross-entropy."""
+    """Errors among ``num_classes`` classes, in percent; ``loss`` is the mean cross-entropy.
+
+    ``top5_error`` is None of five classes or fewer.
+    """
 
     num_classes: int
     num_images: int
     top1_error: float
-    top5_error: float
+    top5_error: float | None
     loss: float
     interval95: list[float]
     calibration_error: float

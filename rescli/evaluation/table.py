@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from rescli.evaluation.metrics import percent
 from rescli.evaluation.result import ClassRow, ErrorFigures, EvalRow
 
 __all__ = ["class_table", "eval_table"]
@@ -44,7 +45,7 @@ def class_table(row: EvalRow, classes: Sequence[ClassRow]) -> str:
         f"{'class':{width}}  images  top-1 error  most often taken for",
     ]
     for label, entry in enumerate(classes):
-        error = "" if entry["top1_error"] is None else f"{entry['top1_error']:9.2f} %"
+        error = percent(entry["top1_error"])
         others = [
             (count, name)
             for k, (count, name) in enumerate(zip(entry["predicted"], names, strict=True))
@@ -70,7 +71,7 @@ def _lines(rows: Sequence[EvalRow]) -> Iterator[str]:
             path = row["checkpoint"] if isinstance(row["checkpoint"], str) else "of the above"
             yield (
                 f"{figures['top1_error']:9.2f} %  {low:5.2f} to {high:5.2f}  "
-                f"{figures['top5_error']:9.2f} %  {figures['loss']:.4f}  "
+                f"{percent(figures['top5_error']):>11}  {figures['loss']:.4f}  "
                 f"{figures['calibration_error']:9.2f} %  {row['model']:{model_width}}  "
                 f"{classes}{iteration:>9}  {row['selection']:<9}  {path}"
             )

@@ -46,7 +46,7 @@ class SplitResult(TypedDict, total=False):
     iteration: int | None
     num_images: int
     top1_error: float
-    top5_error: float
+    top5_error: float | None
     loss: float
     interval95: list[float]
     selection: str

@@ -21,11 +21,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class EvalResult:
-    """Exact figures of one pass over a split; errors in percent, loss the mean cross-entropy in nats."""
+    """Exact figures of one pass over a split; errors in percent, loss the mean cross-entropy in nats.
+
+    ``top5_error`` is None of five classes or fewer, where no image could be wrong.
+    """
 
     num_images: int
     top1_error: float
-    top5_error: float
+    top5_error: float | None
     loss: float
 
 

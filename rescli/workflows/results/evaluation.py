@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from rescli.checkpoints.logits_file import write_logits
+from rescli.evaluation.metrics import percent
 from rescli.evaluation.result import ClassRow, EvalRow, NetResult, per_class, result_line
 from rescli.evaluation.table import class_table, eval_table
 from rescli.report.table import Column, Table, frame_of, short
@@ -203,6 +204,6 @@ _COLUMNS = (
     Column[EvalRow]("protocol", lambda row: row["protocol"]),
     Column[EvalRow]("top-1 error", lambda row: f"{row['top1_error']:.2f} %", lambda row: row["top1_error"]),
     Column[EvalRow]("95 % interval", lambda row: "{:.2f} to {:.2f}".format(*row["interval95"])),
-    Column[EvalRow]("top-5 error", lambda row: f"{row['top5_error']:.2f} %", lambda row: row["top5_error"]),
+    Column[EvalRow]("top-5 error", lambda row: percent(row["top5_error"]), lambda row: row["top5_error"]),
     Column[EvalRow]("selection", lambda row: row["selection"]),
 )
