@@ -26,6 +26,7 @@ ACTIONS = {
     "resume": "rescli.resume({value})",
     "same_net": "rescli.spec({value})",
     "show_preset": "print(rescli.spec({value}))",
+    "start_from": 'rescli.spec({value}, start_from="CKPT")',
     "train": "rescli.train({value})",
     "train_anew": 'rescli.train({value}, out="NEW_DIR")',
     "verify_data": "from rescli.workflows.data.verify_data import verify_data; verify_data({value})",

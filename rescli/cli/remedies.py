@@ -23,6 +23,7 @@ COMMANDS = {
     "resume": "rescli train --resume {value} ({note})",
     "same_net": "--model {value} (with the same options: rescli show CKPT)",
     "show_preset": "rescli presets show {value}   {note}",
+    "start_from": "rescli train {value} --from CKPT   {note}",
     "train": "rescli train {value}   {note}",
     "train_anew": "rescli train {value} --out NEW_DIR",
     "verify_data": "rescli data verify {value} {note}",
