@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from rescli.checkpoints.checkpoint import Checkpoint
-from rescli.checkpoints.warm_start import begin_with
+from rescli.checkpoints.warm_start import Head, begin_with
 from rescli.data.labelled_images import LabelledImages
 from rescli.data.normalization import Normalization
 from rescli.errors import CheckpointError
@@ -20,6 +20,7 @@ from rescli.hardware.ranks import ALONE, Ranks, join_ranks, rank_device
 from rescli.kernels.choice import use_kernels
 from rescli.plan import TrainPlan, make_plan
 from rescli.runs.loading import Loader, make_loader, measure
+from rescli.runs.record import StartRecord
 from rescli.runs.where import Where
 from rescli.spec.run import RunSpec, StartSpec
 from rescli.training.engines.choose import (
@@ -61,6 +62,7 @@ class Assembly:
         kernels: what normalises and adds between convolutions, and gathers batches.
         ranks: the processes that train it together.
         start: the checkpoint whose weights the run begins with.
+        head: what became of that checkpoint's last layer.
     """
 
     spec: RunSpec
@@ -74,11 +76,20 @@ class Assembly:
     kernels: ChosenKernels = PLAIN
     ranks: Ranks = ALONE
     start: Checkpoint | None = None
+    head: Head | None = None
 
     @property
     def data_root(self) -> Path | None:
         """Where the images were read, as it was given; None for the usual places."""
         return self.where.data_root
+
+    @property
+    def start_record(self) -> StartRecord | None:
+        """What the record says of the weights that the run begins with; None where the seed draws them."""
+        start = self.spec.start_from
+        if start is None or self.head is None:
+            return None
+        return {"checkpoint": start.checkpoint, "sha256": start.sha256, "head": self.head.fate}
 
     def rescheduled(self, spec: RunSpec) -> Assembly:
         """The same parts for a spec that differs in its course alone, as a budget shortens it."""
@@ -96,7 +107,7 @@ class Assembly:
         device = self.numerics.device
         model = _build(self.spec)
         if self.start is not None:
-            begin_with(model, self.start)
+            begin_with(model, self.start, self.train_set.class_names)
         use_kernels(model, self.kernels.name)
         model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return TrainState(
@@ -187,13 +198,13 @@ def assemble(
     parts = ("train", "val") if dataset.sizes["val"] else ("train",)
     splits = dataset.build(where.data_root, parts)
     train_set, val_set = splits["train"], splits.get("val")
-    start = None
+    start, head = None, None
     skipped: set[str] = set()
     if spec.start_from is not None:
         start = _start(spec.start_from)
         normalization = start.normalization
         # Refused here rather than once the run has begun.
-        begin_with(_build(spec), start)
+        head = begin_with(_build(spec), start, train_set.class_names)
     else:
         normalization = measure(train_set, spec, skipped)
     loader = make_loader(train_set, normalization, spec, numerics, where.workers, share, kernels=kernels.name)
@@ -210,6 +221,7 @@ def assemble(
         kernels=kernels,
         ranks=ranks,
         start=start,
+        head=head,
     )
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "Provenance",
     "RunRecord",
     "SplitResult",
+    "StartRecord",
     "git_state",
     "gpu_driver",
     "now",
@@ -83,6 +84,15 @@ class Provenance(TypedDict, total=False):
 
 
 @with_config(_EXACT)
+class StartRecord(TypedDict):
+    """The weights that a run began with; ``head`` is kept, reordered or new."""
+
+    checkpoint: str
+    sha256: str
+    head: str
+
+
+@with_config(_EXACT)
 class RunRecord(Provenance, total=False):
     """What record.json holds; one of an earlier version may lack anything but ``results``."""
 
@@ -102,6 +112,7 @@ class RunRecord(Provenance, total=False):
     ranks: int
     params: int
     data: DataRecord
+    start_from: StartRecord
     resumed_at: list[int]
     ledger: list[dict[str, str]]
     scaled: bool

@@ -88,6 +88,7 @@ class RunSaver:
             "ranks": assembly.ranks.size,
             "params": sum(parameter.numel() for parameter in state.model.parameters()),
             "data": data_record(assembly),
+            **({"start_from": assembly.start_record} if assembly.start_record else {}),
             "resumed_at": [*before.get("resumed_at", []), *([state.step] if state.step else [])],
             "ledger": [row.to_dict() for row in ledger(spec)],
             "scaled": spec.scaled_from is not None,
@@ -266,7 +267,8 @@ def _rows_so_far(
     val = [row for row in rows if row["event"] == "val"]
     results = [_val_result(row["iteration"], _as_result(row, with_top5)) for row in val]
     best = [result for result, row in zip(results, val, strict=True) if row["best"]]
-    return _newest(train), _newest(results), _newest(best)
+    newest = [rows[-1] if rows else None for rows in (train, results, best)]
+    return newest[0], newest[1], newest[2]
 
 
 def _as_result(row: MetricsRow, with_top5: bool) -> EvalResult:
@@ -284,10 +286,6 @@ def _val_result(step: int, result: EvalResult) -> SplitResult:
         "loss": result.loss,
         "interval95": [low, high],
     }
-
-
-def _newest(rows: list[SplitResult]) -> SplitResult | None:
-    return rows[-1] if rows else None
 
 
 def data_record(assembly: Assembly) -> DataRecord:

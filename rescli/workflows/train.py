@@ -116,7 +116,7 @@ def train(
                     run_dir.write_spec(whole, where.data_root)
                 assembly = assemble(whole, where, plan=planned.plan)
                 if limit is None:
-                    start = RunStart(path, whole)
+                    start = RunStart(path, whole, head=assembly.head)
                 else:
                     assembly, start = _shortened(assembly, limit, run_dir)
         except BaseException:
@@ -239,7 +239,13 @@ def _shortened(assembly: Assembly, budget: RunBudget, run_dir: RunDir) -> tuple[
     if fitted.warning is not None:
         _log.warning("%s", fitted.warning)
     run_dir.write_spec(fitted.spec, assembly.data_root)
-    start = RunStart(run_dir.path, fitted.spec, whole_spec=whole, step_seconds=fitted.step_seconds)
+    start = RunStart(
+        run_dir.path,
+        fitted.spec,
+        whole_spec=whole,
+        step_seconds=fitted.step_seconds,
+        head=assembly.head,
+    )
     return assembly.rescheduled(fitted.spec), start
 
 

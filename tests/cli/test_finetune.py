@@ -64,3 +64,34 @@ def test_it_is_still_listed_and_shown_and_begins_with_weights(
     assert spec.iterations == 7
     assert spec.start_from is not None
     assert "needs_start_from" not in json.dumps(spec.to_dict())
+
+
+@pytest.mark.parametrize(
+    ("names", "says", "fate"),
+    [
+        (("cat", "dog"), "its last layer is kept: the same 2 classes in the same order", "kept"),
+        (("ant", "bee"), "its last layer begins anew: 2 classes (ant, bee) in place of 2 others", "new"),
+    ],
+)
+def test_what_became_of_the_head_is_said_and_stands_in_the_record(
+    rescli: Rescli,
+    pairs: Path,
+    write_noise: Callable[..., None],
+    small_flags: Callable[..., list[object]],
+    tmp_path: Path,
+    names: tuple[str, str],
+    says: str,
+    fate: str,
+) -> None:
+    first = tmp_path / "first"
+    assert rescli("train", *small_flags(pairs), "--out", first).code == 0
+    for name in names:
+        write_noise(tmp_path / "own" / name, 4, seed=7)
+    recipe = small_flags(tmp_path / "own", "imagefolder/finetune")
+    answer = rescli("train", *recipe, "--from", first, "--out", tmp_path / "second", "--json")
+    assert answer.code == 0, answer.err
+    checkpoint = first / "checkpoints" / "last.safetensors"
+    assert f"begins with the weights of {checkpoint}: {says}" in answer.err
+    start = answer.json["start_from"]
+    assert (start["head"], start["checkpoint"]) == (fate, str(checkpoint))
+    assert rescli("show", tmp_path / "second").code == 0

@@ -7,43 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pytest
-from PIL import Image
-
 Rescli = Callable[..., Any]
+Flags = Callable[..., list[object]]
 
 
-def write_photos(folder: Path, count: int, seed: int = 0) -> None:
-    rng = np.random.default_rng(seed)
-    folder.mkdir(parents=True, exist_ok=True)
-    for number in range(count):
-        Image.fromarray(rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)).save(folder / f"{number}.png")
-
-
-def flags(root: Path, **changes: object) -> list[object]:
-    settings = {"iterations": 2, "batch-size": 4, "workers": 0} | {
-        key.replace("_", "-"): value for key, value in changes.items()
-    }
-    return [
-        *("imagefolder/base", "--data-root", root, "--device", "cpu", "--precision", "fp32"),
-        *("--set", "model.width=4", "--set", "evaluation.every=1", "--set", "metrics.every=1"),
-        *(word for name, value in settings.items() for word in (f"--{name}", value)),
-    ]
-
-
-@pytest.fixture
-def pairs(tmp_path: Path) -> Path:
-    """Two classes of four images in train, and of two in val."""
-    for seed, name in enumerate(("cat", "dog")):
-        write_photos(tmp_path / "pairs" / "train" / name, 4, seed)
-        write_photos(tmp_path / "pairs" / "val" / name, 2, seed + 2)
-    return tmp_path / "pairs"
-
-
-def test_two_classes_have_no_top5_error_anywhere(rescli: Rescli, pairs: Path, tmp_path: Path) -> None:
+def test_two_classes_have_no_top5_error_anywhere(
+    rescli: Rescli, pairs: Path, small_flags: Flags, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
-    answer = rescli("train", *flags(pairs), "--out", run, "--json")
+    answer = rescli("train", *small_flags(pairs), "--out", run, "--json")
     assert answer.code == 0, answer.err
     val = answer.json["results"]["val"]
     assert val["top5_error"] is None
@@ -62,13 +34,13 @@ def test_two_classes_have_no_top5_error_anywhere(rescli: Rescli, pairs: Path, tm
 
 
 def test_an_export_forgets_the_top5_error_that_an_earlier_version_wrote(
-    rescli: Rescli, pairs: Path, tmp_path: Path
+    rescli: Rescli, pairs: Path, small_flags: Flags, tmp_path: Path
 ) -> None:
     from rescli.checkpoints.checkpoint import Checkpoint
     from rescli.runs.known_results import known_results
 
     run = tmp_path / "run"
-    assert rescli("train", *flags(pairs), "--out", run).code == 0
+    assert rescli("train", *small_flags(pairs), "--out", run).code == 0
     last = run / "checkpoints" / "last.safetensors"
     checkpoint = Checkpoint.read(last)
     checkpoint.results["val"]["top5_error"] = 0.0

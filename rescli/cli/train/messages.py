@@ -52,6 +52,8 @@ def say_start(start: RunStart, budget_seconds: float | None) -> None:
             f"({1000 * start.step_seconds:.0f} ms each); "
             + ("not shortened" if spec == whole else "scaled: not comparable with published numbers")
         )
+    if start.head is not None and spec.start_from is not None:
+        say(f"begins with the weights of {spec.start_from.checkpoint}: {start.head.why}")
     fields = [f"{row.field} ({row.here}; paper: {row.paper})" for row in differences(ledger(spec))]
     say(f"differs from the paper in: {', '.join(fields) or 'nothing'}")
     say(f"run directory: {start.path}")

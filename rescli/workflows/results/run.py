@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rescli.checkpoints.warm_start import Head
 from rescli.errors import CheckpointError, RescliError
 from rescli.files import write_atomically
 from rescli.runs.directory import RunDir
@@ -109,6 +110,7 @@ class RunStart:
         evaluation_due: whether an evaluation that was interrupted comes first.
         whole_spec: the spec before a budget shortened it; None without a budget.
         step_seconds: what an iteration takes; None without a budget.
+        head: what became of the last layer of the checkpoint that the run begins with; None without one.
     """
 
     path: Path
@@ -118,6 +120,7 @@ class RunStart:
     evaluation_due: bool = False
     whole_spec: RunSpec | None = None
     step_seconds: float | None = None
+    head: Head | None = None
 
 
 def write_curves(run_dir: RunDir, spec: RunSpec) -> None:
