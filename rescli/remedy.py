@@ -78,7 +78,7 @@ class Remedy:
             >>> Remedy("precision", "fp32").worded({"run"})  # a run that is resumed keeps its spec
             'rescli.train(..., changes={"precision": "fp32"})'
         """
-        value = str(self.value) if isinstance(self.value, bool | int | float) else f'"{self.value}"'
+        value = str(self.value) if isinstance(self.value, bool | int | float | list) else f'"{self.value}"'
         if self.setting in ACTIONS:
             worded = ACTIONS[self.setting].format(value="NAME" if self.value is True else value)
         elif "." in self.setting or (parameters is not None and self.setting not in parameters):

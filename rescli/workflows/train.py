@@ -101,6 +101,9 @@ def train(
     seconds = as_seconds(budget)
     if seconds is not None and launched():
         raise UsageError("a budget times a step in one process; with several, give iterations.")
+    if not isinstance(spec, PlannedRun) and is_first():  # who made a plan has seen what it says
+        for odd in planned.oddities(shortened=seconds is not None):
+            _log.warning("%s", "; try ".join([odd.text, *map(str, odd.remedies)]))
     whole, where = planned.spec, checked(Where(device, _path(data_root), workers, engine, kernels))
     observers = Observers.of(on_event, loggers, progress, on_start)
     if not is_first():

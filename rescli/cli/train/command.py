@@ -103,7 +103,13 @@ def train(
     """
     from rescli.checkpoints.header import warm_start_from
     from rescli.cli.output.results import print_record
-    from rescli.cli.train.messages import run_progress, say_preset, say_start, say_what_data_cost
+    from rescli.cli.train.messages import (
+        run_progress,
+        say_oddities,
+        say_preset,
+        say_start,
+        say_what_data_cost,
+    )
     from rescli.cli.train.refusals import new_path, refuse_other_spec
     from rescli.durations import parse_seconds
     from rescli.spec.from_names import Choice, choose_spec
@@ -153,6 +159,8 @@ def train(
             run_in_processes(nproc, sys.argv[1:], new_path(spec, out))
         if launched() and out is None:
             raise UsageError("several processes need one run directory: --out RUN_DIR")
+        if is_first() and not is_restart():
+            say_oddities(planned.oddities(shortened=budget is not None))
     going_on = resume is not None or (is_restart() and out is not None and (out / "spec.toml").is_file())
     from rescli.workflows.train import resume as continue_run
     from rescli.workflows.train import train as train_network
@@ -176,7 +184,7 @@ def train(
         record = run.record
         if not quiet:
             say_what_data_cost(record)
-        print_record({**record, "run_dir": str(run.path)}, as_json=json)
+        print_record({**record, "run_dir": str(run.path)}, as_json=json, splits=run.splits)
     if launched():
         from rescli.hardware.ranks import leave_ranks
 

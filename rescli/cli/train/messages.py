@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from rescli.cli.output.messages import PACK, say
+from rescli.cli.remedies import as_flag
 from rescli.durations import format_seconds
 from rescli.report.progress.image_wait import advice
 from rescli.report.progress.run import training_progress
@@ -15,9 +17,10 @@ if TYPE_CHECKING:
     from rescli.runs.record import RunRecord
     from rescli.spec.run import RunSpec
     from rescli.training.events import Sink
+    from rescli.workflows.results.oddities import Oddity
     from rescli.workflows.results.run import RunStart
 
-__all__ = ["run_progress", "say_preset", "say_start", "say_what_data_cost"]
+__all__ = ["odd_text", "run_progress", "say_oddities", "say_preset", "say_start", "say_what_data_cost"]
 
 _MORE_WORKERS = "--workers"
 
@@ -36,6 +39,18 @@ def run_progress(spec: RunSpec, begin: int) -> AbstractContextManager[Sink]:
 def say_preset(name: str) -> None:
     """The first line: which preset was taken."""
     say(f"preset {name}")
+
+
+def say_oddities(found: Sequence[Oddity]) -> None:
+    """What is out of the ordinary in the plan, and the flags that would mend it."""
+    for odd in found:
+        say(f"note: {odd_text(odd)}")
+
+
+def odd_text(odd: Oddity) -> str:
+    """The sentence, and below it the flags to try, all of them together."""
+    flags = " ".join(as_flag(remedy) for remedy in odd.remedies)
+    return f"{odd.text}\n  try: {flags}" if flags else odd.text
 
 
 def say_start(start: RunStart, budget_seconds: float | None) -> None:

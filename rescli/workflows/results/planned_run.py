@@ -9,6 +9,7 @@ from rescli.plan import Estimate, TrainPlan, estimate
 from rescli.spec.ledger.ledger import ledger
 from rescli.spec.ledger.row import LedgerRow
 from rescli.spec.run import RunSpec
+from rescli.workflows.results.oddities import Oddity, oddities
 
 __all__ = ["PlannedRun"]
 
@@ -30,6 +31,14 @@ class PlannedRun:
         """Time and memory on this machine's CPU, within a factor of 2; None for a model of a plugin."""
         return estimate(self.spec, self.plan)
 
+    def oddities(self, *, shortened: bool = False) -> list[Oddity]:
+        """What is out of the ordinary, and what would mend it.
+
+        Args:
+            shortened: whether a budget will choose the iterations.
+        """
+        return list(oddities(self.spec, self.plan, shortened=shortened))
+
     @property
     def ledger(self) -> list[LedgerRow]:
         """Each choice of the spec held against the paper."""
@@ -38,10 +47,15 @@ class PlannedRun:
     def to_dict(self) -> dict[str, Any]:
         """What ``rescli train --dry-run --json`` prints."""
         forecast = self.estimate
+        odd = [
+            {"text": one.text, "settings": {remedy.setting: remedy.value for remedy in one.remedies}}
+            for one in self.oddities()
+        ]
         return {
             "spec": self.spec.to_dict(),
             "spec_sha256": self.spec.fingerprint(),
             "plan": self.plan.to_dict(),
             "estimate": asdict(forecast) if forecast else None,
             "ledger": [row.to_dict() for row in self.ledger],
+            **({"oddities": odd} if odd else {}),
         }

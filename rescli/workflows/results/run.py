@@ -49,6 +49,14 @@ class Run:
         return RunDir(self.path).read_spec()
 
     @property
+    def splits(self) -> tuple[str, ...]:
+        """The parts of its data set that can be evaluated; none where its images are gone."""
+        try:
+            return tuple(self.spec.data.dataset.splits(RunDir(self.path).read_data_root()))
+        except RescliError:
+            return ()
+
+    @property
     def is_finished(self) -> bool:
         """Whether it was trained to its end, and its last checkpoint is there."""
         try:
