@@ -23,6 +23,7 @@ from rescli.remedy import Remedy
 from rescli.runs.directory import RunDir
 
 __all__ = [
+    "ContinuedRecord",
     "DataRecord",
     "GitState",
     "Provenance",
@@ -93,6 +94,16 @@ class StartRecord(TypedDict):
 
 
 @with_config(_EXACT)
+class ContinuedRecord(TypedDict):
+    """The run whose state a longer one went on from: where, from which iteration, and its own spec."""
+
+    run: str
+    iteration: int
+    iterations: int
+    spec_sha256: str
+
+
+@with_config(_EXACT)
 class RunRecord(Provenance, total=False):
     """What record.json holds; one of an earlier version may lack anything but ``results``."""
 
@@ -113,6 +124,7 @@ class RunRecord(Provenance, total=False):
     params: int
     data: DataRecord
     start_from: StartRecord
+    continues: ContinuedRecord
     resumed_at: list[int]
     ledger: list[dict[str, str]]
     scaled: bool

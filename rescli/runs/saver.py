@@ -89,6 +89,7 @@ class RunSaver:
             "params": sum(parameter.numel() for parameter in state.model.parameters()),
             "data": data_record(assembly),
             **({"start_from": assembly.start_record} if assembly.start_record else {}),
+            **({"continues": before["continues"]} if state.step and "continues" in before else {}),
             "resumed_at": [*before.get("resumed_at", []), *([state.step] if state.step else [])],
             "ledger": [row.to_dict() for row in ledger(spec)],
             "scaled": spec.scaled_from is not None,

@@ -26,6 +26,7 @@ from rescli.workflows.arguments import checked
 from rescli.workflows.notes import with_notes
 from rescli.workflows.results.planned_run import PlannedRun
 from rescli.workflows.results.run import Run, RunStart, write_curves
+from rescli.workflows.running.longer import begin_longer
 from rescli.workflows.running.observers import Observers, Progress
 from rescli.workflows.running.stopping import Stop, StopFromSink, stop_on_interrupt
 from rescli.workflows.running.study import as_seconds
@@ -146,6 +147,8 @@ def train(
 def resume(
     run: str | os.PathLike[str],
     *,
+    iterations: int | None = None,
+    out: str | os.PathLike[str] | None = None,
     device: str = "auto",
     data_root: str | os.PathLike[str] | None = None,
     workers: int | None = None,
@@ -161,6 +164,9 @@ def resume(
 
     Args:
         run: its directory, or the run itself.
+        iterations: more than it was planned for, to go on for longer in the new directory ``out``: momentum
+            and step are kept, the schedule goes on as it stands, and the first run stays as it is.
+        out: that directory.
         device: another device than the run's; ``auto`` for the same.
         data_root: where the images lie now; None for where they were.
         workers: processes that decode photographs; None for as many as suit the device.
@@ -177,6 +183,7 @@ def resume(
 
     Raises:
         RunDirError: no run directory, or one in use.
+        UsageError: no more iterations than were planned.
         CheckpointError: its state is damaged or gone.
         DataError: the images are not those it was trained on.
         Interrupted: as for ``train``.
@@ -188,7 +195,9 @@ def resume(
         >>> rescli.resume("runs/y", progress=False).record["status"]
         'finished'
     """
-    run_dir = RunDir.open(Path(run))
+    run_dir, longer = RunDir.open(Path(run)), None
+    if iterations is not None or out is not None:
+        run_dir, longer = begin_longer(run_dir, iterations, _path(out))
     spec = run_dir.read_spec()
     where = checked(Where(device, _path(data_root), workers, engine, kernels))
     observers = Observers.of(on_event, loggers, progress, on_start)
@@ -208,6 +217,7 @@ def resume(
             step=saved.step if saved else 0,
             resumed=True,
             evaluation_due=bool(saved and saved.evaluation_due),
+            longer=longer,
         )
         return _train(run_dir, assembly, saved, start, stop, observers)
 

@@ -85,7 +85,11 @@ def train(
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Run directory; new or empty.", metavar="RUN_DIR")] = None,
     resume: Annotated[
-        Path | None, typer.Option(help="Go on where this run was stopped.", metavar="RUN_DIR")
+        Path | None,
+        typer.Option(
+            help="Go on where this run was stopped; with more --iterations and --out, for longer.",
+            metavar="RUN_DIR",
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print spec, plan and ledger, then stop.")
@@ -110,7 +114,7 @@ def train(
         say_start,
         say_what_data_cost,
     )
-    from rescli.cli.train.refusals import new_path, refuse_other_spec
+    from rescli.cli.train.refusals import longer_than, new_path
     from rescli.durations import parse_seconds
     from rescli.spec.from_names import Choice, choose_spec
     from rescli.spec.load import parse_override
@@ -136,12 +140,14 @@ def train(
     quiet = quiet or not is_first()
     if nproc is not None and launched():
         raise UsageError("--nproc does not go with torchrun, which says how many processes there are.")
-    path = out
+    path, more = out, None
     if resume is not None:
-        _refuse_with_resume(out=out, budget=budget, dry_run=dry_run)
+        _refuse_with_resume(out=out if iterations is None else None, budget=budget, dry_run=dry_run)
         if nproc is not None:
             run_in_processes(nproc, sys.argv[1:], resume)
-        refuse_other_spec(resume, choice)
+        more = longer_than(resume, choice, out)
+        if more is None:
+            _refuse_with_resume(out=out)
         path = resume
     else:
         used, spec = choose_spec(choice)
@@ -177,7 +183,7 @@ def train(
     )
     if going_on:
         assert path is not None
-        run = continue_run(path, **options)
+        run = continue_run(path, iterations=more, out=out if more is not None else None, **options)
     else:
         run = train_network(planned, out=out, budget=seconds, **options)
     if is_first():

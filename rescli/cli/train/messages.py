@@ -60,6 +60,11 @@ def say_start(start: RunStart, budget_seconds: float | None) -> None:
         done = start.step == spec.iterations and not start.evaluation_due
         what = "is finished already, at" if done else "resuming at"
         say(f"{start.path}: {what} iteration {start.step} of {spec.iterations}")
+    if start.longer is not None:
+        say(
+            f"goes on from {start.longer.first}, which stays as it is: momentum and step are kept, the "
+            f"learning rate goes on at {start.longer.lr:g}"
+        )
     if budget_seconds is not None and start.whole_spec is not None and start.step_seconds is not None:
         whole = start.whole_spec
         say(

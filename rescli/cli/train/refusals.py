@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import datetime
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from rescli.runs.directory import RunDir, default_run_path
 from rescli.spec.from_names import Choice, choose_changes, choose_spec
 from rescli.spec.run import RunSpec
 
-__all__ = ["new_path", "refuse_other_spec"]
+__all__ = ["longer_than", "new_path"]
 
 
 def new_path(spec: RunSpec, out: Path | None) -> Path:
@@ -28,20 +29,33 @@ def new_path(spec: RunSpec, out: Path | None) -> Path:
     return path
 
 
-def refuse_other_spec(path: Path, choice: Choice) -> None:
-    """Flags beside ``--resume`` may repeat the run's spec, not change it.
+def longer_than(path: Path, choice: Choice, out: Path | None) -> int | None:
+    """The iterations of a longer run; None where the flags beside ``--resume`` repeat the run's spec.
 
     Raises:
-        RunDirError: they change it; or there is no such run.
+        RunDirError: they change it otherwise; it would be longer without a directory of its own; or there is
+            no such run.
     """
     run_dir = RunDir.open(path)
     spec = run_dir.read_spec()
     if choice.is_empty:
-        return
+        return None
     from rescli.runs.saved_state import differing_keys
 
     wanted = choose_spec(choice)[1] if choice.names_a_net else choose_changes(str(run_dir.spec), choice)
     changed = differing_keys(spec.to_dict(), wanted.to_dict())
+    if changed == ["iterations"] and wanted.iterations > spec.iterations:
+        if out is not None:
+            return wanted.iterations
+        quoted = shlex.quote(str(path))
+        more = f"--iterations {wanted.iterations} --out NEW_DIR"
+        raise RunDirError(
+            f"{run_dir.path} is a run of another spec; these keys differ: iterations "
+            f"({spec.iterations}, and {wanted.iterations} wanted). To go on for longer takes a directory of "
+            "its own.",
+            hint=f"rescli train --resume {quoted} {more} (goes on: momentum, step and schedule are kept)\n"
+            f"  rescli train {quoted}/spec.toml --from {quoted} {more} (its weights alone, a new schedule)",
+        )
     if changed:
         raise RunDirError(
             f"{run_dir.path} is a run of another spec; these keys differ: {', '.join(changed)}.",
@@ -50,3 +64,4 @@ def refuse_other_spec(path: Path, choice: Choice) -> None:
                 Remedy("out", "NEW_DIR", "to begin a new run"),
             ],
         )
+    return None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import starmap
 from typing import Any
 
 from rescli.hardware.launcher import num_ranks
@@ -24,10 +25,15 @@ _FEW_VAL = 10
 
 @dataclass(frozen=True)
 class Oddity:
-    """A sentence on the plan, and what would mend it: all of the settings together."""
+    """A sentence on the plan, and the settings that would mend it, all of them together."""
 
     text: str
-    remedies: tuple[Remedy, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def remedies(self) -> tuple[Remedy, ...]:
+        """The settings, each to be worded as a flag or an argument."""
+        return tuple(starmap(Remedy, self.settings.items()))
 
     def __str__(self) -> str:
         return self.text
@@ -58,7 +64,7 @@ def _of_batches(plan: TrainPlan) -> Iterator[Oddity]:
         yield Oddity(
             "batch normalisation takes its mean and variance from one image at a time; the net is evaluated "
             "by their running averages, which may be far from any one image's",
-            (Remedy("data.batch_size", 16 * num_ranks()),),
+            {"data.batch_size": 16 * num_ranks()},
         )
 
 
@@ -68,7 +74,7 @@ def _of_validation(spec: RunSpec, plan: TrainPlan) -> Iterator[Oddity]:
         yield Oddity(
             f"no validation part: a tenth of {plan.num_train} images is none. No error is measured on images "
             "that were not trained on, and the last weights count as the best",
-            (Remedy("data.dataset.val_size", max(1, plan.num_train // 4)),) if plan.num_train > 1 else (),
+            {"data.dataset.val_size": max(1, plan.num_train // 4)} if plan.num_train > 1 else {},
         )
     elif 0 < val < _FEW_VAL:
         images = f"{val} image{'s' * (val > 1)}"
@@ -86,14 +92,16 @@ def _of_epochs(spec: RunSpec, plan: TrainPlan) -> Iterator[Oddity]:
         f"{plan.total_steps:,} iterations of {plan.batch_size} images are {epochs:,.0f} epochs of the "
         f"{plan.num_train:,} training images; the same course in {usual:,} iterations is "
         f"{plan.epoch(usual):,.0f} epochs",
-        tuple(_changes(before, after)),
+        dict(_changes(before, after)),
     )
 
 
-def _changes(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "") -> Iterator[Remedy]:
+def _changes(
+    before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, Any]]:
     for key, value in after.items():
         old = before.get(key)
         if isinstance(value, Mapping) and isinstance(old, Mapping):
             yield from _changes(old, value, f"{prefix}{key}.")
         elif value != old:
-            yield Remedy(f"{prefix}{key}", value)
+            yield f"{prefix}{key}", value

@@ -47,10 +47,7 @@ class PlannedRun:
     def to_dict(self) -> dict[str, Any]:
         """What ``rescli train --dry-run --json`` prints."""
         forecast = self.estimate
-        odd = [
-            {"text": one.text, "settings": {remedy.setting: remedy.value for remedy in one.remedies}}
-            for one in self.oddities()
-        ]
+        odd = [{"text": one.text, "settings": dict(one.settings)} for one in self.oddities()]
         return {
             "spec": self.spec.to_dict(),
             "spec_sha256": self.spec.fingerprint(),

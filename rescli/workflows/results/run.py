@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from rescli.workflows.results.net import Net
 
-__all__ = ["Run", "RunStart", "write_curves"]
+__all__ = ["Longer", "Run", "RunStart", "write_curves"]
 
 _log = logging.getLogger(__name__)
 
@@ -107,6 +107,19 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Longer:
+    """A run that goes on from another, which stays as it is.
+
+    Attributes:
+        first: the directory of the other run.
+        lr: the learning rate that it goes on with.
+    """
+
+    first: Path
+    lr: float
+
+
+@dataclass(frozen=True)
 class RunStart:
     """What is known when everything is prepared and the first iteration is next.
 
@@ -118,6 +131,7 @@ class RunStart:
         evaluation_due: whether an evaluation that was interrupted comes first.
         whole_spec: the spec before a budget shortened it; None without a budget.
         step_seconds: what an iteration takes; None without a budget.
+        longer: where it goes on from for longer than that was planned for; None where it does not.
         head: what became of the last layer of the checkpoint that the run begins with; None without one.
     """
 
@@ -129,6 +143,7 @@ class RunStart:
     whole_spec: RunSpec | None = None
     step_seconds: float | None = None
     head: Head | None = None
+    longer: Longer | None = None
 
 
 def write_curves(run_dir: RunDir, spec: RunSpec) -> None:
