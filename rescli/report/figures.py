@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from rescli.evaluation.table import visible
-from rescli.report.fonts import drawable, picture_names, shortened
+from rescli.report.fonts import NAMED, drawable, picture_names, shortened, show_legend
 from rescli.report.shown_figure import ShownFigure
 from rescli.studies.curves import Point, RunCurves, thinned
 
@@ -128,14 +128,16 @@ def responses_figure(lines: Sequence[tuple[str, Sequence[float]]]) -> Figure:
     for name, stds in lines:
         layers = range(1, len(stds) + 1)
         style = {"linestyle": "--" if name.startswith("plain") else "-", "linewidth": 1.4}
-        above.plot(layers, stds, marker=".", markersize=4, label=name, **style)
-        below.plot(layers, sorted(stds, reverse=True), marker=".", markersize=4, label=name, **style)
+        above.plot(layers, stds, marker=".", markersize=4, label=f"{NAMED}{name}", **style)
+        below.plot(
+            layers, sorted(stds, reverse=True), marker=".", markersize=4, label=f"{NAMED}{name}", **style
+        )
     above.set(xlabel="layer, in the order of the net", ylabel="std", ylim=(0, None))
     below.set(xlabel="layer, sorted by its std", ylabel="std", ylim=(0, None))
     for axes in (above, below):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.25)
-        axes.legend(frameon=False)
+        show_legend(axes)
     return figure
 
 

@@ -9,12 +9,14 @@ from functools import cache
 
 import matplotlib
 from matplotlib import font_manager
+from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 from matplotlib.ft2font import FT2Font
 
 from rescli.evaluation.table import visible
 
 __all__ = [
+    "NAMED",
     "PictureNames",
     "can_draw",
     "drawable",
@@ -22,6 +24,7 @@ __all__ = [
     "picture_font",
     "picture_names",
     "shortened",
+    "show_legend",
 ]
 
 _NO_LETTERS = "Last Resort"
@@ -41,6 +44,9 @@ _INVISIBLE = "\u200c\u200d\ufe0f"
 """They say how their neighbours look, and need no shape of their own."""
 
 _LONGEST = 24
+
+NAMED = "name "
+"""What stands before a name in a label that ``show_legend`` draws."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,19 @@ def families_for(texts: Iterable[str]) -> tuple[str, ...]:
     usual = FontProperties().get_family()
     found = dict.fromkeys(_family_of(letter) for letter in sorted(set("".join(texts))))
     return (*usual, *(family for family in found if family))
+
+
+def show_legend(axes: Axes) -> None:
+    """The legend of lines whose labels begin with ``NAMED``, in the fonts that their letters need.
+
+    matplotlib itself leaves out what begins with an underscore, and takes dollars for mathematics.
+    """
+    legend = axes.legend(frameon=False)
+    for text in legend.get_texts():
+        name = drawable(shortened(visible(text.get_text().removeprefix(NAMED)), 2 * _LONGEST))
+        text.set_parse_math(False)
+        text.set_text(name)
+        text.set_fontfamily(list(families_for([name])))
 
 
 def picture_font(families: Sequence[str], *, bold: bool = False) -> FT2Font:

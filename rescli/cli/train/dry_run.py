@@ -29,9 +29,11 @@ def print_dry_run(preset: str, planned: PlannedRun, *, budget: str | None, as_js
         return
     spec = planned.spec
     from rich.console import Console
+    from rich.markup import escape
 
     console = Console(highlight=False)
-    console.print(f"[bold]spec[/] of {spec.name} (preset {preset}, sha256 {spec.fingerprint()[:12]})\n")
+    named = escape(f"{spec.name} (preset {preset}, sha256 {spec.fingerprint()[:12]})")
+    console.print(f"[bold]spec[/] of {named}\n", soft_wrap=True)
     console.print(to_toml(spec.to_dict()), markup=False, soft_wrap=True)
     console.print("[bold]plan[/]\n")
     console.print(_plan_table(planned.plan, planned.estimate, budget))
