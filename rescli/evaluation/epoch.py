@@ -34,6 +34,7 @@ def evaluate(
     ranks: Ranks = ALONE,
     forward: Callable[[torch.Tensor], torch.Tensor] | None = None,
     should_stop: Callable[[], bool] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> EvalResult | None:
     """Errors of one pass, one view an image; neither batch size nor number of ranks changes a count.
 
@@ -47,6 +48,7 @@ def evaluate(
         ranks: the processes that share the images.
         forward: what gives the model's logits in place of a call of it.
         should_stop: asked before every batch.
+        progress: called after every batch with (images done, images of this rank).
 
     Returns:
         None where ``should_stop`` said yes, and the pass was left.
@@ -55,7 +57,11 @@ def evaluate(
     count, labels_N = len(images), images.labels_N
     if ranks.size > 1:
         images = images.subset(torch.arange(ranks.rank, count, ranks.size))
-    batches = view_batches(images, views, normalization, batch_size=batch_size, device=numerics.device)
+    batches: Iterable[ViewBatch] = view_batches(
+        images, views, normalization, batch_size=batch_size, device=numerics.device
+    )
+    if progress is not None:
+        batches = _counted(progress, batches, len(images))
     try:
         logits_NVK = predict_views(
             model,
@@ -69,6 +75,16 @@ def evaluate(
     except _Left:
         return None
     return result_from_logits(ranks.together(logits_NVK[:, 0], count), labels_N)
+
+
+def _counted(
+    progress: Callable[[int, int], None], batches: Iterable[ViewBatch], total: int
+) -> Iterator[ViewBatch]:
+    done = 0
+    for batch in batches:
+        yield batch
+        done += len(batch.images)
+        progress(done, total)
 
 
 class _Left(Exception):

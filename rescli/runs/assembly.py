@@ -130,6 +130,7 @@ class Assembly:
         *,
         forward: Callable[[torch.Tensor], torch.Tensor] | None = None,
         should_stop: Callable[[], bool] | None = None,
+        progress: Callable[[int, int], None] | None = None,
     ) -> EvalResult | None:
         """Evaluate the validation part, by its single view.
 
@@ -138,6 +139,7 @@ class Assembly:
             forward: what gives its logits, faster than a call of it; None for a call.
             should_stop: asked before every batch. Several ranks end the pass: they would have to agree
                 before each batch.
+            progress: called after every batch with (images done, images in all).
 
         Returns:
             Errors and loss; None where ``should_stop`` said yes.
@@ -153,6 +155,7 @@ class Assembly:
             ranks=self.ranks,
             forward=forward,
             should_stop=should_stop if self.ranks.size == 1 else None,
+            progress=progress,
         )
 
     @property

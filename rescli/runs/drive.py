@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
@@ -35,10 +36,12 @@ from rescli.runs.record import RunRecord, read_record
 from rescli.runs.saved_state import SavedState, load_state
 from rescli.runs.saver import RunSaver, data_record
 from rescli.runs.where import Where
-from rescli.training.events import EngineChosen, Event, Sink, Stopped
+from rescli.training.events import EngineChosen, EvalRunning, Event, Sink, Stopped
 from rescli.training.fit import fit
 
 __all__ = ["execute", "prepare_resume"]
+
+_TELL_SECONDS = 1.0
 
 
 def execute(
@@ -82,7 +85,12 @@ def execute(
         state,
         engine,
         plan,
-        evaluate=lambda model: assembly.evaluate_val(model, forward=engine.forward, should_stop=should_stop),
+        evaluate=lambda model: assembly.evaluate_val(
+            model,
+            forward=engine.forward,
+            should_stop=should_stop,
+            progress=_telling(state.step, sinks) if sinks else None,
+        ),
         should_stop=_agreed(should_stop, assembly.ranks),
         waited_seconds=assembly.waited_seconds,
     )
@@ -119,6 +127,21 @@ def execute(
                 saver.close("failed")
             raise
     return saver.record
+
+
+def _telling(step: int, sinks: Sequence[Sink]) -> Callable[[int, int], None]:
+    """What tells the sinks how far an evaluation is, at most once a second."""
+    began = told = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told >= _TELL_SECONDS:
+            told = now
+            for sink in sinks:
+                sink(EvalRunning(step, done, total, now - began))
+
+    return tell
 
 
 def _open_loggers(

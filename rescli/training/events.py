@@ -10,6 +10,7 @@ __all__ = [
     "EngineChosen",
     "EvalDone",
     "EvalResult",
+    "EvalRunning",
     "Event",
     "FitDone",
     "MetricsReady",
@@ -76,6 +77,19 @@ class MetricsReady:
 
 
 @dataclass(frozen=True)
+class EvalRunning:
+    """The validation part is being evaluated, for more than a second; told at most once a second.
+
+    It goes to the caller's sinks alone. ``done`` of ``total`` images, in ``seconds``.
+    """
+
+    step: int
+    done: int
+    total: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class EvalDone:
     """The validation part was evaluated; ``best`` if its error is the lowest so far (ties: the earlier)."""
 
@@ -106,6 +120,6 @@ class FitDone:
     step: int
 
 
-Event = EngineChosen | StepDone | MetricsReady | EvalDone | CheckpointDue | Stopped | FitDone
+Event = EngineChosen | StepDone | MetricsReady | EvalRunning | EvalDone | CheckpointDue | Stopped | FitDone
 
 Sink = Callable[[Event], None]

@@ -231,3 +231,22 @@ def test_seconds_of_training_survive_a_stop_in_mid_window(tmp_path):
     # The one window spans the stop: its speed counts the seconds before it too.
     assert windows[0].num_images / windows[0].images_per_second > stopped["train_seconds"] - 0.001
     assert record["train_seconds"] > stopped["train_seconds"]
+
+
+def test_a_long_evaluation_tells_the_sinks_how_far_it_is_and_no_log(tmp_path, monkeypatch):
+    import rescli.runs.drive as drive
+    from rescli.training.events import EvalRunning
+
+    seen = []
+    numerics = Numerics(torch.device("cpu"), "fp32")
+    quick, _ = begin(tmp_path / "quick", numerics, sinks=[seen.append])
+    assert not [event for event in seen if isinstance(event, EvalRunning)]
+    seen.clear()
+    monkeypatch.setattr(drive, "_TELL_SECONDS", 0.0)
+    slow, _ = begin(tmp_path / "slow", numerics, sinks=[seen.append])
+    told = [event for event in seen if isinstance(event, EvalRunning)]
+    assert told
+    assert all(0 < event.done <= event.total for event in told)
+    assert told[-1].done == told[-1].total
+    assert quick.last.read_bytes() == slow.last.read_bytes()
+    assert "running" not in slow.metrics.read_text()

@@ -121,6 +121,7 @@ def evaluate(
             together=save_logits is not None,
             classes=classes,
             cache=use_cache,
+            progress=True,
             on_start=lambda path: say(f"{path}: evaluating ..."),
             on_result=results.append,
         )
