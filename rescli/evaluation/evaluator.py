@@ -105,7 +105,8 @@ class NetEvaluator:
         data_root: where the data lies; None for where the net had it, RESCLI_DATA, else the cache.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         precision: of the convolutions; ``auto``: as trained.
-        batch_size: inputs per forward pass; changes no count.
+        batch_size: inputs per forward pass. It sums in another order, which changed no count where it was
+            measured, in fp32 and in bf16, and a loss in its ninth digit; so kept logits are found for any.
         cache: where logits are kept and found again; None for nowhere.
         progress: called with (views done, views of all images).
         together: whether the results are to be put together, in an ensemble or a file: nets of other images
