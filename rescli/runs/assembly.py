@@ -12,13 +12,14 @@ from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.checkpoints.warm_start import Head, begin_with
 from rescli.data.labelled_images import LabelledImages
 from rescli.data.normalization import Normalization
-from rescli.errors import CheckpointError
+from rescli.errors import CheckpointError, UsageError
 from rescli.evaluation.epoch import evaluate
 from rescli.evaluation.protocols import Protocol, default_protocol
 from rescli.hardware.numerics import Numerics, choose_device, choose_precision
 from rescli.hardware.ranks import ALONE, Ranks, join_ranks, rank_device
 from rescli.kernels.choice import use_kernels
 from rescli.plan import TrainPlan, make_plan
+from rescli.remedy import Remedy
 from rescli.runs.loading import Loader, make_loader, measure
 from rescli.runs.record import StartRecord
 from rescli.runs.where import Where
@@ -197,6 +198,7 @@ def assemble(
     kernels = choose_kernels(where.kernels or "auto", numerics, engine=engine)
     ranks = join_ranks(numerics.device)
     share = ranks.share(spec.data.batch_size)
+    _check_statistics(spec, ranks)
     dataset = spec.data.dataset
     parts = ("train", "val") if dataset.sizes["val"] else ("train",)
     splits = dataset.build(where.data_root, parts)
@@ -236,6 +238,21 @@ def numerics_for(spec: RunSpec, device: str) -> Numerics:
     """
     chosen = choose_device(rank_device(device))
     return Numerics(chosen, choose_precision(spec.precision, chosen))
+
+
+def _check_statistics(spec: RunSpec, ranks: Ranks) -> None:
+    """Refuse batches of one image where a map of the network is one number: it has no variance."""
+    dataset = spec.data.dataset
+    layout = spec.model.layout(num_classes=dataset.num_classes, image_size=dataset.image_size)
+    if layout is None or spec.data.batch_size > ranks.size:
+        return
+    smallest = min(row.output_size for row in layout.rows[:-1])
+    if smallest == 1:
+        raise UsageError(
+            f"batches of one image cannot be normalised: the last maps of {spec.model.name} on images of "
+            f"{dataset.image_size}x{dataset.image_size} have one value a channel.",
+            remedy=Remedy("data.batch_size", 2 * ranks.size),
+        )
 
 
 def _build(spec: RunSpec) -> torch.nn.Module:

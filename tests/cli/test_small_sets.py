@@ -152,3 +152,32 @@ def test_a_batch_larger_than_the_set_and_more_workers_than_images_train(
     assert answer.code == 0, answer.err
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in rows if row["event"] == "train"] == [2.5, 5.0]
+
+
+def test_a_batch_of_one_on_maps_of_one_value_is_refused_before_the_first_iteration(
+    rescli: Rescli, tmp_path: Path
+) -> None:
+    net = ("--set", "model.family=imagenet", "--depth", 18, "--set", "model.width=4", "--iterations", 1)
+    run = ("train", "quickstart", *net, "--device", "cpu", "--precision", "fp32", "--out", tmp_path / "run")
+    answer = rescli(*run, "--batch-size", 1)
+    assert (answer.code, answer.out) == (2, "")
+    assert "batches of one image cannot be normalised" in answer.err
+    assert "--batch-size 2" in answer.err
+    assert not (tmp_path / "run").exists()
+    assert rescli(*run, "--batch-size", 2).code == 0
+
+
+def test_the_size_of_the_batches_changes_no_count(rescli: Rescli, discerning8: Path) -> None:
+    rows = [
+        rescli(
+            *("eval", discerning8, "--split", "val", "--no-cache", "--device", "cpu"), *size, "--json"
+        ).json["results"][0]
+        for size in (
+            ("--batch-size", 1),
+            ("--batch-size", 7),
+            ("--batch-size", 59),
+            (),
+        )  # 59: a last batch of one
+    ]
+    assert len({(row["top1_error"], row["top5_error"], row["num_images"]) for row in rows}) == 1
+    assert all(row["loss"] == pytest.approx(rows[-1]["loss"], rel=1e-6) for row in rows)
