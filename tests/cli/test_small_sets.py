@@ -181,3 +181,20 @@ def test_the_size_of_the_batches_changes_no_count(rescli: Rescli, discerning8: P
     ]
     assert len({(row["top1_error"], row["top5_error"], row["num_images"]) for row in rows}) == 1
     assert all(row["loss"] == pytest.approx(rows[-1]["loss"], rel=1e-6) for row in rows)
+
+
+def test_a_comparison_on_a_folder_without_test_images_is_refused_before_any_training(
+    rescli: Rescli, pairs: Path, small_flags: Flags, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    few = ("--iterations", 1, "--batch-size", 4, "--device", "cpu", "--data-root", pairs)
+    answer = rescli("compare", "resnet-18", "plain-18", "--dataset", "imagefolder", *few)
+    assert (answer.code, answer.out) == (3, "")
+    assert "has no test images: it has train, val" in answer.err
+    assert not list((tmp_path / "runs").glob("*/spec.toml"))
+    for name in ("a", "b"):
+        assert rescli("train", *small_flags(pairs), "--seed", ord(name), "--out", name).code == 0
+    answer = rescli("compare", "a", "b", "--device", "cpu")
+    assert answer.code == 3
+    assert "has no test images" in answer.err
+    assert "--split" not in answer.err
