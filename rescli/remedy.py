@@ -26,6 +26,7 @@ ACTIONS = {
     "resume_skipping": "rescli.resume({value}, skip_damaged=True)",
     "same_net": "rescli.spec({value})",
     "show_preset": "print(rescli.spec({value}))",
+    "start_from": 'rescli.spec({value}, start_from="CKPT")',
     "train": "rescli.train({value})",
     "train_anew": 'rescli.train({value}, out="NEW_DIR"{root})',
     "train_on": 'rescli.train(rescli.spec({value} "/spec.toml", start_from={value}), out="NEW_DIR"{root})',

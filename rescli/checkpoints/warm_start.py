@@ -2,33 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
 from torch import nn
 
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.errors import CheckpointError
 from rescli.remedy import Remedy
 
-__all__ = ["begin_with"]
+__all__ = ["Head", "HeadFate", "begin_with"]
+
+HeadFate = Literal["kept", "reordered", "new"]
+
+_NAMED = 3
 
 
-def begin_with(model: nn.Module, checkpoint: Checkpoint) -> list[str]:
+@dataclass(frozen=True)
+class Head:
+    """What became of the checkpoint's last layer.
+
+    Args:
+        fate: ``kept`` where the classes have the same names in the same order; ``reordered`` where the same
+            names stand in another order, and so do the rows of the layer now; else ``new``, drawn by the
+            seed.
+        why: the same as a sentence.
+        tensors: the names of the layer's tensors that begin anew.
+    """
+
+    fate: HeadFate
+    why: str
+    tensors: tuple[str, ...] = ()
+
+
+def begin_with(model: nn.Module, checkpoint: Checkpoint, class_names: Sequence[str]) -> Head:
     """Copy every tensor that ``model`` has under the same name and in the same shape.
 
-    Returns:
-        The names of ``model`` that begin anew: the head, where the classes are others.
+    The last layer belongs to its classes, by their names: it is not taken over for others, however many they
+    are.
+
+    Args:
+        model: of ``class_names``.
+        checkpoint: whose weights are taken.
+        class_names: one an output of ``model``.
 
     Raises:
         CheckpointError: not only the last layer is different, so it is another network.
     """
+    theirs, ours = tuple(checkpoint.class_names), tuple(class_names)
+    tensors = dict(checkpoint.tensors)
+    anew: set[str] = set()
+    if len(theirs) == len(ours) and theirs != ours:
+        layer = _last_layer(checkpoint)
+        if _same_names(theirs, ours):
+            order = torch.tensor([theirs.index(name) for name in ours])
+            tensors |= {name: tensors[name].index_select(0, order) for name in layer}
+        else:
+            anew = layer
     own = model.state_dict()
     fitting = {
         name: tensor
-        for name, tensor in checkpoint.tensors.items()
-        if name in own and own[name].shape == tensor.shape
+        for name, tensor in tensors.items()
+        if name in own and own[name].shape == tensor.shape and name not in anew
     }
     fresh = [name for name in own if name not in fitting]
     layers = {name.rpartition(".")[0] for name in fresh}
-    strangers = [name for name in checkpoint.tensors if name not in own]
+    strangers = [name for name in tensors if name not in own]
     if len(layers) > 1 or strangers:
         listed = ", ".join([*fresh, *strangers][:4])
         raise CheckpointError(
@@ -36,4 +77,39 @@ def begin_with(model: nn.Module, checkpoint: Checkpoint) -> list[str]:
             remedy=Remedy("same_net", checkpoint.model.name),
         )
     model.load_state_dict({**own, **fitting})
-    return fresh
+    return _head(theirs, ours, tuple(fresh))
+
+
+def _head(theirs: tuple[str, ...], ours: tuple[str, ...], fresh: tuple[str, ...]) -> Head:
+    if theirs == ours:
+        return Head("kept", f"its last layer is kept: the same {len(ours)} classes in the same order", fresh)
+    if _same_names(theirs, ours):
+        return Head(
+            "reordered",
+            f"its last layer is kept, in the order of these classes: the same {len(ours)} names, which stood "
+            "in another order",
+            fresh,
+        )
+    return Head(
+        "new",
+        f"its last layer begins anew: {len(ours)} classes ({_listed(ours)}) in place of {len(theirs)} others "
+        f"({_listed(theirs)})",
+        fresh,
+    )
+
+
+def _same_names(theirs: tuple[str, ...], ours: tuple[str, ...]) -> bool:
+    return sorted(theirs) == sorted(ours) and len(set(ours)) == len(ours)
+
+
+def _last_layer(checkpoint: Checkpoint) -> set[str]:
+    """The tensors whose shape follows from the number of classes, by a look at a net with one more."""
+    wider = checkpoint.model.build(
+        num_classes=len(checkpoint.class_names) + 1, image_size=checkpoint.dataset.image_size, seed=0
+    )
+    shapes = {name: tensor.shape for name, tensor in wider.state_dict().items()}
+    return {name for name, tensor in checkpoint.tensors.items() if shapes.get(name) != tensor.shape}
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")

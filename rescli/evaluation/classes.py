@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal, get_args
 
-from rescli.errors import CheckpointError, UnknownNameError, UsageError
+from rescli.errors import CheckpointError, UnknownNameError, UsageError, nearest
 from rescli.remedy import Remedy
 
 __all__ = ["MATCHINGS", "Matching", "class_columns"]
@@ -16,6 +16,8 @@ Matching = Literal["same", "wnids", "names"]
 their names."""
 
 MATCHINGS: tuple[Matching, ...] = get_args(Matching)
+
+_NAMED = 3
 
 _WNID = re.compile(r"n\d{8}")
 
@@ -40,11 +42,17 @@ def class_columns(net: Sequence[str], images: Sequence[str], matching: Matching)
         if net == images:
             return list(range(len(net)))
         some = set(images) < set(net)
+        unknown = [name for name in images if name not in net]
         how = "wnids" if all(_WNID.fullmatch(name) for name in images) else "names"
         raise CheckpointError(
             f"the checkpoint knows {len(net)} classes, the data set has {len(images)}"
             + (", some of those" if some else "; their names or order differ")
-            + f": {_listed(net)} against {_listed(images)}.",
+            + f": {_listed(net)} against {_listed(images)}."
+            + (
+                f" Not among the net's: {_spelled(unknown, net)}."
+                if unknown and set(images) & set(net)
+                else ""
+            ),
             remedy=Remedy("classes", how, "scores them as a part of the net's classes") if some else (),
         )
     if matching == "wnids":
@@ -63,10 +71,17 @@ def class_columns(net: Sequence[str], images: Sequence[str], matching: Matching)
     if unknown := [name for name in images if name not in place]:
         raise CheckpointError(
             f"the checkpoint does not know {len(unknown)} of the data set's {len(images)} classes: "
-            f"{_listed(unknown)}."
+            f"{_spelled(unknown, net)}."
         )
     return [place[name] for name in images]
 
 
+def _spelled(unknown: Sequence[str], known: Sequence[str]) -> str:
+    """The first few names, each with a known one that is spelled nearly so."""
+    near = [(name, nearest(name, known)) for name in unknown[:_NAMED]]
+    named = [f"{name} ({like}?)" if like else name for name, like in near]
+    return ", ".join(named) + (", ..." if len(unknown) > _NAMED else "")
+
+
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")

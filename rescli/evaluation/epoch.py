@@ -38,6 +38,7 @@ def evaluate(
     forward: Callable[[torch.Tensor], torch.Tensor] | None = None,
     should_stop: Callable[[], bool] | None = None,
     skipped: set[str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> EvalResult | None:
     """Errors of one pass, one view an image; neither batch size nor number of ranks changes a count.
 
@@ -52,6 +53,7 @@ def evaluate(
         forward: what gives the model's logits in place of a call of it.
         should_stop: asked before every batch.
         skipped: gets the names of damaged images, which are then not counted; None for an error instead.
+        progress: called after every batch with (images done, images of this rank).
 
     Raises:
         DataError: an image is damaged, or all that may be skipped are.
@@ -67,7 +69,11 @@ def evaluate(
     damaged: dict[int, str] = {}
     if skipped is not None and isinstance(images, ImageFiles):
         images = replace(images, damaged=damaged)
-    batches = view_batches(images, views, normalization, batch_size=batch_size, device=numerics.device)
+    batches: Iterable[ViewBatch] = view_batches(
+        images, views, normalization, batch_size=batch_size, device=numerics.device
+    )
+    if progress is not None:
+        batches = _counted(progress, batches, len(images))
     try:
         logits_NVK = predict_views(
             model,
@@ -90,6 +96,16 @@ def evaluate(
         skipped.update(names[index] for index in (~whole_N).nonzero().flatten().tolist())
         logits_NK, labels_N = logits_NK[whole_N], labels_N[whole_N]
     return result_from_logits(logits_NK, labels_N)
+
+
+def _counted(
+    progress: Callable[[int, int], None], batches: Iterable[ViewBatch], total: int
+) -> Iterator[ViewBatch]:
+    done = 0
+    for batch in batches:
+        yield batch
+        done += len(batch.images)
+        progress(done, total)
 
 
 class _Left(Exception):

@@ -15,7 +15,7 @@ from torch import nn
 from rescli.data.labelled_images import LabelledImages
 from rescli.data.normalization import Normalization
 from rescli.data.photos.image_files import ImageFiles
-from rescli.errors import CheckpointError, DataError
+from rescli.errors import CheckpointError
 from rescli.evaluation.averaging import average_views
 from rescli.evaluation.classes import Matching, class_columns
 from rescli.evaluation.damage import naming_the_way_out, without_damaged
@@ -24,18 +24,15 @@ from rescli.evaluation.logits.inference import finite_logits
 from rescli.evaluation.protocols import Average, Protocol, ViewChoices, Views, choose_protocol
 from rescli.evaluation.result import Identity, NetResult, error_figures, require_alike
 from rescli.evaluation.views import view_batches
+from rescli.evaluation.which_images import choose_split, folder_as_it_is, other_images
 from rescli.hardware.device_name import device_name
 from rescli.hardware.numerics import Numerics, choose_device, choose_eval_precision
 from rescli.models.failure import naming_failed_module
-from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec
 
-__all__ = ["TEST_FIRST", "NetEvaluator", "Prepared", "TrainedNet"]
+__all__ = ["NetEvaluator", "Prepared", "TrainedNet"]
 
 _log = logging.getLogger(__name__)
-
-TEST_FIRST = ("test", "val")
-"""The splits in order of preference where nobody says else: a set's last resort is its first part."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +109,8 @@ class NetEvaluator:
         data_root: where the data lies; None for where the net had it, RESCLI_DATA, else the cache.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         precision: of the convolutions; ``auto``: as trained.
-        batch_size: inputs per forward pass; changes no count.
+        batch_size: inputs per forward pass. It sums in another order, which changed no count where it was
+            measured, in fp32 and in bf16, and a loss in its ninth digit; so kept logits are found for any.
         cache: where logits are kept and found again; None for nowhere.
         progress: called with (views done, views of all images).
         together: whether the results are to be put together, in an ensemble or a file: nets of other images
@@ -141,28 +139,26 @@ class NetEvaluator:
 
         Raises:
             CheckpointError: the net was made for other classes than the set has, or no images were set aside.
-            DataError: images missing, damaged, or others than the net knew.
+            DataError: images missing, damaged, or others than the net knew; or no such part of the set.
             UsageError: the protocol does not fit the images or the net, or there is no such device.
         """
         device = choose_device(self.device)
         numerics = Numerics(device, choose_eval_precision(self.precision, net.precision, device))
         dataset = net.dataset if self.dataset is None else self.dataset.seen_as(net.dataset)
         own = self.dataset is None or self.dataset == net.dataset
+        root, matching = self.data_root or (net.data_root if own else None), self.matching
+        if own and (
+            folder := folder_as_it_is(dataset, root, net=net.name, chosen=self.data_root is not None)
+        ):
+            dataset, own, matching = folder, False, "names" if matching == "same" else matching
         protocol = choose_protocol(self.protocol, dataset)
         views = protocol.views(dataset, image_size=net.dataset.image_size)
-        root = self.data_root or (net.data_root if own else None)
-        split = self._split(dataset, root)
+        split = choose_split(self.split, dataset, root, run=net.name if own else None)
         images = self._read(dataset, split, root)
-        columns = self._columns(net, images)
-        if len(images) == 0:
-            raise CheckpointError(
-                f"the run of {net.name} set no images aside for {split}.", remedy=Remedy("split", "test")
-            )
+        columns = self._columns(net, images, matching)
         recorded = net.data_sha256.get(split) if own else None
         if recorded not in (None, images.fingerprint):
-            raise DataError(
-                f"the {split} images are not those of the run of {net.name}: their fingerprints differ."
-            )
+            raise other_images(net.name, split, dataset, root)
         if isinstance(images, ImageFiles) and (self.skip_damaged or net.skip_damaged):
             images = replace(images, damaged={})
         if self.together:
@@ -219,14 +215,6 @@ class NetEvaluator:
             result.row["skipped_images"] = [prepared.images.name(index) for index in left_out]
         return result
 
-    def _split(self, dataset: DatasetSpec, root: Path | None) -> str:
-        if isinstance(self.split, str):
-            return self.split
-        there = dataset.splits(root)
-        wanted = TEST_FIRST if self.split is None else self.split
-        fallback = there if self.split is None else wanted
-        return next((split for split in wanted if split in there), fallback[0])
-
     def _read(self, dataset: DatasetSpec, split: str, root: Path | None) -> LabelledImages:
         """Once for all nets on the same set."""
         key = (dataset.model_dump_json(), split, root)
@@ -234,9 +222,12 @@ class NetEvaluator:
             self._images[key] = dataset.build(root, (split,))[split]
         return self._images[key]
 
-    def _columns(self, net: TrainedNet, images: LabelledImages) -> list[int]:
+    def _columns(self, net: TrainedNet, images: LabelledImages, matching: Matching) -> list[int]:
+        theirs, ours = net.class_names, images.class_names
+        if matching == "same" and theirs != ours and sorted(theirs) == sorted(ours):
+            matching = "names"  # whatever their order, a class is its name
         try:
-            return class_columns(net.class_names, images.class_names, self.matching)
+            return class_columns(net.class_names, images.class_names, matching)
         except CheckpointError as error:
             raise CheckpointError(f"{net.name}: {error}", hint=error.hint, remedy=error.remedies) from error
 

@@ -15,6 +15,8 @@ __all__ = [
     "SplitFigures",
     "calibration_error",
     "confusion_matrix",
+    "has_top5",
+    "percent",
     "result_from_logits",
     "wilson_interval",
     "with_interval",
@@ -22,13 +24,19 @@ __all__ = [
 
 _CALIBRATION_BINS = 15
 
+_FIVE = 5
+"""With so many classes or fewer, the true one is always among the five with the highest scores."""
+
 
 class SplitFigures(TypedDict):
-    """Errors on one part of a data set in percent, with the 95 % interval of the top-1 error."""
+    """Errors on one part of a data set in percent, with the 95 % interval of the top-1 error.
+
+    ``top5_error`` is None of five classes or fewer.
+    """
 
     num_images: int
     top1_error: float
-    top5_error: float
+    top5_error: float | None
     loss: float
     interval95: list[float]
 
@@ -38,7 +46,7 @@ def result_from_logits(logits_NK: torch.Tensor, labels_N: torch.Tensor) -> EvalR
 
     Args:
         logits_NK: (N, K) with N > 0. Where logits are equal, the class with the lower index comes first, as
-            in argmax.
+            in argmax. Of five classes or fewer there is no top-5 error: every image would be right.
         labels_N: int64, each in [0, K).
     """
     num_images, num_classes = logits_NK.shape
@@ -51,7 +59,7 @@ def result_from_logits(logits_NK: torch.Tensor, labels_N: torch.Tensor) -> EvalR
     return EvalResult(
         num_images=num_images,
         top1_error=100 * (num_images - top1_correct) / num_images,
-        top5_error=100 * (num_images - top5_correct) / num_images,
+        top5_error=100 * (num_images - top5_correct) / num_images if has_top5(num_classes) else None,
         loss=float(losses) / num_images,
     )
 
@@ -63,6 +71,21 @@ def wilson_interval(error_percent: float, num_images: int) -> tuple[float, float
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     return 100 * max(0.0, centre - half), 100 * min(1.0, centre + half)
+
+
+def has_top5(num_classes: int) -> bool:
+    """Whether a top-5 error means anything: of more than five classes."""
+    return num_classes > _FIVE
+
+
+def percent(error: float | None) -> str:
+    """An error as tables show it; a dash where there is none.
+
+    Example:
+        >>> percent(7.0), percent(None)
+        ('7.00 %', '-')
+    """
+    return "-" if error is None else f"{error:.2f} %"
 
 
 def confusion_matrix(scores_NK: torch.Tensor, labels_N: torch.Tensor) -> torch.Tensor:

@@ -29,12 +29,15 @@ __all__ = [
 
 
 class ErrorFigures(TypedDict):
-    """Errors among ``num_classes`` classes, in percent; ``loss`` is the mean cross-entropy."""
+    """Errors among ``num_classes`` classes, in percent; ``loss`` is the mean cross-entropy.
+
+    ``top5_error`` is None of five classes or fewer.
+    """
 
     num_classes: int
     num_images: int
     top1_error: float
-    top5_error: float
+    top5_error: float | None
     loss: float
     interval95: list[float]
     calibration_error: float
@@ -192,7 +195,8 @@ def require_alike(first: Identity, other: Identity, first_name: str, other_name:
     Raises:
         UsageError: says what differs.
     """
-    for part, what in enumerate(("images", "classes of the images, or in another order", "outputs")):
+    outputs = "outputs: other classes, or the same in another order"
+    for part, what in enumerate(("images", "classes of the images, or in another order", outputs)):
         if first[part] != other[part]:
             raise UsageError(
                 f"{first_name} and {other_name} cannot be put together: they are of different {what}."
@@ -213,7 +217,7 @@ def error_figures(log_probabilities_NK: torch.Tensor, labels_N: torch.Tensor, co
     """
     among_all = _figures_among(log_probabilities_NK, torch.tensor(columns)[labels_N])
     figures: _Figures = {**among_all}  # type: ignore[typeddict-item]
-    if columns != list(range(log_probabilities_NK.shape[1])):
+    if len(columns) < log_probabilities_NK.shape[1]:
         figures["subset"] = _figures_among(within(log_probabilities_NK, columns), labels_N)
     return figures
 

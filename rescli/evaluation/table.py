@@ -2,11 +2,45 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 
+from rescli.evaluation.metrics import percent
 from rescli.evaluation.result import ClassRow, ErrorFigures, EvalRow
 
-__all__ = ["class_table", "eval_table"]
+__all__ = ["cell_width", "class_table", "eval_table", "padded", "visible"]
+
+_LONGEST = 40
+"""Letters of a class's name in a table; the middle of a longer one is left out."""
+
+
+def visible(text: str) -> str:
+    """A name on one line, without signs that would move a terminal's cursor or could not be written.
+
+    Example:
+        >>> print(visible("two\\nlines"), visible("caf\\udce9"))
+        two\\nlines caf\\udce9
+    """
+    return "".join(
+        letter if letter.isprintable() or letter in "\u200c\u200d" else _escaped(letter) for letter in text
+    )
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("unicode_escape", "surrogatepass").decode()
+
+
+def cell_width(text: str) -> int:
+    """Columns of a terminal that a text takes: Chinese letters take two, accents that combine none."""
+    return sum(
+        0 if unicodedata.combining(letter) else 1 + (unicodedata.east_asian_width(letter) in "WF")
+        for letter in text
+    )
+
+
+def padded(text: str, width: int) -> str:
+    """The text with blanks behind it, ``width`` columns of a terminal in all."""
+    return text + " " * (width - cell_width(text))
 
 
 def eval_table(rows: Sequence[EvalRow], *, kept: str = "logits kept from before") -> str:
@@ -36,15 +70,15 @@ def eval_table(rows: Sequence[EvalRow], *, kept: str = "logits kept from before"
 
 def class_table(row: EvalRow, classes: Sequence[ClassRow]) -> str:
     """Error of each true class, and what it is taken for most often."""
-    names = [entry["class"] for entry in classes]
-    width = max(5, *map(len, names))
+    names = [_cut(visible(entry["class"])) for entry in classes]
+    width = max(5, *map(cell_width, names))
     among = f", among these {len(names)} classes" if "subset" in row else ""
     lines = [
         f"{row['model']}, by class{among}\n",
         f"{'class':{width}}  images  top-1 error  most often taken for",
     ]
     for label, entry in enumerate(classes):
-        error = "" if entry["top1_error"] is None else f"{entry['top1_error']:9.2f} %"
+        error = percent(entry["top1_error"])
         others = [
             (count, name)
             for k, (count, name) in enumerate(zip(entry["predicted"], names, strict=True))
@@ -52,8 +86,13 @@ def class_table(row: EvalRow, classes: Sequence[ClassRow]) -> str:
         ]
         most = sorted(others, key=lambda pair: -pair[0])[:3]
         taken_for = ", ".join(f"{name} {count}" for count, name in most)
-        lines.append(f"{entry['class']:{width}}  {entry['num_images']:>6}  {error:>11}  {taken_for}")
+        lines.append(f"{padded(names[label], width)}  {entry['num_images']:>6}  {error:>11}  {taken_for}")
     return "\n".join(lines)
+
+
+def _cut(name: str) -> str:
+    half = _LONGEST // 2
+    return name if len(name) <= _LONGEST else f"{name[:half]}…{name[1 - half :]}"
 
 
 def _lines(rows: Sequence[EvalRow]) -> Iterator[str]:
@@ -70,7 +109,7 @@ def _lines(rows: Sequence[EvalRow]) -> Iterator[str]:
             path = row["checkpoint"] if isinstance(row["checkpoint"], str) else "of the above"
             yield (
                 f"{figures['top1_error']:9.2f} %  {low:5.2f} to {high:5.2f}  "
-                f"{figures['top5_error']:9.2f} %  {figures['loss']:.4f}  "
+                f"{percent(figures['top5_error']):>11}  {figures['loss']:.4f}  "
                 f"{figures['calibration_error']:9.2f} %  {row['model']:{model_width}}  "
                 f"{classes}{iteration:>9}  {row['selection']:<9}  {path}"
             )

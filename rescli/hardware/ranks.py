@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -25,10 +26,15 @@ from rescli.remedy import Remedy
 
 __all__ = ["ALONE", "Ranks", "join_ranks", "leave_ranks", "rank_device"]
 
+T = TypeVar("T")
+
 _log = logging.getLogger(__name__)
 
 _PATIENCE_SECONDS, _LAUNCHED_PATIENCE_SECONDS = 100, 1800
 """How long others may take: they may not exist; or torch's launcher began them, and one is slow to start."""
+
+_READING_PATIENCE_SECONDS = 24 * 3600
+"""How long rank 0 may read images: hours, where they come over a slow network."""
 
 _LOOK_SECONDS = 0.2
 """How long a signal may go unanswered."""
@@ -71,6 +77,29 @@ class Ranks:
         told = torch.tensor(int(flag))
         dist.all_reduce(told, dist.ReduceOp.MAX)
         return bool(told)
+
+    def from_first(self, make: Callable[[], T]) -> T:
+        """What rank 0 makes, on every rank; so a data set is read once, and not by each.
+
+        Raises:
+            RescliError: what rank 0 raised; all raise the same.
+        """
+        if self.size == 1:
+            return make()
+        made: list[tuple[T | None, RescliError | None] | None] = [None]
+        if self.is_first:
+            try:
+                made = [(make(), None)]
+            except RescliError as error:
+                made = [(None, error)]
+        group = dist.new_group(backend="gloo", timeout=timedelta(seconds=_READING_PATIENCE_SECONDS))
+        assert isinstance(group, dist.ProcessGroup), "every rank is in it"
+        _heedful(lambda: dist.broadcast_object_list(made, 0, group=group))
+        assert made[0] is not None, "it was sent"
+        whole, failure = made[0]
+        if failure is not None:
+            raise failure
+        return cast(T, whole)
 
     def total(self, figures: torch.Tensor) -> torch.Tensor:
         """The mean loss and the sum of correct images over all ranks: float32 (2,), in place."""

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
 
 import numpy as np
-from matplotlib import font_manager
-from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
-from matplotlib.ft2font import FT2Font
 from PIL import Image
 
+from rescli.report.fonts import drawable, families_for, picture_font
 from rescli.report.shown_figure import ShownFigure
 
-__all__ = ["ENOUGH", "Line", "Tile", "contact_sheet"]
+__all__ = ["ENOUGH", "SHORT", "Line", "Tile", "contact_sheet"]
 
 _DPI = 100
 _SIDE, _GAP, _MARGIN = 150, 14, 16
 """In pixels: of a picture's square, between two, and around all."""
+SHORT = 13
+"""Letters of a class's name that leave room for its probability."""
 ENOUGH = 3 * _SIDE
 """Pixels of a picture's shorter side that a tile can show; more need not be decoded."""
 _LINE, _TITLE = 16, 34
@@ -65,7 +63,7 @@ class Tile:
         object.__setattr__(self, "image", _thumbnail(self.image))
 
 
-def contact_sheet(tiles: Sequence[Tile], *, title: str) -> Figure:
+def contact_sheet(tiles: Sequence[Tile], *, title: str) -> ShownFigure:
     """Draw the tiles in rows of up to eight, each picture in a square of 150 pixels, its proportions kept.
 
     Args:
@@ -81,21 +79,25 @@ def contact_sheet(tiles: Sequence[Tile], *, title: str) -> Figure:
     lines = max((len(tile.lines) for tile in tiles), default=0)
     cell_height = _SIDE + 4 + lines * _LINE
     pictures_width = across * _SIDE + (across - 1) * _GAP
-    title_width = min(_width(_drawable(title), _TITLE_POINTS, bold=True), _MOST_COLUMNS * _SIDE)
+    families = families_for([title, *(line.text for tile in tiles for line in tile.lines)])
+    heavy = len(families) == len(families_for(()))  # another font than the usual one may have one weight
+    tiles = tiles if heavy else [Tile(tile.image, tuple(map(_light, tile.lines))) for tile in tiles]
+    title_width = min(_width(drawable(title), _TITLE_POINTS, heavy, families), _MOST_COLUMNS * _SIDE)
     width = 2 * _MARGIN + math.ceil(max(pictures_width, title_width))
     height = _MARGIN + _TITLE + down * (cell_height + _GAP)
     figure = ShownFigure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
-    shown = _fitting(Line(title, bold=True), width - 2 * _MARGIN + 1, _TITLE_POINTS)
+    shown = _fitting(Line(title, bold=heavy), width - 2 * _MARGIN + 1, _TITLE_POINTS, families)
     axes.text(
         _MARGIN,
         _MARGIN,
         shown,
         fontsize=_TITLE_POINTS,
-        weight="bold",
+        weight="bold" if heavy else "normal",
         va="top",
         parse_math=False,
+        fontfamily=list(families),
         color=_COLORS["plain"],
     )
     for number, tile in enumerate(tiles):
@@ -110,17 +112,22 @@ def contact_sheet(tiles: Sequence[Tile], *, title: str) -> Figure:
             axes.text(
                 left + _SIDE / 2,
                 top + _SIDE + 6 + index * _LINE,
-                _fitting(line, _SIDE + 2, _POINTS),
+                _fitting(line, _SIDE + 2, _POINTS, families),
                 fontsize=_POINTS,
                 weight="bold" if line.bold else "normal",
                 color=_COLORS["faint" if line.faint else line.color],
                 ha="center",
                 va="top",
                 parse_math=False,
+                fontfamily=list(families),
             )
     # After the pictures, each of which moves the limits to itself.
     axes.set(xlim=(0, width), ylim=(height, 0))
     return figure
+
+
+def _light(line: Line) -> Line:
+    return replace(line, bold=False)
 
 
 def _thumbnail(image: Image.Image) -> Image.Image:
@@ -135,15 +142,15 @@ def _thumbnail(image: Image.Image) -> Image.Image:
     return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
 
 
-def _fitting(line: Line, width: float, points: float) -> str:
+def _fitting(line: Line, width: float, points: float, families: Sequence[str]) -> str:
     """The text, or as much of it as ``width`` pixels hold, with an ellipsis."""
-    text = _drawable(line.text)
-    if _width(text, points, line.bold) <= width:
+    text = drawable(line.text)
+    if _width(text, points, line.bold, families) <= width:
         return text
     fits, fails = 1, len(text)
     while fails - fits > 1:
         kept = (fits + fails) // 2
-        if _width(_shortened(text, kept, line.middle), points, line.bold) <= width:
+        if _width(_shortened(text, kept, line.middle), points, line.bold, families) <= width:
             fits = kept
         else:
             fails = kept
@@ -157,21 +164,9 @@ def _shortened(text: str, kept: int, middle: bool) -> str:
     return f"{text[: kept - tail]}…{text[len(text) - tail :]}"
 
 
-def _width(text: str, points: float, bold: bool) -> float:
+def _width(text: str, points: float, bold: bool, families: Sequence[str]) -> float:
     """In pixels of the sheet."""
-    font = _font(bold)
+    font = picture_font(families, bold=bold)
     font.set_size(points, _DPI)
     font.set_text(text)
     return font.get_width_height()[0] / 64
-
-
-def _drawable(text: str) -> str:
-    """Names of files and classes as the font can draw them; what it cannot becomes a small box."""
-    font = _font(bold=False)
-    return "".join(char if char.isprintable() and font.get_char_index(ord(char)) else "▫" for char in text)
-
-
-@cache
-def _font(bold: bool) -> FT2Font:
-    wanted = FontProperties(weight="bold" if bold else "normal")
-    return font_manager.get_font(font_manager.findfont(wanted))

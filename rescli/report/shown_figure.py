@@ -10,7 +10,12 @@ __all__ = ["ShownFigure"]
 
 
 class ShownFigure(Figure):
-    """A figure like any other, which a cell of a notebook shows as a picture."""
+    """A figure like any other, which a cell of a notebook shows as a picture.
+
+    ``legend_lines`` says what the numbers in it stand for, where no font has the letters of a name.
+    """
+
+    legend_lines: tuple[str, ...] = ()
 
     def _repr_png_(self) -> bytes:
         picture = io.BytesIO()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from rescli.errors import UsageError
+from rescli.evaluation.table import cell_width, padded, visible
 
 __all__ = ["Cell", "Column", "Table", "frame_of", "short"]
 
@@ -63,16 +64,16 @@ class Table:
         return cls(heads, cells, tuple(column.value is None for column in columns))
 
     def __str__(self) -> str:
-        lines = [self.heads, *(tuple(cell.text for cell in row) for row in self.rows)]
-        widths = [max(len(line[place]) for line in lines) for place in range(len(self.heads))]
-        padded = (
+        lines = [self.heads, *(tuple(visible(cell.text) for cell in row) for row in self.rows)]
+        widths = [max(cell_width(line[place]) for line in lines) for place in range(len(self.heads))]
+        aligned = (
             [
-                text.ljust(width) if words else text.rjust(width)
+                padded(text, width) if words else text.rjust(width)
                 for text, width, words in zip(line, widths, self.words, strict=True)
             ]
             for line in lines
         )
-        return "\n".join("  ".join(line).rstrip() for line in padded)
+        return "\n".join("  ".join(line).rstrip() for line in aligned)
 
     def __repr__(self) -> str:
         return short("Table", str(self).splitlines())

@@ -9,12 +9,10 @@ from pathlib import Path
 import torch
 
 from rescli.checkpoints.checkpoint import Checkpoint
-from rescli.checkpoints.warm_start import begin_with
+from rescli.checkpoints.warm_start import Head, begin_with
 from rescli.data.labelled_images import LabelledImages
 from rescli.data.normalization import Normalization
-from rescli.data.photos.image_files import ImageFiles
-from rescli.data.photos.probe import require_whole
-from rescli.errors import CheckpointError, DataError
+from rescli.errors import CheckpointError, UsageError
 from rescli.evaluation.epoch import evaluate
 from rescli.evaluation.protocols import Protocol, default_protocol
 from rescli.hardware.numerics import Numerics, choose_device, choose_precision, use_threads
@@ -22,7 +20,8 @@ from rescli.hardware.ranks import ALONE, Ranks, join_ranks, rank_device
 from rescli.kernels.choice import use_kernels
 from rescli.plan import TrainPlan, make_plan
 from rescli.remedy import Remedy
-from rescli.runs.loading import Loader, make_loader, measure
+from rescli.runs.loading import Loader, make_loader, read_images
+from rescli.runs.record import StartRecord
 from rescli.runs.where import Where
 from rescli.spec.base import DatasetSpec
 from rescli.spec.run import RunSpec, StartSpec
@@ -66,6 +65,7 @@ class Assembly:
         ranks: the processes that train it together.
         start: the checkpoint whose weights the run begins with.
         skipped_val: names of the damaged validation images that evaluations left out.
+        head: what became of that checkpoint's last layer.
     """
 
     spec: RunSpec
@@ -80,11 +80,20 @@ class Assembly:
     ranks: Ranks = ALONE
     start: Checkpoint | None = None
     skipped_val: set[str] = field(default_factory=set)
+    head: Head | None = None
 
     @property
     def data_root(self) -> Path | None:
         """Where the images were read, as it was given; None for the usual places."""
         return self.where.data_root
+
+    @property
+    def start_record(self) -> StartRecord | None:
+        """What the record says of the weights that the run begins with; None where the seed draws them."""
+        start = self.spec.start_from
+        if start is None or self.head is None:
+            return None
+        return {"checkpoint": start.checkpoint, "sha256": start.sha256, "head": self.head.fate}
 
     def rescheduled(self, spec: RunSpec) -> Assembly:
         """The same parts for a spec that differs in its course alone, as a budget shortens it."""
@@ -102,7 +111,7 @@ class Assembly:
         device = self.numerics.device
         model = _build(self.spec)
         if self.start is not None:
-            begin_with(model, self.start)
+            begin_with(model, self.start, self.train_set.class_names)
         use_kernels(model, self.kernels.name)
         model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return TrainState(
@@ -125,6 +134,7 @@ class Assembly:
         *,
         forward: Callable[[torch.Tensor], torch.Tensor] | None = None,
         should_stop: Callable[[], bool] | None = None,
+        progress: Callable[[int, int], None] | None = None,
     ) -> EvalResult | None:
         """Evaluate the validation part, by its single view.
 
@@ -133,6 +143,7 @@ class Assembly:
             forward: what gives its logits, faster than a call of it; None for a call.
             should_stop: asked before every batch. Several ranks end the pass: they would have to agree
                 before each batch.
+            progress: called after every batch with (images done, images in all).
 
         Returns:
             Errors and loss; None where ``should_stop`` said yes.
@@ -152,6 +163,7 @@ class Assembly:
             forward=forward,
             should_stop=should_stop if self.ranks.size == 1 else None,
             skipped=self.skipped_val if self.spec.data.skip_damaged else None,
+            progress=progress,
         )
 
     @property
@@ -196,50 +208,34 @@ def assemble(
     kernels = choose_kernels(where.kernels or "auto", numerics, engine=engine)
     ranks = join_ranks(numerics.device)
     share = ranks.share(spec.data.batch_size)
+    _check_statistics(spec, ranks)
     dataset = spec.data.dataset
-    parts = ("train", "val") if dataset.sizes["val"] else ("train",)
-    splits = dataset.build(where.data_root, parts)
-    train_set, val_set = splits["train"], splits.get("val")
-    if not spec.data.skip_damaged:
-        for split, images in splits.items():
-            if isinstance(images, ImageFiles):
-                # What val holds is known now, not when it is first evaluated.
-                require_whole(images, split, decode=split == "val")
-    start = None
-    skipped: set[str] = set()
+    start, head = None, None
     if spec.start_from is not None:
         start = _start(spec.start_from)
+    images = read_images(spec, where.data_root, ranks, measured=start is None)
+    train_set, normalization = images.train_set, images.normalization
+    if start is not None:
         normalization = start.normalization
         # Refused here rather than once the run has begun.
-        begin_with(_build(spec), start)
+        head = begin_with(_build(spec), start, train_set.class_names)
         _check_size(normalization, start, dataset)
-    else:
-        try:
-            normalization = measure(train_set, spec, skipped)
-        except DataError as error:
-            raise (
-                error
-                if spec.data.skip_damaged
-                else DataError(
-                    str(error),
-                    hint="replace or remove the file; or to go on without it",
-                    remedy=Remedy("data.skip_damaged"),
-                )
-            ) from error
+    assert normalization is not None, "it was measured, or came with the weights"
     loader = make_loader(train_set, normalization, spec, numerics, where.workers, share, kernels=kernels.name)
-    loader.damaged |= skipped
+    loader.damaged |= images.skipped
     return Assembly(
         spec=spec,
         plan=plan or make_plan(spec),
         where=where,
         numerics=numerics,
         train_set=train_set,
-        val_set=val_set if val_set is not None and len(val_set) else None,
+        val_set=images.val_set,
         normalization=normalization,
         loader=loader,
         kernels=kernels,
         ranks=ranks,
         start=start,
+        head=head,
     )
 
 
@@ -251,6 +247,21 @@ def numerics_for(spec: RunSpec, device: str) -> Numerics:
     """
     chosen = choose_device(rank_device(device))
     return Numerics(chosen, choose_precision(spec.precision, chosen))
+
+
+def _check_statistics(spec: RunSpec, ranks: Ranks) -> None:
+    """Refuse batches of one image where a map of the network is one number: it has no variance."""
+    dataset = spec.data.dataset
+    layout = spec.model.layout(num_classes=dataset.num_classes, image_size=dataset.image_size)
+    if layout is None or spec.data.batch_size > ranks.size:
+        return
+    smallest = min(row.output_size for row in layout.rows[:-1])
+    if smallest == 1:
+        raise UsageError(
+            f"batches of one image cannot be normalised: the last maps of {spec.model.name} on images of "
+            f"{dataset.image_size}x{dataset.image_size} have one value a channel.",
+            remedy=Remedy("data.batch_size", 2 * ranks.size),
+        )
 
 
 def _build(spec: RunSpec) -> torch.nn.Module:

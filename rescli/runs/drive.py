@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
-
-import torch
 
 from rescli import registry
 from rescli.errors import (
@@ -20,31 +17,26 @@ from rescli.errors import (
     LostWorkersError,
     NoMemoryError,
     RescliError,
-    UsageError,
     first_line,
 )
-from rescli.hardware.cores import usable_cores
-from rescli.hardware.launcher import num_ranks
 from rescli.hardware.memory import is_out_of_memory
-from rescli.hardware.numerics import Numerics, choose_device, use_threads
-from rescli.hardware.ranks import Ranks, rank_device
+from rescli.hardware.ranks import Ranks
 from rescli.models.failure import failed_module
 from rescli.remedy import Remedy
-from rescli.runs.assembly import Assembly, assemble
+from rescli.runs.assembly import Assembly
 from rescli.runs.directory import RunDir
-from rescli.runs.loading import how_to_go_on, other_images, with_images_of_now
 from rescli.runs.logger import LoggedRun, Logger, MakeLogger
 from rescli.runs.metrics_log import MetricsLog
-from rescli.runs.record import RunRecord, read_record
-from rescli.runs.saved_state import SavedState, load_state
-from rescli.runs.saver import RunSaver, data_record
-from rescli.runs.where import Where
-from rescli.training.events import EngineChosen, Event, Sink, Stopped
+from rescli.runs.record import RunRecord
+from rescli.runs.resuming.images import how_to_go_on
+from rescli.runs.saved_state import SavedState
+from rescli.runs.saver import RunSaver
+from rescli.training.events import EngineChosen, EvalRunning, Event, Sink, Stopped
 from rescli.training.fit import fit
 
-__all__ = ["execute", "prepare_resume"]
+__all__ = ["execute"]
 
-_log = logging.getLogger(__name__)
+_TELL_SECONDS = 1.0
 
 
 def execute(
@@ -90,7 +82,12 @@ def execute(
         state,
         engine,
         plan,
-        evaluate=lambda model: assembly.evaluate_val(model, forward=engine.forward, should_stop=should_stop),
+        evaluate=lambda model: assembly.evaluate_val(
+            model,
+            forward=engine.forward,
+            should_stop=should_stop,
+            progress=_telling(state.step, sinks) if sinks else None,
+        ),
         should_stop=_agreed(should_stop, assembly.ranks),
         waited_seconds=assembly.waited_seconds,
     )
@@ -150,6 +147,21 @@ def execute(
     return saver.record
 
 
+def _telling(step: int, sinks: Sequence[Sink]) -> Callable[[int, int], None]:
+    """What tells the sinks how far an evaluation is, at most once a second."""
+    began = told = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told >= _TELL_SECONDS:
+            told = now
+            for sink in sinks:
+                sink(EvalRunning(step, done, total, now - began))
+
+    return tell
+
+
 def _open_loggers(
     run_dir: RunDir,
     assembly: Assembly,
@@ -198,109 +210,6 @@ def _explaining(assembly: Assembly) -> Iterator[None]:
 def _agreed(should_stop: Callable[[], bool], ranks: Ranks) -> Callable[[], bool]:
     """All ranks stop before the same iteration, whichever was told to."""
     return should_stop if ranks.size == 1 else lambda: ranks.any(should_stop())
-
-
-def prepare_resume(
-    run_dir: RunDir, where: Where, *, skip_damaged: bool | None = None
-) -> tuple[Assembly, SavedState | None]:
-    """The parts of a run that was stopped, and its newest state; None where none was saved yet.
-
-    The precision, the engine, the kernels and the number of threads of the first start are kept: other sums
-    are other bits.
-
-    Args:
-        run_dir: the run; the caller holds its lock.
-        where: names another engine, other kernels, another device or another place of the images than the
-            run's; what it leaves open is as the run began.
-        skip_damaged: from now on leave out damaged images, or not; None for what the run did so far.
-
-    Raises:
-        CheckpointError: the state is damaged, or gone though one was or may have been saved; or the note of
-            the data root is damaged.
-        RunDirError: it belongs to another spec.
-        DataError: the images are not those of the run.
-        UsageError: the run's device is not there.
-    """
-    spec = run_dir.read_spec()
-    if skip_damaged is not None:
-        data = spec.data.model_copy(update={"skip_damaged": skip_damaged or None})
-        spec = spec.model_copy(update={"data": data})
-    saved = load_state(run_dir.state, spec)
-    if where.data_root is None:
-        where = replace(where, data_root=run_dir.read_data_root())
-    if saved is None:
-        _check_nothing_was_saved(run_dir)
-        return assemble(with_images_of_now(spec, where.data_root), where), None
-    numerics = Numerics(_device_to_resume_on(saved, where.device), saved.precision)
-    if numerics.device.type == "cpu":
-        _use_threads(where.threads, saved.threads)
-    if where.data_root is None and saved.data_root is not None:
-        where = replace(where, data_root=Path(saved.data_root))
-    try:
-        assembly = assemble(spec, _as_begun(saved, numerics, where), numerics=numerics)
-    except DataError as error:
-        if (now := with_images_of_now(spec, where.data_root)) != spec:
-            raise other_images(run_dir, spec, where.data_root, now=now) from error
-        raise
-    if data_record(assembly) != saved.data:
-        raise other_images(run_dir, spec, where.data_root)
-    return assembly, saved
-
-
-def _use_threads(requested: int | None, begun_with: int) -> None:
-    """As many as the run began with, unless another number is asked for."""
-    cores = usable_cores()
-    if requested is None and begun_with > cores:
-        _log.warning(
-            "the run began with %d threads, and keeps them on the %d %s here, so that it ends with the "
-            "same bits; %s lets that go.",
-            *(begun_with, cores, "core" if cores == 1 else "cores", Remedy("threads", cores)),
-        )
-    use_threads(requested or begun_with)
-
-
-def _as_begun(saved: SavedState, numerics: Numerics, where: Where) -> Where:
-    """Engine and kernels of the first start, unless others are named or the device is of another kind."""
-    if numerics.device.type != torch.device(saved.device).type or num_ranks() > 1:
-        return where
-    if where.engine is not None and where.engine != saved.engine:
-        return where
-    return replace(where, engine=saved.engine, kernels=where.kernels or saved.kernels)
-
-
-def _check_nothing_was_saved(run_dir: RunDir) -> None:
-    """To begin again would overwrite what the run has: only where it has nothing."""
-    gone = f"{run_dir.state / 'latest.json'} is gone"
-    hint = "its checkpoints can still be evaluated; to train again"
-    remedy = Remedy("train_anew", run_dir.spec)
-    try:
-        step = read_record(run_dir).get("last_saved_iteration")
-    except CheckpointError as error:
-        # A checkpoint is written just before its state.
-        if run_dir.last.is_file():
-            raise CheckpointError(
-                f"{gone}, and whether a state was saved nobody can say: {error}; {run_dir.last} is there.",
-                hint=hint,
-                remedy=remedy,
-            ) from error
-        return
-    if step is not None:
-        raise CheckpointError(
-            f"{run_dir.path} saved a state at iteration {step}, but {gone}.", hint=hint, remedy=remedy
-        )
-
-
-def _device_to_resume_on(saved: SavedState, requested: str) -> torch.device:
-    if requested != "auto":
-        return choose_device(rank_device(requested))
-    try:
-        # A rank's own number is the launcher's to say.
-        return choose_device(rank_device(saved.device.partition(":")[0]))
-    except UsageError as error:
-        raise UsageError(
-            f"the run was on {saved.device}, which is not here.",
-            remedy=Remedy("device", "cpu", "or another: it goes on there, but not bit for bit"),
-        ) from error
 
 
 def _last_good(run_dir: RunDir) -> str:

@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.errors import CheckpointError, UsageError
+from rescli.evaluation.metrics import has_top5
 from rescli.files import read_json
 from rescli.remedy import Remedy
 from rescli.runs.directory import RunDir
@@ -54,6 +55,9 @@ def known_results(path: Path, checkpoint: Checkpoint, given: Path | None) -> lis
         rows.append(_row("test", test))
     if given is not None:
         rows += _of_file(given, checkpoint)
+    if not has_top5(len(checkpoint.class_names)):  # results of an earlier version have 0 there
+        for row in rows:
+            row["top5_error"] = None
     latest = {(row["split"], row["protocol"]): row for row in rows}
     return list(latest.values())
 

@@ -1,10 +1,8 @@
-"""What a run reads while it trains: the statistics of its images and its augmented batches.
-
-Also what is said where an image is damaged, or where they are no longer those that a run began with.
-"""
+"""What a run reads: its images, their statistics, and its augmented batches."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -16,25 +14,18 @@ from rescli.data.loader import DeviceLoader
 from rescli.data.normalization import Normalization
 from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.loader import PhotoLoader
+from rescli.data.photos.probe import require_whole
 from rescli.errors import DataError, NoMemoryError
 from rescli.evaluation.photo_mean import measure_photos
 from rescli.hardware.cores import usable_cores
 from rescli.hardware.memory import is_out_of_memory
 from rescli.hardware.numerics import Numerics
+from rescli.hardware.ranks import Ranks
 from rescli.kernels.choice import KernelName
 from rescli.remedy import Remedy
-from rescli.runs.directory import RunDir
 from rescli.spec.run import RunSpec
 
-__all__ = [
-    "Loader",
-    "default_workers",
-    "how_to_go_on",
-    "make_loader",
-    "measure",
-    "other_images",
-    "with_images_of_now",
-]
+__all__ = ["Loader", "RunImages", "default_workers", "make_loader", "measure", "read_images"]
 
 
 class Loader(Protocol):
@@ -51,6 +42,67 @@ class Loader(Protocol):
 
     def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """(images float32 NCHW, labels) on the device: a pure function of the step."""
+
+
+@dataclass(frozen=True, eq=False)
+class RunImages:
+    """What a run trains on and validates on; the test part stays sealed.
+
+    Attributes:
+        train_set: the images that are trained on.
+        val_set: the images that are set aside; None where there are none.
+        normalization: the statistics of the training images; None where they were not to be measured.
+        skipped: names of damaged images that the measuring left out.
+    """
+
+    train_set: ImageSet | ImageFiles
+    val_set: ImageSet | ImageFiles | None
+    normalization: Normalization | None
+    skipped: frozenset[str] = frozenset()
+
+
+def read_images(spec: RunSpec, data_root: Path | None, ranks: Ranks, *, measured: bool) -> RunImages:
+    """Read the training and validation parts; photographs by the first rank, for all of them.
+
+    Args:
+        spec: what is trained.
+        data_root: where the images lie.
+        ranks: the processes that train it together.
+        measured: whether the statistics are needed.
+
+    Raises:
+        DataError: files missing or damaged.
+    """
+    if spec.data.dataset.any_size:
+        return ranks.from_first(lambda: _read(spec, data_root, measured))
+    return _read(spec, data_root, measured)
+
+
+def _read(spec: RunSpec, data_root: Path | None, measured: bool) -> RunImages:
+    dataset = spec.data.dataset
+    parts = ("train", "val") if dataset.sizes["val"] else ("train",)
+    splits = dataset.build(data_root, parts)
+    if not spec.data.skip_damaged:
+        for split, images in splits.items():
+            if isinstance(images, ImageFiles):
+                # What val holds is known now, not when it is first evaluated.
+                require_whole(images, split, decode=split == "val")
+    train_set, val_set = splits["train"], splits.get("val")
+    skipped: set[str] = set()
+    normalization = None
+    if measured:
+        try:
+            normalization = measure(train_set, spec, skipped)
+        except DataError as error:
+            if spec.data.skip_damaged:
+                raise
+            raise DataError(
+                str(error),
+                hint="replace or remove the file; or to go on without it",
+                remedy=Remedy("data.skip_damaged"),
+            ) from error
+    val_set = val_set if val_set is not None and len(val_set) else None
+    return RunImages(train_set, val_set, normalization, frozenset(skipped))
 
 
 def measure(train_set: LabelledImages, spec: RunSpec, skipped: set[str]) -> Normalization:
@@ -115,77 +167,3 @@ def default_workers(device: torch.device) -> int:
     Beside a GPU all cores but one, 16 at most; on the CPU, where training needs the cores itself, one.
     """
     return max(1, min(16, usable_cores() - 1)) if device.type == "cuda" else 1
-
-
-def how_to_go_on(
-    error: DataError,
-    run_dir: RunDir,
-    *,
-    skipping: bool,
-    saved_step: int | None,
-    data_root: Path | None,
-) -> DataError:
-    """The error of a damaged image that stopped a run, with what gets past it.
-
-    Args:
-        error: what was wrong with the image.
-        run_dir: the run.
-        skipping: whether damaged images were to be left out, and there were too many.
-        saved_step: the iteration whose state is saved; None where none is.
-        data_root: where the images lie.
-    """
-    if skipping:
-        return error
-    saved = f"the state of iteration {saved_step} is saved" if saved_step else "no state was saved yet"
-    return DataError(
-        f"{error}; {saved}.",
-        remedy=[
-            Remedy("resume_skipping", run_dir.path, "goes on without damaged images"),
-            Remedy("train_anew", run_dir.spec, "anew, once it is replaced or removed", data_root=data_root),
-        ],
-    )
-
-
-def with_images_of_now(spec: RunSpec, data_root: Path | None) -> RunSpec:
-    """The spec with the images counted anew, where their classes are still the same.
-
-    Raises:
-        DataError: they are not there.
-    """
-    now = spec.resolved(data_root)
-    return now if now.data.dataset.class_names == spec.data.dataset.class_names else spec
-
-
-def _changed(spec: RunSpec, now: RunSpec) -> str:
-    before, after = spec.data.dataset.sizes, now.data.dataset.sizes
-    counts = [
-        f"{after.get(split, 0)} {split} images in place of {before.get(split, 0)}"
-        for split in before
-        if after.get(split, 0) != before.get(split, 0)
-    ]
-    return ", ".join(counts) or "they lie in other splits"
-
-
-def other_images(
-    run_dir: RunDir, spec: RunSpec, data_root: Path | None, *, now: RunSpec | None = None
-) -> DataError:
-    """The error where the images are not those that a run began with, and what can be done.
-
-    Args:
-        run_dir: the run.
-        spec: what it trains.
-        data_root: where the images lie.
-        now: the spec with the images as they are counted now; None where their numbers are the same.
-    """
-    # Where val is drawn out of train, it would be drawn anew, of images that the weights have seen.
-    held_out = getattr(spec.data.dataset, "held_out", False)
-    anew = (
-        Remedy("train_anew", run_dir.spec, "begins anew on these", data_root=data_root)
-        if held_out
-        else Remedy("train_on", run_dir.path, "a new run, with its weights", data_root=data_root)
-    )
-    what = "their fingerprints differ" if now is None else _changed(spec, now)
-    return DataError(
-        f"the images are not those that {run_dir.path} was trained on: {what}.",
-        remedy=[Remedy("data_root", "DIR", "the data it began with"), anew],
-    )

@@ -16,7 +16,7 @@ class MetricsRow(TypedDict, total=False):
     """A window of training (``event`` is train) or an evaluation (val); errors in percent.
 
     ``lr``, ``images_per_second``, ``train_seconds`` and, of photographs, ``waited_seconds`` stand in rows of
-    training; ``top5_error`` and ``best`` in those of evaluations.
+    training; ``top5_error`` (null of five classes or fewer) and ``best`` in those of evaluations.
     """
 
     event: Literal["train", "val"]
@@ -25,7 +25,7 @@ class MetricsRow(TypedDict, total=False):
     lr: float
     loss: float
     top1_error: float
-    top5_error: float
+    top5_error: float | None
     num_images: int
     images_per_second: float
     train_seconds: float

@@ -25,11 +25,13 @@ from rescli.runs.directory import RunDir
 from rescli.spec.run import RunSpec
 
 __all__ = [
+    "ContinuedRecord",
     "DataRecord",
     "GitState",
     "Provenance",
     "RunRecord",
     "SplitResult",
+    "StartRecord",
     "git_state",
     "gpu_driver",
     "now",
@@ -52,7 +54,7 @@ class SplitResult(TypedDict, total=False):
     iteration: int | None
     num_images: int
     top1_error: float
-    top5_error: float
+    top5_error: float | None
     loss: float
     interval95: list[float]
     selection: str
@@ -89,6 +91,25 @@ class Provenance(TypedDict, total=False):
 
 
 @with_config(_EXACT)
+class StartRecord(TypedDict):
+    """The weights that a run began with; ``head`` is kept, reordered or new."""
+
+    checkpoint: str
+    sha256: str
+    head: str
+
+
+@with_config(_EXACT)
+class ContinuedRecord(TypedDict):
+    """The run whose state a longer one went on from: where, from which iteration, and its own spec."""
+
+    run: str
+    iteration: int
+    iterations: int
+    spec_sha256: str
+
+
+@with_config(_EXACT)
 class RunRecord(Provenance, total=False):
     """What record.json holds; one of an earlier version may lack anything but ``results``."""
 
@@ -108,6 +129,8 @@ class RunRecord(Provenance, total=False):
     ranks: int
     params: int
     data: DataRecord
+    start_from: StartRecord
+    continues: ContinuedRecord
     resumed_at: list[int]
     ledger: list[dict[str, str]]
     scaled: bool

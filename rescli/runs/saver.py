@@ -8,7 +8,7 @@ import torch
 
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.errors import CheckpointError
-from rescli.evaluation.metrics import wilson_interval
+from rescli.evaluation.metrics import has_top5, wilson_interval
 from rescli.files import write_json
 from rescli.hardware.device_name import device_name
 from rescli.runs.assembly import Assembly
@@ -61,7 +61,9 @@ class RunSaver:
         self._run_dir, self._assembly, self._state = run_dir, assembly, state
         self._log, self._chosen = log, chosen
         self._writer = BackgroundWriter()
-        self._train_row, self._val_row, self._best_row = _rows_so_far(run_dir)
+        self._train_row, self._val_row, self._best_row = _rows_so_far(
+            run_dir, has_top5(len(assembly.train_set.class_names))
+        )
         run_dir.keep_data_root(assembly.data_root)  # a resumed run may have been told another
         before = record_before(run_dir)
         # A resumed run goes on counting, as it does train_seconds.
@@ -83,6 +85,8 @@ class RunSaver:
             "ranks": assembly.ranks.size,
             "params": sum(parameter.numel() for parameter in state.model.parameters()),
             "data": data_record(assembly),
+            **({"start_from": assembly.start_record} if assembly.start_record else {}),
+            **({"continues": before["continues"]} if state.step and "continues" in before else {}),
             "resumed_at": [*before.get("resumed_at", []), *([state.step] if state.step else [])],
             "ledger": [row.to_dict() for row in ledger(spec)],
             "scaled": spec.scaled_from is not None,
@@ -249,8 +253,13 @@ class RunSaver:
             record["skipped_val_images"] = sorted(skipped_val)
 
 
-def _rows_so_far(run_dir: RunDir) -> tuple[SplitResult | None, SplitResult | None, SplitResult | None]:
-    """The newest results of train and val and the best of val, as a resumed run left them."""
+def _rows_so_far(
+    run_dir: RunDir, with_top5: bool
+) -> tuple[SplitResult | None, SplitResult | None, SplitResult | None]:
+    """The newest results of train and val and the best of val, as a resumed run left them.
+
+    A log of an earlier version has a top-5 error of 0 where there are too few classes for one.
+    """
     rows = read_metrics(run_dir.metrics)
     train: list[SplitResult] = [
         {"iteration": row["iteration"], "loss": row["loss"], "top1_error": row["top1_error"]}
@@ -258,13 +267,15 @@ def _rows_so_far(run_dir: RunDir) -> tuple[SplitResult | None, SplitResult | Non
         if row["event"] == "train"
     ]
     val = [row for row in rows if row["event"] == "val"]
-    results = [_val_result(row["iteration"], _as_result(row)) for row in val]
+    results = [_val_result(row["iteration"], _as_result(row, with_top5)) for row in val]
     best = [result for result, row in zip(results, val, strict=True) if row["best"]]
-    return _newest(train), _newest(results), _newest(best)
+    newest = [rows[-1] if rows else None for rows in (train, results, best)]
+    return newest[0], newest[1], newest[2]
 
 
-def _as_result(row: MetricsRow) -> EvalResult:
-    return EvalResult(row["num_images"], row["top1_error"], row["top5_error"], row["loss"])
+def _as_result(row: MetricsRow, with_top5: bool) -> EvalResult:
+    top5_error = row["top5_error"] if with_top5 else None
+    return EvalResult(row["num_images"], row["top1_error"], top5_error, row["loss"])
 
 
 def _val_result(step: int, result: EvalResult) -> SplitResult:
@@ -277,10 +288,6 @@ def _val_result(step: int, result: EvalResult) -> SplitResult:
         "loss": result.loss,
         "interval95": [low, high],
     }
-
-
-def _newest(rows: list[SplitResult]) -> SplitResult | None:
-    return rows[-1] if rows else None
 
 
 def data_record(assembly: Assembly) -> DataRecord:

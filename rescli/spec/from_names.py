@@ -14,7 +14,7 @@ from rescli.models.naming import parse_model_name
 from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec
 from rescli.spec.explain import explain
-from rescli.spec.load import lay_over, load_spec, preset_names, read_preset
+from rescli.spec.load import lay_over, load_spec, preset_names, read_preset, require_start
 from rescli.spec.run import RunSpec
 from rescli.spec.toml import Table
 
@@ -76,9 +76,11 @@ def choose_spec(choice: Choice) -> tuple[str, RunSpec]:
 
     Raises:
         UsageError: nothing was named, or names contradict each other.
-        SpecError: a key or value that cannot work.
+        SpecError: a key or value that cannot work, or a recipe for fine-tuning without weights to begin
+            with.
     """
     preset, overrides = _preset_of(choice)
+    require_start(preset, _flag_overrides(choice))
     if choice.start_from is not None and choice.model is None and choice.depth is None:
         overrides = [*overrides, ("model", choice.start_from.model)]
     return preset, load_spec(preset, [*overrides, *_flag_overrides(choice)])

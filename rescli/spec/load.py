@@ -25,8 +25,13 @@ __all__ = [
     "preset_names",
     "preset_text",
     "read_preset",
+    "require_start",
     "spec_from_dict",
 ]
+
+
+_NEEDS_START = "needs_start_from"
+"""Key of a preset, and of no spec: it is refused without weights to begin with."""
 
 
 def preset_names() -> list[str]:
@@ -70,6 +75,32 @@ def read_preset(name: str) -> Table:
     Raises:
         SpecError: not TOML, or the base names a base itself.
     """
+    table = _read_layers(name)
+    table.pop(_NEEDS_START, None)
+    return table
+
+
+def require_start(preset: str, overrides: Iterable[tuple[str, Any]]) -> None:
+    """Refuse a recipe for fine-tuning where nothing says which weights it begins with.
+
+    Args:
+        preset: a preset or a .toml file; one with the key ``needs_start_from``, or a base that has it.
+        overrides: what is laid over it.
+
+    Raises:
+        SpecError: there are no weights to begin with.
+    """
+    table = _read_layers(preset)
+    named = [key for key, value in overrides if value is not None] + list(table)
+    if table.get(_NEEDS_START) and not any(key.partition(".")[0] == "start_from" for key in named):
+        raise SpecError(
+            f"{preset} is a recipe for fine-tuning: it begins with the weights of a checkpoint, and none was "
+            "named.",
+            remedy=Remedy("start_from", preset),
+        )
+
+
+def _read_layers(name: str) -> Table:
     table = _read_toml(name)
     base_name = table.pop("base", None)
     if base_name is None:

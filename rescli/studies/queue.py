@@ -13,7 +13,8 @@ from rescli.errors import DivergedError, Interrupted, NoMemoryError, RescliError
 from rescli.runs.assembly import Assembly, assemble
 from rescli.runs.budget.trial import RunCost, SpeedWatch, measure_cost
 from rescli.runs.directory import RunDir
-from rescli.runs.drive import execute, prepare_resume
+from rescli.runs.drive import execute
+from rescli.runs.resuming.prepare import prepare_resume
 from rescli.runs.where import Where
 from rescli.spec.run import RunSpec
 from rescli.studies.events import RunBegun, RunEnded, RunEvent, StudySink

@@ -137,7 +137,7 @@ class ReproducedRunRow(TypedDict):
     run: str
     seed: int
     top1_error: float
-    top5_error: float
+    top5_error: float | None
     num_images: int
     protocol: str
     data_sha256: str

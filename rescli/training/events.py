@@ -10,6 +10,7 @@ __all__ = [
     "EngineChosen",
     "EvalDone",
     "EvalResult",
+    "EvalRunning",
     "Event",
     "FitDone",
     "MetricsReady",
@@ -21,11 +22,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class EvalResult:
-    """Exact figures of one pass over a split; errors in percent, loss the mean cross-entropy in nats."""
+    """Exact figures of one pass over a split; errors in percent, loss the mean cross-entropy in nats.
+
+    ``top5_error`` is None of five classes or fewer, where no image could be wrong.
+    """
 
     num_images: int
     top1_error: float
-    top5_error: float
+    top5_error: float | None
     loss: float
 
 
@@ -73,6 +77,19 @@ class MetricsReady:
 
 
 @dataclass(frozen=True)
+class EvalRunning:
+    """The validation part is being evaluated, for more than a second; told at most once a second.
+
+    It goes to the caller's sinks alone. ``done`` of ``total`` images, in ``seconds``.
+    """
+
+    step: int
+    done: int
+    total: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class EvalDone:
     """The validation part was evaluated; ``best`` if its error is the lowest so far (ties: the earlier)."""
 
@@ -103,6 +120,6 @@ class FitDone:
     step: int
 
 
-Event = EngineChosen | StepDone | MetricsReady | EvalDone | CheckpointDue | Stopped | FitDone
+Event = EngineChosen | StepDone | MetricsReady | EvalRunning | EvalDone | CheckpointDue | Stopped | FitDone
 
 Sink = Callable[[Event], None]

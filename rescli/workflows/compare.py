@@ -12,11 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.checkpoints.locate import HasPath
 from rescli.errors import DataError, UsageError
 from rescli.remedy import Remedy
 from rescli.report.comparison.comparison import Comparison
-from rescli.runs.directory import RunDir
+from rescli.runs.directory import RunDir, noted_data_root
 from rescli.runs.record import provenance
 from rescli.spec.from_names import Choice
 from rescli.spec.run import RunSpec
@@ -139,6 +140,8 @@ def compare(
         )
         study.require_device()
         _refuse_twins(read, wanted, study)
+        for operand in read:
+            _require_test(operand, study.data_root)
         planned = study.train(wanted, order=_seed_by_seed) if wanted else {}
         found = _test(read, planned, table, study)
         found.save(study.out)
@@ -203,6 +206,25 @@ def _refuse_twins(read: Sequence[Operand], wanted: Mapping[str, Sequence[RunSpec
                     else None,
                 )
             seen[path] = operand.label
+
+
+def _require_test(operand: Operand, root: Path | None) -> None:
+    """Refuse, before hours of training, a set whose test errors nobody will be able to measure."""
+    if operand.spec is not None:
+        dataset = operand.spec.data.dataset
+    elif operand.checkpoint is not None:
+        dataset = Checkpoint.read(operand.checkpoint).dataset
+        root = root or noted_data_root(operand.checkpoint)
+    else:
+        return
+    there = dataset.splits(root)
+    if "test" not in there:
+        raise DataError(
+            f"a comparison measures test errors, and this {dataset.kind} has no test images: it has "
+            f"{', '.join(there)}.",
+            hint="put images of each class into test/CLASS beside train and val, or evaluate each "
+            "run by itself",
+        )
 
 
 def _published(to: str | None) -> PublishedTable | None:

@@ -62,7 +62,8 @@ def evaluate(
         data_root: where the data lies; None for where the run had it, RESCLI_DATA, else the cache.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         precision: of the convolutions; ``auto``: as trained.
-        batch_size: inputs per forward pass; changes no count.
+        batch_size: inputs per forward pass. Counts were the same for all sizes, in fp32 and in bf16; a loss
+            may differ in its last digits.
         average: what is averaged over views and nets.
         ensemble: also the average of all nets.
         together: refuse nets of other images or classes than the first one's, as an ensemble does: their

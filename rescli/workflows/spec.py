@@ -13,7 +13,7 @@ from rescli.errors import UnknownNameError
 from rescli.models.naming import parse_model_name
 from rescli.plan import make_plan
 from rescli.spec.from_names import Choice, WarmStart, choose_spec
-from rescli.spec.load import load_spec, preset_names
+from rescli.spec.load import load_spec, preset_names, require_start
 from rescli.spec.run import RunSpec
 from rescli.workflows.notes import with_notes
 from rescli.workflows.results.planned_run import PlannedRun
@@ -52,7 +52,8 @@ def spec(
 
     Raises:
         UnknownNameError: nothing has that name, or there is no such data set.
-        SpecError: a key or a value that cannot work, or a file that is none.
+        SpecError: a key or a value that cannot work, a file that is none, or a recipe for fine-tuning without
+            ``start_from``.
         CheckpointError: there is no such checkpoint to begin with, or it is damaged.
 
     Example:
@@ -70,6 +71,7 @@ def spec(
     if not _names_a_net(given):
         of_dataset = [("data.dataset", {"kind": dataset})] if dataset is not None else []
         of_checkpoint = [("model", begun.model)] if begun else []
+        require_start(given, overrides)
         return load_spec(given, [*of_dataset, *of_checkpoint, *overrides])
     preset, chosen = choose_spec(Choice(model=given, dataset=dataset))
     if not overrides:

@@ -6,7 +6,6 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 
@@ -15,9 +14,9 @@ from rescli.hardware.launcher import is_first, launched
 from rescli.runs.assembly import Assembly, assemble
 from rescli.runs.budget.one_run import RunBudget
 from rescli.runs.directory import RunDir, default_run_path
-from rescli.runs.drive import execute, prepare_resume
 from rescli.runs.logger import MakeLogger
-from rescli.runs.saved_state import SavedState, load_state
+from rescli.runs.resuming.prepare import prepare_resume
+from rescli.runs.saved_state import load_state
 from rescli.runs.where import Where
 from rescli.spec.load import spec_from_dict
 from rescli.spec.run import RunSpec
@@ -25,9 +24,11 @@ from rescli.training.events import Sink
 from rescli.workflows.arguments import checked
 from rescli.workflows.notes import with_notes
 from rescli.workflows.results.planned_run import PlannedRun
-from rescli.workflows.results.run import Run, RunStart, write_curves
+from rescli.workflows.results.run import Run, RunStart
+from rescli.workflows.running.longer import begin_longer
 from rescli.workflows.running.observers import Observers, Progress
-from rescli.workflows.running.stopping import Stop, StopFromSink, stop_on_interrupt
+from rescli.workflows.running.one_run import Stopping, follow, train_to_the_end
+from rescli.workflows.running.stopping import stop_on_interrupt
 from rescli.workflows.running.study import as_seconds
 from rescli.workflows.spec import dry_run
 from rescli.workflows.spec import spec as spec_by_name
@@ -35,8 +36,6 @@ from rescli.workflows.spec import spec as spec_by_name
 __all__ = ["resume", "train"]
 
 _log = logging.getLogger(__name__)
-
-Stopping = Callable[[], AbstractContextManager[Stop]]
 
 
 @with_notes
@@ -103,10 +102,13 @@ def train(
     seconds = as_seconds(budget)
     if seconds is not None and launched():
         raise UsageError("a budget times a step in one process; with several, give iterations.")
+    if not isinstance(spec, PlannedRun) and is_first():  # who made a plan has seen what it says
+        for odd in planned.oddities(shortened=seconds is not None):
+            _log.warning("%s", "; try ".join([odd.text, *map(str, odd.remedies)]))
     whole, where = planned.spec, checked(Where(device, _path(data_root), workers, engine, kernels, threads))
     observers = Observers.of(on_event, loggers, progress, on_start)
     if not is_first():
-        return _follow(
+        return follow(
             lambda: (assemble(whole, where, plan=planned.plan), None), _path(out) or Path(), stopping
         )
     given = _path(out)
@@ -120,7 +122,7 @@ def train(
                     run_dir.write_spec(whole, where.data_root)
                 assembly = assemble(whole, where, plan=planned.plan)
                 if limit is None:
-                    start = RunStart(path, whole)
+                    start = RunStart(path, whole, head=assembly.head)
                 else:
                     assembly, start = _shortened(assembly, limit, run_dir)
         except BaseException:
@@ -128,14 +130,14 @@ def train(
             raise
         try:
             try:
-                return _train(run_dir, assembly, None, start, stop, observers, limit)
+                return train_to_the_end(run_dir, assembly, None, start, stop, observers, limit)
             except Interrupted:
                 if limit is None or limit.why_off is None or stop():
                     raise
             _log.warning("%s", limit.why_off)
             run_dir.begin_again()
             assembly, start = _shortened(assembly.rescheduled(whole), limit, run_dir)
-            return _train(run_dir, assembly, None, start, stop, observers, limit)
+            return train_to_the_end(run_dir, assembly, None, start, stop, observers, limit)
         except (UsageError, CheckpointError):
             # An engine that does not work here, too little memory, weights of another net: nothing was done.
             if not run_dir.record.exists():
@@ -148,6 +150,8 @@ def resume(
     run: str | os.PathLike[str],
     *,
     skip_damaged: bool | None = None,
+    iterations: int | None = None,
+    out: str | os.PathLike[str] | None = None,
     device: str = "auto",
     data_root: str | os.PathLike[str] | None = None,
     workers: int | None = None,
@@ -166,6 +170,9 @@ def resume(
         run: its directory, or the run itself.
         skip_damaged: from now on leave out damaged photographs, or not; the record says from when. None for
             what the run did so far.
+        iterations: more than it was planned for, to go on for longer in the new directory ``out``: momentum
+            and step are kept, the schedule goes on as it stands, and the first run stays as it is.
+        out: that directory.
         device: another device than the run's; ``auto`` for the same.
         data_root: where the images lie now; None for where they were.
         workers: processes that decode photographs; None for as many as suit the device.
@@ -183,6 +190,7 @@ def resume(
 
     Raises:
         RunDirError: no run directory, or one in use.
+        UsageError: no more iterations than were planned.
         CheckpointError: its state is damaged or gone.
         DataError: the images are not those it was trained on.
         Interrupted: as for ``train``.
@@ -194,7 +202,9 @@ def resume(
         >>> rescli.resume("runs/y", progress=False).record["status"]
         'finished'
     """
-    run_dir = RunDir.open(Path(run))
+    run_dir, longer = RunDir.open(Path(run)), None
+    if iterations is not None or out is not None:
+        run_dir, longer = begin_longer(run_dir, iterations, _path(out))
     spec = run_dir.read_spec()
     where = checked(Where(device, _path(data_root), workers, engine, kernels, threads))
     observers = Observers.of(on_event, loggers, progress, on_start)
@@ -204,7 +214,7 @@ def resume(
             on_start(RunStart(run_dir.path, spec, step=spec.iterations, resumed=True))
         return Run(run_dir.path)
     if not is_first():
-        return _follow(
+        return follow(
             lambda: prepare_resume(run_dir, where, skip_damaged=skip_damaged), run_dir.path, stopping
         )
     with stopping() as stop, run_dir.locked():
@@ -218,8 +228,9 @@ def resume(
             step=saved.step if saved else 0,
             resumed=True,
             evaluation_due=bool(saved and saved.evaluation_due),
+            longer=longer,
         )
-        return _train(run_dir, assembly, saved, start, stop, observers)
+        return train_to_the_end(run_dir, assembly, saved, start, stop, observers)
 
 
 def _planned(
@@ -252,43 +263,11 @@ def _shortened(assembly: Assembly, budget: RunBudget, run_dir: RunDir) -> tuple[
     if fitted.warning is not None:
         _log.warning("%s", fitted.warning)
     run_dir.write_spec(fitted.spec, assembly.data_root)
-    start = RunStart(run_dir.path, fitted.spec, whole_spec=whole, step_seconds=fitted.step_seconds)
+    start = RunStart(
+        run_dir.path,
+        fitted.spec,
+        whole_spec=whole,
+        step_seconds=fitted.step_seconds,
+        head=assembly.head,
+    )
     return assembly.rescheduled(fitted.spec), start
-
-
-def _follow(
-    prepared: Callable[[], tuple[Assembly, SavedState | None]], path: Path, stopping: Stopping
-) -> Run:
-    """Train as one of several processes that writes nothing."""
-    with stopping() as stop:
-        with stop.interrupting():
-            assembly, saved = prepared()
-        execute(assembly, None, saved=saved, should_stop=stop)
-    return Run(path)
-
-
-def _train(
-    run_dir: RunDir,
-    assembly: Assembly,
-    saved: SavedState | None,
-    start: RunStart,
-    stop: Stop,
-    observers: Observers,
-    budget: RunBudget | None = None,
-) -> Run:
-    observers.on_start(start)
-    asked = StopFromSink(stop)
-    try:
-        with observers.shown(start) as shown:
-            watched = [shown, *(asked.watching(sink) for sink in observers.sinks)]
-            execute(
-                assembly,
-                run_dir,
-                saved=saved,
-                sinks=[*watched, budget.see] if budget else watched,
-                loggers=observers.loggers,
-                should_stop=(lambda: budget.why_off is not None or asked()) if budget else asked,
-            )
-    finally:
-        write_curves(run_dir, assembly.spec)
-    return Run(run_dir.path)

@@ -107,3 +107,40 @@ def thousand(tmp_path):
         class_names=ImageNetSpec().class_names,
         normalization=Normalization("per-channel", torch.full((3, 1, 1), 0.5), torch.full((3,), 0.25)),
     )
+
+
+@pytest.fixture
+def write_noise():
+    """``write_noise(folder, 4)``: so many small pictures of noise, 0.png and so on."""
+
+    def write(folder, count, seed=0):
+        rng = np.random.default_rng(seed)
+        folder.mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            Image.fromarray(rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)).save(folder / f"{number}.png")
+
+    return write
+
+
+@pytest.fixture
+def small_flags():
+    """``small_flags(root, iterations=3)``: flags of ``rescli train`` for a narrow net on few photographs."""
+
+    def flags(root, preset="imagefolder/base", **changes):
+        settings = {"iterations": 2, "batch_size": 4, "workers": 0} | changes
+        return [
+            *(preset, "--data-root", root, "--device", "cpu", "--precision", "fp32"),
+            *("--set", "model.width=4", "--set", "evaluation.every=1", "--set", "metrics.every=1"),
+            *(word for name, value in settings.items() for word in (f"--{name.replace('_', '-')}", value)),
+        ]
+
+    return flags
+
+
+@pytest.fixture
+def pairs(tmp_path, write_noise):
+    """Two classes, cat and dog, of four images in train, and of two in val."""
+    for seed, name in enumerate(("cat", "dog")):
+        write_noise(tmp_path / "pairs" / "train" / name, 4, seed)
+        write_noise(tmp_path / "pairs" / "val" / name, 2, seed + 2)
+    return tmp_path / "pairs"

@@ -7,6 +7,7 @@ import torch
 from rescli.evaluation.metrics import (
     calibration_error,
     confusion_matrix,
+    percent,
     result_from_logits,
     wilson_interval,
 )
@@ -28,6 +29,10 @@ def test_figures_equal_a_slow_count():
     assert result.loss == pytest.approx(np.mean(losses), rel=1e-9)
 
 
+def test_a_dash_where_there_is_no_error():
+    assert [percent(error) for error in (None, 0.0, 7.021)] == ["-", "0.00 %", "7.02 %"]
+
+
 def test_of_equal_logits_the_first_class_wins():
     tied = torch.zeros(2, 3)
     assert result_from_logits(tied, torch.tensor([0, 2])).top1_error == 50.0
@@ -42,8 +47,18 @@ def test_ties_are_ranked_by_one_rule_so_top5_is_never_the_worse():
     assert (result.top1_error, result.top5_error) == (0.0, 0.0)
 
 
-def test_top5_of_three_classes_is_always_right():
-    assert result_from_logits(torch.randn(9, 3), torch.arange(9) % 3).top5_error == 0.0
+@pytest.mark.parametrize(("classes", "there"), [(2, False), (3, False), (5, False), (6, True)])
+def test_of_five_classes_or_fewer_there_is_no_top5_error(classes, there):
+    result = result_from_logits(torch.randn(9, classes), torch.arange(9) % classes)
+    assert (result.top5_error is not None) == there
+
+
+@pytest.mark.parametrize("count", [1, 2, 20, 10_000])
+def test_the_interval_at_no_error_and_at_nothing_but_errors(count):
+    low, high = wilson_interval(0.0, count)
+    assert (low, wilson_interval(100.0, count)[1]) == (pytest.approx(0.0, abs=1e-9), 100.0)
+    assert high == pytest.approx(100 - wilson_interval(100.0, count)[0])
+    assert high == pytest.approx(100 * 3.8415 / (count + 3.8415), rel=1e-4)
 
 
 @pytest.mark.parametrize(

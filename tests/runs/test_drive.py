@@ -13,7 +13,8 @@ from rescli.remedy import Remedy
 from rescli.runs import drive
 from rescli.runs.assembly import assemble
 from rescli.runs.directory import RunDir
-from rescli.runs.drive import execute, prepare_resume
+from rescli.runs.drive import execute
+from rescli.runs.resuming.prepare import prepare_resume
 from rescli.runs.saved_state import load_state, save_state
 from rescli.runs.where import Where
 from rescli.spec.load import load_spec
@@ -244,7 +245,7 @@ def test_a_resume_on_fewer_cores_says_that_it_keeps_its_threads(
     run_dir, _ = begin(tmp_path / "run", CPU_FP32)
     spec = run_dir.read_spec()
     save_state(run_dir.state, replace(load_state(run_dir.state, spec), threads=3), spec)
-    monkeypatch.setattr(drive, "usable_cores", lambda: cores)
+    monkeypatch.setattr("rescli.runs.resuming.prepare.usable_cores", lambda: cores)
     before = torch.get_num_threads()
     try:
         prepare_resume(run_dir, Where("cpu", threads=asked))
@@ -291,3 +292,21 @@ def test_a_directory_that_was_deleted_under_the_run_is_named(tmp_path):
     with pytest.raises(CheckpointError, match="was deleted or moved while the run was trained"):
         begin(tmp_path / "run", CPU_FP32, sinks=[delete])
     assert not (tmp_path / "run" / "record.json").exists()
+
+
+def test_a_long_evaluation_tells_the_sinks_how_far_it_is_and_no_log(tmp_path, monkeypatch):
+    from rescli.training.events import EvalRunning
+
+    seen = []
+    numerics = Numerics(torch.device("cpu"), "fp32")
+    quick, _ = begin(tmp_path / "quick", numerics, sinks=[seen.append])
+    assert not [event for event in seen if isinstance(event, EvalRunning)]
+    seen.clear()
+    monkeypatch.setattr(drive, "_TELL_SECONDS", 0.0)
+    slow, _ = begin(tmp_path / "slow", numerics, sinks=[seen.append])
+    told = [event for event in seen if isinstance(event, EvalRunning)]
+    assert told
+    assert all(0 < event.done <= event.total for event in told)
+    assert told[-1].done == told[-1].total
+    assert quick.last.read_bytes() == slow.last.read_bytes()
+    assert "running" not in slow.metrics.read_text()

@@ -16,6 +16,7 @@ from rescli.errors import CheckpointError, Interrupted, RunDirError, SpecError, 
 from rescli.runs.logger import LoggedRun
 from rescli.spec.run import RunSpec
 from rescli.training.events import EngineChosen, EvalDone, FitDone, MetricsReady, StepDone
+from rescli.workflows.spec import dry_run
 
 OPTIONS: dict[str, Any] = {"device": "cpu", "kernels": "plain", "progress": False}
 
@@ -175,6 +176,21 @@ def test_weights_of_another_net_are_refused_and_leave_nothing(spec: RunSpec, tmp
     with pytest.raises(CheckpointError, match="do not fit this network"):
         rescli.train(unfit, out=tmp_path / "second", **OPTIONS)
     assert not (tmp_path / "second").exists()
+
+
+def test_what_is_odd_in_a_plan_is_a_warning_with_arguments(
+    spec: RunSpec, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    few = {"iterations": 1, "data.batch_size": 1, "data.dataset.num_train": 5, "data.dataset.num_val": 3}
+    odd = rescli.spec("shapes/base", {"model": {"kind": "resnet", "depth": 8}, **few})
+    rescli.train(odd, out=tmp_path / "odd", **OPTIONS)
+    one, small = [record.getMessage() for record in caplog.records]
+    assert one.endswith('; try changes={"data.batch_size": 16}')
+    assert small == "the validation part has 3 images: one image is 33 % of its error"
+    caplog.clear()
+    rescli.train(spec, out=tmp_path / "usual", **OPTIONS)
+    rescli.train(dry_run(odd), out=tmp_path / "seen", **OPTIONS)
+    assert not caplog.records
 
 
 def test_several_processes_and_a_budget_do_not_go_together(

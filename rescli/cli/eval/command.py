@@ -125,6 +125,7 @@ def evaluate(
             classes=classes,
             cache=use_cache,
             skip_damaged=skip_damaged,
+            progress=True,
             on_start=lambda path: say(f"{path}: evaluating ..."),
             on_result=results.append,
         )

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rescli.cli.output.messages import say
 from rescli.errors import UsageError
 from rescli.files import require_nameable, write_atomically
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["require_picture_place", "require_writable", "write_figure"]
+
+_MOST_NUMBERS = 50
+"""Numbers in a picture that are explained beside it."""
 
 _SUFFIXES = (".pdf", ".png", ".svg")
 
@@ -46,7 +50,16 @@ def require_writable(path: Path) -> None:
 
 
 def write_figure(path: Path, figure: Figure) -> None:
-    """A figure as the kind of picture that the path ends in, whole or not at all."""
+    """A figure as the kind of picture that the path ends in, whole or not at all.
+
+    Says what the numbers in it stand for, where no installed font has the letters of a name.
+    """
     written = io.BytesIO()
     figure.savefig(written, format=path.suffix.lower().removeprefix("."))
     write_atomically(path, written.getvalue())
+    if legend := getattr(figure, "legend_lines", ()):
+        say(f"{path}: no installed font has the letters of {len(legend)} names, which are numbers in it:")
+        for line in legend[:_MOST_NUMBERS]:
+            say(f"  {line}")
+        if len(legend) > _MOST_NUMBERS:
+            say(f"  ... {len(legend) - _MOST_NUMBERS} more, counted from 0 in the order of the classes")

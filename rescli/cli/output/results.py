@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from collections.abc import Sequence
 from typing import Any
 
 from rescli.durations import format_seconds
@@ -14,8 +16,14 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, allow_nan=False))
 
 
-def print_record(record: dict[str, Any], *, as_json: bool) -> None:
-    """What a training run came to."""
+def print_record(record: dict[str, Any], *, as_json: bool, splits: Sequence[str] = ("test",)) -> None:
+    """What a training run came to, and how it is evaluated.
+
+    Args:
+        record: of the run, and its directory as ``run_dir``.
+        as_json: one JSON object and nothing else.
+        splits: the parts of its data set.
+    """
     if as_json:
         print_json(record)
         return
@@ -45,16 +53,29 @@ def print_record(record: dict[str, Any], *, as_json: bool) -> None:
         f"{format_seconds(record['train_seconds'])} of training on {record['device']}, "
         f"{record['precision']}{speed}, peak memory {record['peak_memory_bytes'] / 1e9:.2f} GB",
         soft_wrap=True,
+        markup=False,
     )
+    if "val" not in record["data"]["num_images"]:
+        console.print(
+            "no validation part: no error of images that were not trained on; the last weights are the only "
+            "ones kept",
+            soft_wrap=True,
+        )
     if record["scaled"]:
         console.print("scaled: not comparable with published numbers")
     # Paths go out unwrapped, so that they can be copied and piped.
     console.print(f"run directory: {record['run_dir']}", soft_wrap=True, markup=False)
-    console.print(
-        f"test error:    rescli eval {record['run_dir']}/checkpoints/last.safetensors",
-        soft_wrap=True,
-        markup=False,
-    )
+    console.print(_how_to_evaluate(record["run_dir"], splits), soft_wrap=True, markup=False)
+
+
+def _how_to_evaluate(run_dir: str, splits: Sequence[str]) -> str:
+    """The command that gives an error of the run, and on which images."""
+    command = f"rescli eval {shlex.quote(f'{run_dir}/checkpoints/last.safetensors')}"
+    if "test" in splits:
+        return f"test error:    {command}"
+    if "val" in splits:
+        return f"val error:     {command}"
+    return f"train error:   {command} --split train"
 
 
 def _add(table: Any, split: str, row: dict[str, Any], selection: str) -> None:

@@ -91,7 +91,11 @@ def train(
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Run directory; new or empty.", metavar="RUN_DIR")] = None,
     resume: Annotated[
-        Path | None, typer.Option(help="Go on where this run was stopped.", metavar="RUN_DIR")
+        Path | None,
+        typer.Option(
+            help="Go on where this run was stopped; with more --iterations and --out, for longer.",
+            metavar="RUN_DIR",
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print spec, plan and ledger, then stop.")
@@ -111,12 +115,13 @@ def train(
     from rescli.cli.output.results import print_record
     from rescli.cli.train.messages import (
         run_progress,
+        say_oddities,
         say_preset,
         say_start,
         say_survey,
         say_what_data_cost,
     )
-    from rescli.cli.train.refusals import new_path, refuse_other_spec
+    from rescli.cli.train.refusals import changes_of_resume, new_path
     from rescli.durations import parse_seconds
     from rescli.report.progress.counting import counting
     from rescli.spec.from_names import Choice, choose_spec
@@ -147,12 +152,14 @@ def train(
         refuse_lone_copies(resume or out)
     if is_restart() and not quiet:
         say("one of the processes was lost; all were begun anew")
-    path, skipping = out, None
+    path, more, skipping = out, None, None
     if resume is not None:
-        _refuse_with_resume(out=out, budget=budget, dry_run=dry_run)
+        _refuse_with_resume(out=out if iterations is None else None, budget=budget, dry_run=dry_run)
         if nproc is not None:
             run_in_processes(nproc, sys.argv[1:], resume)
-        skipping = refuse_other_spec(resume, choice)
+        more, skipping = changes_of_resume(resume, choice, out)
+        if more is None:
+            _refuse_with_resume(out=out)
         path = resume
     else:
         used, spec = choose_spec(choice)
@@ -178,6 +185,8 @@ def train(
                 run_in_processes(nproc, sys.argv[1:], new)
         if launched() and out is None:
             raise UsageError("several processes need one run directory: --out RUN_DIR")
+        if is_first() and not is_restart():
+            say_oddities(planned.oddities(shortened=budget is not None))
     going_on = resume is not None or (is_restart() and out is not None and (out / "spec.toml").is_file())
     from rescli.workflows.train import resume as continue_run
     from rescli.workflows.train import train as train_network
@@ -195,14 +204,15 @@ def train(
     )
     if going_on:
         assert path is not None
-        run = continue_run(path, skip_damaged=skipping, **options)
+        longer = out if more is not None else None
+        run = continue_run(path, skip_damaged=skipping, iterations=more, out=longer, **options)
     else:
         run = train_network(planned, out=out, budget=seconds, **options)
     if is_first():
         record = run.record
         if not quiet:
             say_what_data_cost(record)
-        print_record({**record, "run_dir": str(run.path)}, as_json=json)
+        print_record({**record, "run_dir": str(run.path)}, as_json=json, splits=run.splits)
     if launched():
         from rescli.hardware.ranks import leave_ranks
 

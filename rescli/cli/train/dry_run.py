@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rescli.cli.output.results import print_json
+from rescli.cli.train.messages import odd_text
 from rescli.durations import format_seconds
 from rescli.plan import Estimate, TrainPlan
 from rescli.spec.ledger.row import LedgerRow
@@ -28,12 +29,16 @@ def print_dry_run(preset: str, planned: PlannedRun, *, budget: str | None, as_js
         return
     spec = planned.spec
     from rich.console import Console
+    from rich.markup import escape
 
     console = Console(highlight=False)
-    console.print(f"[bold]spec[/] of {spec.name} (preset {preset}, sha256 {spec.fingerprint()[:12]})\n")
+    named = escape(f"{spec.name} (preset {preset}, sha256 {spec.fingerprint()[:12]})")
+    console.print(f"[bold]spec[/] of {named}\n", soft_wrap=True)
     console.print(to_toml(spec.to_dict()), markup=False, soft_wrap=True)
     console.print("[bold]plan[/]\n")
     console.print(_plan_table(planned.plan, planned.estimate, budget))
+    for odd in planned.oddities(shortened=budget is not None):
+        console.print(f"\nnote: {odd_text(odd)}", markup=False, soft_wrap=True)
     section = "sections 3.4, 4.1" if spec.data.dataset.any_size else "section 4.2"
     console.print(f"\n[bold]ledger[/]: this spec against the paper (arXiv:1512.03385, {section})\n")
     console.print(_ledger_table(planned.ledger))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -20,9 +20,18 @@ if TYPE_CHECKING:
     from rescli.runs.record import RunRecord
     from rescli.spec.run import RunSpec
     from rescli.training.events import Sink
+    from rescli.workflows.results.oddities import Oddity
     from rescli.workflows.results.run import RunStart
 
-__all__ = ["run_progress", "say_preset", "say_start", "say_survey", "say_what_data_cost"]
+__all__ = [
+    "odd_text",
+    "run_progress",
+    "say_oddities",
+    "say_preset",
+    "say_start",
+    "say_survey",
+    "say_what_data_cost",
+]
 
 _MORE_WORKERS = "--workers"
 _MANY_IMAGES = 20_000
@@ -44,6 +53,18 @@ def say_preset(name: str) -> None:
     say(f"preset {name}")
 
 
+def say_oddities(found: Sequence[Oddity]) -> None:
+    """What is out of the ordinary in the plan, and the flags that would mend it."""
+    for odd in found:
+        say(f"note: {odd_text(odd)}")
+
+
+def odd_text(odd: Oddity) -> str:
+    """The sentence, and below it the flags to try, all of them together."""
+    flags = " ".join(as_flag(remedy) for remedy in odd.remedies)
+    return f"{odd.text}\n  try: {flags}" if flags else odd.text
+
+
 def say_start(start: RunStart, budget_seconds: float | None) -> None:
     """Where the run begins or continues, what a budget made of it, and where it differs from the paper."""
     spec = start.spec
@@ -51,6 +72,11 @@ def say_start(start: RunStart, budget_seconds: float | None) -> None:
         done = start.step == spec.iterations and not start.evaluation_due
         what = "is finished already, at" if done else "resuming at"
         say(f"{start.path}: {what} iteration {start.step} of {spec.iterations}")
+    if start.longer is not None:
+        say(
+            f"goes on from {start.longer.first}, which stays as it is: momentum and step are kept, the "
+            f"learning rate goes on at {start.longer.lr:g}"
+        )
     if budget_seconds is not None and start.whole_spec is not None and start.step_seconds is not None:
         whole = start.whole_spec
         say(
@@ -58,6 +84,8 @@ def say_start(start: RunStart, budget_seconds: float | None) -> None:
             f"({1000 * start.step_seconds:.0f} ms each); "
             + ("not shortened" if spec == whole else "scaled: not comparable with published numbers")
         )
+    if start.head is not None and spec.start_from is not None:
+        say(f"begins with the weights of {spec.start_from.checkpoint}: {start.head.why}")
     fields = [f"{row.field} ({row.here}; paper: {row.paper})" for row in differences(ledger(spec))]
     say(f"differs from the paper in: {', '.join(fields) or 'nothing'}")
     say(f"run directory: {start.path}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -13,7 +14,7 @@ from rescli.runs.directory import RunDir, default_run_path
 from rescli.spec.from_names import Choice, choose_changes, choose_spec
 from rescli.spec.run import RunSpec
 
-__all__ = ["new_path", "refuse_other_spec"]
+__all__ = ["changes_of_resume", "new_path"]
 
 
 @contextmanager
@@ -36,24 +37,40 @@ def new_path(spec: RunSpec, out: Path | None) -> Iterator[Path]:
         run_dir.release()
 
 
-def refuse_other_spec(path: Path, choice: Choice) -> bool | None:
-    """Flags beside ``--resume`` may repeat the run's spec, not change it, but for what is done with damage.
+def changes_of_resume(path: Path, choice: Choice, out: Path | None) -> tuple[int | None, bool | None]:
+    """What the flags beside ``--resume`` change: how long the run is, and what is done with damaged images.
 
     Returns:
-        Whether damaged images are to be skipped from now on; None where nobody says.
+        The iterations of a longer run, None where it is none; and whether damaged images are to be skipped
+        from now on, None where nobody says.
 
     Raises:
-        RunDirError: they change it; or there is no such run.
+        RunDirError: they change it otherwise; it would be longer without a directory of its own; or there is
+            no such run.
     """
     run_dir = RunDir.open(path)
     spec = run_dir.read_spec()
     if choice.is_empty:
-        return None
+        return None, None
     from rescli.runs.saved_state import MAY_CHANGE, differing_keys
 
     wanted = choose_spec(choice)[1] if choice.names_a_net else choose_changes(str(run_dir.spec), choice)
     changed = differing_keys(spec.to_dict(), wanted.to_dict())
-    if {*changed} - MAY_CHANGE:
+    skipping = bool(wanted.data.skip_damaged) if {*changed} & MAY_CHANGE else None
+    changed = [key for key in changed if key not in MAY_CHANGE]
+    if changed == ["iterations"] and wanted.iterations > spec.iterations:
+        if out is not None:
+            return wanted.iterations, skipping
+        quoted = shlex.quote(str(path))
+        more = f"--iterations {wanted.iterations} --out NEW_DIR"
+        raise RunDirError(
+            f"{run_dir.path} is a run of another spec; these keys differ: iterations "
+            f"({spec.iterations}, and {wanted.iterations} wanted). To go on for longer takes a directory of "
+            "its own.",
+            hint=f"rescli train --resume {quoted} {more} (goes on: momentum, step and schedule are kept)\n"
+            f"  rescli train {quoted}/spec.toml --from {quoted} {more} (its weights alone, a new schedule)",
+        )
+    if changed:
         raise RunDirError(
             f"{run_dir.path} is a run of another spec; these keys differ: {', '.join(changed)}.",
             remedy=[
@@ -61,4 +78,4 @@ def refuse_other_spec(path: Path, choice: Choice) -> bool | None:
                 Remedy("out", "NEW_DIR", "to begin a new run"),
             ],
         )
-    return bool(wanted.data.skip_damaged) if changed else None
+    return None, skipping

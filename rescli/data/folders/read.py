@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from rescli.data.folders.layout import Wanted, find_layout
-from rescli.data.folders.listing import Listing, list_part
+from rescli.data.folders.listing import Listing, list_part, training_classes
 from rescli.data.folders.names import PLUGIN_SUFFIXES, SUFFIXES, readable
 from rescli.data.folders.walk import LeftOut, images_below
 from rescli.data.photos.image_files import ImageFiles
@@ -21,7 +21,7 @@ from rescli.data.photos.prefetch import map_ahead
 from rescli.errors import DataError
 from rescli.remedy import Remedy
 
-__all__ = ["folder_splits", "image_fingerprint", "other_files", "read_folder"]
+__all__ = ["folder_classes", "folder_splits", "image_fingerprint", "other_files", "read_folder"]
 
 _NOTHING_SAID = Wanted()
 _HASH_THREADS = 8
@@ -43,6 +43,20 @@ def folder_splits(root: Path, wanted: Wanted = _NOTHING_SAID) -> tuple[str, ...]
     if is_packed(root):
         return tuple(packed_counts(root)[1])
     return tuple(find_layout(root, wanted).parts)
+
+
+def folder_classes(root: Path, wanted: Wanted = _NOTHING_SAID) -> tuple[str, ...]:
+    """The classes that a net trained on the folder would have; nothing is opened.
+
+    Raises:
+        DataError: no such folder, or its images have no classes.
+    """
+    if is_packed(root):
+        return packed_counts(root)[0]
+    listings = {split: list_part(part, wanted) for split, part in find_layout(root, wanted).parts.items()}
+    if wanted.by == "suffix":
+        return tuple(sorted({name for listing in listings.values() for name in listing.images}))
+    return training_classes(listings)
 
 
 def read_folder(

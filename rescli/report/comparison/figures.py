@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from rescli.evaluation.table import visible
+from rescli.report.fonts import NAMED, drawable, show_legend
 from rescli.report.shown_figure import ShownFigure
 from rescli.studies.curves import mean_curve, thinned
 from rescli.studies.reproduction import NetCurves
@@ -44,10 +46,11 @@ def curves_figure(nets: Sequence[NetCurves], *, title: str | None = None) -> Fig
     for axes, kind in zip(panels, kinds, strict=True):
         axes.set(title=f"{kind} nets", xlabel="iterations", xlim=(0, None))
         axes.grid(alpha=0.25)
-        axes.legend(frameon=False)
+        show_legend(axes)
     panels[0].set(ylabel="error (%): training dashed, validation bold", ylim=(0, min(100.0, 1.08 * highest)))
     if title:
-        figure.suptitle(textwrap.fill(title.replace("$", r"\$"), 60 * len(kinds)), fontsize=9)
+        text = drawable(visible(title)).replace("$", r"\$")
+        figure.suptitle(textwrap.fill(text, 60 * len(kinds)), fontsize=9)
     return figure
 
 
@@ -61,9 +64,9 @@ def _draw(axes: Axes, net: NetCurves, color: str) -> float:
     val = mean_curve([seed.val for seed in net.seeds])
     axes.plot(*_columns(train), linestyle="--", linewidth=1.1, color=color)
     marker = "o" if len(val) == 1 else None
-    axes.plot(*_columns(val), linewidth=2.4, color=color, label=net.label, marker=marker)
+    axes.plot(*_columns(val), linewidth=2.4, color=color, label=f"{NAMED}{net.label}", marker=marker)
     if not val:
-        axes.plot([], [], linestyle="--", color=color, label=net.label)
+        axes.plot([], [], linestyle="--", color=color, label=f"{NAMED}{net.label}")
     return max((error for _, error in [*train[len(train) // 20 :], *val]), default=0.0)
 
 

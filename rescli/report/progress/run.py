@@ -19,11 +19,13 @@ from rich.table import Table
 from rich.text import Text
 
 from rescli.durations import format_seconds
+from rescli.report.progress.counting import count_text
 from rescli.report.progress.image_wait import PACK, WaitVerdict, waited_text
 from rescli.report.progress.screen import Drawing, Lines, choose_screen
 from rescli.training.events import (
     EngineChosen,
     EvalDone,
+    EvalRunning,
     Event,
     FitDone,
     MetricsReady,
@@ -79,13 +81,16 @@ class Newest:
         self.metrics: MetricsReady | None = None
         self.val: EvalDone | None = None
         self.best: EvalDone | None = None
+        self.running: EvalRunning | None = None
 
     def update(self, event: Event) -> None:
         """Take over what an event tells."""
         if isinstance(event, MetricsReady):
             self.metrics = event
+        elif isinstance(event, EvalRunning):
+            self.running = event
         elif isinstance(event, EvalDone):
-            self.val = event
+            self.val, self.running = event, None
             self.best = event if event.best else self.best
 
     def val_text(self) -> str:
@@ -138,13 +143,13 @@ class _Bars:
         return Group(self._bar, table)
 
     def _cells(self, metrics: MetricsReady) -> list[tuple[str, str]]:
-        waited = waited_text(metrics)
+        waited, running = waited_text(metrics), self._newest.running
         return [
             ("epoch", f"{metrics.epoch:.2f}"),
             ("lr", f"{metrics.lr:g}"),
             ("loss", f"{metrics.loss:.4f}"),
             ("train", f"{metrics.top1_error:.2f} %"),
-            ("val", self._newest.val_text()),
+            ("val", self._newest.val_text() if running is None else f"{running.done:,}/{running.total:,}"),
             ("img/s", f"{metrics.images_per_second:,.0f}"),
             *([("waited", waited)] if waited is not None else []),
         ]
@@ -170,6 +175,11 @@ class _Lines:
                 self._print(event.step)
         elif isinstance(event, EngineChosen):
             self._say(_engine(event))
+        elif isinstance(event, EvalRunning):
+            if time.monotonic() - self._printed >= LINE_SECONDS:
+                self._printed = time.monotonic()
+                text = count_text(event.done, event.total, event.seconds, "images")
+                self._say(f"iteration {event.step:>6}  validation {text}")
         elif isinstance(event, EvalDone):
             self._say(f"iteration {event.step:>6}  val error {self._newest.val_text()}")
 

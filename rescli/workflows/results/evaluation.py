@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from rescli.checkpoints.logits_file import write_logits
+from rescli.evaluation.metrics import percent
 from rescli.evaluation.result import ClassRow, EvalRow, NetResult, per_class, result_line
 from rescli.evaluation.table import class_table, eval_table
 from rescli.report.table import Column, Table, frame_of, short
@@ -141,17 +142,20 @@ class Evaluation:
             most: how many at most.
             number: of the result; the last one unless it says else.
         """
-        from rescli.report.contact_sheet import Line, Tile, contact_sheet
+        from rescli.report.contact_sheet import SHORT, Line, Tile, contact_sheet
+        from rescli.report.fonts import picture_names
 
         result = self.results[number]
         chosen = self.mistakes(number=number)
         row = result.row
+        names = picture_names(result.class_names, longest=SHORT)
+        shown = dict(zip(result.class_names, names.labels, strict=True))
         tiles = [
             Tile(
                 image=result.images.image(one.index),
                 lines=(
-                    Line(f"{one.predicted} {one.probability:.0%}", bold=True, color="wrong"),
-                    Line(f"true: {one.true} {one.probability_of_true:.0%}", color="right"),
+                    Line(f"{shown[one.predicted]} {one.probability:.0%}", bold=True, color="wrong"),
+                    Line(f"true: {shown[one.true]} {one.probability_of_true:.0%}", color="right"),
                     Line(Path(one.file).name, faint=True, middle=True),
                 ),
             )
@@ -159,9 +163,11 @@ class Evaluation:
         ]
         count = f"{len(tiles)} of {len(chosen):,}" if len(tiles) < len(chosen) else f"{len(tiles)}"
         where = f"{row['dataset']} {row['split']}, {row['num_images']:,} images"
-        return contact_sheet(
+        figure = contact_sheet(
             tiles, title=f"{row['model']} on {where}: {count} mistakes, the most confident first"
         )
+        figure.legend_lines = names.legend
+        return figure
 
     def confusion_figure(self, *, number: int = -1) -> Figure:
         """The confusion matrix of one result.
@@ -203,6 +209,6 @@ _COLUMNS = (
     Column[EvalRow]("protocol", lambda row: row["protocol"]),
     Column[EvalRow]("top-1 error", lambda row: f"{row['top1_error']:.2f} %", lambda row: row["top1_error"]),
     Column[EvalRow]("95 % interval", lambda row: "{:.2f} to {:.2f}".format(*row["interval95"])),
-    Column[EvalRow]("top-5 error", lambda row: f"{row['top5_error']:.2f} %", lambda row: row["top5_error"]),
+    Column[EvalRow]("top-5 error", lambda row: percent(row["top5_error"]), lambda row: row["top5_error"]),
     Column[EvalRow]("selection", lambda row: row["selection"]),
 )

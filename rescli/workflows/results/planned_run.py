@@ -10,6 +10,7 @@ from rescli.plan import Estimate, TrainPlan, estimate
 from rescli.spec.ledger.ledger import ledger
 from rescli.spec.ledger.row import LedgerRow
 from rescli.spec.run import RunSpec
+from rescli.workflows.results.oddities import Oddity, oddities
 
 if TYPE_CHECKING:
     from rescli.data.folders.survey import Survey
@@ -36,6 +37,14 @@ class PlannedRun:
         """Time and memory on this machine's CPU, within a factor of 2; None for a model of a plugin."""
         return estimate(self.spec, self.plan, cores=usable_cores())
 
+    def oddities(self, *, shortened: bool = False) -> list[Oddity]:
+        """What is out of the ordinary, and what would mend it.
+
+        Args:
+            shortened: whether a budget will choose the iterations.
+        """
+        return list(oddities(self.spec, self.plan, shortened=shortened))
+
     @property
     def ledger(self) -> list[LedgerRow]:
         """Each choice of the spec held against the paper."""
@@ -44,6 +53,7 @@ class PlannedRun:
     def to_dict(self) -> dict[str, Any]:
         """What ``rescli train --dry-run --json`` prints."""
         forecast = self.estimate
+        odd = [{"text": one.text, "settings": dict(one.settings)} for one in self.oddities()]
         return {
             "spec": self.spec.to_dict(),
             "spec_sha256": self.spec.fingerprint(),
@@ -51,4 +61,5 @@ class PlannedRun:
             "estimate": asdict(forecast) if forecast else None,
             "ledger": [row.to_dict() for row in self.ledger],
             **({"survey": self.survey.to_dict()} if self.survey is not None else {}),
+            **({"oddities": odd} if odd else {}),
         }

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from rescli.evaluation.pictures import Picture, read_picture
+from rescli.evaluation.table import cell_width, padded, visible
 from rescli.files import write_atomically
 from rescli.report.table import Column, Table, short
 
@@ -158,11 +159,11 @@ class Predictions:
 
     def __str__(self) -> str:
         """Plain columns, as ``rescli predict`` prints them: file, label, probability, the further classes."""
-        width = max([4, *(len(row.file) for row in self.rows)])
-        label_width = max([5, *(len(row.label) for row in self.rows)])
+        files, labels = [visible(row.file) for row in self], [visible(row.label) for row in self]
+        width, label_width = (max(map(cell_width, texts)) for texts in (("file", *files), ("label", *labels)))
         lines = [f"{'file':{width}}  {'label':{label_width}}  probability"]
-        for row in self.rows:
-            first = f"{row.file:{width}}  {row.label:{label_width}}  {row.probability:11.2%}"
+        for row, file, label in zip(self.rows, files, labels, strict=True):
+            first = f"{padded(file, width)}  {padded(label, label_width)}  {row.probability:11.2%}"
             lines.append(f"{first}  {_classes(row.top[1:])}".rstrip())
         return "\n".join(lines)
 
@@ -218,13 +219,17 @@ class Predictions:
         Args:
             most: how many pictures are shown, from the first on.
         """
-        from rescli.report.contact_sheet import ENOUGH, Line, Tile, contact_sheet
+        from rescli.report.contact_sheet import ENOUGH, SHORT, Line, Tile, contact_sheet
+        from rescli.report.fonts import picture_names
 
+        labels = sorted({row.label for row in self.rows[:most]})
+        names = picture_names(labels, longest=SHORT)
+        named = dict(zip(labels, names.labels, strict=True))
         tiles = [
             Tile(
                 image=read_picture(picture, enough=ENOUGH),
                 lines=(
-                    Line(f"{row.label}", bold=True),
+                    Line(named[row.label], bold=True),
                     Line(f"{row.probability:.1%}"),
                     Line(_base_name(row.file), faint=True, middle=True),
                 ),
@@ -232,7 +237,9 @@ class Predictions:
             for row, picture in zip(self.rows[:most], self.pictures[:most], strict=True)
         ]
         shown = f"{len(tiles)} of {len(self):,}" if len(tiles) < len(self) else f"{len(self)}"
-        return contact_sheet(tiles, title=f"{self._net}, {self.protocol}: {shown} pictures")
+        figure = contact_sheet(tiles, title=f"{self._net}, {self.protocol}: {shown} pictures")
+        figure.legend_lines = names.legend
+        return figure
 
     def _repr_html_(self) -> str:
         notes = [html.escape(f"skipped: {one.reason}") for one in self.skipped[:_MOST_SKIPPED]]
@@ -258,7 +265,7 @@ def _ranked(rank: int) -> list[Column[Prediction]]:
 
 
 def _classes(top: Sequence[ClassProbability]) -> str:
-    return ", ".join(f"{one.label} {one.probability:.2%}" for one in top)
+    return ", ".join(f"{visible(one.label)} {one.probability:.2%}" for one in top)
 
 
 def _row(row: Prediction) -> PredictionRow:

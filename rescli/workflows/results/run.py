@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rescli.checkpoints.warm_start import Head
 from rescli.errors import CheckpointError, RescliError
 from rescli.files import write_atomically
 from rescli.runs.directory import RunDir
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from rescli.workflows.results.net import Net
 
-__all__ = ["Run", "RunStart", "write_curves"]
+__all__ = ["Longer", "Run", "RunStart", "write_curves"]
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +47,14 @@ class Run:
     def spec(self) -> RunSpec:
         """The whole spec of the run."""
         return RunDir(self.path).read_spec()
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The parts of its data set that can be evaluated; none where its images are gone."""
+        try:
+            return tuple(self.spec.data.dataset.splits(RunDir(self.path).read_data_root()))
+        except RescliError:
+            return ()
 
     @property
     def is_finished(self) -> bool:
@@ -98,6 +107,19 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Longer:
+    """A run that goes on from another, which stays as it is.
+
+    Attributes:
+        first: the directory of the other run.
+        lr: the learning rate that it goes on with.
+    """
+
+    first: Path
+    lr: float
+
+
+@dataclass(frozen=True)
 class RunStart:
     """What is known when everything is prepared and the first iteration is next.
 
@@ -109,6 +131,8 @@ class RunStart:
         evaluation_due: whether an evaluation that was interrupted comes first.
         whole_spec: the spec before a budget shortened it; None without a budget.
         step_seconds: what an iteration takes; None without a budget.
+        longer: where it goes on from for longer than that was planned for; None where it does not.
+        head: what became of the last layer of the checkpoint that the run begins with; None without one.
     """
 
     path: Path
@@ -118,6 +142,8 @@ class RunStart:
     evaluation_due: bool = False
     whole_spec: RunSpec | None = None
     step_seconds: float | None = None
+    head: Head | None = None
+    longer: Longer | None = None
 
 
 def write_curves(run_dir: RunDir, spec: RunSpec) -> None:

@@ -1,3 +1,5 @@
+import io
+
 import pytest
 
 from rescli.report.comparison.figures import curves_figure
@@ -44,3 +46,15 @@ def test_the_verdict_stands_above_the_curves():
     nets = [net("plain-8", curves(start=90, end=10)), net("resnet-8", curves(start=90, end=5))]
     title = "Degradation and its cure: $ is text."
     assert curves_figure(nets, title=title).get_suptitle().replace("\n", " ") == title.replace("$", r"\$")
+
+
+def test_names_in_the_legend_are_what_they_are():
+    """A run directory may have any name."""
+    nets = [
+        net(label, curves(start=90, end=10), model="resnet-20") for label in ("_run", "$a$", "two\nlines")
+    ]
+    figure = curves_figure(nets)
+    figure.savefig(io.BytesIO(), format="svg")
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == [
+        *("_run", "$a$", r"two\nlines"),
+    ]

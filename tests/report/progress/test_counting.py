@@ -53,3 +53,19 @@ def test_elsewhere_it_is_lines_where_they_are_wanted(
     with counting(True) as show:
         show(1, 2)
     assert capsys.readouterr() == ("", "1/2 views\n")
+
+
+def test_a_line_says_how_many_how_fast_and_how_long(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 5.0, 16.0, 20.0, 33.0])
+    monkeypatch.setattr(counting_module.time, "monotonic", lambda: next(clock))
+    with counting(True) as show:
+        show(50, 1000)  # too early for a line
+        show(160, 1000)
+        show(40, 1000)  # the next net
+        show(170, 1000)
+    assert capsys.readouterr().err.splitlines() == [
+        "160/1000 views  10.0 views/s  ETA 1 min 24 s",
+        "170/1000 views  13.1 views/s  ETA 1 min 3 s",
+    ]

@@ -9,7 +9,7 @@ import pytest
 
 from rescli.report.progress import run as progress
 from rescli.report.progress.image_wait import WaitVerdict, advice, waited_text
-from rescli.training.events import EvalDone, EvalResult, Event, MetricsReady, StepDone
+from rescli.training.events import EvalDone, EvalResult, EvalRunning, Event, MetricsReady, StepDone
 
 
 def window(step: int, *, seconds: float, waited: float | None, images: int = 100) -> MetricsReady:
@@ -101,6 +101,16 @@ def test_a_line_that_is_due_at_a_step_says_the_newest_numbers(
     for line, step, left in ((shown[1], 100, "10.0 s"), (shown[2], 150, "5.0 s")):
         assert line.startswith(f"iteration {step:>6}/200  epoch")
         assert line.endswith(f"loss 2.0000  train error  80.00 %  10 img/s  ETA {left}")
+
+
+def test_a_validation_that_takes_long_says_how_far_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = EvalRunning(100, 320, 1000, 20.0)
+    assert _shown(capsys, running) == ""  # a line is due every ten seconds
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    (line,) = _shown(capsys, running).splitlines()
+    assert line == "iteration    100  validation 320/1000 images  16.0 images/s  ETA 42.5 s"
 
 
 def test_bars(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,102 @@
+"""Which images a net is evaluated on: the part of the set, and the folder whose classes are others now."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from rescli.data.folders.read import folder_classes
+from rescli.data.folders.specs import ImageFolderSpec
+from rescli.errors import CheckpointError, DataError
+from rescli.remedy import Remedy
+from rescli.spec.base import DatasetSpec
+
+__all__ = ["choose_split", "folder_as_it_is", "other_images"]
+
+_log = logging.getLogger(__name__)
+
+_TEST_FIRST = ("test", "val")
+"""The splits in order of preference where nobody says else: a set's last resort is its first part."""
+
+
+def choose_split(
+    asked: str | Sequence[str] | None, dataset: DatasetSpec, root: Path | None, *, run: str | None
+) -> str:
+    """The part of the set that is evaluated: the first that it has of those that were asked for.
+
+    Args:
+        asked: one or several; None for test, val, or else the first part there is.
+        dataset: the set.
+        root: where it lies.
+        run: the net whose run the set is; None where it is another set.
+
+    Raises:
+        CheckpointError: the run held no validation images out.
+        DataError: the set has none of those parts.
+    """
+    there = dataset.splits(root)
+    wanted = _TEST_FIRST if asked is None else (asked,) if isinstance(asked, str) else tuple(asked)
+    found = [split for split in wanted if split in there] or list(there[:1] if asked is None else ())
+    if found:
+        return found[0]
+    remedies = [Remedy("split", split) for split in there]
+    if run is not None and "val" in wanted and "train" in there:
+        raise CheckpointError(f"the run of {run} set no images aside for val.", remedy=remedies)
+    raise DataError(
+        f"{dataset.kind} has no images for {' or '.join(wanted)}; it has {', '.join(there) or 'none'}.",
+        remedy=remedies,
+    )
+
+
+def folder_as_it_is(
+    dataset: DatasetSpec, root: Path | None, *, net: str, chosen: bool
+) -> ImageFolderSpec | None:
+    """The set of a run's folder whose classes are not those of the run; None where they are the same.
+
+    Args:
+        dataset: the run's own.
+        root: where it lies; None for RESCLI_DATA.
+        net: the name of the net.
+        chosen: whether the folder was named for this evaluation. If not, the run's own folder was changed.
+
+    Returns:
+        A set whose classes are to be found among the net's by their names.
+
+    Raises:
+        DataError: there is no such folder, or it was changed.
+    """
+    place = root or os.environ.get("RESCLI_DATA")
+    if not isinstance(dataset, ImageFolderSpec) or dataset.classes is None or not place:
+        return None
+    known, found = dataset.classes, folder_classes(Path(place).expanduser(), dataset.wanted)
+    if found == known:
+        return None
+    gone, new = sorted(set(known) - set(found)), sorted(set(found) - set(known))
+    if (gone or new) and not chosen:
+        others = [f"{', '.join(names)} {what}" for names, what in ((gone, "gone"), (new, "new")) if names]
+        raise DataError(
+            f"{place} does not have the classes that {net} was trained on: {'; '.join(others)}.",
+            hint="the classes there, found by their names",
+            remedy=Remedy("data_root", place),
+        )
+    if gone and not new:
+        _log.warning(
+            "%s has %d of the net's %d classes, found by their names: scored among all of the net's, "
+            "and among these",
+            place,
+            len(found),
+            len(known),
+        )
+    unfilled = {"classes": None, "num_train": None, "num_val": None, "held_out": None}
+    return dataset.model_copy(update=unfilled)
+
+
+def other_images(net: str, split: str, dataset: DatasetSpec, root: Path | None) -> DataError:
+    """What to raise where the images are not those that the run of a net had."""
+    message = f"the {split} images are not those of the run of {net}: their fingerprints differ."
+    if not isinstance(dataset, ImageFolderSpec):
+        return DataError(message)
+    place = [Remedy("data_root", root)] if root is not None else []
+    return DataError(message, hint="as a set of its own", remedy=[Remedy("dataset", dataset.kind), *place])

@@ -1,0 +1,1 @@
+"""How a run that was stopped goes on, and what is said where it cannot."""

@@ -1,0 +1,107 @@
+"""What is out of the ordinary in a planned run, and settings that would make it ordinary. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import starmap
+from typing import Any
+
+from rescli.hardware.launcher import num_ranks
+from rescli.plan import TrainPlan
+from rescli.remedy import Remedy
+from rescli.spec.run import RunSpec
+
+__all__ = ["Oddity", "oddities"]
+
+_MANY_EPOCHS, _USUAL_EPOCHS = 1000, 200
+"""The paper's CIFAR recipe is 182 epochs. Above the first number a plan was made for a larger set."""
+
+_FEW_ITERATIONS = 500
+"""So many cost little, whatever they are in epochs."""
+
+_FEW_VAL = 10
+
+
+@dataclass(frozen=True)
+class Oddity:
+    """A sentence on the plan, and the settings that would mend it, all of them together."""
+
+    text: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def remedies(self) -> tuple[Remedy, ...]:
+        """The settings, each to be worded as a flag or an argument."""
+        return tuple(starmap(Remedy, self.settings.items()))
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def oddities(spec: RunSpec, plan: TrainPlan, *, shortened: bool = False) -> Iterator[Oddity]:
+    """All that somebody should know of a plan before its first iteration.
+
+    Args:
+        spec: whole, with the sizes that only the files tell.
+        plan: of that spec.
+        shortened: whether a budget will choose the iterations.
+    """
+    yield from _of_batches(plan)
+    yield from _of_validation(spec, plan)
+    if not shortened:
+        yield from _of_epochs(spec, plan)
+
+
+def _of_batches(plan: TrainPlan) -> Iterator[Oddity]:
+    batch, images = plan.batch_size, plan.num_train
+    if batch > images:
+        yield Oddity(
+            f"a batch of {batch} is larger than the training part of {images}: batches run on from epoch to "
+            f"epoch, so an iteration is {batch / images:.1f} epochs, with the same images more than once"
+        )
+    if batch == num_ranks():
+        yield Oddity(
+            "batch normalisation takes its mean and variance from one image at a time; the net is evaluated "
+            "by their running averages, which may be far from any one image's",
+            {"data.batch_size": 16 * num_ranks()},
+        )
+
+
+def _of_validation(spec: RunSpec, plan: TrainPlan) -> Iterator[Oddity]:
+    dataset, val = spec.data.dataset, plan.num_val
+    if val == 0 and getattr(dataset, "val_size", 0) is None:
+        yield Oddity(
+            f"no validation part: a tenth of {plan.num_train} images is none. No error is measured on images "
+            "that were not trained on, and the last weights count as the best",
+            {"data.dataset.val_size": max(1, plan.num_train // 4)} if plan.num_train > 1 else {},
+        )
+    elif 0 < val < _FEW_VAL:
+        images = f"{val} image{'s' * (val > 1)}"
+        yield Oddity(f"the validation part has {images}: one image is {100 / val:.0f} % of its error")
+
+
+def _of_epochs(spec: RunSpec, plan: TrainPlan) -> Iterator[Oddity]:
+    epochs = plan.epoch(plan.total_steps)
+    if epochs <= _MANY_EPOCHS or plan.total_steps <= _FEW_ITERATIONS:
+        return
+    usual = max(_FEW_ITERATIONS, -(-_USUAL_EPOCHS * plan.num_train // plan.batch_size))
+    before, after = spec.to_dict(), spec.scaled(usual).to_dict()
+    after.pop("scaled_from", None)
+    yield Oddity(
+        f"{plan.total_steps:,} iterations of {plan.batch_size} images are {epochs:,.0f} epochs of the "
+        f"{plan.num_train:,} training images; the same course in {usual:,} iterations is "
+        f"{plan.epoch(usual):,.0f} epochs",
+        dict(_changes(before, after)),
+    )
+
+
+def _changes(
+    before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, Any]]:
+    for key, value in after.items():
+        old = before.get(key)
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            yield from _changes(old, value, f"{prefix}{key}.")
+        elif value != old:
+            yield f"{prefix}{key}", value
