@@ -23,6 +23,7 @@ ACTIONS = {
     ),
     "results": 'import json; open({value}, "w").write(json.dumps(rescli.evaluate(CKPT).to_json()))',
     "resume": "rescli.resume({value})",
+    "resume_alone": "rescli.resume({value}, workers=0)",
     "resume_skipping": "rescli.resume({value}, skip_damaged=True)",
     "same_net": "rescli.spec({value})",
     "show_preset": "print(rescli.spec({value}))",

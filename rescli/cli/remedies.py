@@ -21,6 +21,7 @@ COMMANDS = {
     "prepare_imagenet": "rescli data prepare imagenet {note}",
     "results": "rescli eval CKPT --json > {value} ({note})",
     "resume": "rescli train --resume {value} ({note})",
+    "resume_alone": "rescli train --resume {value} --workers 0  # {note}",
     "resume_skipping": "rescli train --resume {value} --skip-damaged  # {note}",
     "same_net": "--model {value} (with the same options: rescli show CKPT)",
     "show_preset": "rescli presets show {value}   {note}",

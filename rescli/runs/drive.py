@@ -133,7 +133,7 @@ def execute(
             saver.close("failed")
             raise LostWorkersError(
                 f"{error} The state of iteration {state.step} is saved.",
-                remedy=[Remedy("resume", str(run_dir.path)), *error.remedies],
+                remedy=Remedy("resume_alone", run_dir.path, "decodes in the process that trains"),
             ) from error
         except Exception as error:  # a caller's sink may raise anything
             if not run_dir.spec.exists():  # written before anything else, and never again

@@ -197,7 +197,7 @@ class TestImageSize:
         )
         assert answer.code == 0
         assert "reduces an image of 32x32 to a single place" in answer.err
-        assert rescli(*run, "--depth", 18).err.count("family") == 0
+        assert rescli(*run, "--depth", 18).err.count("model.family") == 0
 
     @pytest.mark.parametrize(
         ("sets", "says"),

@@ -9,7 +9,6 @@ import torch
 
 from rescli.errors import CheckpointError, DataError, DivergedError, Interrupted, LostWorkersError, UsageError
 from rescli.hardware.numerics import Numerics
-from rescli.remedy import Remedy
 from rescli.runs import drive
 from rescli.runs.assembly import assemble
 from rescli.runs.directory import RunDir
@@ -199,7 +198,7 @@ def test_a_run_with_a_damaged_record_and_no_state_is_not_trained_over(tmp_path):
 
 def test_a_device_that_is_gone_is_named(tmp_path, monkeypatch):
     run_dir, _ = begin(tmp_path / "run", CPU_FP32)
-    import rescli.runs.drive as module
+    import rescli.runs.resuming.prepare as module
 
     def gone(_name):
         raise UsageError("not here")
@@ -269,13 +268,13 @@ def test_what_was_trained_before_workers_were_lost_is_saved(tmp_path):
 
         def lost(step):
             if step == 3:
-                raise LostWorkersError("a process is lost.", remedy=Remedy("workers", 0))
+                raise LostWorkersError("a process is lost.")
             return batch(step)
 
         assembly.loader.batch = lost
         with pytest.raises(LostWorkersError, match="The state of iteration 3 is saved") as caught:
             execute(assembly, run_dir)
-    assert caught.value.remedies == (Remedy("resume", str(run_dir.path)), Remedy("workers", 0))
+    assert [remedy.setting for remedy in caught.value.remedies] == ["resume_alone"]
     record = json.loads(run_dir.record.read_text())
     assert (record["status"], record["iterations_done"], record["last_saved_iteration"]) == ("failed", 3, 3)
     again, saved = prepare_resume(run_dir, CPU)

@@ -34,8 +34,7 @@ _TRIES = 8
 _LOSSES, _WITHIN_STEPS = 4, 100
 """So many lost workers within so many steps are too many to go on."""
 
-_FEWER = Remedy("workers", 0)
-"""No process beside the one that trains: what needs the least memory."""
+_FEWER = "fewer processes that decode, or none beside the one that trains, need less memory"
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +182,7 @@ class PhotoLoader:
                 self.close()
                 raise LostWorkersError(
                     f"{self._workers} processes that decode photographs cannot be begun: {error.strerror}.",
-                    remedy=_FEWER,
+                    hint=_FEWER,
                 ) from error
 
     def _note_loss(self, step: int, lost: WorkerLost) -> None:
@@ -197,11 +196,9 @@ class PhotoLoader:
         self._lost_at.append(step)
         if len(self._lost_at) == _LOSSES and step - self._lost_at[0] < _WITHIN_STEPS:
             raise LostWorkersError(
-                f"{what}{cause}; {_LOSSES} were lost within {_WITHIN_STEPS} iterations.", remedy=_FEWER
+                f"{what}{cause}; {_LOSSES} were lost within {_WITHIN_STEPS} iterations.", hint=_FEWER
             )
-        _log.warning(
-            "%s%s; begun anew, nothing is lost. Should it go on, %s needs less.", what, cause, _FEWER
-        )
+        _log.warning("%s%s; begun anew, nothing is lost. Should it go on, %s.", what, cause, _FEWER)
 
 
 class _Batches:
