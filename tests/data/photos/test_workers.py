@@ -151,7 +151,7 @@ def test_a_killed_worker_is_begun_anew_with_the_same_bits(
     helped.close()
     (record,) = caplog.records
     assert "was killed by SIGKILL at iteration" in record.getMessage()
-    assert "workers=0 needs less" in record.getMessage()
+    assert "need less memory" in record.getMessage()
 
 
 def test_one_that_is_killed_again_and_again_is_an_error(
