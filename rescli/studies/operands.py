@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,11 +13,14 @@ from rescli.checkpoints.locate import named_checkpoint
 from rescli.errors import UnknownNameError, UsageError
 from rescli.models.naming import parse_model_name
 from rescli.remedy import Remedy
+from rescli.spec.base import DatasetSpec
 from rescli.spec.from_names import Choice, change_spec, choose_spec, named_dataset
 from rescli.spec.load import preset_names
 from rescli.spec.run import RunSpec
 
-__all__ = ["Operand", "read_operand", "read_operands"]
+__all__ = ["Operand", "on_their_images", "read_operand", "read_operands"]
+
+_log = logging.getLogger(__name__)
 
 _MOST_DIFFERENCES, _LONGEST_VALUE = 4, 24
 """Keys in a label, and characters of a value, up to which it can be read."""
@@ -90,6 +94,35 @@ def read_operand(given: str | os.PathLike[str] | RunSpec, choice: Choice) -> Ope
             remedy=Remedy("list_presets"),
         ) from error
     return Operand(given, spec=choose_spec(replace(choice, model=given, preset=None))[1])
+
+
+def on_their_images(read: Sequence[Operand], root: Path | None) -> list[Operand]:
+    """The operands, with what only the image files can say in their specs; what is odd there is told once.
+
+    Args:
+        read: the operands.
+        root: where the images lie; None for RESCLI_DATA, else the user's cache.
+
+    Raises:
+        DataError: there are no such files, or no net can be trained on them.
+    """
+    surveyed: dict[str, DatasetSpec] = {}
+    found = []
+    for operand in read:
+        if operand.spec is None:
+            found.append(operand)
+            continue
+        data = operand.spec.data
+        key = data.dataset.model_dump_json()
+        if key not in surveyed:
+            surveyed[key], survey = data.dataset.surveyed(root)
+            if survey is not None:
+                survey.require_trainable()
+                for odd in (finding for finding in survey.findings if finding.kind == "odd"):
+                    _log.warning("%s", odd.told)
+        data = data.model_copy(update={"dataset": surveyed[key]})
+        found.append(replace(operand, spec=operand.spec.model_copy(update={"data": data})))
+    return found
 
 
 def _on_own_images(spec: RunSpec, choice: Choice) -> RunSpec:

@@ -23,7 +23,7 @@ from rescli.spec.from_names import Choice
 from rescli.spec.run import RunSpec
 from rescli.studies.comparison import Contender, compare_contenders
 from rescli.studies.events import StudySink, Testing
-from rescli.studies.operands import Operand, read_operands
+from rescli.studies.operands import Operand, on_their_images, read_operands
 from rescli.studies.published import PublishedTable, published_table, published_tables
 from rescli.studies.queued_run import QueuedRun
 from rescli.studies.responses import ResponsesRow, measure_responses
@@ -116,6 +116,7 @@ def compare(
     read = read_operands(given, choice)
     if labels is not None:
         read = [replace(operand, label=label) for operand, label in zip(read, labels, strict=True)]
+    read = on_their_images(read, Path(data_root) if data_root is not None else None)
     wanted = {operand.label: seeded(operand.spec, seeds) for operand in read if operand.spec is not None}
     if not wanted:
         _warn_of_no_use(

@@ -99,3 +99,27 @@ def test_everything_odd_at_once_trains_and_is_evaluated(rescli: Rescli, tmp_path
     refused = rescli("train", *SMALL, "--data-root", root, "--out", tmp_path / "other")
     assert refused.code == 3
     assert "--skip-damaged" in refused.err
+
+
+def test_nets_are_compared_on_photographs_of_ones_own(rescli: Rescli, tmp_path: Path) -> None:
+    root, runs = tmp_path / "photos", tmp_path / "runs"
+    names = [f"{split}/{name}/{n}.jpg" for split in ("train", "val", "test") for name in "ab" for n in "12"]
+    put_pictures(root, *names)
+    answer = rescli(
+        *(
+            "compare",
+            "plain-18",
+            "resnet-18",
+            "--dataset",
+            "imagefolder",
+            "--data-root",
+            root,
+            "--device",
+            "cpu",
+        ),
+        *("--iterations", 2, "--set", "model.width=4", "--set", "data.batch_size=4", "--json"),
+        *("--set", "data.dataset.image_size=64", "--runs", runs, "--out", tmp_path / "compared"),
+    )
+    assert answer.code == 0, answer.err
+    assert answer.err.count("warning: 2 classes of fewer than 5 training images: a 2, b 2") == 1
+    assert len(list(runs.iterdir())) == 2
