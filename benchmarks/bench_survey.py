@@ -1,4 +1,4 @@
-"""How long training on very many photographs takes to begin: until they are surveyed, and until the first step.
+"""How long training on very many photographs takes to begin: until the survey, and until the first step.
 
     python benchmarks/bench_survey.py SCRATCH_DIR --images 100000 --json benchmarks/results/survey.json
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
 from pathlib import Path
 
 import torch
@@ -17,7 +15,7 @@ from rescli.data.folders.names import PLUGIN_SUFFIXES, SUFFIXES, readable
 from rescli.data.folders.walk import LeftOut, images_below
 from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.packed import is_packed, packed_counts, read_packed
-from rescli.data.photos.prefetch import map_ahead
+from rescli.data.photos.prefetch import map_quick
 from rescli.errors import DataError
 from rescli.remedy import Remedy
 
@@ -25,10 +23,6 @@ __all__ = ["folder_classes", "folder_splits", "image_fingerprint", "other_files"
 
 _NOTHING_SAID = Wanted()
 _HASH_THREADS = 8
-_CHUNK = 64
-_SLOW_SECONDS = 0.0005
-"""A file that takes longer comes from a disk or a network, where it pays to ask for several at once; from
-memory, threads that wait for each other are slower than one."""
 _NAMED = 3
 
 
@@ -138,7 +132,6 @@ def other_files(files: ImageFiles) -> LeftOut:
 
 
 def _digests(place: Path, names: Sequence[str]) -> Iterator[bytes | OSError]:
-    """One at a time while files come from memory; as soon as they are waited for, several at once."""
     folder = os.fspath(place)
 
     def digest(name: str) -> bytes | OSError:
@@ -148,19 +141,7 @@ def _digests(place: Path, names: Sequence[str]) -> Iterator[bytes | OSError]:
         except OSError as error:
             return error
 
-    done = 0
-    while done < len(names):
-        chunk = names[done : done + _CHUNK]
-        began = time.perf_counter()
-        found = [digest(name) for name in chunk]
-        seconds = time.perf_counter() - began
-        yield from found
-        done += len(chunk)
-        if seconds > _SLOW_SECONDS * len(chunk):
-            break
-    rest = [names[at : at + _CHUNK] for at in range(done, len(names), _CHUNK)]
-    chunks = map_ahead(lambda chunk: [digest(name) for name in chunk], rest, threads=_HASH_THREADS)
-    yield from chain.from_iterable(chunks)
+    return map_quick(digest, names, threads=_HASH_THREADS)
 
 
 def _classes(

@@ -8,7 +8,7 @@ from pathlib import Path
 from rescli.data.photos.decoding import open_rgb, read_header
 from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.packed import PackedImages
-from rescli.data.photos.prefetch import map_ahead
+from rescli.data.photos.prefetch import map_ahead, map_quick
 from rescli.errors import DataError
 from rescli.hardware.cores import usable_cores
 from rescli.remedy import Remedy
@@ -44,7 +44,7 @@ def require_whole(files: ImageFiles, split: str, *, decode: bool) -> None:
     count = min(len(files), _MOST_FILES)
     names = [files.file_names[index * len(files) // count] for index in range(count)]
     threads = usable_cores()
-    found = list(map_ahead(lambda name: _looked_at(files.root / name), names, threads=threads))
+    found = list(map_quick(lambda name: _looked_at(files.root / name), names, threads=threads))
     damaged = [reason for reason in found if isinstance(reason, str)]
     pixels = sum(reason for reason in found if isinstance(reason, int))
     if decode and not damaged and pixels <= _MOST_PIXELS:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rescli.data.photos.prefetch import map_ahead
+from rescli.data.photos.prefetch import map_ahead, map_quick
 
 
 def test_in_order_however_long_each_takes() -> None:
@@ -76,3 +76,24 @@ def test_leaves_no_thread_behind() -> None:
     next(results)
     results.close()  # type: ignore[attr-defined]
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("count", [0, 1, 64, 65, 200])
+def test_quick_work_is_done_in_order_in_this_thread(count: int) -> None:
+    def where(item: int) -> tuple[int, str]:
+        return item, threading.current_thread().name
+
+    here = threading.current_thread().name
+    assert list(map_quick(where, range(count), threads=4)) == [(item, here) for item in range(count)]
+
+
+def test_what_is_waited_for_is_done_in_several_threads() -> None:
+    seen = set()
+
+    def slow(item: int) -> int:
+        seen.add(threading.current_thread().name)
+        time.sleep(0.001)
+        return item
+
+    assert list(map_quick(slow, range(300), threads=3)) == list(range(300))
+    assert len(seen) > 2
