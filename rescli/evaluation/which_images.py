@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rescli.data.folders.read import folder_classes
 from rescli.data.folders.specs import ImageFolderSpec
-from rescli.errors import CheckpointError, DataError
+from rescli.errors import CheckpointError, DataError, UsageError
 from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec
 
@@ -34,7 +34,8 @@ def choose_split(
 
     Raises:
         CheckpointError: the run held no validation images out.
-        DataError: the set has none of those parts.
+        DataError: the folder has none of those parts.
+        UsageError: a set that is the same everywhere has none of them.
     """
     there = dataset.splits(root)
     wanted = _TEST_FIRST if asked is None else (asked,) if isinstance(asked, str) else tuple(asked)
@@ -44,7 +45,9 @@ def choose_split(
     remedies = [Remedy("split", split) for split in there]
     if run is not None and "val" in wanted and "train" in there:
         raise CheckpointError(f"the run of {run} set no images aside for val.", remedy=remedies)
-    raise DataError(
+    # Of a folder it is the data that lacks, of another set the name that is none.
+    kind = DataError if dataset.any_size else UsageError
+    raise kind(
         f"{dataset.kind} has no images for {' or '.join(wanted)}; it has {', '.join(there) or 'none'}.",
         remedy=remedies,
     )

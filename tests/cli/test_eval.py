@@ -88,7 +88,9 @@ def test_a_damaged_record_costs_no_figures_and_is_left_as_it_is(rescli, run, cap
 
 def test_what_was_measured_before_an_error_is_printed(rescli, run, tmp_path):
     broken = tmp_path / "broken.safetensors"
-    broken.write_bytes(b"nothing")
+    whole = bytearray((run / "checkpoints" / "last.safetensors").read_bytes())
+    whole[-1] ^= 1  # found out when its turn comes
+    broken.write_bytes(whole)
     answer = rescli("eval", run / "checkpoints" / "last.safetensors", broken, "--json", "--device", "cpu")
     assert answer.code == 4
     assert len(answer.json["results"]) == 1

@@ -58,7 +58,7 @@ def test_every_choice_is_printed_beside_the_result(rescli, small, flag, views):
         (("--save-logits", "logits.npz"), ".safetensors"),
         (("--save-logits", "nowhere/logits.safetensors"), "no such folder: nowhere"),
         (("--dataset", "cifar1"), "Did you mean 'cifar10'"),
-        (("--split", "all"), "unknown split"),
+        (("--split", "all"), "shapes has no images for all; it has train, val, test"),
         (("--classes", "some"), "some"),
     ],
 )

@@ -15,7 +15,7 @@ from rescli.cli.output.messages import say
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="List the data sets, verify one, prepare ImageNet, tidy or pack photographs.", add_completion=False
+    help="List, verify, prepare, tidy and pack data sets.", add_completion=False
 )
 app.command()(pack)
 app.command()(prepare)
@@ -52,7 +52,7 @@ def verify(
     set_: DatasetKeys = None,
     json: Json = False,
 ) -> None:
-    """Read a data set whole: counts, classes, damaged files, oddities, and copies of an image.
+    """Read a data set whole: counts, classes, damage, oddities, and copies.
 
     Exit code 3 where files are missing or damaged, their number is wrong, or no net can be trained on them;
     what is only odd, such as copies and uneven classes, is no fault.
