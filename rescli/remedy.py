@@ -28,6 +28,7 @@ ACTIONS = {
     "same_net": "rescli.spec({value})",
     "show_preset": "print(rescli.spec({value}))",
     "start_from": 'rescli.spec({value}, start_from="CKPT")',
+    "tidy": 'from rescli.workflows.data.tidy import tidy; tidy("NEW_DIR", {value})',
     "train": "rescli.train({value})",
     "train_anew": 'rescli.train({value}, out="NEW_DIR"{root})',
     "train_on": 'rescli.train(rescli.spec({value} "/spec.toml", start_from={value}), out="NEW_DIR"{root})',

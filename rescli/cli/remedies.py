@@ -26,6 +26,7 @@ COMMANDS = {
     "same_net": "--model {value} (with the same options: rescli show CKPT)",
     "show_preset": "rescli presets show {value}   {note}",
     "start_from": "rescli train {value} --from CKPT   {note}",
+    "tidy": "rescli data tidy --data-root {value} --out NEW_DIR  # {note}",
     "train": "rescli train {value}   {note}",
     "train_anew": "rescli train {value}{root} --out NEW_DIR  # {note}",
     "train_on": "rescli train {value}/spec.toml --from {value}{root} --out NEW_DIR  # {note}",

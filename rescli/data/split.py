@@ -50,11 +50,14 @@ def stratified_split(
     if not 0 <= val_size < num_images:
         raise ValueError(f"val_size must be between 0 and {num_images - 1}, got {val_size}")
     ranking = torch.argsort(hash64(seed, Stream.SPLIT, torch.arange(num_images)), stable=True)
-    shares = _shares(torch.bincount(labels_N).tolist(), val_size)
+    counts = torch.bincount(labels_N)
+    shares = torch.tensor(_shares(counts.tolist(), val_size))
+    # By class, within a class by rank: the first of each class are held out.
+    by_class = ranking[torch.argsort(labels_N[ranking], stable=True)]
+    labels = labels_N[by_class]
+    place_in_class = torch.arange(num_images) - (counts.cumsum(0) - counts)[labels]
     is_val = torch.zeros(num_images, dtype=torch.bool)
-    for label, share in enumerate(shares):
-        in_class = ranking[labels_N[ranking] == label]
-        is_val[in_class[:share]] = True
+    is_val[by_class[place_in_class < shares[labels]]] = True
     return (~is_val).nonzero().flatten(), is_val.nonzero().flatten()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -99,3 +100,25 @@ def test_what_cannot_be_packed_is_exit_2(rescli: Rescli, tmp_path: Path, name: s
     answer = rescli("data", "pack", name, "--out", tmp_path / "packed")
     assert answer.code == 2
     assert says in answer.err
+
+
+def test_what_no_net_can_be_trained_on_is_not_packed(
+    rescli: Callable[..., Any], photos: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(photos / "val/class0", photos / "val/zebra")
+    answer = rescli("data", "pack", "imagefolder", "--data-root", photos, "--out", tmp_path / "packed")
+    assert answer.code == 3
+    assert "val has 1 class that train lacks: zebra" in answer.err
+    exclude = ("--set", 'data.dataset.exclude=["zebra"]')
+    assert (
+        rescli(
+            "data", "pack", "imagefolder", "--data-root", photos, "--out", tmp_path / "packed", *exclude
+        ).code
+        == 0
+    )
+    assert packed_counts(tmp_path / "packed")[0] == ("class0", "class1")
+    refused = rescli(
+        "train", "--dataset", "imagefolder", "--depth", 18, "--data-root", tmp_path / "packed", *exclude
+    )
+    assert refused.code == 2
+    assert "holds packed images" in refused.err

@@ -10,12 +10,13 @@ FILE.csv, .tsv or .txt with a column of file names and one of classes, with a he
 from __future__ import annotations
 
 import csv
+import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from rescli.data.folders.names import readable
+from rescli.data.folders.names import ALL_SUFFIXES, readable
 from rescli.errors import DataError
 from rescli.remedy import Remedy
 
@@ -25,8 +26,14 @@ FROM_NAMES = "names"
 """What the key ``labels`` says where the class is the beginning of each file's name."""
 
 _SUFFIXES = (".csv", ".tsv", ".txt")
-_LARGEST_BYTES = 500 << 20
+_LARGEST_BYTES = 20 << 20
+"""The size up to which a table is read that nobody named: a million lines."""
 _MOST_FILES = 200
+_NAME_HEADINGS = (
+    *("file", "filename", "file_name", "filepath", "filepaths", "file_path", "path", "paths", "name"),
+    *("image", "images", "image_id", "imageid", "image_name", "imagename", "image_path", "img", "id", "uuid"),
+)
+_BITS, _ONES = {"0", "1", "0.0", "1.0"}, {"1", "1.0"}
 _LABEL_HEADINGS = (
     *("label", "labels", "class", "classes", "classname", "class_name", "category", "categories", "species"),
     *("breed", "target", "classid", "class_id", "labelid", "label_id", "categoryid", "category_id", "wnid"),
@@ -50,15 +57,22 @@ class Labels:
 
 
 def find_labels_file(
-    images: Sequence[str], places: Iterable[Path], *, split: str, known_classes: Iterable[str] = ()
+    images: Sequence[str],
+    places: Iterable[Path],
+    *,
+    root: Path,
+    split: str,
+    known_classes: Collection[str] = (),
 ) -> Labels | None:
     """The labels of the images out of a table that lies in one of the places; None where none does.
 
-    A file whose name begins with the split's is preferred, and one that names more of the images.
+    A file whose name begins with the split's is preferred, and one that names more of the images. Forms to
+    fill in, ``sample_submission.csv``, are none.
 
     Args:
         images: names in one folder.
         places: folders to look in.
+        root: the folder that remedies name the tables from.
         split: whose images they are.
         known_classes: where there are some, a table of other classes is none.
 
@@ -66,33 +80,53 @@ def find_labels_file(
         DataError: a table names the images, but which of its columns has the classes, nobody can say; or two
             tables give an image two classes.
     """
-    found: list[Labels] = []
+    clear: dict[Path, Labels] = {}
+    unclear: list[DataError] = []
     for path in _tables(places, split):
-        labels = _labels_of(path, None, images)
+        try:
+            labels = _labels_of(path, None, images, root)
+        except DataError as error:
+            unclear.append(error)
+            continue
         if labels is None or not labels.by_name:
             continue
-        if known_classes and not set(labels.by_name.values()) & set(known_classes):
-            continue
-        found.append(labels)
-        if not labels.without:
-            break
+        if not known_classes or {*labels.by_name.values()} & {*known_classes}:
+            clear[path] = labels
+    own = {path: labels for path, labels in clear.items() if path.name.lower().startswith(split)}
+    found = own or clear
     if not found:
+        if unclear:
+            raise unclear[0]
         return None
-    return min(found, key=lambda labels: len(labels.without))
+    _require_agreement(found)
+    return min(found.values(), key=lambda labels: len(labels.without))
 
 
-def read_labels_file(path: Path, column: str | None, images: Sequence[str]) -> Labels:
+def _require_agreement(found: Mapping[Path, Labels]) -> None:
+    (first, labels), *others = found.items()
+    for path, other in others:
+        both = labels.by_name.keys() & other.by_name.keys()
+        if differing := sorted(name for name in both if labels.by_name[name] != other.by_name[name]):
+            raise DataError(
+                f"{first} and {path} give {len(differing)} images different classes, such as "
+                f"{readable(differing[0])}.",
+                remedy=[Remedy("data.dataset.labels", first.name), Remedy("data.dataset.labels", path.name)],
+            )
+
+
+def read_labels_file(path: Path, column: str | None, images: Sequence[str], *, root: Path) -> Labels:
     """The labels of the images out of the table that somebody named.
 
     Args:
-        column: heading of the column with the classes; None for the only one it can be.
+        column: heading of the column with the classes, or its number from 1; None for the only one it can be.
+        root: the folder that remedies name the table from.
 
     Raises:
         DataError: it cannot be read, or names none of the images.
     """
     if not path.is_file():
         raise DataError(f"no such file of labels: {path}")
-    labels = _labels_of(path, column, images)
+    labels = _labels_of(path, column, images, root)
     if labels is None:
         raise DataError(
             f"{path} names none of the {len(images)} images, such as {readable(images[0])}."
@@ -123,41 +157,53 @@ def _tables(places: Iterable[Path], split: str) -> list[Path]:
             found += sorted(
                 path
                 for path in place.iterdir()
-                if path.suffix.lower() in _SUFFIXES and path.is_file() and not path.name.startswith(".")
+                if path.suffix.lower() in _SUFFIXES
+                and path.is_file()
+                and not path.name.startswith(".")
+                and "submission" not in path.name.lower()
             )[:_MOST_FILES]
     whole = [path for path in found if path.stat().st_size <= _LARGEST_BYTES]
     return sorted(whole, key=lambda path: not path.name.lower().startswith(split))
 
 
-def _labels_of(path: Path, column: str | None, images: Sequence[str]) -> Labels | None:
+def _labels_of(path: Path, column: str | None, images: Sequence[str], root: Path) -> Labels | None:
     """None where the table names less than half of the images."""
     rows = _rows(path)
     if not rows:
         return None
-    by_key = {key: name for name in images for key in (name, PurePosixPath(name).stem)}
-    width = max(map(len, rows))
+    by_key = {key: name for name in images for key in (PurePosixPath(name).stem, name)}
 
-    def named(cell: str) -> str | None:
-        file = PurePosixPath(cell.replace("\\", "/")).name
-        return by_key.get(file) or by_key.get(cell)
+    def named(row: list[str], at: int) -> str | None:
+        cell = row[at].strip() if at < len(row) else ""
+        return by_key.get(PurePosixPath(cell.replace("\\", "/")).name) or by_key.get(cell)
 
-    hits = [sum(index < len(row) and named(row[index]) is not None for row in rows) for index in range(width)]
-    files = max(range(width), key=lambda index: hits[index])
-    if hits[files] * 2 < len(images) or not hits[files]:
+    width, whole = max(map(len, rows)), set(images)
+    found = [{named(row, at) for row in rows} - {None} for at in range(width)]
+    # Whole names count for more than numbers that could be names without their suffix.
+    spelled = [{PurePosixPath(row[at]).name for row in rows if at < len(row)} & whole for at in range(width)]
+    hits = [(len(names), len(full)) for names, full in zip(found, spelled, strict=True)]
+    if max(hits)[0] * 2 < len(images) or not max(hits)[0]:
         return None
-    heading = rows[0] if len(rows[0]) > files and named(rows[0][files]) is None else None
-    body = [row for row in rows if len(row) > files and named(row[files]) is not None]
-    label_of = _label_column(path, heading, body, files, column)
+    titles = [cell.strip() for cell in rows[0]]
+    likely = [at for at, count in enumerate(hits) if count == max(hits)]
+    titled = [at for at in likely if at < len(titles) and titles[at].casefold() in _NAME_HEADINGS]
+    if len(likely) > 1 and len(titled) != 1:
+        raise _unclear(path, root, titles, "the files' names")
+    files = titled[0] if titled else likely[0]
+    # A first row of an image that is not there is no heading.
+    first = titles[files].lower() if files < len(titles) else ""
+    is_heading = named(rows[0], files) is None and not first.endswith(ALL_SUFFIXES)
+    body = [row for row in rows if named(row, files) is not None]
+    label_of = _label_column(path, root, titles if is_heading else [], body, files, column)
     by_name: dict[str, str] = {}
     for row in body:
-        name = named(row[files])
-        assert name is not None, "the rows were chosen by it"
-        label = label_of(row)
-        if not label:
+        name, label = named(row, files), label_of(row)
+        if name is None or not label:
             continue
         if by_name.setdefault(name, label) != label:
             raise DataError(
-                f"{path} gives {readable(name)} two classes: {by_name[name]} and {label}.",
+                f"{path} gives {readable(name)} two classes: "
+                f"{readable(by_name[name])} and {readable(label)}.",
                 hint="rescli trains nets for one class an image; leave such rows out of the file",
             )
     without = tuple(name for name in images if name not in by_name)
@@ -165,55 +211,50 @@ def _labels_of(path: Path, column: str | None, images: Sequence[str]) -> Labels 
 
 
 def _label_column(
-    path: Path, heading: list[str] | None, body: list[list[str]], files: int, wanted: str | None
+    path: Path, root: Path, titles: list[str], body: list[list[str]], files: int, wanted: str | None
 ) -> Callable[[list[str]], str]:
     """Which cell of a row has the class.
 
     Args:
-        heading: titles of the columns; None where the table has none.
+        titles: of the columns; none where the table has no heading.
         body: the rows that name an image.
         files: the column of the images' names.
-        wanted: title of the column that somebody named.
+        wanted: title or number of the column that somebody named.
     """
     others = [at for at in range(min(map(len, body))) if at != files]
-    titles = [cell.strip() for cell in heading] if heading else []
     if wanted is not None:
-        if wanted not in titles:
-            raise DataError(f"{path} has no column {wanted!r}; it has {', '.join(titles) or 'no heading'}.")
-        return _cell(titles.index(wanted))
-    if heading and len(others) > 1 and all({row[at].strip() for row in body} <= {"0", "1"} for at in others):
-        return _one_hot(path, titles, body, files, others)
+        if wanted in titles:
+            return _cell(titles.index(wanted))
+        if wanted.isdecimal() and int(wanted) - 1 in others:
+            return _cell(int(wanted) - 1)
+        columns = ", ".join(titles) or f"1 to {len(others) + 1}"
+        raise DataError(f"{path} has no column {wanted!r}; it has {columns}.")
     if len(others) == 1:
         return _cell(others[0])
     named = [at for at in others if at < len(titles) and titles[at].casefold() in _LABEL_HEADINGS]
     if len(named) == 1:
         return _cell(named[0])
+    if titles and not named and len(others) > 1:
+        ones = [sum(row[at].strip() in _ONES for at in others) for row in body]
+        if set(ones) == {1} and all({row[at].strip() for row in body} <= _BITS for at in others):
+            return lambda row: next(titles[at] for at in others if row[at].strip() in _ONES)
     # Tiny-ImageNet's: the class, then four numbers of a box.
-    boxes = all(_is_number(row[at]) for row in body for at in others[1:])
-    if not heading and others and boxes and not any(_is_number(row[others[0]]) for row in body):
+    boxes = len(others) == 5 and all(_is_number(row[at]) for row in body for at in others[1:])
+    if not titles and boxes and not any(_is_number(row[others[0]]) for row in body):
         return _cell(others[0])
-    raise DataError(
-        f"{path} names the images, but which of its columns has their classes is not clear: "
-        f"{', '.join(titles) or f'{len(others) + 1} columns without a heading'}.",
-        remedy=Remedy("data.dataset.labels", f"{path.name}:COLUMN"),
+    raise _unclear(path, root, titles, "the classes")
+
+
+def _unclear(path: Path, root: Path, titles: list[str], what: str) -> DataError:
+    columns = ", ".join(map(readable, titles)) or "columns without a heading, which are named by number"
+    return DataError(
+        f"{path} names the images, but it is not clear which column has {what}: {columns}.",
+        remedy=Remedy("data.dataset.labels", f"{os.path.relpath(path, root)}:COLUMN"),
     )
 
 
 def _cell(at: int) -> Callable[[list[str]], str]:
     return lambda row: row[at].strip() if at < len(row) else ""
-
-
-def _one_hot(
-    path: Path, titles: list[str], body: list[list[str]], files: int, columns: list[int]
-) -> Callable[[list[str]], str]:
-    for row in body:
-        ones = sum(row[at].strip() == "1" for at in columns)
-        if ones != 1:
-            raise DataError(
-                f"{path} gives {readable(row[files])} {ones} classes.",
-                hint="rescli trains nets for one class an image; leave such rows out of the file",
-            )
-    return lambda row: next(titles[at] for at in columns if row[at].strip() == "1")
 
 
 def _rows(path: Path) -> list[list[str]]:

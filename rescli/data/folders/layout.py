@@ -24,6 +24,7 @@ from rescli.data.folders.labels import (
 from rescli.data.folders.names import ALL, TRAIN_VAL_TEST, is_junk, named_split
 from rescli.data.folders.refusals import (
     check_folder,
+    named_folder,
     no_class_folders,
     no_class_folders_in,
     several_folders,
@@ -162,9 +163,8 @@ def _by_content(root: Path, wanted: Wanted) -> Layout:
 
 def _one_split(root: Path, folders: list[str], wanted: Wanted) -> Layout:
     """No folder is a split with classes: all images are one split, by class folders or by a table."""
-    candidates = [root, *(root / name for name in folders if _flat_images(root / name))]
     if wanted.labels is not None:
-        flat = [place for place in candidates if _flat_images(place)]
+        flat = [place for place in (root, *(root / name for name in folders)) if _flat_images(place)]
         if len(flat) != 1:
             raise DataError(
                 f"{root}: images to label lie in {len(flat)} folders: {', '.join(p.name for p in flat)}."
@@ -177,12 +177,12 @@ def _one_split(root: Path, folders: list[str], wanted: Wanted) -> Layout:
         return Layout(root, wanted, {ALL: Part(ALL, flat[0], labels)})
     if (_flat_images(root) and not folders) or (len(folders) == 1 and _flat_images(root / folders[0])):
         place = root / folders[0] if folders else root
-        labels = find_labels_file(_flat_images(place), _places(root, place), split=ALL)
+        labels = find_labels_file(_flat_images(place), _places(root, place), root=root, split=ALL)
         if labels is not None:
             return Layout(root, wanted, {ALL: Part(ALL, place, labels)})
     named = [name for name in folders if named_split(name) and folders != ["invalid", "valid"]]
     if named and _flat_images(root / named[0]):
-        raise splits_without_classes(root, named)
+        raise splits_without_classes(root, named, _flat_images(root / named[0]))
     if folders:
         return Layout(root, wanted, {ALL: Part(ALL, root)})
     if images := _flat_images(root):
@@ -194,9 +194,10 @@ def _split_folders(root: Path, folders: list[str], wanted: Wanted) -> dict[str, 
     """Split to the folder that is it, by what somebody said, else by its name."""
     found: dict[str, Path] = {}
     for split, name in wanted.folders.items():
-        if not (root / name).is_dir():
-            raise DataError(f"{root} has no folder {name!r}; it has {', '.join(folders) or 'none'}.")
-        found[split] = root / name
+        found[split] = named_folder(root, split, name, folders)
+    for split, place in found.items():
+        if twin := next((other for other in found if other != split and found[other] == place), None):
+            raise DataError(f"{split} and {twin} cannot both be the folder {place.relative_to(root)}.")
     taken = {place.relative_to(root).parts[0] for place in found.values()}
     spelled: dict[str, list[str]] = {}
     for name in folders:
@@ -207,7 +208,7 @@ def _split_folders(root: Path, folders: list[str], wanted: Wanted) -> dict[str, 
         full = [name for name in names if _class_folders(root / name, wanted) or _flat_images(root / name)]
         if len(full) > 1:
             raise several_folders(root, split, full)
-        if full:
+        if full and root / full[0] not in found.values():
             found[split] = root / full[0]
     return found
 
@@ -220,21 +221,29 @@ def _labels(root: Path, place: Path, split: str, wanted: Wanted, classes: list[s
         images = _flat_images(place)
     if not images:
         return None
-    if wanted.labels == FROM_NAMES:
-        return labels_from_names(images)
-    if wanted.labels is not None:
-        name, _, column = wanted.labels.partition(":")
-        return read_labels_file(root / name, column or None, images)
     try:
-        return find_labels_file(images, _places(root, place), split=split, known_classes=classes)
+        found = _labels_of(root, place, images, split, wanted, classes)
     except DataError:
         if split == "test":  # a form to fill in, as contests have it
             return None
         raise
+    return None if split == "test" and found is not None and not found.by_name else found
+
+
+def _labels_of(
+    root: Path, place: Path, images: list[str], split: str, wanted: Wanted, classes: list[str]
+) -> Labels | None:
+    if wanted.labels == FROM_NAMES:
+        return labels_from_names(images)
+    if wanted.labels is not None:
+        name, _, column = wanted.labels.partition(":")
+        return read_labels_file(root / name, column or None, images, root=root)
+    return find_labels_file(images, _places(root, place), root=root, split=split, known_classes=classes)
 
 
 def _places(root: Path, place: Path) -> list[Path]:
-    return [place, place.parent, root, *(root / name for name in _TABLES)]
+    within = [place, *(folder for folder in place.parents if folder == root or root in folder.parents)]
+    return [*within, *(root / name for name in _TABLES)]
 
 
 def _class_folders(place: Path, wanted: Wanted) -> list[str]:

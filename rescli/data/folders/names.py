@@ -6,17 +6,16 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 __all__ = [
     "ALL",
+    "ALL_SUFFIXES",
     "OLD_SUFFIXES",
     "PLUGIN_SUFFIXES",
     "SUFFIXES",
     "TRAIN_VAL_TEST",
     "is_archive",
     "is_background",
-    "is_image_content",
     "is_junk",
     "named_split",
     "near_names",
@@ -34,8 +33,10 @@ OLD_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff"
 
 SUFFIXES = (*OLD_SUFFIXES, ".gif", ".jfif", ".jpe")
 
-PLUGIN_SUFFIXES = (".avif", ".heic", ".heif", ".hif")
+PLUGIN_SUFFIXES = (".avif", ".heic", ".heif", ".hif", ".jxl")
 """What Pillow reads with a plugin, or where it was built with the library."""
+
+ALL_SUFFIXES = (*SUFFIXES, *PLUGIN_SUFFIXES)
 
 _SPELLINGS = {
     "train": ("train", "training", "trainset", "trainingset", "traindata"),
@@ -58,16 +59,6 @@ _JUNK = {
 }
 
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
-
-_SIGNATURES = (
-    b"\xff\xd8\xff",  # JPEG
-    b"\x89PNG\r\n\x1a\n",
-    b"GIF87a",
-    b"GIF89a",
-    b"II*\0",  # TIFF of either byte order
-    b"MM\0*",
-)
-_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"heif")
 
 
 def named_split(name: str) -> str | None:
@@ -92,21 +83,6 @@ def is_archive(name: str) -> bool:
 def is_background(class_name: str) -> bool:
     """Whether a class is of everything else, such as ``BACKGROUND_Google`` of Caltech-101."""
     return re.match(r"background\b|background[_ -]", class_name, re.IGNORECASE) is not None
-
-
-def is_image_content(path: Path | str) -> bool:
-    """Whether a file begins as photographs do, whatever its name is.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    with open(path, "rb") as file:
-        start = file.read(16)
-    if start.startswith(_SIGNATURES):
-        return True
-    if start[:4] == b"RIFF":
-        return start[8:12] == b"WEBP"
-    return start[4:8] == b"ftyp" and start[8:12] in _BRANDS
 
 
 def readable(name: str) -> str:

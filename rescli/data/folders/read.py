@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -161,10 +162,13 @@ def _classes(
     filled = {name for split in asked for name in listings[split].classes}
     # A class may be empty, and folders of other splits may hold what no net was trained on.
     if not filled <= {*expected} or not {*expected} <= folders:
+        of_imagenet = all(re.fullmatch(r"n\d{8}", name) for name in expected)
         raise DataError(
             _other_classes(root, sorted(filled | ({*expected} & folders)), expected),
-            hint="a folder of some of the classes is an imagefolder",
-            remedy=[Remedy("dataset", "imagefolder"), Remedy("classes", "wnids")],
+            hint="a folder of some of the classes is an imagefolder" if of_imagenet else None,
+            remedy=[Remedy("dataset", "imagefolder"), Remedy("classes", "wnids")]
+            if of_imagenet
+            else Remedy("tidy", root, "makes a folder without those that train lacks"),
         )
     return expected
 

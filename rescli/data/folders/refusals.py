@@ -12,6 +12,7 @@ from rescli.remedy import Remedy
 
 __all__ = [
     "check_folder",
+    "named_folder",
     "no_class_folders",
     "no_class_folders_in",
     "several_folders",
@@ -36,6 +37,21 @@ def check_folder(root: Path) -> None:
     raise DataError(f"{what}: {root}", hint="name the folder of class folders")
 
 
+def named_folder(root: Path, split: str, name: str, folders: list[str]) -> Path:
+    """The folder that somebody named for a split.
+
+    Raises:
+        DataError: it is none below the root.
+    """
+    # Not resolved: a split may be a link to somewhere else.
+    place, base = Path(os.path.normpath(root.absolute() / name)), Path(os.path.normpath(root.absolute()))
+    if base not in place.parents:
+        raise DataError(f"the folder {name!r} for {split} is not one below {root}.")
+    if not place.is_dir():
+        raise DataError(f"{root} has no folder {name!r}; it has {', '.join(folders) or 'none'}.")
+    return root / place.relative_to(base)
+
+
 def several_folders(root: Path, split: str, names: list[str]) -> DataError:
     """More than one folder is called as a split is."""
     remedies = {
@@ -48,16 +64,32 @@ def several_folders(root: Path, split: str, names: list[str]) -> DataError:
     )
 
 
-def splits_without_classes(root: Path, names: list[str]) -> DataError:
-    """Folders are called as splits are, and hold images without a class."""
+def splits_without_classes(root: Path, names: list[str], images: list[str]) -> DataError:
+    """Folders are called as splits are, and hold images without a class.
+
+    Args:
+        images: names of those in the first of them.
+    """
+    ways = [Remedy("data.dataset.labels", "FILE", "a table of file names and classes")]
+    if by_names := _by_names(images):
+        ways.insert(0, by_names)
+    if len(names) < 2:
+        ways.append(Remedy("data.dataset.exclude", (*names,), "to leave it out"))
     return DataError(
         f"{root} has images without classes in {', '.join(names)}: a split holds class folders, or has a "
         "table of labels beside it. Where they are classes, put them into a folder train.",
-        remedy=[
-            Remedy("data.dataset.exclude", (*names,), "to leave them out"),
-            Remedy("data.dataset.labels", "FILE", "a table of file names and classes"),
-        ],
+        remedy=ways,
     )
+
+
+def _by_names(images: list[str]) -> Remedy | None:
+    """The remedy of files that are called by their class; None where they are not."""
+    labels = labels_from_names(images)
+    classes = sorted(set(labels.by_name.values()))
+    if labels.without or len(classes) < 2:
+        return None
+    names = f"{', '.join(classes[:3])}{', ...' if len(classes) > 3 else ''}"
+    return Remedy("data.dataset.labels", FROM_NAMES, f"{len(classes)} classes: {names}")
 
 
 def no_class_folders_in(root: Path, with_classes: list[str], flat: list[str]) -> DataError:
@@ -75,11 +107,8 @@ def no_class_folders_in(root: Path, with_classes: list[str], flat: list[str]) ->
 def unlabelled(root: Path, images: list[str]) -> DataError:
     """All images lie in one folder, and no table is beside them."""
     remedies = [Remedy("data.dataset.labels", "FILE", "a table of file names and classes")]
-    labels = labels_from_names(images)
-    classes = sorted(set(labels.by_name.values()))
-    if not labels.without and len(classes) > 1:
-        names = f"{', '.join(classes[:3])}{', ...' if len(classes) > 3 else ''}"
-        remedies.insert(0, Remedy("data.dataset.labels", FROM_NAMES, f"{len(classes)} classes: {names}"))
+    if by_names := _by_names(images):
+        remedies.insert(0, by_names)
     return DataError(
         f"{root} has no class folders: {len(images)} images lie in it. Put each into one of its class.",
         remedy=remedies,

@@ -92,6 +92,7 @@ class ImageFolderSpec(PhotoSetSpec):
         root = given_root(data_root)
         survey = self.survey(data_root, progress)
         if survey is None:
+            self._refuse_keys_of_folders(root)
             class_names, counts = packed_counts(root)
         elif survey.refusals:
             return self, survey
@@ -106,14 +107,23 @@ class ImageFolderSpec(PhotoSetSpec):
             raise SpecError(f"data.dataset.val_size: {val} of {whole} images leave none to train on.")
         filled = {
             # A run that was begun before there were these keys goes on as it began.
-            "images_by": self.images_by if self._is_older else "content",
-            "stratified": self.stratified if self._is_older else held_out,
+            "images_by": self.images_by or (None if self._is_older else "content"),
+            "stratified": self.stratified if self._is_older or self.stratified is not None else held_out,
             "classes": class_names,
             "num_train": whole - val if held_out else whole,
             "num_val": val,
             "held_out": held_out,
         }
         return self.model_copy(update=filled), survey
+
+    def _refuse_keys_of_folders(self, root: Path) -> None:
+        keys = ("labels", "train_folder", "val_folder", "test_folder", "exclude")
+        if given := [f"data.dataset.{key}" for key in keys if getattr(self, key)]:
+            raise SpecError(
+                f"{', '.join(given)}: {root} holds packed images, with the splits and classes that they were "
+                "packed with.",
+                hint="give these keys to the packing",
+            )
 
     def survey(
         self,

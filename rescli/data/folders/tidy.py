@@ -84,15 +84,16 @@ def plan_tidy(
     layout = find_layout(root, wanted)
     listings = {split: list_part(part, wanted) for split, part in layout.parts.items()}
     classes = training_classes(listings)
+    new_names = _new_names(classes)
+    renamed = {readable(old): new for old, new in new_names.items() if new != old}
     links: dict[Path, Path] = {}
     counts: dict[str, int] = {}
     damaged: dict[str, str] = {}
     seen, total = 0, sum(listing.num_images for listing in listings.values())
-    renamed: dict[str, str] = {}
     foreign: dict[str, tuple[str, ...]] = {}
     for split, listing in listings.items():
         bad = _damaged(listing, threads, _from(seen, total, progress))
-        damaged |= {readable(name): why for name, why in bad.items()}
+        damaged |= {f"{split} {readable(name)}": why for name, why in bad.items()}
         seen += listing.num_images
         if others := tuple(name for name in listing.classes if name not in classes):
             foreign[split] = others
@@ -101,9 +102,7 @@ def plan_tidy(
         for class_name, name in _images(listing, classes):
             if name in bad:
                 continue
-            new_name = _as_utf8(class_name)
-            if new_name != class_name:
-                renamed[readable(class_name)] = new_name
+            new_name = new_names[class_name]
             within = PurePosixPath(name)
             inside = within if listing.part.labels is not None else within.relative_to(class_name)
             links[folder / new_name / inside] = listing.part.place / name
@@ -153,6 +152,18 @@ def _images(listing: Listing, classes: tuple[str, ...]) -> Iterator[tuple[str, s
     for class_name in classes:
         for name in listing.images.get(class_name, ()):
             yield class_name, name
+
+
+def _new_names(classes: tuple[str, ...]) -> dict[str, str]:
+    """Class to the name of its folder: one name of a folder, UTF-8, and no two alike."""
+    found: dict[str, str] = {}
+    for name in classes:
+        plain = _as_utf8(name).replace("/", "_").replace("\\", "_").replace("\0", "_")
+        plain = f"_{plain}" if plain.startswith(".") else plain
+        while plain in found.values() or (plain != name and plain in classes):
+            plain += "_"
+        found[name] = plain
+    return found
 
 
 def _as_utf8(name: str) -> str:

@@ -16,11 +16,10 @@ from rescli.data.folders.names import (
     OLD_SUFFIXES,
     PLUGIN_SUFFIXES,
     SUFFIXES,
-    is_image_content,
     is_junk,
     readable,
 )
-from rescli.data.photos.content import register_plugins
+from rescli.data.photos.content import begins_as_image, register_plugins
 
 __all__ = ["Detection", "LeftOut", "images_below", "subfolders"]
 
@@ -41,6 +40,7 @@ class LeftOut:
         needs_plugin: suffix to the number of images that Pillow cannot read here.
         folders: names of folders of an operating system or a disk to how often they were met.
         broken_links: names of images that are links to nothing.
+        linked_folders: names of links to folders, which are not followed.
     """
 
     num_files: int = 0
@@ -49,6 +49,7 @@ class LeftOut:
     needs_plugin: Counter[str] = field(default_factory=Counter)
     folders: Counter[str] = field(default_factory=Counter)
     broken_links: list[str] = field(default_factory=list)
+    linked_folders: list[str] = field(default_factory=list)
 
     def add_file(self, name: str) -> None:
         self.num_files += 1
@@ -67,6 +68,7 @@ class LeftOut:
         self.folders.update(other.folders)
         self.first += other.first[: max(0, _MOST_NAMED - len(self.first))]
         self.broken_links += other.broken_links
+        self.linked_folders += other.linked_folders
 
 
 def subfolders(folder: Path) -> list[str]:
@@ -111,6 +113,8 @@ def images_below(
                     yield from images_below(Path(entry.path), left_out, by=by, prefix=f"{name}/")
             elif _is_image(entry, name, known, by, left_out):
                 yield name
+            elif entry.is_dir():
+                left_out.linked_folders.append(name)
             elif not (by == "content" and is_junk(entry.name)):
                 left_out.add_file(name)
 
@@ -131,7 +135,8 @@ def _is_image(
     if entry.name.lower().endswith(PLUGIN_SUFFIXES):
         return False
     try:
-        return is_image_content(entry.path)
+        with open(entry.path, "rb") as file:
+            return begins_as_image(file.read(64))
     except OSError:
         return False
 

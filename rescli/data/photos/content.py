@@ -10,7 +10,7 @@ from functools import cache
 from rescli.errors import DataError
 from rescli.installation import install_command
 
-__all__ = ["read_with_plugin", "register_plugins", "what_it_holds"]
+__all__ = ["begins_as_image", "read_with_plugin", "register_plugins", "what_it_holds"]
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,19 @@ def register_plugins() -> None:
     """Let Pillow know of every plugin that is installed, so that it knows their suffixes too."""
     for plugin in (_HEIC, _AVIF, _JXL):
         _register(plugin)
+
+
+def begins_as_image(head: bytes) -> bool:
+    """Whether a file is an image by its first bytes, whatever its name is, of any format that can be read.
+
+    Args:
+        head: 64 bytes, or all there are.
+    """
+    if head[:4] == b"RIFF":
+        return head[8:12] == b"WEBP"
+    # Two letters are too few to tell a bitmap from a text.
+    known = tuple(start for start in _IMAGE_HEADS if len(start) > 2)
+    return head.startswith(known) or _plugin_for(head) is not None
 
 
 def what_it_holds(head: bytes) -> str:

@@ -93,6 +93,11 @@ def pack(
         raise UsageError(f"{name} has images of one size in memory; there is nothing to pack.")
     if isinstance(dataset, PhotoSetSpec) and orientation is not None:
         dataset = dataset.model_copy(update={"orientation": orientation})
+    survey = dataset.survey(root)
+    if survey is not None and {"train", "all"} & {*survey.counts}:
+        # What no net can be trained on is refused here, and a pack has the classes that training would have.
+        survey.require_trainable()
+        dataset = dataset.model_copy(update={"classes": survey.class_names})
     counts: dict[str, int] = {}
     class_names: tuple[str, ...] = ()
     try:

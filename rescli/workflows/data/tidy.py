@@ -39,7 +39,7 @@ def tidy(
         progress: called with the number of images looked at, and of all.
 
     Raises:
-        UsageError: ``out`` exists.
+        UsageError: ``out`` exists, or lies in the folder itself.
         DataError: images missing, or without classes; nothing is left.
         CheckpointError: the folder cannot be written; nothing is left.
 
@@ -64,8 +64,13 @@ def tidy(
 
     dataset = named_dataset("imagefolder", changes)
     assert isinstance(dataset, ImageFolderSpec), "it is rescli's own"
+    root = given_root(None if data_root is None else Path(data_root))
+    if root.resolve() in out.resolve().parents:
+        raise UsageError(
+            f"{out} lies in {root}, whose folders it would be one of.", hint="name a folder elsewhere"
+        )
     planned = plan_tidy(
-        given_root(None if data_root is None else Path(data_root)),
+        root,
         dataset.wanted,
         threads=usable_cores(),
         progress=progress,

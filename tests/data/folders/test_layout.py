@@ -100,13 +100,51 @@ def test_an_archive_is_to_be_unpacked(tmp_path: Path) -> None:
     assert caught.value.hint == "unpack photos.zip first"
 
 
-@pytest.mark.parametrize("names", [("train/1.jpg", "val/2.jpg"), ("cat/1.jpg", "test/1.jpg")])
-def test_a_splits_name_is_no_class(tmp_path: Path, put_files: Put, names: tuple[str, ...]) -> None:
-    put_files(tmp_path, *names)
-    with pytest.raises(DataError, match="images without classes in") as caught:
+def test_a_splits_name_is_no_class(tmp_path: Path, put_files: Put) -> None:
+    put_files(tmp_path, "cat/1.jpg", "test/1.jpg")
+    with pytest.raises(DataError, match="images without classes in test") as caught:
         find_layout(tmp_path, Wanted())
-    excluded = caught.value.remedies[0]
-    assert excluded.setting == "data.dataset.exclude"
+    assert [remedy.setting for remedy in caught.value.remedies] == [
+        "data.dataset.labels",
+        "data.dataset.exclude",
+    ]
+    put_files(tmp_path / "dogs", "train/cat.1.jpg", "train/dog.1.jpg", "test/1.jpg")
+    with pytest.raises(DataError, match="images without classes in test, train") as caught:
+        find_layout(tmp_path / "dogs", Wanted())
+    assert [remedy.value for remedy in caught.value.remedies] == ["FILE"]
+    layout = find_layout(tmp_path / "dogs", Wanted(labels="names"))
+    assert (list(layout.parts), layout.unlabelled) == (["train"], tmp_path / "dogs/test")
+
+
+@pytest.mark.parametrize(
+    ("folder", "why"),
+    [(".", "not one below"), ("../n", "not one below"), ("/tmp", "not one below"), ("x", "no folder")],
+)
+def test_folders_that_are_none_of_the_root(tmp_path: Path, put_files: Put, folder: str, why: str) -> None:
+    root = put_files(tmp_path / "root", "train/a/1.jpg", "train/b/1.jpg")
+    put_files(tmp_path, "n/a/1.jpg")
+    with pytest.raises(DataError, match=why):
+        find_layout(root, Wanted(folders={"val": folder}))
+
+
+def test_one_folder_is_not_two_splits(tmp_path: Path, put_files: Put) -> None:
+    put_files(tmp_path, "train/a/1.jpg", "train/b/1.jpg")
+    with pytest.raises(DataError, match="cannot both be the folder train"):
+        find_layout(tmp_path, Wanted(folders={"train": "train", "val": "./train"}))
+
+
+def test_a_split_may_be_a_link(tmp_path: Path, put_files: Put) -> None:
+    root = put_files(tmp_path / "root", "train/a/1.jpg", "train/b/1.jpg")
+    put_files(tmp_path / "elsewhere", "a/1.jpg")
+    (root / "checked").symlink_to(tmp_path / "elsewhere")
+    assert places(root, Wanted(folders={"val": "checked"}))["val"] == "checked"
+
+
+def test_a_table_outside_the_root_is_not_looked_at(tmp_path: Path, put_files: Put) -> None:
+    root = put_files(tmp_path / "root", "1.jpg", "2.jpg")
+    (tmp_path / "scores.csv").write_text("1.jpg,good\n2.jpg,bad\n")
+    with pytest.raises(DataError, match="no class folders"):
+        find_layout(root, Wanted())
 
 
 def test_valid_and_invalid_are_classes(tmp_path: Path, put_files: Put) -> None:

@@ -1,19 +1,17 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from rescli.data.folders.names import (
     is_archive,
     is_background,
-    is_image_content,
     is_junk,
     named_split,
     near_names,
     readable,
     same_but_for_spelling,
 )
+from rescli.data.photos.content import begins_as_image
 
 
 @pytest.mark.parametrize(
@@ -50,13 +48,14 @@ def test_background_is_the_first_word() -> None:
         (b"RIFF\x10\0\0\0WAVE", False),
         (b"\0\0\0\x18ftypheic", True),
         (b"\0\0\0\x18ftypisom", False),
+        (b"\xff\x0a\0\0", True),
+        (b"BMW and other cars", False),
         (b"<html>", False),
         (b"", False),
     ],
 )
-def test_images_by_content(tmp_path: Path, start: bytes, is_image: bool) -> None:
-    (tmp_path / "file").write_bytes(start)
-    assert is_image_content(tmp_path / "file") is is_image
+def test_images_by_content(start: bytes, is_image: bool) -> None:
+    assert begins_as_image(start) is is_image
 
 
 def test_names_are_readable_anywhere() -> None:

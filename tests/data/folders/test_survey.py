@@ -152,3 +152,35 @@ class TestSpec:
         # As the version before these keys existed drew them, held for good.
         assert found["val"].file_names == ("a/10.jpg", "a/18.jpg", "a/34.jpg", "b/7.jpg", "b/9.jpg")
         assert len(found["train"]) == 45
+
+    def test_keys_that_were_given_stay(self, tmp_path: Path, put_files: Put) -> None:
+        put_files(tmp_path, *(f"a/{n}.jpg" for n in range(20)), "b/1.jpg", "b/2.jfif")
+        given = {"kind": "imagefolder", "images_by": "suffix", "stratified": False}
+        spec = ImageFolderSpec.model_validate(given).resolved(tmp_path)
+        assert (spec.images_by, spec.stratified, spec.num_train) == ("suffix", False, 19)
+
+    def test_an_unknown_name_to_exclude(self, tmp_path: Path, put_files: Put) -> None:
+        put_files(tmp_path, "ant/1.jpg", "bee/1.jpg", "background/1.jpg")
+        assert "no folder or class Background; did you mean background?" in refused(
+            tmp_path, exclude=["Background"]
+        )
+        assert survey_of(tmp_path, exclude=["background"]).class_names == ("ant", "bee")
+
+
+def test_test_classes_that_train_lacks(tmp_path: Path, put_files: Put) -> None:
+    put_files(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "test/c/1.jpg", "test/d/1.jpg")
+    assert "test: its folders are no classes of train: c, d" in [
+        one.text for one in survey_of(tmp_path).findings
+    ]
+    put_files(tmp_path, "test/a/1.jpg")
+    (odd,) = [
+        one for one in survey_of(tmp_path).findings if one.text.startswith("test has 2 classes that train")
+    ]
+    assert odd.remedies[0].value == ("c", "d")
+
+
+def test_a_link_to_a_folder_is_not_followed_and_said(tmp_path: Path, put_files: Put) -> None:
+    put_files(tmp_path, "a/1.jpg", "b/1.jpg")
+    (tmp_path / "a/more").symlink_to(tmp_path / "b")
+    texts = [finding.text for finding in survey_of(tmp_path).findings]
+    assert "links to folders, which are not followed: a/more" in texts

@@ -15,7 +15,10 @@ Rescli = Callable[..., Any]
 def test_a_sound_tree_of_links(torture: Path, tmp_path: Path, rescli: Rescli) -> None:
     answer = rescli("data", "tidy", "--data-root", torture, "--out", tmp_path / "sound")
     assert (answer.code, answer.out) == (0, f"{tmp_path / 'sound'}\n")
-    assert "left out: 4 images that cannot be decoded: cat/cut.jpg, cat/page.jpg, dog/deep.png" in answer.err
+    assert (
+        "left out: 4 images that cannot be decoded: train cat/cut.jpg, train cat/page.jpg, train dog/deep.png"
+        in answer.err
+    )
     spec = ImageFolderSpec()
     before, after = spec.survey(torture), spec.survey(tmp_path / "sound")
     assert before is not None
@@ -57,3 +60,33 @@ def test_nothing_is_overwritten_or_left(
     (tmp_path / "file").touch()
     assert rescli("data", "tidy", "--data-root", root, "--out", tmp_path / out).code == code
     assert sorted(os.listdir(tmp_path)) == ["file", "p", "there"]
+
+
+def test_no_link_outside_and_no_two_classes_in_one_folder(
+    tmp_path: Path, put_files: Callable[..., Path], rescli: Rescli
+) -> None:
+    root = put_files(tmp_path / "p", *(f"{number}.jpg" for number in range(6)))
+    labels = ["../../evil", "/abs", "a/b", ".", "plain", "a_b"]
+    (root / "labels.csv").write_text(
+        "".join(f"{number}.jpg,{label}\n" for number, label in enumerate(labels))
+    )
+    assert rescli("data", "tidy", "--data-root", root, "--out", tmp_path / "x/sound").code == 0
+    found = sorted(os.listdir(tmp_path / "x/sound"))
+    assert found == ["_.", "_.._.._evil", "_abs", "a_b", "a_b_", "plain"]
+    assert all(len(os.listdir(tmp_path / "x/sound" / name)) == 1 for name in found)
+    assert sorted(os.listdir(tmp_path)) == ["p", "x"]
+
+
+def test_two_names_that_become_one_stay_two(
+    tmp_path: Path, put_files: Callable[..., Path], rescli: Rescli
+) -> None:
+    root = put_files(tmp_path / "p", "caf\udce9/1.jpg", "café/1.jpg", "b/1.jpg")
+    assert "all: 3 images" in rescli("data", "tidy", "--data-root", root, "--out", tmp_path / "sound").err
+    assert sorted(os.listdir(tmp_path / "sound")) == ["b", "café", "café_"]
+
+
+def test_not_into_the_folder_itself(tmp_path: Path, put_files: Callable[..., Path], rescli: Rescli) -> None:
+    root = put_files(tmp_path / "p", "a/1.jpg", "b/1.jpg")
+    answer = rescli("data", "tidy", "--data-root", root, "--out", root / "tidied")
+    assert answer.code == 2
+    assert sorted(os.listdir(root)) == ["a", "b"]

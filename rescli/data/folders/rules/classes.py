@@ -53,7 +53,7 @@ def of_classes(layout: Layout, listings: Mapping[str, Listing]) -> Iterator[Find
 def _of_another_split(split: str, listing: Listing, classes: Sequence[str]) -> Iterator[Finding]:
     foreign = [name for name in listing.classes if name not in classes]
     if foreign:
-        near = {name: near_names(name, classes) for name in foreign}
+        near = {name: near_names(name, classes) for name in foreign[:3]}
         meant = "; ".join(f"{readable(a)}: did you mean {first_names(b)}?" for a, b in near.items() if b)
         text = (
             f"{split} has {classes_in_words(len(foreign))} that train lacks: {first_names(foreign)}"
@@ -69,7 +69,12 @@ def _of_another_split(split: str, listing: Listing, classes: Sequence[str]) -> I
                 remedies=(Remedy("data.dataset.exclude", (*foreign,), "to leave it out"),),
             )
         else:
-            yield Finding("odd", text)
+            yield Finding(
+                "odd",
+                text,
+                hint="its images cannot be tested with such a class",
+                remedies=(Remedy("data.dataset.exclude", (*foreign,), "to leave it out"),),
+            )
     if absent := [name for name in classes if name not in listing.classes]:
         yield Finding(
             "odd", f"{split} has no image of {classes_in_words(len(absent))}: {first_names(absent)}"

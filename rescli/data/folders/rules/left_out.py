@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from rescli.data.folders.finding import Finding, classes_in_words, first_names, images_in_words
 from rescli.data.folders.layout import Layout
 from rescli.data.folders.listing import Listing
-from rescli.data.folders.walk import LeftOut
+from rescli.data.folders.names import near_names
+from rescli.data.folders.walk import LeftOut, subfolders
 from rescli.installation import install_command
 
 __all__ = ["left_out"]
@@ -30,14 +31,17 @@ def left_out(layout: Layout, listings: Mapping[str, Listing]) -> Iterator[Findin
     if total.folders:
         names = first_names(sorted(total.folders))
         yield Finding("left out", f"folders of a system, which are no classes: {names}")
+    if total.linked_folders:
+        yield Finding(
+            "left out", f"links to folders, which are not followed: {first_names(total.linked_folders)}"
+        )
     yield from _files(total)
     filled = {name for listing in listings.values() for name in listing.classes}
     if empty := sorted({name for listing in listings.values() for name in listing.empty} - filled):
         yield Finding(
             "left out", f"{classes_in_words(len(empty))} without an image anywhere: {first_names(empty)}"
         )
-    if layout.wanted.exclude:
-        yield Finding("left out", f"as asked: {first_names(layout.wanted.exclude)}")
+    yield from _excluded(layout)
     if total.broken_links:
         yield Finding(
             "refused",
@@ -45,6 +49,22 @@ def left_out(layout: Layout, listings: Mapping[str, Listing]) -> Iterator[Findin
             f"{first_names(total.broken_links)}.",
             hint="mend or remove them",
         )
+
+
+def _excluded(layout: Layout) -> Iterator[Finding]:
+    excluded = layout.wanted.exclude
+    if not excluded:
+        return
+    there = {*subfolders(layout.root)}
+    for place in (*(layout.root / name for name in sorted(there)), *(p.place for p in layout.parts.values())):
+        there |= {*subfolders(place)}
+    for part in layout.parts.values():
+        there |= {*part.labels.by_name.values()} if part.labels is not None else set()
+    if unknown := [name for name in excluded if name not in there]:
+        near = near_names(unknown[0], there)
+        meant = f"; did you mean {first_names(near)}?" if near else ""
+        yield Finding("refused", f"data.dataset.exclude: no folder or class {first_names(unknown)}{meant}")
+    yield Finding("left out", f"as asked: {first_names(excluded)}")
 
 
 def _files(total: LeftOut) -> Iterator[Finding]:

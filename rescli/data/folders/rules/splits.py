@@ -25,7 +25,13 @@ def of_splits(layout: Layout, listings: Mapping[str, Listing], num_held_out: int
     if num_held_out is not None:
         yield _of_held_out(next(iter(listings.values())).num_images, num_held_out)
     if layout.unlabelled is not None:
-        yield Finding("left out", f"{readable(layout.unlabelled.name)}: its images have no labels")
+        own = subfolders(layout.unlabelled)
+        why = (
+            f"its folders are no classes of train: {first_names(own)}"
+            if len(own) > 1
+            else "its images have no labels"
+        )
+        yield Finding("left out", f"{readable(layout.unlabelled.name)}: {why}")
     for name in layout.unused:
         yield _of_unused(layout, listings, name)
     if ALL in listings and listings[ALL].part.labels is None:
