@@ -32,7 +32,7 @@ ACTIONS = {
     "train": "rescli.train({value})",
     "train_anew": 'rescli.train({value}, out="NEW_DIR"{root})',
     "train_on": 'rescli.train(rescli.spec({value} "/spec.toml", start_from={value}), out="NEW_DIR"{root})',
-    "verify_data": "from rescli.workflows.data.verify_data import verify_data; verify_data({value})",
+    "verify_data": "from rescli.workflows.data.verify_data import verify_data; verify_data({value}{root})",
 }
 """What a remedy may do that is no setting, as a call; ``cli/remedies.py`` has the commands. Words in capitals
 are the user's to choose."""

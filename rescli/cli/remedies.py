@@ -30,7 +30,7 @@ COMMANDS = {
     "train": "rescli train {value}   {note}",
     "train_anew": "rescli train {value}{root} --out NEW_DIR  # {note}",
     "train_on": "rescli train {value}/spec.toml --from {value}{root} --out NEW_DIR  # {note}",
-    "verify_data": "rescli data verify {value} {note}",
+    "verify_data": "rescli data verify {value}{root}  # {note}",
 }
 """The command of each of ``rescli.remedy.ACTIONS``, and how its note reads on; shells skip it behind #."""
 

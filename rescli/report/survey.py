@@ -43,7 +43,7 @@ def _images(split: SplitSurvey) -> str:
         f"{counts[0]:,} of each" if len(set(counts)) == 1 else f"{min(counts):,} to {max(counts):,} of each"
     )
     most = max(split.looks.formats, key=split.looks.formats.__getitem__, default="")
-    others = sum(split.looks.formats.values()) - split.looks.formats[most] if most else 0
-    kinds = f", {readable(most)}" + (f" and {len(split.looks.formats) - 1} other formats" if others else "")
+    others = len(split.looks.formats) - 1
+    kinds = f", {readable(most)}" + (f" and {others} other format{'s' * (others > 1)}" if others > 0 else "")
     of = "1 class" if len(counts) == 1 else f"{len(counts):,} classes, {each}"
     return f"{images_in_words(split.num_images)} of {of}{kinds if most else ''}"

@@ -50,12 +50,16 @@ def test_a_class_of_the_wrong_case(rescli: Rescli, tmp_path: Path) -> None:
     answer = plan(rescli, tmp_path)
     assert answer.code == 3
     assert "error: val has 1 class that train lacks: Bee (Bee: did you mean bee?)" in answer.err
+    assert "--set" not in answer.err.partition("error: ")[2]  # to leave out what was meant would be a loss
+    put_pictures(tmp_path, "val/zebra/1.jpg")
+    (tmp_path / "val/Bee").rename(tmp_path / "val/bee")
+    answer = plan(rescli, tmp_path)
     (flag,) = [line.strip() for line in answer.err.splitlines() if line.startswith("  --set")]
-    assert flag == "--set 'data.dataset.exclude=[\"Bee\"]' (to leave it out)"
+    assert flag == "--set 'data.dataset.exclude=[\"zebra\"]' (to leave it out)"
     assert plan(rescli, tmp_path, *shlex.split(flag.partition(" (")[0])).code == 0
     verified = rescli("data", "verify", "imagefolder", "--data-root", tmp_path)
     assert verified.code == 3
-    assert "fault: val has 1 class that train lacks: Bee" in verified.out
+    assert "fault: val has 1 class that train lacks: zebra" in verified.out
 
 
 def test_a_name_that_is_no_utf8_never_reaches_the_run(

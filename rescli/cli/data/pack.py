@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rescli.cli.options import DataRoot, DatasetKeys
 from rescli.cli.output.messages import say
+
+if TYPE_CHECKING:
+    from rescli.data.folders.survey import Survey
 
 __all__ = ["pack"]
 
@@ -59,6 +63,16 @@ def pack(
             orientation=orientation,  # type: ignore[arg-type]  # the workflow says which there are
             changes=parse_overrides(set_ or ()),
             progress=bar.checking,
+            on_survey=say_survey,
         )
     say(f"{sum(made.num_images.values())} images, {made.num_bytes / 1e6:.1f} MB")
     print(made.root)
+
+
+def say_survey(survey: Survey) -> None:
+    """What the folder holds, and what is odd about it; what is refused, the error says."""
+    from rescli.cli.remedies import as_flag
+    from rescli.report.survey import survey_lines
+
+    for line in survey_lines(survey, partial(as_flag, parameters={"set_", "data_root"}), refused=False):
+        say(line)

@@ -58,6 +58,11 @@ def changes_of_resume(path: Path, choice: Choice, out: Path | None) -> tuple[int
     changed = differing_keys(spec.to_dict(), wanted.to_dict())
     skipping = bool(wanted.data.skip_damaged) if {*changed} & MAY_CHANGE else None
     changed = [key for key in changed if key not in MAY_CHANGE]
+    if changed == ["iterations"] and wanted.iterations < spec.iterations:
+        raise RunDirError(
+            f"{run_dir.path} is a run of {spec.iterations} iterations; to go on for longer takes more than "
+            f"those, not {wanted.iterations}."
+        )
     if changed == ["iterations"] and wanted.iterations > spec.iterations:
         if out is not None:
             return wanted.iterations, skipping

@@ -33,6 +33,7 @@ _NAME_HEADINGS = (
     *("file", "filename", "file_name", "filepath", "filepaths", "file_path", "path", "paths", "name"),
     *("image", "images", "image_id", "imageid", "image_name", "imagename", "image_path", "img", "id", "uuid"),
 )
+_SPLIT_HEADINGS = ("split", "subset", "set", "fold", "is_valid", "is_train", "is_test", "data set", "usage")
 _BITS, _ONES = {"0", "1", "0.0", "1.0"}, {"1", "1.0"}
 _LABEL_HEADINGS = (
     *("label", "labels", "class", "classes", "classname", "class_name", "category", "categories", "species"),
@@ -49,11 +50,13 @@ class Labels:
         source: what is said of where they come from.
         by_name: file name, as it is in the folder, to class.
         without: images that have none.
+        split_columns: titles of columns that say which split an image is in; they are not used.
     """
 
     source: str
     by_name: Mapping[str, str]
     without: tuple[str, ...]
+    split_columns: tuple[str, ...] = ()
 
 
 def find_labels_file(
@@ -171,13 +174,15 @@ def _labels_of(path: Path, column: str | None, images: Sequence[str], root: Path
     rows = _rows(path)
     if not rows:
         return None
-    by_key = {key: name for name in images for key in (PurePosixPath(name).stem, name)}
+    by_key = {
+        key: name for name in images for key in (PurePosixPath(name).stem, PurePosixPath(name).name, name)
+    }
 
     def named(row: list[str], at: int) -> str | None:
         cell = row[at].strip() if at < len(row) else ""
         return by_key.get(PurePosixPath(cell.replace("\\", "/")).name) or by_key.get(cell)
 
-    width, whole = max(map(len, rows)), set(images)
+    width, whole = max(map(len, rows)), {PurePosixPath(name).name for name in images}
     found = [{named(row, at) for row in rows} - {None} for at in range(width)]
     # Whole names count for more than numbers that could be names without their suffix.
     spelled = [{PurePosixPath(row[at]).name for row in rows if at < len(row)} & whole for at in range(width)]
@@ -207,7 +212,15 @@ def _labels_of(path: Path, column: str | None, images: Sequence[str], root: Path
                 hint="rescli trains nets for one class an image; leave such rows out of the file",
             )
     without = tuple(name for name in images if name not in by_name)
-    return Labels(str(path), by_name, without)
+    at = next((at for at in range(width) if at != files and _is_column(at, body, label_of)), None)
+    column = titles[at] if is_heading and at is not None and width > 2 else ""
+    unused = [title for title in titles if is_heading and title.casefold() in _SPLIT_HEADINGS]
+    source = os.path.relpath(path, root) + (f", column {column}" if column else "")
+    return Labels(source, by_name, without, tuple(unused))
+
+
+def _is_column(at: int, body: list[list[str]], label_of: Callable[[list[str]], str]) -> bool:
+    return all(at < len(row) and row[at].strip() == label_of(row) for row in body)
 
 
 def _label_column(

@@ -66,11 +66,13 @@ class Part:
         split: train, val, test or all.
         place: the folder that names of images are relative to.
         labels: of each image; None where class folders say it.
+        deep: whether images in folders below are labelled too.
     """
 
     split: str
     place: Path
     labels: Labels | None = None
+    deep: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,16 +167,16 @@ def _one_split(root: Path, folders: list[str], wanted: Wanted) -> Layout:
     """No folder is a split with classes: all images are one split, by class folders or by a table."""
     if wanted.labels is not None:
         flat = [place for place in (root, *(root / name for name in folders)) if _flat_images(place)]
-        if len(flat) != 1:
+        if not flat:
             raise DataError(
-                f"{root}: images to label lie in {len(flat)} folders: {', '.join(p.name for p in flat)}."
-                if flat
-                else f"{root} holds no images to label.",
-                hint="name the folder that holds them as the data root",
+                f"{root} holds no images to label.", hint="name the folder that holds them as the data root"
             )
-        labels = _labels(root, flat[0], ALL, wanted, [])
+        # Parts of a download, one beside the other, are one folder.
+        place, deep = (flat[0], False) if len(flat) == 1 else (root, True)
+        images = sorted(images_below(place, LeftOut(), by=wanted.by, deep=deep))
+        labels = _labels_of(root, place, images, ALL, wanted, [])
         assert labels is not None, "it was asked for by name"
-        return Layout(root, wanted, {ALL: Part(ALL, flat[0], labels)})
+        return Layout(root, wanted, {ALL: Part(ALL, place, labels, deep)})
     if (_flat_images(root) and not folders) or (len(folders) == 1 and _flat_images(root / folders[0])):
         place = root / folders[0] if folders else root
         labels = find_labels_file(_flat_images(place), _places(root, place), root=root, split=ALL)

@@ -93,7 +93,7 @@ def _by_table(part: Part, wanted: Wanted) -> Listing:
     left_out = LeftOut()
     found: dict[str, list[str]] = {}
     loose = []
-    for name in sorted(images_below(part.place, left_out, by=wanted.by, deep=False)):
+    for name in sorted(images_below(part.place, left_out, by=wanted.by, deep=part.deep)):
         label = part.labels.by_name.get(name)
         if label is None:
             loose.append(name)

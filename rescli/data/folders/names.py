@@ -16,11 +16,13 @@ __all__ = [
     "TRAIN_VAL_TEST",
     "is_archive",
     "is_background",
+    "is_download_part",
     "is_junk",
     "named_split",
     "near_names",
     "readable",
     "same_but_for_spelling",
+    "split_in_name",
 ]
 
 ALL = "all"
@@ -58,6 +60,11 @@ _JUNK = {
     *("__pycache__", "thumbs.db", "desktop.ini"),
 }
 
+_DOWNLOAD_PARTS = {
+    *("images", "image", "img", "imgs", "jpegimages", "jpegs", "photos", "pictures", "data", "dataset"),
+    *("annotations", "annotation", "labels", "masks", "mask", "segmentations", "trimaps", "boxes"),
+}
+
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
 
 
@@ -68,6 +75,22 @@ def named_split(name: str) -> str | None:
     ['train', 'val', 'val', None]
     """
     return _SPLIT_OF.get(re.sub(r"[-_ .]", "", name.casefold()))
+
+
+def split_in_name(name: str) -> str | None:
+    """The split that one of a name's words stands for, as in ``train_images`` and ``seg_test``."""
+    found = {_SPLIT_OF[word] for word in re.split(r"[-_ .]+", name.casefold()) if word in _SPLIT_OF}
+    return found.pop() if len(found) == 1 else None
+
+
+def is_download_part(name: str) -> bool:
+    """Whether a folder is called as parts of a download are: ``images``, ``annotations``, ``photos_part_1``.
+
+    >>> [name for name in ("images", "HAM10000_images_part_2", "cats", "depart") if is_download_part(name)]
+    ['images', 'HAM10000_images_part_2']
+    """
+    plain = re.sub(r"[-_ .]", "", name.casefold())
+    return plain in _DOWNLOAD_PARTS or re.search(r"part\d+$", plain) is not None
 
 
 def is_junk(name: str) -> bool:

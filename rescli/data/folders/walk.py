@@ -21,12 +21,12 @@ from rescli.data.folders.names import (
 )
 from rescli.data.photos.content import begins_as_image, register_plugins
 
-__all__ = ["Detection", "LeftOut", "images_below", "subfolders"]
+__all__ = ["Detection", "LeftOut", "images_below", "only_folder", "subfolders"]
 
 Detection = Literal["content", "suffix"]
 """How photographs are told from other files: by suffix and else by content; or by ``OLD_SUFFIXES`` alone."""
 
-_MOST_NAMED = 1000
+_MOST_NAMED, _MOST_NESTED = 1000, 8
 
 
 @dataclass(eq=False)
@@ -79,6 +79,20 @@ def subfolders(folder: Path) -> list[str]:
     """
     with os.scandir(folder) as entries:
         return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+
+
+def only_folder(folder: Path) -> Path:
+    """The folder itself, or what its only folder holds, and so on: how archives nest what they unpack.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
+    for _ in range(_MOST_NESTED):
+        names = subfolders(folder)
+        if len(names) != 1:
+            break
+        folder = folder / names[0]
+    return folder
 
 
 def images_below(

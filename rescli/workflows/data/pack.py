@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from rescli.data.folders.survey import Survey
 from rescli.errors import CheckpointError, UsageError
 from rescli.files import require_nameable
 from rescli.hardware.cores import usable_cores
@@ -45,6 +46,7 @@ def pack(
     orientation: Orientation | None = None,
     changes: Mapping[str, object] | None = None,
     progress: SplitProgress = unseen,
+    on_survey: Callable[[Survey], None] = lambda _survey: None,
 ) -> Pack:
     """Pack the photographs of a data set into one file for each split.
 
@@ -61,6 +63,7 @@ def pack(
         changes: keys of the data set, ``{"data.dataset.labels": "names"}``.
         progress: called with a split, the number of its images done, and how many it has: None while it is
             being read.
+        on_survey: called with what the folder holds, before anything in it is refused.
 
     Raises:
         UsageError: ``out`` exists, or the set has no photographs.
@@ -94,6 +97,8 @@ def pack(
     if isinstance(dataset, PhotoSetSpec) and orientation is not None:
         dataset = dataset.model_copy(update={"orientation": orientation})
     survey = dataset.survey(root)
+    if survey is not None:
+        on_survey(survey)
     if survey is not None and {"train", "all"} & {*survey.counts}:
         # What no net can be trained on is refused here, and a pack has the classes that training would have.
         survey.require_trainable()

@@ -90,7 +90,9 @@ def test_no_image_says_what_there_is(tmp_path: Path) -> None:
 def test_splits_by_names_that_nobody_knows(tmp_path: Path, put_files: Put) -> None:
     put_files(tmp_path, *(f"{split}/{name}/1.jpg" for split in ("fold1", "fold2") for name in ("a", "b")))
     told = refused(tmp_path)
-    assert told.startswith("fold1, fold2 look like splits, not classes: each has the folders a, b.")
+    assert told.startswith(
+        "fold1, fold2 look like splits, not classes: each has the folders a, b: name both folders"
+    )
     survey = survey_of(tmp_path, train_folder="fold1", val_folder="fold2")
     assert survey.counts == {"train": 2, "val": 2}
     assert not survey.refusals
@@ -184,3 +186,71 @@ def test_a_link_to_a_folder_is_not_followed_and_said(tmp_path: Path, put_files: 
     (tmp_path / "a/more").symlink_to(tmp_path / "b")
     texts = [finding.text for finding in survey_of(tmp_path).findings]
     assert "links to folders, which are not followed: a/more" in texts
+
+
+@pytest.mark.parametrize(
+    ("names", "told", "remedies"),
+    [
+        (
+            [
+                "seg_pred/seg_pred/1.jpg",
+                *(f"seg_{s}/seg_{s}/{c}/1.jpg" for s in ("train", "test") for c in "ab"),
+            ],
+            "seg_test, seg_train look like splits, not classes: each has the folders a, b",
+            ["seg_train/seg_train", "seg_test/seg_test"],
+        ),
+        (
+            [
+                f"fold_{fold}/{split}/{name}/1.jpg"
+                for fold in "12"
+                for split in ("train", "val")
+                for name in "ab"
+            ],
+            "fold_1, fold_2 are no classes: each holds the splits train, val",
+            ["fold_1"],
+        ),
+        (["train_images/1.jpg", "test_images/2.jpg"], "test_images, train_images are called as splits", []),
+        (["part_1/1.jpg", "part_2/2.jpg"], "part_1, part_2 are called as parts of a download", ["part_1"]),
+        (
+            ["images/1.jpg", "annotations/trimaps/1.png"],
+            "annotations, images are called as parts",
+            ["images"],
+        ),
+        (
+            ["a/b/c/train/cat/1.jpg", "a/b/c/train/dog/1.jpg", "a/b/c/val/cat/1.jpg"],
+            "one class, a",
+            ["a/b/c"],
+        ),
+    ],
+)
+def test_folders_of_a_download_are_no_classes(
+    tmp_path: Path, put_files: Put, names: list[str], told: str, remedies: list[str]
+) -> None:
+    put_files(tmp_path, *names)
+    with pytest.raises(DataError) as caught:
+        survey_of(tmp_path).require_trainable()
+    assert told in str(caught.value)
+    found = [str(remedy.value).removeprefix(f"{tmp_path}/") for remedy in caught.value.remedies]
+    assert found == remedies
+
+
+def test_words_that_are_no_splits(tmp_path: Path, put_files: Put) -> None:
+    put_files(tmp_path, "bullet train/1.jpg", "steam train/1.jpg", "imaging/1.jpg", "bus/1.jpg")
+    assert not survey_of(tmp_path).refusals
+
+
+def test_parts_of_a_download_are_labelled_together(tmp_path: Path, put_files: Put) -> None:
+    put_files(tmp_path, "part_1/x1.jpg", "part_1/x2.jpg", "part_2/x3.jpg", "part_2/x4.jpg")
+    rows = "".join(f"x{number},{('nv', 'mel')[number % 2]},male\n" for number in range(1, 5))
+    (tmp_path / "meta.csv").write_text(f"image_id,dx,sex\n{rows}")
+    survey = survey_of(tmp_path, labels="meta.csv:dx")
+    assert survey.splits[0].per_class == {"mel": 2, "nv": 2}
+    assert survey.splits[0].labelled_by == "meta.csv, column dx"
+
+
+def test_a_column_of_splits_and_masks_are_said(tmp_path: Path, put_files: Put) -> None:
+    put_files(tmp_path, "1.jpg", "2.jpg", "1_mask.jpg")
+    (tmp_path / "meta.csv").write_text("file,label,split\n1.jpg,a,train\n2.jpg,b,val\n1_mask.jpg,a,train\n")
+    texts = [finding.text for finding in survey_of(tmp_path).findings]
+    assert "its column split is not used: all of its images are one split" in texts
+    assert "all: 1 image called as masks of others are trained on like any other: 1_mask.jpg" in texts

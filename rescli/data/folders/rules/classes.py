@@ -9,7 +9,7 @@ from rescli.data.folders.finding import Finding, classes_in_words, first_names
 from rescli.data.folders.layout import Layout
 from rescli.data.folders.listing import Listing, training_classes
 from rescli.data.folders.names import ALL, is_background, near_names, readable, same_but_for_spelling
-from rescli.data.folders.walk import LeftOut, subfolders
+from rescli.data.folders.walk import LeftOut, only_folder, subfolders
 from rescli.installation import install_command
 from rescli.remedy import Remedy
 
@@ -66,7 +66,7 @@ def _of_another_split(split: str, listing: Listing, classes: Sequence[str]) -> I
                 hint=f"rename or remove the folder in {readable(str(listing.part.place))}"
                 if meant or {*listing.classes} & {*classes}
                 else "has it a table of labels elsewhere? Put it into that folder",
-                remedies=(Remedy("data.dataset.exclude", (*foreign,), "to leave it out"),),
+                remedies=() if meant else (Remedy("data.dataset.exclude", (*foreign,), "to leave it out"),),
             )
         else:
             yield Finding(
@@ -105,9 +105,9 @@ def _of_too_few(root: Path, train: Listing, classes: Sequence[str]) -> Finding:
             f"{place} has no image in its class folders ({len(train.images)}).",
             hint=_why_none(train.left_out),
         )
-    inside = place / classes[0]
+    inside = only_folder(place / classes[0]) if (place / classes[0]).is_dir() else place
     remedies: tuple[Remedy, ...] = ()
-    if inside.is_dir() and len(subfolders(inside)) > 1:
+    if inside != place and len(subfolders(inside)) > 1:
         if train.part.split == ALL:
             remedies = (Remedy("data_root", inside),)
         else:

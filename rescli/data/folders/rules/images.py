@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from rescli.data.folders.finding import Finding, first_names, images_in_words
 from rescli.data.folders.headers import Looks
@@ -13,20 +15,28 @@ from rescli.remedy import Remedy
 __all__ = ["of_images"]
 
 _MORE_THAN_8_BITS = ("F", "I", "I;16", "I;16B", "I;16L", "I;16N")
+_MASK = re.compile(r"(.*?)[-_ ](?:mask|seg|segmentation)(?:[-_ ]?\d+)?", re.DOTALL)
 _SIZES = (64, 96, 128, 160, 192)
 
 
 def of_images(
-    listings: Mapping[str, Listing], looks: Mapping[str, Looks], *, image_size: int, upright: bool
+    listings: Mapping[str, Listing],
+    looks: Mapping[str, Looks],
+    *,
+    root: Path,
+    image_size: int,
+    upright: bool,
 ) -> Iterator[Finding]:
     """Damage, orientation, shapes and sizes out of the ordinary.
 
     Args:
+        root: the folder that was surveyed.
         image_size: side of the training images, in pixels.
         upright: whether an orientation that a file notes is applied.
     """
     for split, listing in listings.items():
         seen = looks[split]
+        yield from _of_masks(split, listing)
         of = ""
         if seen.num_looked_at < listing.num_images:
             of = f" of the {seen.num_looked_at:,} looked at"
@@ -36,7 +46,7 @@ def of_images(
                 "odd",
                 f"{split}: {images_in_words(seen.num_damaged)}{of} cannot be opened: {shown}",
                 remedies=(
-                    Remedy("verify_data", "imagefolder", "names all of them"),
+                    Remedy("verify_data", "imagefolder", "names all of them", data_root=root),
                     Remedy("data.skip_damaged", note="goes on without them"),
                 ),
             )
@@ -72,3 +82,17 @@ def _of_orientation(split: str, seen: Looks, of: str, upright: bool) -> Finding:
         f"{found} are read as they are stored, on their side: {seen.first_turned}{more}",
         remedies=(Remedy("data.dataset.orientation", "upright", "turns them, wherever the net is used"),),
     )
+
+
+def _of_masks(split: str, listing: Listing) -> Iterator[Finding]:
+    """Files beside photographs that are drawn over them, such as ``benign (1)_mask.png``."""
+    found = []
+    for names in listing.images.values():
+        stems = {name.rpartition(".")[0] for name in names}
+        for name in names:
+            match = _MASK.fullmatch(name.rpartition(".")[0])
+            if match and match[1] in stems:
+                found.append(name)
+    if found:
+        masks = f"{images_in_words(len(found))} called as masks of others are trained on like any other"
+        yield Finding("odd", f"{split}: {masks}: {first_names(found)}")

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from rescli.data.folders.finding import Finding, first_names, images_in_words
 from rescli.data.folders.layout import Layout
 from rescli.data.folders.listing import Listing, training_classes
-from rescli.data.folders.names import ALL, named_split, readable
-from rescli.data.folders.walk import subfolders
+from rescli.data.folders.names import ALL, is_download_part, named_split, readable, split_in_name
+from rescli.data.folders.walk import only_folder, subfolders
 from rescli.remedy import Remedy
 
 __all__ = ["of_splits"]
@@ -22,6 +22,9 @@ def of_splits(layout: Layout, listings: Mapping[str, Listing], num_held_out: int
             yield Finding("note", f"{split} is the folder {readable(folder)}")
         if listing.part.labels is not None:
             yield Finding("note", f"{split} is labelled by {readable(listing.part.labels.source)}")
+            for title in listing.part.labels.split_columns:
+                text = f"its column {readable(title)} is not used: all of its images are one split"
+                yield Finding("odd", text)
     if num_held_out is not None:
         yield _of_held_out(next(iter(listings.values())).num_images, num_held_out)
     if layout.unlabelled is not None:
@@ -35,7 +38,7 @@ def of_splits(layout: Layout, listings: Mapping[str, Listing], num_held_out: int
     for name in layout.unused:
         yield _of_unused(layout, listings, name)
     if ALL in listings and listings[ALL].part.labels is None:
-        yield from _of_one_split(layout, listings[ALL].classes)
+        yield from _of_one_split(layout, listings[ALL])
 
 
 def _of_held_out(num_images: int, num_held_out: int) -> Finding:
@@ -64,30 +67,8 @@ def _of_unused(layout: Layout, listings: Mapping[str, Listing], name: str) -> Fi
     )
 
 
-def _of_one_split(layout: Layout, classes: tuple[str, ...]) -> Iterator[Finding]:
-    # Folders that all hold the same class folders are splits by names that nobody knows.
-    below = [frozenset(subfolders(layout.root / name)) for name in classes]
-    shared = frozenset.intersection(*below) if len(below) > 1 else frozenset()
-    named = [name for name in classes if named_split(name) and classes != ("invalid", "valid")]
-    if len(shared) > 1:
-        yield Finding(
-            "refused",
-            f"{first_names(classes)} look like splits, not classes: each has the folders "
-            f"{first_names(sorted(shared))}.",
-            remedies=(
-                Remedy("data.dataset.train_folder", classes[0]),
-                Remedy("data.dataset.val_folder", classes[1]),
-            ),
-        )
-    elif named:
-        is_one = len(named) == 1
-        yield Finding(
-            "refused",
-            f"{first_names(named)} {'is' if is_one else 'are'} called as a split is, and would be "
-            f"{'a class' if is_one else 'classes'}.",
-            hint="where that is meant, put all class folders into a folder train",
-            remedies=(Remedy("data.dataset.exclude", (*named,), "to leave it out"),),
-        )
+def _of_one_split(layout: Layout, listing: Listing) -> Iterator[Finding]:
+    yield from _of_folders_that_are_no_classes(layout, listing)
     root = layout.root.absolute()
     if named_split(root.name) == "train":
         beside = [name for name in subfolders(root.parent) if named_split(name) == "val"]
@@ -97,3 +78,65 @@ def _of_one_split(layout: Layout, classes: tuple[str, ...]) -> Iterator[Finding]
                 f"beside {readable(root.name)} lies {readable(beside[0])}, which is not used",
                 remedies=(Remedy("data_root", root.parent, "for both"),),
             )
+
+
+def _of_folders_that_are_no_classes(layout: Layout, listing: Listing) -> Iterator[Finding]:
+    root, classes = layout.root, listing.classes
+    if len(classes) < 2 or classes == ("invalid", "valid"):
+        return
+    # Intel's seg_train/seg_train: a folder that holds one folder stands for that.
+    places = {name: only_folder(root / name) for name in classes}
+    below = {name: frozenset(subfolders(place)) for name, place in places.items()}
+    named = [name for name in classes if named_split(name)]
+    like = {name: split for name in classes if (split := split_in_name(name)) is not None}
+    alike = [name for name in classes if len(below[name]) > 1 and list(below.values()).count(below[name]) > 1]
+    if alike and all(named_split(name) for name in below[alike[0]]):
+        yield Finding(
+            "refused",
+            f"{first_names(classes)} are no classes: each holds the splits "
+            f"{first_names(sorted(below[alike[0]]))}.",
+            remedies=(Remedy("data_root", places[alike[0]], "for one of them"),),
+        )
+    elif alike:
+        folders = {like.get(name): str(places[name].relative_to(root)) for name in reversed(alike)}
+        train = folders.get("train", str(places[alike[0]].relative_to(root)))
+        val = folders.get("val") or folders.get("test") or str(places[alike[1]].relative_to(root))
+        yield Finding(
+            "refused",
+            f"{first_names(alike)} look like splits, not classes: each has the folders "
+            f"{first_names(sorted(below[alike[0]]))}.",
+            hint="name both folders",
+            remedies=(
+                Remedy("data.dataset.train_folder", train),
+                Remedy("data.dataset.val_folder", val),
+            ),
+        )
+    elif named or len({*like.values()}) > 1:
+        found = named or list(like)
+        excluded = (Remedy("data.dataset.exclude", (*found,), "to leave them out"),)
+        yield Finding(
+            "refused",
+            f"{first_names(found)} {'is' if len(found) == 1 else 'are'} called as splits are, and would be "
+            "classes.",
+            hint="where that is meant, put all class folders into a folder train",
+            remedies=(*excluded[: len(found) < len(classes)], *_labels_remedies(layout)),
+        )
+    elif parts := [name for name in classes if is_download_part(name)]:
+        flat = [root / name for name in parts if not subfolders(root / name)]
+        yield Finding(
+            "refused",
+            f"{first_names(parts)} {'is' if len(parts) == 1 else 'are'} called as parts of a download are, "
+            "and would be classes.",
+            hint="where that is meant, put all class folders into a folder train",
+            remedies=(*(Remedy("data_root", place) for place in flat[:1]), *_labels_remedies(layout)),
+        )
+
+
+def _labels_remedies(layout: Layout) -> tuple[Remedy, ...]:
+    """The tables in the root, of which one may label the images."""
+    tables = [path.name for path in sorted(layout.root.iterdir()) if path.suffix.lower() in (".csv", ".tsv")]
+    return tuple(
+        Remedy("data.dataset.labels", name, "where it labels them")
+        for name in tables[:2]
+        if "submission" not in name.lower()
+    )
