@@ -277,4 +277,12 @@ def noted_data_root(checkpoint: Path) -> Path | None:
     except CheckpointError as error:  # resume needs it; here there are other places
         _log.warning("%s", error)
         return None
-    return noted if noted is not None and os.path.exists(noted) else None
+    if noted is None or os.path.exists(noted):
+        return noted
+    if os.environ.get("RESCLI_DATA"):
+        _log.warning(
+            "%s is gone, where the run of %s read its images; unless another place is named, those of "
+            "RESCLI_DATA are taken: %s",
+            *(noted, checkpoint, os.environ["RESCLI_DATA"]),
+        )
+    return None

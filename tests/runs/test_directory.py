@@ -13,7 +13,7 @@ import pytest
 
 from rescli.errors import CheckpointError, RunDirError
 from rescli.hardware import file_lock
-from rescli.runs.directory import RunDir, default_run_path
+from rescli.runs.directory import RunDir, default_run_path, noted_data_root
 from rescli.spec.load import load_spec
 
 
@@ -250,3 +250,19 @@ def test_a_damaged_spec_is_named(tmp_path):
 
 def test_a_path_with_a_line_break_does_not_break_the_spec(tmp_path):
     assert begin(tmp_path / "a\nb").read_spec() == load_spec("quickstart")
+
+
+def test_a_data_root_that_is_gone_is_said_where_another_is_taken(tmp_path, monkeypatch, caplog):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    with RunDir.create(tmp_path / "run") as run_dir:
+        run_dir.write_spec(load_spec("quickstart"), photos)
+    checkpoint = run_dir.last
+    checkpoint.parent.mkdir(exist_ok=True)
+    checkpoint.touch()
+    assert noted_data_root(checkpoint) == photos
+    photos.rmdir()
+    monkeypatch.setenv("RESCLI_DATA", "/elsewhere")
+    assert noted_data_root(checkpoint) is None
+    assert f"{photos} is gone" in caplog.text
+    assert "RESCLI_DATA are taken: /elsewhere" in caplog.text
