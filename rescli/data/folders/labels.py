@@ -158,7 +158,7 @@ def _labels_of(path: Path, column: str | None, images: Sequence[str]) -> Labels 
         if by_name.setdefault(name, label) != label:
             raise DataError(
                 f"{path} gives {readable(name)} two classes: {by_name[name]} and {label}.",
-                hint="rescli trains nets for one class an image; leave such rows out of the file",
+                hint="an image is of one class here; leave such rows out of the file",
             )
     without = tuple(name for name in images if name not in by_name)
     return Labels(str(path), by_name, without)
@@ -211,7 +211,7 @@ def _one_hot(
         if ones != 1:
             raise DataError(
                 f"{path} gives {readable(row[files])} {ones} classes.",
-                hint="rescli trains nets for one class an image; leave such rows out of the file",
+                hint="an image is of one class here; leave such rows out of the file",
             )
     return lambda row: next(titles[at] for at in columns if row[at].strip() == "1")
 

@@ -182,7 +182,7 @@ def _one_split(root: Path, folders: list[str], wanted: Wanted) -> Layout:
             return Layout(root, wanted, {ALL: Part(ALL, place, labels)})
     named = [name for name in folders if named_split(name) and folders != ["invalid", "valid"]]
     if named and _flat_images(root / named[0]):
-        raise splits_without_classes(root, named)
+        raise splits_without_classes(root, named, others=len(folders) > len(named))
     if folders:
         return Layout(root, wanted, {ALL: Part(ALL, root)})
     if images := _flat_images(root):

@@ -48,15 +48,22 @@ def several_folders(root: Path, split: str, names: list[str]) -> DataError:
     )
 
 
-def splits_without_classes(root: Path, names: list[str]) -> DataError:
-    """Folders are called as splits are, and hold images without a class."""
+def splits_without_classes(root: Path, names: list[str], *, others: bool) -> DataError:
+    """Folders are called as splits are, and hold images without a class.
+
+    Args:
+        root: the folder.
+        names: those that are called as splits are.
+        others: whether other folders lie beside them, which may be the classes.
+    """
+    if others:
+        way = Remedy("data.dataset.exclude", (*names,), "to leave them out")
+    else:
+        way = Remedy("data.dataset.labels", "FILE", "a table of file names and classes")
     return DataError(
         f"{root} has images without classes in {', '.join(names)}: a split holds class folders, or has a "
         "table of labels beside it. Where they are classes, put them into a folder train.",
-        remedy=[
-            Remedy("data.dataset.exclude", (*names,), "to leave them out"),
-            Remedy("data.dataset.labels", "FILE", "a table of file names and classes"),
-        ],
+        remedy=way,
     )
 
 

@@ -145,7 +145,7 @@ def survey_folder(
         *of_splits(layout, listings, num_held_out),
         *left_out(layout, listings),
         *of_classes(layout, listings),
-        *of_images(listings, looks, image_size=image_size, upright=upright),
+        *of_images(root, listings, looks, image_size=image_size, upright=upright),
     ]
     return Survey(
         root=root,

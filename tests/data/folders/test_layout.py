@@ -100,13 +100,18 @@ def test_an_archive_is_to_be_unpacked(tmp_path: Path) -> None:
     assert caught.value.hint == "unpack photos.zip first"
 
 
-@pytest.mark.parametrize("names", [("train/1.jpg", "val/2.jpg"), ("cat/1.jpg", "test/1.jpg")])
-def test_a_splits_name_is_no_class(tmp_path: Path, put_files: Put, names: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("names", "way"),
+    [
+        (("train/1.jpg", "val/2.jpg"), "data.dataset.labels"),  # without them nothing would be left
+        (("cat/1.jpg", "test/1.jpg"), "data.dataset.exclude"),  # labels of test alone make no training set
+    ],
+)
+def test_a_splits_name_is_no_class(tmp_path: Path, put_files: Put, names: tuple[str, ...], way: str) -> None:
     put_files(tmp_path, *names)
     with pytest.raises(DataError, match="images without classes in") as caught:
         find_layout(tmp_path, Wanted())
-    excluded = caught.value.remedies[0]
-    assert excluded.setting == "data.dataset.exclude"
+    assert [remedy.setting for remedy in caught.value.remedies] == [way]
 
 
 def test_valid_and_invalid_are_classes(tmp_path: Path, put_files: Put) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from rescli.data.folders.finding import Finding, first_names, images_in_words
 from rescli.data.folders.headers import Looks
@@ -17,11 +18,19 @@ _SIZES = (64, 96, 128, 160, 192)
 
 
 def of_images(
-    listings: Mapping[str, Listing], looks: Mapping[str, Looks], *, image_size: int, upright: bool
+    root: Path,
+    listings: Mapping[str, Listing],
+    looks: Mapping[str, Looks],
+    *,
+    image_size: int,
+    upright: bool,
 ) -> Iterator[Finding]:
     """Damage, orientation, shapes and sizes out of the ordinary.
 
     Args:
+        root: the folder as it was named.
+        listings: split to its files.
+        looks: split to what the first bytes of its files say.
         image_size: side of the training images, in pixels.
         upright: whether an orientation that a file notes is applied.
     """
@@ -36,7 +45,7 @@ def of_images(
                 "odd",
                 f"{split}: {images_in_words(seen.num_damaged)}{of} cannot be opened: {shown}",
                 remedies=(
-                    Remedy("verify_data", "imagefolder", "names all of them"),
+                    Remedy("verify_data", "imagefolder", "names all of them", data_root=root),
                     Remedy("data.skip_damaged", note="goes on without them"),
                 ),
             )

@@ -67,7 +67,7 @@ def _of_one_split(layout: Layout, classes: tuple[str, ...]) -> Iterator[Finding]
         yield Finding(
             "refused",
             f"{first_names(classes)} look like splits, not classes: each has the folders "
-            f"{first_names(sorted(shared))}.",
+            f"{first_names(sorted(shared))}. Say which is which, with both of these.",
             remedies=(
                 Remedy("data.dataset.train_folder", classes[0]),
                 Remedy("data.dataset.val_folder", classes[1]),
