@@ -149,7 +149,7 @@ def test_commands_follow_a_sentence_and_flags_are_tried() -> None:
     mixed = UsageError("no", hint="it needs val", remedy=[Remedy("list_presets"), Remedy("device", "cpu")])
     for error, line in (
         (again, "begin again with: rescli train x/spec.toml --out NEW_DIR"),
-        (mixed, "it needs val; rescli presets: try --device cpu"),
+        (mixed, "it needs val\n  try: rescli presets\n  --device cpu"),
     ):
         with pytest.raises(UsageError) as raised, in_flags({}):
             raise error

@@ -14,25 +14,25 @@ __all__ = ["COMMANDS", "as_flag", "next_steps", "worded"]
 COMMANDS = {
     "compare": "rescli compare plain-20 resnet-20",
     "evaluate": "rescli eval {value}",
-    "import_this": "rescli import {value} --model NAME --dataset NAME --out FILE.safetensors   {note}",
-    "list_models": "rescli models {note}",
-    "list_presets": "rescli presets   {note}",
-    "pack": "rescli data pack {note}",
-    "prepare_imagenet": "rescli data prepare imagenet {note}",
-    "results": "rescli eval CKPT --json > {value} ({note})",
-    "resume": "rescli train --resume {value} ({note})",
+    "import_this": "rescli import {value} --model NAME --dataset NAME --out FILE.safetensors  # {note}",
+    "list_models": "rescli models  # {note}",
+    "list_presets": "rescli presets  # {note}",
+    "pack": "rescli data pack  # {note}",
+    "prepare_imagenet": "rescli data prepare imagenet --from DIR  # {note}",
+    "results": "rescli eval CKPT --json > {value}  # {note}",
+    "resume": "rescli train --resume {value}  # {note}",
     "resume_alone": "rescli train --resume {value} --workers 0  # {note}",
     "resume_skipping": "rescli train --resume {value} --skip-damaged  # {note}",
     "same_net": "--model {value} (with the same options: rescli show CKPT)",
-    "show_preset": "rescli presets show {value}   {note}",
-    "start_from": "rescli train {value} --from CKPT   {note}",
+    "show_preset": "rescli presets show {value}  # {note}",
+    "start_from": "rescli train {value} --from CKPT  # {note}",
     "tidy": "rescli data tidy --data-root {value} --out NEW_DIR  # {note}",
-    "train": "rescli train {value}   {note}",
+    "train": "rescli train {value}  # {note}",
     "train_anew": "rescli train {value}{root} --out NEW_DIR  # {note}",
     "train_on": "rescli train {value}/spec.toml --from {value}{root} --out NEW_DIR  # {note}",
     "verify_data": "rescli data verify {value}{root}  # {note}",
 }
-"""The command of each of ``rescli.remedy.ACTIONS``, and how its note reads on; shells skip it behind #."""
+"""The command of each of ``rescli.remedy.ACTIONS``; its note stands behind #, where shells skip it."""
 
 _FLAG_OF_ARGUMENT = {"which": "weights"}
 """Arguments whose flag has another name."""
@@ -60,13 +60,15 @@ def as_flag(remedy: Remedy, parameters: Collection[str] | None = None) -> str:
     '--set data.batch_size=64'
     """
     value = shlex.quote(str(remedy.value))
+    if remedy.setting == "start_from" and parameters is not None and "from_" in parameters:
+        return "--from CKPT"  # beside what was typed, such as where the images are
     if remedy.setting in COMMANDS:
         command = COMMANDS[remedy.setting]
         if remedy.value is True:
             command = command.replace(" {value}", "")
         root = "" if remedy.data_root is None else f" --data-root {shlex.quote(str(remedy.data_root))}"
         whole = command.format(value=value, note=remedy.note, root=root)
-        return whole.rstrip().removesuffix("()").removesuffix("#").rstrip()
+        return whole.rstrip().removesuffix("#").rstrip()
     name = _FLAG_OF_KEY.get(remedy.setting, _FLAG_OF_ARGUMENT.get(remedy.setting, remedy.setting))
     is_key = remedy.setting in _FLAG_OF_KEY
     if "." in name or (is_key and parameters is not None and {name, "set_"} & {*parameters} == {"set_"}):

@@ -81,8 +81,10 @@ def folder_as_it_is(
         others = [f"{', '.join(names)} {what}" for names, what in ((gone, "gone"), (new, "new")) if names]
         raise DataError(
             f"{place} does not have the classes that {net} was trained on: {'; '.join(others)}.",
-            hint="the classes there, found by their names",
-            remedy=Remedy("data_root", place),
+            hint="give their folders the names again that they had"
+            if new
+            else "the classes there, found by their names",
+            remedy=() if new else Remedy("data_root", place),
         )
     if gone and not new:
         _log.warning(

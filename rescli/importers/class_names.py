@@ -102,7 +102,7 @@ def named_in_file(value: object, depth: int = 0) -> tuple[str, ...] | None:
 
 _REMEDY = (
     Remedy("classes", "NAME,NAME,...", "or a text file with a name on each line"),
-    Remedy("data_root", "DIR", "whose class folders they are, sorted by name"),
+    Remedy("data_root", "DIR", "in place of the names: its class folders, sorted by name"),
 )
 
 

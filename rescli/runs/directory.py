@@ -185,7 +185,7 @@ class RunDir:
         """
         if not self.data_root.exists():
             return None
-        remedy = [Remedy("resume", str(self.path)), Remedy("data_root", "DIR", "where the images lie")]
+        remedy = Remedy("data_root", "DIR", "where the images lie")
         try:
             kept = read_json(self.data_root)
         except CheckpointError as error:
@@ -194,6 +194,14 @@ class RunDir:
         if not isinstance(noted, str) or not noted:
             raise CheckpointError(f"{self.data_root} is damaged: it names no directory.", remedy=remedy)
         return Path(noted)
+
+    def noted_data_root(self) -> Path | None:
+        """As ``read_data_root``; None with a warning where the note is damaged."""
+        try:
+            return self.read_data_root()
+        except CheckpointError as error:  # resume needs it; others can do without
+            _log.warning("%s", error)
+            return None
 
     def _forget_data_root(self) -> None:
         if self.data_root.is_file():
@@ -272,11 +280,7 @@ def noted_data_root(checkpoint: Path) -> Path | None:
         checkpoint: the file; one that lies in no run directory has no such note.
     """
     run_dir = RunDir.of_checkpoint(checkpoint)
-    try:
-        noted = run_dir.read_data_root() if run_dir is not None else None
-    except CheckpointError as error:  # resume needs it; here there are other places
-        _log.warning("%s", error)
-        return None
+    noted = run_dir.noted_data_root() if run_dir is not None else None
     if noted is None or os.path.exists(noted):
         return noted
     if os.environ.get("RESCLI_DATA"):

@@ -14,6 +14,7 @@ from rescli.checkpoints.checkpoint import read_tensors, serialise
 from rescli.errors import CheckpointError, RunDirError
 from rescli.files import read_json, write_atomically, write_json
 from rescli.remedy import Remedy
+from rescli.runs.directory import RunDir
 from rescli.runs.record import DataRecord
 from rescli.spec.run import RunSpec
 from rescli.training.state import TrainState
@@ -174,7 +175,8 @@ def load_state(directory: Path, spec: RunSpec) -> SavedState | None:
         return None
     pointer = read_json(pointer_path)
     hint = "nothing was changed; begin again with"
-    remedy = Remedy("train_anew", directory.parent / "spec.toml")
+    run_dir = RunDir(directory.parent)
+    remedy = Remedy("train_anew", run_dir.spec, data_root=run_dir.noted_data_root())
     try:
         path, sha256 = directory / pointer["file"], pointer["sha256"]
     except (KeyError, TypeError) as error:

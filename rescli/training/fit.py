@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from rescli.errors import DataError, DivergedError, LostWorkersError
-from rescli.optim.schedules import Observation
+from rescli.optim.schedules import MultiStep, Observation
 from rescli.plan import TrainPlan
 from rescli.remedy import Remedy
 from rescli.training.events import (
@@ -190,7 +190,7 @@ def _check_finite(state: TrainState, plan: TrainPlan) -> None:
 
 def _diverged(step: int, value: float, state: TrainState, plan: TrainPlan) -> DivergedError:
     lr = plan.lr(step - 1, state.trigger)
-    cause, remedies = _likely_cause(lr, step)
+    cause, remedies = _likely_cause(lr, step, plan)
     return DivergedError(
         f"training diverged: the loss or a weight is {value} at iteration {step} (lr {lr:g}).",
         hint=cause,
@@ -198,16 +198,22 @@ def _diverged(step: int, value: float, state: TrainState, plan: TrainPlan) -> Di
     )
 
 
-def _likely_cause(lr: float, step: int) -> tuple[str | None, list[Remedy]]:
+def _likely_cause(lr: float, step: int, plan: TrainPlan) -> tuple[str | None, list[Remedy]]:
     if lr > 0.5:
         cause = f"the learning rate {lr:g} is far above the paper's 0.1"
         return cause, [Remedy("optimizer.lr", 0.1)]
     if step <= 1000:
-        return "it blew up early", [
-            Remedy("optimizer.lr", 0.01, "a smaller learning rate"),
-            Remedy("schedule.warmup.factor", 0.1, "or warm up"),
-        ]
+        smaller = Remedy("optimizer.lr", _below(0.01, plan), "a smaller learning rate")
+        # No other schedule has a warm-up.
+        may_warm_up = isinstance(plan.schedule, MultiStep) and plan.schedule.warmup is None
+        warm_up = [Remedy("schedule.warmup.factor", 0.1, "or warm up")] if may_warm_up else []
+        return "it blew up early", [smaller, *warm_up]
     return None, [
         Remedy("precision", "fp32", "rules out rounding"),
-        Remedy("optimizer.lr", 0.05, "then a smaller learning rate"),
+        Remedy("optimizer.lr", _below(0.05, plan), "then a smaller learning rate"),
     ]
+
+
+def _below(wanted: float, plan: TrainPlan) -> float:
+    """A learning rate below the one that the run began with."""
+    return wanted if wanted < plan.base_lr else float(f"{plan.base_lr / 10:.3g}")

@@ -63,7 +63,7 @@ def test_a_file_of_weights_is_sent_to_import(
         torch.save(small(), file, _use_new_zipfile_serialization=form == "zip")
     answer = rescli(*(str(given) if word == "FILE" else word for word in COMMANDS[command]))
     assert (answer.code, answer.out) == (2 if form == "folder" else 4, "")
-    tried = answer.err.splitlines()[-1].partition("try: rescli ")[2].partition("   ")[0]
+    tried = answer.err.splitlines()[-1].partition("try: rescli ")[2].partition("  #")[0]
     assert tried == f"import {file} --model NAME --dataset NAME --out FILE.safetensors"
     if command != "eval":
         return

@@ -113,7 +113,7 @@ def test_where_the_images_lie_is_asked_for_where_it_is_damaged(tmp_path, content
     run_dir.data_root.write_text(content)
     with pytest.raises(CheckpointError, match=r"data_root\.json is damaged") as caught:
         run_dir.read_data_root()
-    assert [remedy.setting for remedy in caught.value.remedies] == ["resume", "data_root"]
+    assert [remedy.setting for remedy in caught.value.remedies] == ["data_root"]
 
 
 def test_a_start_that_was_killed_before_its_spec_was_written_is_no_run(tmp_path):

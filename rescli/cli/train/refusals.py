@@ -63,24 +63,32 @@ def changes_of_resume(path: Path, choice: Choice, out: Path | None) -> tuple[int
             f"{run_dir.path} is a run of {spec.iterations} iterations; to go on for longer takes more than "
             f"those, not {wanted.iterations}."
         )
+    root = run_dir.noted_data_root()
     if changed == ["iterations"] and wanted.iterations > spec.iterations:
         if out is not None:
             return wanted.iterations, skipping
         quoted = shlex.quote(str(path))
+        of_images = "" if root is None else f" --data-root {shlex.quote(str(root))}"
         more = f"--iterations {wanted.iterations} --out NEW_DIR"
         raise RunDirError(
             f"{run_dir.path} is a run of another spec; these keys differ: iterations "
             f"({spec.iterations}, and {wanted.iterations} wanted). To go on for longer takes a directory of "
             "its own.",
             hint=f"rescli train --resume {quoted} {more} (goes on: momentum, step and schedule are kept)\n"
-            f"  rescli train {quoted}/spec.toml --from {quoted} {more} (its weights alone, a new schedule)",
+            f"  rescli train {quoted}/spec.toml --from {quoted}{of_images} {more} (its weights alone, a new "
+            "schedule)",
         )
     if changed:
         raise RunDirError(
             f"{run_dir.path} is a run of another spec; these keys differ: {', '.join(changed)}.",
             remedy=[
                 Remedy("resume", str(run_dir.path), "alone"),
-                Remedy("out", "NEW_DIR", "to begin a new run"),
+                Remedy(
+                    "train_anew",
+                    run_dir.spec,
+                    "and these flags: a new run",
+                    data_root=root,
+                ),
             ],
         )
     return None, skipping

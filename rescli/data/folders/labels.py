@@ -209,7 +209,7 @@ def _labels_of(path: Path, column: str | None, images: Sequence[str], root: Path
             raise DataError(
                 f"{path} gives {readable(name)} two classes: "
                 f"{readable(by_name[name])} and {readable(label)}.",
-                hint="rescli trains nets for one class an image; leave such rows out of the file",
+                hint="an image is of one class here; leave such rows out of the file",
             )
     without = tuple(name for name in images if name not in by_name)
     at = next((at for at in range(width) if at != files and _is_column(at, body, label_of)), None)

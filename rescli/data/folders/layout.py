@@ -184,7 +184,9 @@ def _one_split(root: Path, folders: list[str], wanted: Wanted) -> Layout:
             return Layout(root, wanted, {ALL: Part(ALL, place, labels)})
     named = [name for name in folders if named_split(name) and folders != ["invalid", "valid"]]
     if named and _flat_images(root / named[0]):
-        raise splits_without_classes(root, named, _flat_images(root / named[0]))
+        best = next((name for name in named if named_split(name) == "train"), named[0])
+        images = _flat_images(root / best)
+        raise splits_without_classes(root, named, images, others=len(folders) > len(named))
     if folders:
         return Layout(root, wanted, {ALL: Part(ALL, root)})
     if images := _flat_images(root):

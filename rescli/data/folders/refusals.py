@@ -64,17 +64,21 @@ def several_folders(root: Path, split: str, names: list[str]) -> DataError:
     )
 
 
-def splits_without_classes(root: Path, names: list[str], images: list[str]) -> DataError:
+def splits_without_classes(root: Path, names: list[str], images: list[str], *, others: bool) -> DataError:
     """Folders are called as splits are, and hold images without a class.
 
     Args:
-        images: names of those in the first of them.
+        root: the folder.
+        names: those that are called as splits are.
+        images: names of those in one of them.
+        others: whether other folders lie beside them, which may be the classes.
     """
-    ways = [Remedy("data.dataset.labels", "FILE", "a table of file names and classes")]
-    if by_names := _by_names(images):
-        ways.insert(0, by_names)
-    if len(names) < 2:
-        ways.append(Remedy("data.dataset.exclude", (*names,), "to leave it out"))
+    if others:
+        ways = [Remedy("data.dataset.exclude", (*names,), "to leave them out")]
+    else:
+        ways = [Remedy("data.dataset.labels", "FILE", "a table of file names and classes")]
+        if by_names := _by_names(images):
+            ways.insert(0, by_names)
     return DataError(
         f"{root} has images without classes in {', '.join(names)}: a split holds class folders, or has a "
         "table of labels beside it. Where they are classes, put them into a folder train.",

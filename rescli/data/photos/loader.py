@@ -100,6 +100,7 @@ class PhotoLoader:
         self._device = torch.device(device)
         self._finish = PhotoFinish(normalization, height=size, width=size, device=self._device)
         self._workers = workers
+        self._skip_damaged = skip_damaged
         self._batches = _Batches(
             files,
             SampleOrder(len(files), batch_size=batch_size, seed=seed),
@@ -130,13 +131,8 @@ class PhotoLoader:
         self.damaged.update(made.damaged)
         if made.failure is not None:
             self.close()
-            raise DataError(
-                made.failure,
-                remedy=[
-                    Remedy("verify_data", note="names all of them"),
-                    Remedy("data.skip_damaged", note="goes on without them"),
-                ],
-            )
+            way = Remedy("data.skip_damaged", note="goes on without damaged images")
+            raise DataError(made.failure, remedy=() if self._skip_damaged else way)
         images, labels, flipped, shift = (
             self._on_device(part) for part in (pixels, made.labels, made.flipped, made.shift)
         )

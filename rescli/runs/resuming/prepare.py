@@ -56,7 +56,7 @@ def prepare_resume(
     if where.data_root is None:
         where = replace(where, data_root=run_dir.read_data_root())
     if saved is None:
-        _check_nothing_was_saved(run_dir)
+        _check_nothing_was_saved(run_dir, where.data_root)
         return assemble(with_images_of_now(spec, where.data_root), where), None
     numerics = Numerics(_device_to_resume_on(saved, where.device), saved.precision)
     if numerics.device.type == "cpu":
@@ -95,11 +95,11 @@ def _as_begun(saved: SavedState, numerics: Numerics, where: Where) -> Where:
     return replace(where, engine=saved.engine, kernels=where.kernels or saved.kernels)
 
 
-def _check_nothing_was_saved(run_dir: RunDir) -> None:
+def _check_nothing_was_saved(run_dir: RunDir, data_root: Path | None) -> None:
     """To begin again would overwrite what the run has: only where it has nothing."""
     gone = f"{run_dir.state / 'latest.json'} is gone"
     hint = "its checkpoints can still be evaluated; to train again"
-    remedy = Remedy("train_anew", run_dir.spec)
+    remedy = Remedy("train_anew", run_dir.spec, data_root=data_root)
     try:
         step = read_record(run_dir).get("last_saved_iteration")
     except CheckpointError as error:

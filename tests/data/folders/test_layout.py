@@ -104,14 +104,11 @@ def test_a_splits_name_is_no_class(tmp_path: Path, put_files: Put) -> None:
     put_files(tmp_path, "cat/1.jpg", "test/1.jpg")
     with pytest.raises(DataError, match="images without classes in test") as caught:
         find_layout(tmp_path, Wanted())
-    assert [remedy.setting for remedy in caught.value.remedies] == [
-        "data.dataset.labels",
-        "data.dataset.exclude",
-    ]
+    assert [remedy.setting for remedy in caught.value.remedies] == ["data.dataset.exclude"]
     put_files(tmp_path / "dogs", "train/cat.1.jpg", "train/dog.1.jpg", "test/1.jpg")
     with pytest.raises(DataError, match="images without classes in test, train") as caught:
         find_layout(tmp_path / "dogs", Wanted())
-    assert [remedy.value for remedy in caught.value.remedies] == ["FILE"]
+    assert [remedy.value for remedy in caught.value.remedies] == ["names", "FILE"]
     layout = find_layout(tmp_path / "dogs", Wanted(labels="names"))
     assert (list(layout.parts), layout.unlabelled) == (["train"], tmp_path / "dogs/test")
 

@@ -36,7 +36,7 @@ def of_classes(layout: Layout, listings: Mapping[str, Listing]) -> Iterator[Find
     if len(classes) < 2:
         yield _of_too_few(layout.root, train, classes)
     for split, listing in listings.items():
-        if listing is not train:
+        if listing is not train and len(classes) > 1:  # else it is train that is wrong
             yield from _of_another_split(split, listing, classes)
     for group in same_but_for_spelling(classes):
         yield Finding("odd", f"classes that differ in spelling alone: {first_names(group)}")
