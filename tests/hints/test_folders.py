@@ -128,6 +128,19 @@ def test_of_a_layout(heed: Heed, place: Path, layout: str) -> None:
     heed(PLAN, code, reaches=reaches, **options)
 
 
+def test_of_parts_of_a_download_and_a_table(heed: Heed, place: Path) -> None:
+    put_pictures(place / "photos", *(f"part_{number % 2}/{number}.jpg" for number in range(6)))
+    rows = [f"{number},{('cat', 'dog')[number % 3 % 2]},x" for number in range(6)]
+    (place / "photos/meta.csv").write_text("\n".join(["id,label,sex", *rows]) + "\n")
+    heed(PLAN, 3, reaches=[f"{SPLITS} data.dataset.labels"])
+
+
+def test_of_a_test_class_that_train_lacks(heed: Heed, photos: Path, rescli: Callable[..., Any]) -> None:
+    put_pictures(photos, "test/cat/1.jpg", "test/zebra/1.jpg")
+    assert rescli(*TRAIN.split(), "--out", "run").code == 0
+    heed("eval run --split test --device cpu", 3, reaches=["data/folders/read.py tidy"])
+
+
 def test_of_a_train_beside_its_val(heed: Heed, place: Path) -> None:
     put_pictures(place / "photos", *fill("train/cat", "train/dog", count=9), *fill("val/cat", "val/dog"))
     heed(PLAN.replace("photos", "photos/train"), 0, reaches=[f"{SPLITS} data_root"])

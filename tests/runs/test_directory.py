@@ -260,6 +260,7 @@ def test_a_data_root_that_is_gone_is_said_where_another_is_taken(tmp_path, monke
     checkpoint = run_dir.last
     checkpoint.parent.mkdir(exist_ok=True)
     checkpoint.touch()
+    run_dir.record.touch()
     assert noted_data_root(checkpoint) == photos
     photos.rmdir()
     monkeypatch.setenv("RESCLI_DATA", "/elsewhere")

@@ -128,7 +128,7 @@ def _of_folders_that_are_no_classes(layout: Layout, listing: Listing) -> Iterato
             f"{first_names(parts)} {'is' if len(parts) == 1 else 'are'} called as parts of a download are, "
             "and would be classes.",
             hint="where that is meant, put all class folders into a folder train",
-            remedies=(*(Remedy("data_root", place) for place in flat[:1]), *_labels_remedies(layout)),
+            remedies=_labels_remedies(layout) or tuple(Remedy("data_root", place) for place in flat[:1]),
         )
 
 
