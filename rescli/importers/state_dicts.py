@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from rescli.importers.stored_arrays import StoredArray
+
 __all__ = ["StateDict", "is_averaged", "state_dicts"]
 
 _TRAINING_STATE = re.compile(r"optimi[sz]er|(?:^|_)optim(?:$|_)|sched|scaler|^loops$", re.IGNORECASE)
@@ -92,8 +94,9 @@ def _holds_dicts(entry: object) -> bool:
 
 def _plain(name: object, entry: object) -> torch.Tensor | None:
     """A named dense tensor with values, not a sparse, quantized or meta one; else None."""
-    if isinstance(entry, np.ndarray) and entry.dtype.kind in "biuf":
-        entry = torch.from_numpy(np.array(entry, entry.dtype.newbyteorder("="), order="C"))
+    if isinstance(entry, StoredArray) and entry.numbers is not None:
+        numbers = entry.numbers
+        entry = torch.from_numpy(np.array(numbers, numbers.dtype.newbyteorder("="), order="C"))
     if (
         isinstance(name, str)
         and isinstance(entry, torch.Tensor)

@@ -7,6 +7,7 @@ import datetime
 import hashlib
 import json
 import os
+import zipfile
 from collections import OrderedDict, defaultdict, deque
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from rescli.errors import CheckpointError, UnknownNameError, UsageError
+from rescli.importers.file_content import read_content
 from rescli.importers.torchvision import TorchvisionImporter
 from rescli.importers.weights_file import listed, read_weights
 
@@ -99,6 +101,35 @@ def test_objects_beside_the_weights_do_not_stand_in_the_way(tmp_path: Path, as_z
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Options, "__new__", lambda *_: pytest.fail("its code was run"))
         assert same(read_weights(tmp_path / "net").tensors)
+
+
+@pytest.mark.parametrize("as_zip", [True, False], ids=["zip", "legacy"])
+def test_a_file_is_read_once_however_many_classes_it_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_zip: bool
+) -> None:
+    classes = [type(f"Option{number}", (), {"__module__": "argparse"}) for number in range(20)]
+    for one in classes:
+        monkeypatch.setattr(argparse, one.__name__, one, raising=False)
+    content = {"model": STATE, "options": [one() for one in reversed(classes)]}
+    torch.save(content, tmp_path / "net", _use_new_zipfile_serialization=as_zip)
+    load, loads = torch.load, []
+    monkeypatch.setattr(torch, "load", lambda *given, **named: loads.append(1) or load(*given, **named))
+    found = read_content(tmp_path / "net")
+    assert len(loads) == 1
+    assert found.objects == tuple(f"argparse.Option{number}" for number in reversed(range(20)))
+    assert same(read_weights(tmp_path / "net").tensors)
+
+
+def test_tensors_in_parts_are_not_weights(tmp_path: Path) -> None:
+    """A class by that name is enough: the parts of its tensors are elsewhere."""
+    torch.save({"a": torch.zeros(2)}, tmp_path / "whole.pth")
+    named = b"\x80\x02ctorch.distributed.tensor\nDTensor\n)\x81."
+    with zipfile.ZipFile(tmp_path / "whole.pth") as whole, zipfile.ZipFile(tmp_path / "net", "w") as made:
+        for member in whole.namelist():
+            made.writestr(member, named if member.endswith("data.pkl") else whole.read(member))
+    with pytest.raises(CheckpointError, match="in parts") as caught:
+        read_weights(tmp_path / "net")
+    assert "full_state_dict" in str(caught.value.hint)
 
 
 def test_arrays_of_numpy_are_tensors(tmp_path: Path) -> None:
