@@ -177,7 +177,9 @@ def _which(made: ImportResult) -> str:
 
 
 def _classes(made: ImportResult) -> str:
-    names = ", ".join(made.class_names[:_SHOWN]) + _and_more(len(made.class_names))
+    from rescli.data.folders.names import readable
+
+    names = ", ".join(map(readable, made.class_names[:_SHOWN])) + _and_more(len(made.class_names))
     return f"{names} ({_FROM[made.classes_from]})"
 
 

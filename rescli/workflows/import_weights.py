@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rescli import registry
+from rescli.data.folders.names import readable
 from rescli.errors import UnknownNameError, UsageError
 from rescli.files import require_nameable
 from rescli.remedy import Remedy
@@ -26,6 +27,9 @@ __all__ = ["ImportResult", "ImportedFrom", "import_weights"]
 _log = logging.getLogger(__name__)
 
 _AUTO = "auto"
+
+_SHOWN = 6
+"""Names of classes, of more."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,7 @@ def import_weights(
             file with a name on each line. None for those of ``data_root``, or those that the file has.
         data_root: a folder of class folders, whose sorted names are the classes.
         warn: called where an importer of a plugin cannot be loaded, and where the file has other names for
-            its outputs than ``classes``.
+            its outputs than ``classes`` or the folders.
 
     Returns:
         What was written, and what was recognised or assumed.
@@ -174,10 +178,10 @@ def import_weights(
     of_file = read.class_names if names is None else None
     if of_file is not None:
         dataset_spec, names = with_classes(dataset_spec, of_file, None)
-    elif classes is None and root is not None:
-        _require_order(read.class_names, names, weights)
-    elif names is not None and read.class_names not in (None, names) and classes is not None:
-        warn(f"{weights} has other classes for its outputs: {', '.join(read.class_names or ())}.")
+    elif names is not None and read.class_names not in (None, names) and (classes or root) is not None:
+        if classes is None:
+            _require_order(read.class_names, names, weights)
+        warn(f"{weights} has other classes for its outputs: {_few(read.class_names or ())}.")
     importer = (
         recognise(read, importers, model=spec, dataset=dataset_spec) if layout == _AUTO else importers[layout]
     )
@@ -223,8 +227,14 @@ def _require_order(
     raise UsageError(
         f"{weights} has the classes in another order than the sorted folders: its output {place} is "
         f"{in_file[place]!r}, not {in_folders[place]!r}.",
-        remedy=Remedy("classes", ",".join(in_file)),
+        remedy=Remedy("classes", ",".join(in_file))
+        if all("," not in name and readable(name) == name for name in in_file)
+        else Remedy("classes", "FILE", "a text file with a name on each line, in that order"),
     )
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(map(readable, names[:_SHOWN])) + (", ..." if len(names) > _SHOWN else "")
 
 
 def _require_new(out: Path) -> None:

@@ -7,7 +7,7 @@ import datetime
 import hashlib
 import json
 import os
-import zipfile
+import sys
 from collections import OrderedDict, defaultdict, deque
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from rescli.errors import CheckpointError, UnknownNameError, UsageError
-from rescli.importers.file_content import read_content
+from rescli.errors import CheckpointError, RescliError, UnknownNameError, UsageError
 from rescli.importers.torchvision import TorchvisionImporter
 from rescli.importers.weights_file import listed, read_weights
 
@@ -103,35 +102,6 @@ def test_objects_beside_the_weights_do_not_stand_in_the_way(tmp_path: Path, as_z
         assert same(read_weights(tmp_path / "net").tensors)
 
 
-@pytest.mark.parametrize("as_zip", [True, False], ids=["zip", "legacy"])
-def test_a_file_is_read_once_however_many_classes_it_names(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_zip: bool
-) -> None:
-    classes = [type(f"Option{number}", (), {"__module__": "argparse"}) for number in range(20)]
-    for one in classes:
-        monkeypatch.setattr(argparse, one.__name__, one, raising=False)
-    content = {"model": STATE, "options": [one() for one in reversed(classes)]}
-    torch.save(content, tmp_path / "net", _use_new_zipfile_serialization=as_zip)
-    load, loads = torch.load, []
-    monkeypatch.setattr(torch, "load", lambda *given, **named: loads.append(1) or load(*given, **named))
-    found = read_content(tmp_path / "net")
-    assert len(loads) == 1
-    assert found.objects == tuple(f"argparse.Option{number}" for number in reversed(range(20)))
-    assert same(read_weights(tmp_path / "net").tensors)
-
-
-def test_tensors_in_parts_are_not_weights(tmp_path: Path) -> None:
-    """A class by that name is enough: the parts of its tensors are elsewhere."""
-    torch.save({"a": torch.zeros(2)}, tmp_path / "whole.pth")
-    named = b"\x80\x02ctorch.distributed.tensor\nDTensor\n)\x81."
-    with zipfile.ZipFile(tmp_path / "whole.pth") as whole, zipfile.ZipFile(tmp_path / "net", "w") as made:
-        for member in whole.namelist():
-            made.writestr(member, named if member.endswith("data.pkl") else whole.read(member))
-    with pytest.raises(CheckpointError, match="in parts") as caught:
-        read_weights(tmp_path / "net")
-    assert "full_state_dict" in str(caught.value.hint)
-
-
 def test_arrays_of_numpy_are_tensors(tmp_path: Path) -> None:
     torch.save({name: tensor.numpy() for name, tensor in STATE.items()}, tmp_path / "net.pth")
     assert same(read_weights(tmp_path / "net.pth").tensors)
@@ -152,6 +122,56 @@ def test_what_is_no_tensor_among_tensors_is_left_out_and_said(tmp_path: Path) ->
     read = read_weights(tmp_path / "net.pth", {"torchvision": TorchvisionImporter()})
     assert same(read.tensors)
     assert read.left_out == ("epoch (int)",)
+
+
+EVIL = "\x1b]0;evil\x07"
+
+
+class Evil:
+    """Whose name is a command to terminals."""
+
+
+Evil.__qualname__ = Evil.__name__ = EVIL
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {EVIL: 1},
+        {EVIL: {EVIL: 1}},
+        {EVIL: STATE, f"{EVIL}2": dict(STATE)},
+        {**STATE, "sparse": STATE["a"].to_sparse(), EVIL: STATE["a"].to_sparse()},
+        {"args": Evil()},
+    ],
+    ids=["a key", "keys", "sets", "odd tensors", "a class"],
+)
+@pytest.mark.filterwarnings("ignore:.*(Sparse|sparse).*")
+def test_names_in_a_file_are_no_commands_to_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: Any
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], EVIL, Evil, raising=False)
+    torch.save(content, tmp_path / "net.pth")
+    with pytest.raises(RescliError) as caught:
+        read_weights(tmp_path / "net.pth")
+    assert "\\x1b]0;evil" in str(caught.value)
+    said = [str(caught.value), str(caught.value.hint), *(str(one.value) for one in caught.value.remedies)]
+    assert all(text.isprintable() for text in said)
+
+
+def test_a_set_is_taken_by_the_name_that_was_shown(tmp_path: Path) -> None:
+    torch.save({EVIL: STATE, "other": {**STATE, "c": STATE["a"]}}, tmp_path / "net.pth")
+    with pytest.raises(UsageError) as caught:
+        read_weights(tmp_path / "net.pth")
+    (remedy,) = caught.value.remedies
+    assert same(read_weights(tmp_path / "net.pth", which=str(remedy.value)).tensors)
+
+
+def test_dicts_that_contain_themselves_many_times(tmp_path: Path) -> None:
+    content: dict[str, Any] = {}
+    content.update({f"k{number}": content for number in range(300)}, t=STATE["a"])
+    content["in lists"] = [content, [content], {"inner": content}]
+    torch.save(content, tmp_path / "net.pth")
+    assert read_weights(tmp_path / "net.pth").tensors["t"].equal(STATE["a"])
 
 
 def circle() -> dict[str, Any]:
