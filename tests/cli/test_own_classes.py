@@ -13,6 +13,8 @@ from PIL import Image
 from torch import nn
 
 import rescli as front_door
+from rescli.checkpoints.checkpoint import Checkpoint
+from rescli.models.specs import model_spec
 
 Rescli = Callable[..., Any]
 
@@ -199,3 +201,92 @@ def test_two_linear_layers(rescli: Rescli, tmp_path: Path, own: list[object], fi
     answer = rescli(*own, "--classes", "a,b,c")
     assert answer.code == 4
     assert "2 linear layers, fc.0, fc.2" in answer.err
+
+
+@pytest.fixture
+def small_net() -> nn.Module:
+    net = model_spec("resnet-8", image_size=32).build(num_classes=3, image_size=32, seed=3)
+    return net.eval()
+
+
+@pytest.fixture
+def small(tmp_path: Path, small_net: nn.Module) -> list[object]:
+    torch.save(small_net.state_dict(), tmp_path / "small.pth")
+    return [
+        *("import", tmp_path / "small.pth", "--dataset", "imagefolder"),
+        *("--out", tmp_path / "small.safetensors"),
+    ]
+
+
+def test_nets_for_small_images_of_ones_own(
+    rescli: Rescli, small: list[object], own_images: Path, small_net: nn.Module
+) -> None:
+    typed = [*small, "--model", "resnet-8", "--data-root", own_images]
+    answer = rescli(*typed)
+    assert (answer.code, answer.out) == (2, "")
+    assert "imagefolder has images of 224 pixels; of 32 pixels there is a resnet-8." in answer.err
+    tried = answer.err.splitlines()[-1].strip().partition(" (")[0]
+    assert tried == "--set data.dataset.image_size=32"
+    answer = rescli(*typed, *tried.split())
+    assert (answer.code, answer.err) == (0, "")
+    command = answer.out.splitlines()[-1].partition("rescli ")[2]
+    answer = rescli(*shlex.split(command), "--device", "cpu", "--precision", "fp32", "--json")
+    assert answer.code == 0, answer.err
+    net, wrong = front_door.load(str(small[-1])), 0
+    for label, name in enumerate(CLASSES):
+        for file in sorted((own_images / name).iterdir()):
+            x = net.preprocess(file)[None]
+            assert x.shape == (1, 3, 32, 32)
+            with torch.inference_mode():
+                torch.testing.assert_close(net.model(x), small_net(x), rtol=1e-5, atol=1e-5)
+                wrong += int(small_net(x).argmax() != label)
+    assert answer.json["results"][0]["top1_error"] == pytest.approx(100 * wrong / 6)
+
+
+def test_the_way_out_of_another_family_works(rescli: Rescli, small: list[object]) -> None:
+    typed = [*small, "--classes", "a,b,c"]
+    answer = rescli(*typed, "--model", "resnet-18")
+    assert answer.code == 4
+    assert (
+        "the resnet-8 of the cifar family, which imagefolder with images of 224 pixels does not" in answer.err
+    )
+    tried = answer.err.splitlines()[-1].partition("try ")[2].partition(" (")[0]
+    assert rescli(*typed, *shlex.split(tried)).code == 0
+
+
+def test_keys_of_the_model(rescli: Rescli, tmp_path: Path, small: list[object]) -> None:
+    wide = model_spec("resnet-8", image_size=32, width=8, shortcut="B")
+    torch.save(wide.build(num_classes=3, image_size=32, seed=3).state_dict(), tmp_path / "small.pth")
+    keys = [
+        "--set",
+        "data.dataset.image_size=32",
+        "--set",
+        "model.width=8",
+        "--set",
+        "model.block.kind=basic",
+    ]
+    typed = [*small, "--model", "resnet-8", "--shortcut", "B", "--classes", "a,b,c", *keys]
+    assert rescli(*typed).code == 0
+    assert Checkpoint.read(Path(str(small[-1]))).model == wide
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        ("optimizer.lr=0.1", "an import has no key 'optimizer.lr'"),
+        ("model.widht=8", "widht"),
+        ("data.dataset.image_siz=32", "image_siz"),
+        ("data.dataset.image_size=33", "a multiple of 32"),
+        ("model.width", "is not KEY=VALUE"),
+    ],
+)
+def test_keys_that_cannot_be(rescli: Rescli, small: list[object], key: str, says: str) -> None:
+    answer = rescli(*small, "--model", "resnet-8", "--classes", "a,b,c", "--set", key)
+    assert (answer.code, answer.out) == (2, "")
+    assert says in answer.err
+
+
+def test_a_depth_of_no_family_is_refused_as_before(rescli: Rescli, small: list[object]) -> None:
+    answer = rescli(*small, "--model", "resnet-9", "--classes", "a,b,c")
+    assert answer.code == 2
+    assert "image_size" not in answer.err
