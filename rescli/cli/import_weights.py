@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from rescli.cli.options import Json
+from rescli.cli.options import DatasetKeys, Json
 
 if TYPE_CHECKING:
     from rescli.workflows.import_weights import ImportResult
@@ -93,6 +93,7 @@ def import_weights(
             metavar="DIR",
         ),
     ] = None,
+    set_: DatasetKeys = None,
     json: Json = False,
 ) -> None:
     """Turn weights from elsewhere into a checkpoint with the same logits. No pickled code is run.
@@ -101,10 +102,14 @@ def import_weights(
 
     rescli import last.ckpt --model resnet-18 --shortcut B --dataset imagefolder --data-root DIR --out
     net.safetensors
+
+    rescli import last.ckpt --model resnet-20 --dataset imagefolder --data-root DIR --set
+    data.dataset.image_size=32 --out net.safetensors
     """
     from rescli.cli.output.messages import say
     from rescli.cli.output.results import print_json
     from rescli.cli.output.wording import in_flags
+    from rescli.spec.load import parse_overrides
     from rescli.workflows import import_weights as workflow
 
     with in_flags({f"{out} exists": f"--out {out} exists", f"{out}: a": f"--out {out}: a"}):
@@ -120,6 +125,7 @@ def import_weights(
             which=which,
             classes=classes,
             data_root=data_root,
+            changes=parse_overrides(set_ or ()),
             warn=lambda text: say(f"warning: {text}"),
         )
     if json:
@@ -177,7 +183,7 @@ def _which(made: ImportResult) -> str:
 
 
 def _classes(made: ImportResult) -> str:
-    names = ", ".join(made.class_names[:_SHOWN]) + _and_more(len(made.class_names))
+    names = ", ".join(made.shown_names[:_SHOWN]) + _and_more(len(made.class_names))
     return f"{names} ({_FROM[made.classes_from]})"
 
 

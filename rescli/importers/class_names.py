@@ -6,6 +6,9 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from rescli.data.folders.names import readable
+from rescli.data.folders.read import folder_classes
+from rescli.data.folders.specs import ImageFolderSpec
 from rescli.errors import UsageError
 from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec
@@ -75,7 +78,7 @@ def with_classes(
             )
         return dataset, dataset.class_names
     if data_root is not None:
-        found = dataset.resolved(data_root).class_names or ()
+        found = _in_folders(dataset, data_root)
         if names is not None and set(names) != set(found):
             raise UsageError(
                 f"{len(names)} classes were given ({_few(names)}), and {data_root} has {len(found)} "
@@ -89,15 +92,32 @@ def with_classes(
     return (dataset.model_copy(update={"classes": tuple(sorted(names))}) if fills else dataset), names
 
 
-def named_in_file(value: object, depth: int = 0) -> tuple[str, ...] | None:
-    """The names of the classes that a training program kept beside the weights, in their order."""
-    if not isinstance(value, Mapping) or depth > _MOST_DEPTH:
-        return None
-    by_key = {key.lower(): entry for key, entry in value.items() if isinstance(key, str)}
-    for key in _KEYS:
-        if names := _names(by_key.get(key)):
-            return names
-    return next(filter(None, (named_in_file(entry, depth + 1) for entry in value.values())), None)
+def named_in_file(value: object) -> tuple[str, ...] | None:
+    """The names of the classes that a training program kept beside the weights, in their order.
+
+    The outermost ones, where there are several.
+    """
+    seen: set[int] = set()
+    level = [value]
+    for _ in range(_MOST_DEPTH + 1):
+        inner: list[object] = []
+        for one in level:
+            if not isinstance(one, Mapping) or id(one) in seen:  # a pickled dict may contain itself
+                continue
+            seen.add(id(one))
+            by_key = {key.lower(): entry for key, entry in one.items() if isinstance(key, str)}
+            for key in _KEYS:
+                if names := _names(by_key.get(key)):
+                    return names
+            inner += [entry for entry in one.values() if isinstance(entry, Mapping) and id(entry) not in seen]
+        level = inner
+    return None
+
+
+def _in_folders(dataset: DatasetSpec, data_root: Path) -> tuple[str, ...]:
+    if isinstance(dataset, ImageFolderSpec):  # its images need not be such as a net could be trained on
+        return folder_classes(data_root, dataset.wanted)
+    return dataset.resolved(data_root).class_names or ()
 
 
 _REMEDY = (
@@ -127,4 +147,4 @@ def _lines_of(path: Path) -> list[str]:
 
 
 def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+    return ", ".join(map(readable, names[:_SHOWN])) + (", ..." if len(names) > _SHOWN else "")

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 
 from rescli.checkpoints.checkpoint import Checkpoint, read_tensors
 from rescli.checkpoints.header import MODEL_KEY
+from rescli.data.folders.names import readable
 from rescli.data.normalization import Normalization
 from rescli.errors import CheckpointError, RescliError
 from rescli.exporters.architectures import transformers_state
@@ -61,7 +62,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
     except CheckpointError:
         raise
     except (OSError, KeyError, TypeError, ValueError, AttributeError, RescliError) as error:
-        raise CheckpointError(f"{config} is damaged: {type(error).__name__}: {error}") from error
+        raise CheckpointError(
+            f"{config} is damaged: {type(error).__name__}: {readable(str(error))}"
+        ) from error
 
 
 def _checkpoint(

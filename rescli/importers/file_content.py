@@ -6,20 +6,23 @@ import hashlib
 import io
 import os
 import pickle
+import pickletools
 import re
 import warnings
+import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from rescli.checkpoints.checkpoint import read_tensors
 from rescli.checkpoints.file_kinds import kind_of_file
+from rescli.data.folders.names import readable
 from rescli.errors import CheckpointError, UsageError
+from rescli.importers.stored_arrays import numpy_stand_ins
 from rescli.remedy import Remedy
 
 __all__ = ["SAVE_TENSORS_ONLY", "FileContent", "asks_for", "read_content"]
@@ -32,11 +35,10 @@ _FETCH_AGAIN = "fetch or copy the file again, and compare its size with the orig
 
 _NAME_WEIGHTS = "name the file of weights: a state dict of PyTorch, or a .safetensors file"
 
-_MOST_CLASSES = 64
-"""Classes of other programs in one pickle, each of which costs another reading."""
+_MOST_CLASSES = 256
+"""Classes of other programs in one pickle, through all of which each step of its reading goes."""
 
 _DANGEROUS = {
-    "builtins",
     "importlib",
     "nt",
     "os",
@@ -67,7 +69,10 @@ _PLAIN_BUILTINS = {
 }
 """Classes that run nothing when they are made."""
 
-_LIKE_LISTS = {"collections.deque", "list"}
+_LIKE_LISTS = {"builtins.list", "collections.deque"}
+
+_IN_PARTS = b"ctorch.distributed.tensor\nDTensor\n"
+"""By which a pickle names a class of tensors whose parts lie in several processes."""
 
 _FOLDER_SUFFIXES = (".safetensors", ".bin", ".pth", ".pt", ".ckpt", ".tar", ".th", ".pyth")
 
@@ -127,9 +132,8 @@ def _read_safetensors(path: Path, what: str) -> FileContent:
 
 
 def _stand_in(name: str) -> tuple[Callable[..., Any], str]:
-    """An empty container that objects of the class of that name are made as, and its whole name."""
-    kind = type("_Stand", (_ListStand if name in _LIKE_LISTS else _Stand,), {})
-    return kind, name if "." in name else f"builtins.{name}"
+    """An empty container that objects of the class of that whole name are made as, and the name."""
+    return type("_Stand", (_ListStand if name in _LIKE_LISTS else _Stand,), {}), name
 
 
 class _ListStand(list[Any]):
@@ -152,56 +156,88 @@ def _read_torch(path: Path, what: str) -> FileContent:
         data = path.read_bytes()
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from error
-    objects: list[str] = []
-    while True:
+    with warnings.catch_warnings(), torch.serialization.safe_globals(numpy_stand_ins()):
+        warnings.simplefilter("ignore")
+        objects = _classes(data, path, what)
         # Options, paths and dates lie beside the weights in what training programs save. An empty stand-in
         # for each class lets the tensors be read without the class.
-        stands = [_stand_in(name) for name in objects]
         try:
-            with warnings.catch_warnings(), torch.serialization.safe_globals([*_numpy_globals(), *stands]):
-                warnings.simplefilter("ignore")
+            with torch.serialization.safe_globals([_stand_in(name) for name in objects]):
                 value = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-            return FileContent(value, hashlib.sha256(data).hexdigest(), tuple(objects))
         # What a damaged or foreign pickle raises has no end, and each means that there are no weights.
         except Exception as error:
             asked = re.search(r"GLOBAL (\S+)", str(error))
-            if "DTensor" in str(error):
-                raise CheckpointError(
-                    f"{path} holds tensors in parts, one for each process of a training (DTensor).",
-                    hint="gather them where they were made: torch.distributed.checkpoint.state_dict."
-                    "get_model_state_dict with StateDictOptions(full_state_dict=True)",
-                ) from error
             # Where a stand-in cannot take what belongs to its object, the object is what is in the way.
             stood = objects and isinstance(error, pickle.UnpicklingError | TypeError | ValueError)
-            if asked is None and not stood:
-                raise CheckpointError(f"{path} is {what}.", hint=_FETCH_AGAIN) from error
-            name = asked[1] if asked else objects[-1]
-            if asked is None or name in objects or len(objects) == _MOST_CLASSES or _may_run(name):
+            if asked or stood:
+                name = asked[1] if asked else objects[0]
                 raise CheckpointError(asks_for(path, name), hint=SAVE_TENSORS_ONLY) from error
-            objects.append(name)
+            raise CheckpointError(f"{path} is {what}.", hint=_FETCH_AGAIN) from error
+    return FileContent(value, hashlib.sha256(data).hexdigest(), tuple(objects))
+
+
+def _classes(data: bytes, path: Path, what: str) -> list[str]:
+    """The classes of other programs that a file names, in its order, all of which may have a stand-in.
+
+    Args:
+        data: the file's bytes.
+        path: of the file, for messages.
+        what: the file is where it cannot be read.
+
+    Raises:
+        CheckpointError: it is damaged, or names what no stand-in may be made for.
+    """
+    try:
+        archive = data if data.startswith(b"PK") else _legacy_as_archive(data)
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(archive))
+    except Exception as error:
+        raise CheckpointError(f"{path} is {what}.", hint=_FETCH_AGAIN) from error
+    if _IN_PARTS in data:  # torch takes the class for safe as soon as somebody has imported it
+        raise CheckpointError(
+            f"{path} holds tensors in parts, one for each process of a training (DTensor).",
+            hint="gather them where they were made: torch.distributed.checkpoint.state_dict."
+            "get_model_state_dict with StateDictOptions(full_state_dict=True)",
+        )
+    for name in sorted(names):
+        if _may_run(name):
+            raise CheckpointError(asks_for(path, name), hint=SAVE_TENSORS_ONLY)
+    if len(names) > _MOST_CLASSES:
+        raise CheckpointError(
+            f"{path} is a pickle of {len(names)} classes of other programs, more than beside weights.",
+            hint=SAVE_TENSORS_ONLY,
+        )
+    return sorted(names, key=lambda name: data.find(f"{name.rpartition('.')[2]}\n".encode()))
+
+
+def _legacy_as_archive(data: bytes) -> bytes:
+    """The pickle of a file from before torch.save wrote zip archives, as such an archive without storages."""
+    file = io.BytesIO(data)
+    for _ in range(3):  # a magic number, the version, and the sizes of the system's numbers
+        _to_end_of_pickle(file)
+    start = file.tell()
+    _to_end_of_pickle(file)
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("archive/data.pkl", data[start : file.tell()])
+        archive.writestr("archive/version", "3\n")
+    return made.getvalue()
+
+
+def _to_end_of_pickle(file: io.BytesIO) -> None:
+    for _ in pickletools.genops(file):
+        pass
 
 
 def asks_for(path: Path, name: str) -> str:
     """The message about a pickle that wants more than tensors."""
     return (
-        f"{path} is a pickle that asks for {name}, which is code or an object and no tensor; nothing in it "
-        "was executed."
+        f"{path} is a pickle that asks for {readable(name)}, which is code or an object and no tensor; "
+        "nothing in it was executed."
     )
 
 
 def _may_run(name: str) -> bool:
-    module, dot, _ = name.partition(".")
-    if not dot:  # of builtins, whose name torch leaves out
-        return name not in _PLAIN_BUILTINS
+    module, _, rest = name.partition(".")
+    if module == "builtins":
+        return rest not in _PLAIN_BUILTINS
     return module in _DANGEROUS or (module.startswith("_") and module != "__main__")
-
-
-def _numpy_globals() -> list[tuple[Callable[..., Any], str]]:
-    """What arrays and numbers of NumPy are made with; they hold data alone."""
-    array: Any = np.empty(0).__reduce__()[0]
-    scalar: Any = np.float64(0).__reduce__()[0]
-    found: list[tuple[Callable[..., Any], str]] = [(np.ndarray, "numpy.ndarray"), (np.dtype, "numpy.dtype")]
-    for module in ("numpy.core.multiarray", "numpy._core.multiarray"):
-        found += [(array, f"{module}._reconstruct"), (scalar, f"{module}.scalar")]
-    plain = [np.dtype(letter) for letter in "?bBhHiIlLqQefd"]
-    return found + [(type(one), f"numpy.dtypes.{type(one).__name__}") for one in plain]

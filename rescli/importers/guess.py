@@ -9,6 +9,7 @@ from itertools import count, takewhile
 from torch import Tensor
 
 from rescli import paper
+from rescli.importers.asked import small_images
 from rescli.importers.base import Importer
 from rescli.models.layout import stage_counts
 from rescli.remedy import Remedy
@@ -55,8 +56,12 @@ def likeness(
         family, depth = found
         name = f"{model.kind if model.kind == 'plain' else 'resnet'}-{depth}"
         if family != getattr(model, "family", family):
+            smaller = small_images(dataset) if family == "cifar" else []
+            size = f" with images of {dataset.image_size} pixels" if smaller else ""
             return Likeness(
-                f"these look like the {name} of the {family} family, which {dataset.kind} does not take"
+                f"these look like the {name} of the {family} family, which {dataset.kind}{size} does not "
+                "take",
+                (Remedy("model", name), *smaller) if smaller else (),
             )
         looks.append(name)
         remedies.append(Remedy("model", name))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+
+from rescli.data.folders.names import readable
+from rescli.importers.stored_arrays import StoredArray
 
 __all__ = ["StateDict", "is_averaged", "state_dicts"]
 
@@ -32,7 +35,7 @@ class StateDict:
 
     Args:
         keys: under which the dict lies; none for the outermost one.
-        tensors: by their names, dense, on the CPU.
+        tensors: by their names, dense, on the CPU. What no terminal can show is escaped in all names here.
         others: names and types of its entries that are neither tensors nor dicts.
         odd: the same of tensors that nobody can take: sparse, quantized, without values or without a name.
     """
@@ -61,21 +64,21 @@ def is_averaged(name: str) -> bool:
 def _found(value: object, keys: tuple[str, ...], seen: set[int]) -> Iterator[StateDict]:
     if id(value) in seen or len(keys) > _MOST_DEPTH:  # a pickled dict may contain itself
         return
+    seen.add(id(value))
     if isinstance(value, list | tuple) and len(value) <= _MOST_ITEMS:
         value = {str(place): one for place, one in enumerate(value) if isinstance(one, Mapping)}
     if not isinstance(value, Mapping):
         return
-    seen.add(id(value))
     tensors: dict[str, torch.Tensor] = {}
     others: list[str] = []
     odd: list[str] = []
     inner: list[tuple[str, object]] = []
-    for key, entry in value.items():
-        tensor = _plain(key, entry)
+    for given, entry in value.items():
+        tensor, key = _plain(given, entry), readable(str(given))
         if tensor is not None:
-            tensors[str(key)] = tensor
+            tensors[key] = tensor
         elif isinstance(entry, Mapping) or _holds_dicts(entry):
-            inner.append((str(key), entry))
+            inner.append((key, entry))
         else:
             of = odd if isinstance(entry, torch.Tensor) else others
             of.append(f"{key} ({type(entry).__name__})")
@@ -87,13 +90,18 @@ def _found(value: object, keys: tuple[str, ...], seen: set[int]) -> Iterator[Sta
 
 
 def _holds_dicts(entry: object) -> bool:
-    return isinstance(entry, Sequence) and any(isinstance(one, Mapping) for one in entry)
+    return (
+        isinstance(entry, list | tuple)
+        and len(entry) <= _MOST_ITEMS
+        and any(isinstance(one, Mapping) for one in entry)
+    )
 
 
 def _plain(name: object, entry: object) -> torch.Tensor | None:
     """A named dense tensor with values, not a sparse, quantized or meta one; else None."""
-    if isinstance(entry, np.ndarray) and entry.dtype.kind in "biuf":
-        entry = torch.from_numpy(np.array(entry, entry.dtype.newbyteorder("="), order="C"))
+    if isinstance(entry, StoredArray) and entry.numbers is not None:
+        numbers = entry.numbers
+        entry = torch.from_numpy(np.array(numbers, numbers.dtype.newbyteorder("="), order="C"))
     if (
         isinstance(name, str)
         and isinstance(entry, torch.Tensor)

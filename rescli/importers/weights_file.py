@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from rescli.data.folders.names import readable
 from rescli.errors import CheckpointError, UnknownNameError, UsageError
 from rescli.importers.base import Importer
 from rescli.importers.class_names import named_in_file
@@ -103,7 +104,7 @@ def read_weights(
         )
     return Weights(
         tensors=taken.tensors,
-        file=path.name,
+        file=readable(path.name),
         sha256=content.sha256,
         name=taken.name if len(sets) > 1 or taken.averaged else None,
         others=tuple(one.name for one in sets if one is not taken),
@@ -116,8 +117,8 @@ def read_weights(
 
 
 def listed(items: Sequence[str], *, limit: int = 6) -> str:
-    """Sorted, and capped with the number of those left out."""
-    shown = ", ".join(sorted(items)[:limit])
+    """Sorted, as every terminal can show them, and capped with the number of those left out."""
+    shown = ", ".join(map(readable, sorted(items)[:limit]))
     return f"{shown} and {len(items) - limit} more" if len(items) > limit else shown
 
 
@@ -130,7 +131,7 @@ def _without_tensors(content: FileContent, path: Path) -> CheckpointError:
     elif not value:
         what = "holds no tensors: an empty dict"
     else:
-        entries = [f"{key} ({type(one).__name__})" for key, one in value.items()]
+        entries = [f"{readable(str(key))} ({type(one).__name__})" for key, one in value.items()]
         what = f"holds no tensors: only {listed(entries)}"
     return CheckpointError(f"{path} {what}.", hint=SAVE_TENSORS_ONLY)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import html
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rescli import registry
+from rescli.data.folders.names import readable
 from rescli.errors import UnknownNameError, UsageError
 from rescli.files import require_nameable
 from rescli.remedy import Remedy
@@ -19,13 +20,15 @@ from rescli.workflows.notes import with_notes
 
 if TYPE_CHECKING:
     from rescli.importers.base import Importer
-    from rescli.spec.base import DatasetSpec, ModelSpec
 
 __all__ = ["ImportResult", "ImportedFrom", "import_weights"]
 
 _log = logging.getLogger(__name__)
 
 _AUTO = "auto"
+
+_SHOWN = 6
+"""Names of classes, of more."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,11 @@ class ImportResult:
     class_names: tuple[str, ...] = ()
     classes_from: Literal["dataset", "given", "folders", "file"] = "dataset"
 
+    @property
+    def shown_names(self) -> tuple[str, ...]:
+        """``class_names`` as every terminal can show them."""
+        return tuple(map(readable, self.class_names))
+
     def to_dict(self) -> dict[str, object]:
         """All of it as JSON values; the names of the classes are the checkpoint's to give."""
         whole = {
@@ -114,6 +122,7 @@ def import_weights(
     which: str | None = None,
     classes: str | os.PathLike[str] | Sequence[str] | None = None,
     data_root: str | os.PathLike[str] | None = None,
+    changes: Mapping[str, object] | None = None,
     warn: Callable[[str], None] = _log.warning,
 ) -> ImportResult:
     """Turn weights from elsewhere into a checkpoint with the same logits. No pickled code is run.
@@ -132,8 +141,10 @@ def import_weights(
         classes: of a data set of one's own: names in the order of the net's outputs, ``"a,b,c"``, or a text
             file with a name on each line. None for those of ``data_root``, or those that the file has.
         data_root: a folder of class folders, whose sorted names are the classes.
+        changes: keys of the data set and the model and their values, such as
+            ``{"data.dataset.image_size": 32}`` of a net for small images of one's own.
         warn: called where an importer of a plugin cannot be loaded, and where the file has other names for
-            its outputs than ``classes``.
+            its outputs than ``classes`` or the folders.
 
     Returns:
         What was written, and what was recognised or assumed.
@@ -156,12 +167,16 @@ def import_weights(
     _require_new(out)
     importers = _importers(layout, warn)
 
+    from rescli.importers.asked import asked_model, keys_of_import
     from rescli.importers.class_names import given_classes, with_classes
     from rescli.spec.from_names import named_dataset
 
     names, root = given_classes(classes), Path(data_root) if data_root is not None else None
-    dataset_spec, names = with_classes(named_dataset(dataset), names, root)
-    spec = _model(model, dataset_spec, shortcut=shortcut, stride_on=stride_on)
+    of_dataset, of_model = keys_of_import(changes or {})
+    dataset_spec, names = with_classes(named_dataset(dataset, of_dataset), names, root)
+    given = {"shortcut": shortcut, "stride_on": stride_on}
+    given = {key: value for key, value in given.items() if value is not None}
+    spec = asked_model(model, dataset_spec, {**given, **of_model})
 
     from rescli.importers.convert import recognise, to_checkpoint
     from rescli.importers.normalizations import named_normalization
@@ -174,10 +189,10 @@ def import_weights(
     of_file = read.class_names if names is None else None
     if of_file is not None:
         dataset_spec, names = with_classes(dataset_spec, of_file, None)
-    elif classes is None and root is not None:
-        _require_order(read.class_names, names, weights)
-    elif names is not None and read.class_names not in (None, names) and classes is not None:
-        warn(f"{weights} has other classes for its outputs: {', '.join(read.class_names or ())}.")
+    elif names is not None and read.class_names not in (None, names) and (classes or root) is not None:
+        if classes is None:
+            _require_order(read.class_names, names, weights)
+        warn(f"{weights} has other classes for its outputs: {_few(read.class_names or ())}.")
     importer = (
         recognise(read, importers, model=spec, dataset=dataset_spec) if layout == _AUTO else importers[layout]
     )
@@ -223,8 +238,14 @@ def _require_order(
     raise UsageError(
         f"{weights} has the classes in another order than the sorted folders: its output {place} is "
         f"{in_file[place]!r}, not {in_folders[place]!r}.",
-        remedy=Remedy("classes", ",".join(in_file)),
+        remedy=Remedy("classes", ",".join(in_file))
+        if all("," not in name and readable(name) == name for name in in_file)
+        else Remedy("classes", "FILE", "a text file with a name on each line, in that order"),
     )
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(map(readable, names[:_SHOWN])) + (", ..." if len(names) > _SHOWN else "")
 
 
 def _require_new(out: Path) -> None:
@@ -251,23 +272,3 @@ def _importers(layout: str, warn: Callable[[str], None]) -> dict[str, Importer]:
         except UsageError as error:
             warn(str(error))
     return importers
-
-
-def _model(name: str, dataset: DatasetSpec, *, shortcut: str | None, stride_on: str | None) -> ModelSpec:
-    from rescli.models.specs import model_spec
-
-    given = {"shortcut": shortcut, "stride_on": stride_on}
-    spec = model_spec(
-        name,
-        image_size=dataset.image_size,
-        **{key: value for key, value in given.items() if value is not None},
-    )
-    block = getattr(spec, "block", None)
-    if block is not None and block.kind == "bottleneck" and stride_on is None:
-        raise UsageError(
-            f"{spec.name} has bottlenecks, and the weights do not show where their stride is.",
-            remedy=Remedy(
-                "stride_on", "3x3", "for torchvision's, timm's and pycls's model zoo, 1x1 for the paper's"
-            ),
-        )
-    return spec

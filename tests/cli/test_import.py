@@ -186,7 +186,7 @@ def test_bottlenecks_need_their_stride_said(rescli: Rescli, tmp_path: Path, flag
         return model_spec(name, block="bottleneck", **given)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rescli.models.specs.model_spec", bottlenecks)
+        patch.setattr("rescli.importers.asked.model_spec", bottlenecks)
         deeper = [*flags, "--model", "resnet-29"]
         answer = rescli("import", tmp_path / "absent.pth", *deeper)
         assert answer.code == 2

@@ -60,6 +60,17 @@ def test_of_the_folders_sorted(folder: Folder) -> None:
     assert (dataset.num_train, dataset.held_out) == (None, None)
 
 
+@pytest.mark.parametrize("split", ["val", "valid", "test"])
+def test_of_a_folder_without_training_images(folder: Folder, split: str) -> None:
+    root = folder(f"{split}/bee", f"{split}/ant")
+    assert with_classes(ImageFolderSpec(), None, root)[1] == ("ant", "bee")
+
+
+def test_of_the_folders_that_are_not_left_out(folder: Folder) -> None:
+    dataset = ImageFolderSpec(exclude=("cat",))
+    assert with_classes(dataset, None, folder("ant", "bee", "cat"))[1] == ("ant", "bee")
+
+
 def test_given_ones_have_the_order_of_the_outputs(folder: Folder) -> None:
     dataset, names = with_classes(ImageFolderSpec(), ("bee", "ant"), folder("ant", "bee"))
     assert (names, dataset.class_names) == (("bee", "ant"), ("ant", "bee"))
@@ -93,6 +104,33 @@ def test_no_folder(tmp_path: Path) -> None:
 )
 def test_names_in_the_file(content: Any) -> None:
     assert named_in_file(content) == ("ant", "bee")
+
+
+def test_the_outermost_names_in_the_file() -> None:
+    inner = {"one": {"two": {"classes": ["a", "b"]}}, "three": {"classes": ["ant", "bee"]}}
+    assert named_in_file(inner) == ("ant", "bee")
+
+
+def test_dicts_that_contain_themselves_many_times() -> None:
+    """Each is looked at once: on every way to it there would be 300 to the fourth."""
+    content: dict[str, Any] = {}
+    content.update({f"k{number}": content for number in range(300)})
+    others = [{f"k{number}": content for number in range(300)} for _ in range(300)]
+    content.update({f"o{number}": other for number, other in enumerate(others)})
+    for other in others:
+        other.update({f"o{number}": one for number, one in enumerate(others)})
+    looked: list[int] = []
+
+    class Counting(dict[str, Any]):
+        def items(self) -> Any:
+            looked.append(1)
+            return super().items()
+
+    counting = Counting(content)
+    for other in others:
+        other["counted"] = counting
+    assert named_in_file(content) is None
+    assert len(looked) == 1
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import datetime
 import hashlib
 import json
 import os
+import sys
 from collections import OrderedDict, defaultdict, deque
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from rescli.errors import CheckpointError, UnknownNameError, UsageError
+from rescli.errors import CheckpointError, RescliError, UnknownNameError, UsageError
 from rescli.importers.torchvision import TorchvisionImporter
 from rescli.importers.weights_file import listed, read_weights
 
@@ -121,6 +122,56 @@ def test_what_is_no_tensor_among_tensors_is_left_out_and_said(tmp_path: Path) ->
     read = read_weights(tmp_path / "net.pth", {"torchvision": TorchvisionImporter()})
     assert same(read.tensors)
     assert read.left_out == ("epoch (int)",)
+
+
+EVIL = "\x1b]0;evil\x07"
+
+
+class Evil:
+    """Whose name is a command to terminals."""
+
+
+Evil.__qualname__ = Evil.__name__ = EVIL
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {EVIL: 1},
+        {EVIL: {EVIL: 1}},
+        {EVIL: STATE, f"{EVIL}2": dict(STATE)},
+        {**STATE, "sparse": STATE["a"].to_sparse(), EVIL: STATE["a"].to_sparse()},
+        {"args": Evil()},
+    ],
+    ids=["a key", "keys", "sets", "odd tensors", "a class"],
+)
+@pytest.mark.filterwarnings("ignore:.*(Sparse|sparse).*")
+def test_names_in_a_file_are_no_commands_to_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: Any
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], EVIL, Evil, raising=False)
+    torch.save(content, tmp_path / "net.pth")
+    with pytest.raises(RescliError) as caught:
+        read_weights(tmp_path / "net.pth")
+    assert "\\x1b]0;evil" in str(caught.value)
+    said = [str(caught.value), str(caught.value.hint), *(str(one.value) for one in caught.value.remedies)]
+    assert all(text.isprintable() for text in said)
+
+
+def test_a_set_is_taken_by_the_name_that_was_shown(tmp_path: Path) -> None:
+    torch.save({EVIL: STATE, "other": {**STATE, "c": STATE["a"]}}, tmp_path / "net.pth")
+    with pytest.raises(UsageError) as caught:
+        read_weights(tmp_path / "net.pth")
+    (remedy,) = caught.value.remedies
+    assert same(read_weights(tmp_path / "net.pth", which=str(remedy.value)).tensors)
+
+
+def test_dicts_that_contain_themselves_many_times(tmp_path: Path) -> None:
+    content: dict[str, Any] = {}
+    content.update({f"k{number}": content for number in range(300)}, t=STATE["a"])
+    content["in lists"] = [content, [content], {"inner": content}]
+    torch.save(content, tmp_path / "net.pth")
+    assert read_weights(tmp_path / "net.pth").tensors["t"].equal(STATE["a"])
 
 
 def circle() -> dict[str, Any]:
