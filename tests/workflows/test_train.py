@@ -217,7 +217,9 @@ def test_a_finished_run_is_given_back_untouched_even_without_its_images(
 ) -> None:
     run = rescli.train(spec, out=tmp_path / "run", **OPTIONS)
     before = {path: path.stat().st_mtime_ns for path in run.path.rglob("*")}
-    monkeypatch.setattr("rescli.runs.resuming.prepare.assemble", lambda *_, **__: pytest.fail("nothing is to be read"))
+    monkeypatch.setattr(
+        "rescli.runs.resuming.prepare.assemble", lambda *_, **__: pytest.fail("nothing is to be read")
+    )
     starts: list[Any] = []
     again = rescli.resume(run, on_start=starts.append, **OPTIONS)
     assert again.is_finished

@@ -14,9 +14,7 @@ from rescli.cli.output.messages import say
 
 __all__ = ["app"]
 
-app = typer.Typer(
-    help="List, verify, prepare, tidy and pack data sets.", add_completion=False
-)
+app = typer.Typer(help="List, verify, prepare, tidy and pack data sets.", add_completion=False)
 app.command()(pack)
 app.command()(prepare)
 app.command()(tidy)
