@@ -20,7 +20,7 @@ COMMANDS = {
     "pack": "rescli data pack {note}",
     "prepare_imagenet": "rescli data prepare imagenet {note}",
     "results": "rescli eval CKPT --json > {value} ({note})",
-    "resume": "rescli train --resume {value} ({note})",
+    "resume": "rescli train --resume {value}  # {note}",
     "resume_alone": "rescli train --resume {value} --workers 0  # {note}",
     "resume_skipping": "rescli train --resume {value} --skip-damaged  # {note}",
     "same_net": "--model {value} (with the same options: rescli show CKPT)",
@@ -28,7 +28,11 @@ COMMANDS = {
     "start_from": "rescli train {value} --from CKPT   {note}",
     "train": "rescli train {value}   {note}",
     "train_anew": "rescli train {value}{root} --out NEW_DIR  # {note}",
+    "train_anew_skipping": "rescli train {value}{root} --skip-damaged --out NEW_DIR  # {note}",
     "train_on": "rescli train {value}/spec.toml --from {value}{root} --out NEW_DIR  # {note}",
+    "train_on_skipping": (
+        "rescli train {value}/spec.toml --from {value}{root} --skip-damaged --out NEW_DIR  # {note}"
+    ),
     "verify_data": "rescli data verify {value} {note}",
 }
 """The command of each of ``rescli.remedy.ACTIONS``, and how its note reads on; shells skip it behind #."""

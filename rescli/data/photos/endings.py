@@ -69,7 +69,7 @@ def _first_scan(file: BinaryIO, size: int) -> int:
         if kind == 0xFF:  # filling
             place += 1
             continue
-        place += 2 + length
+        place += 2 + int(length)
         if kind == 0xDA:
             return place
     return size
