@@ -31,7 +31,14 @@ ACTIONS = {
     "tidy": 'from rescli.workflows.data.tidy import tidy; tidy("NEW_DIR", {value})',
     "train": "rescli.train({value})",
     "train_anew": 'rescli.train({value}, out="NEW_DIR"{root})',
+    "train_anew_skipping": (
+        'rescli.train({value}, changes={{"data.skip_damaged": True}}, out="NEW_DIR"{root})'
+    ),
     "train_on": 'rescli.train(rescli.spec({value} "/spec.toml", start_from={value}), out="NEW_DIR"{root})',
+    "train_on_skipping": (
+        'rescli.train(rescli.spec({value} "/spec.toml", {{"data.skip_damaged": True}}, '
+        'start_from={value}), out="NEW_DIR"{root})'
+    ),
     "verify_data": "from rescli.workflows.data.verify_data import verify_data; verify_data({value}{root})",
 }
 """What a remedy may do that is no setting, as a call; ``cli/remedies.py`` has the commands. Words in capitals

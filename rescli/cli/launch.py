@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,15 +14,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from rescli.cli.output.messages import say
 from rescli.errors import Interrupted, RescliError, UsageError
 from rescli.hardware.elastic import END_NOW, OUTCOME, STOP
 from rescli.hardware.launcher import JOINING, Copies, is_first
 
+if TYPE_CHECKING:
+    from rescli.spec.run import RunSpec
+
 __all__ = [
     "end",
+    "handed_spec",
     "hearing_the_command",
     "is_spoken_for",
     "refuse_lone_copies",
@@ -30,11 +35,14 @@ __all__ = [
 ]
 
 _RESTARTS = 3
+_SPEC = "spec.json"
+"""The file beside that of the outcome in which the processes find what they train."""
+
 _LOOK_SECONDS = 0.3
 _GRACE_SECONDS = 5.0
 
 
-def run_in_processes(count: int, arguments: list[str], out: Path) -> NoReturn:
+def run_in_processes(count: int, arguments: list[str], out: Path, spec: RunSpec | None = None) -> NoReturn:
     """Begin ``rescli train`` again in ``count`` processes, wait, and end with their exit code.
 
     A process that is lost (killed, out of memory) makes the launcher begin all of them anew, up to three
@@ -44,6 +52,7 @@ def run_in_processes(count: int, arguments: list[str], out: Path) -> NoReturn:
     Args:
         arguments: of the command line, without the program.
         out: the run directory, the same in every process.
+        spec: what they train, where the command looked at it already.
     """
     if count < 1:
         raise UsageError(f"--nproc {count}: at least one process.")
@@ -53,6 +62,8 @@ def run_in_processes(count: int, arguments: list[str], out: Path) -> NoReturn:
     ]
     with tempfile.TemporaryDirectory(prefix="rescli-launch-") as temporary:
         outcome = Path(temporary) / "outcome"
+        if spec is not None:
+            outcome.with_name(_SPEC).write_text(json.dumps(spec.to_dict()), encoding="ascii")
         command = [
             *(sys.executable, "-m", "rescli.hardware.elastic", str(count)),
             *("--standalone", "--nproc-per-node", str(count), "--max-restarts", str(_RESTARTS)),
@@ -62,7 +73,23 @@ def run_in_processes(count: int, arguments: list[str], out: Path) -> NoReturn:
         with _passing_on(outcome.with_name(STOP)):
             launcher = subprocess.Popen(command, env={**os.environ, OUTCOME: str(outcome)})
             code = _wait(launcher, outcome)
-        raise SystemExit(int(outcome.read_text()) if outcome.is_file() else abs(code))
+        raise SystemExit(int(outcome.read_text()) if outcome.is_file() else _exit_code(code))
+
+
+def handed_spec() -> RunSpec | None:
+    """What the command that began this process found out about its images, and said; None without one."""
+    place = os.environ.get(OUTCOME)
+    path = Path(place).with_name(_SPEC) if place is not None else None
+    if path is None or not path.is_file():
+        return None
+    from rescli.spec.load import spec_from_dict
+
+    return spec_from_dict(json.loads(path.read_text(encoding="ascii")))
+
+
+def _exit_code(code: int) -> int:
+    """As a shell has it: 128 and the number of the signal that ended a process."""
+    return code if code >= 0 else 128 - code
 
 
 def _wait(launcher: subprocess.Popen[bytes], outcome: Path) -> int:
@@ -120,7 +147,7 @@ def hearing_the_command() -> Iterator[None]:
             said = "SIGTERM" if os.getppid() != parent else heard
             with suppress(OSError):
                 said = Path(place).with_name(STOP).read_text(encoding="ascii")
-            if said != heard:
+            if said and said != heard:
                 signal.pthread_kill(main, signal.Signals[said.split()[0]])
                 heard = said
 
@@ -175,7 +202,9 @@ def report_outcome(error: RescliError) -> bool:
     place = os.environ.get(OUTCOME)
     if place is None or error.exit_code == RescliError.exit_code:
         return False
-    Path(place).write_text(str(error.exit_code), encoding="ascii")
+    beside = Path(f"{place}.{os.getpid()}")
+    beside.write_text(str(error.exit_code), encoding="ascii")
+    beside.replace(place)
     return True
 
 

@@ -29,7 +29,11 @@ COMMANDS = {
     "tidy": "rescli data tidy --data-root {value} --out NEW_DIR  # {note}",
     "train": "rescli train {value}  # {note}",
     "train_anew": "rescli train {value}{root} --out NEW_DIR  # {note}",
+    "train_anew_skipping": "rescli train {value}{root} --skip-damaged --out NEW_DIR  # {note}",
     "train_on": "rescli train {value}/spec.toml --from {value}{root} --out NEW_DIR  # {note}",
+    "train_on_skipping": (
+        "rescli train {value}/spec.toml --from {value}{root} --skip-damaged --out NEW_DIR  # {note}"
+    ),
     "verify_data": "rescli data verify {value}{root}  # {note}",
 }
 """The command of each of ``rescli.remedy.ACTIONS``; its note stands behind #, where shells skip it."""

@@ -21,6 +21,11 @@ _TEST_FIRST = ("test", "val")
 """The splits in order of preference where nobody says else: a set's last resort is its first part."""
 
 
+_OF_ITS_OWN = dict.fromkeys(("train_folder", "val_folder", "test_folder", "labels"))
+_UNFILLED = dict.fromkeys(("classes", "num_train", "num_val", "held_out"))
+"""Keys of a folder's spec: what was said of the one folder, and what was found in it."""
+
+
 def choose_split(
     asked: str | Sequence[str] | None, dataset: DatasetSpec, root: Path | None, *, run: str | None
 ) -> str:
@@ -58,6 +63,9 @@ def folder_as_it_is(
 ) -> ImageFolderSpec | None:
     """The set of a run's folder whose classes are not those of the run; None where they are the same.
 
+    A folder that was named, and has nothing of what the run's own was said to have, is taken as it is: only
+    which classes to leave out, how images are turned and how large they are is as in the run.
+
     Args:
         dataset: the run's own.
         root: where it lies; None for RESCLI_DATA.
@@ -73,9 +81,19 @@ def folder_as_it_is(
     place = root or os.environ.get("RESCLI_DATA")
     if not isinstance(dataset, ImageFolderSpec) or dataset.classes is None or not place:
         return None
-    known, found = dataset.classes, folder_classes(Path(place).expanduser(), dataset.wanted)
+    known, path = dataset.classes, Path(place).expanduser()
+    try:
+        found = folder_classes(path, dataset.wanted)
+    except DataError:
+        if not chosen:
+            raise
+        found = ()
     if found == known:
         return None
+    if chosen and not {*found} & {*known}:
+        # What was said of the run's own folder, its parts and its labels, need not be so in another.
+        dataset = dataset.model_copy(update=_OF_ITS_OWN)
+        found = folder_classes(path, dataset.wanted)
     gone, new = sorted(set(known) - set(found)), sorted(set(found) - set(known))
     if (gone or new) and not chosen:
         others = [f"{', '.join(names)} {what}" for names, what in ((gone, "gone"), (new, "new")) if names]
@@ -94,8 +112,7 @@ def folder_as_it_is(
             len(found),
             len(known),
         )
-    unfilled = {"classes": None, "num_train": None, "num_val": None, "held_out": None}
-    return dataset.model_copy(update=unfilled)
+    return dataset.model_copy(update=_UNFILLED)
 
 
 def other_images(net: str, split: str, dataset: DatasetSpec, root: Path | None) -> DataError:

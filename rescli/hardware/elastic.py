@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -72,8 +73,10 @@ def _stop_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_LOOK_SECONDS)
     folder = Path(os.environ[OUTCOME]).parent
-    if folder.is_dir():
-        (folder / STOP).write_text("SIGTERM 1", encoding="ascii")
+    with suppress(FileNotFoundError):  # no process is left to be told
+        beside = folder / f"{STOP}.new"
+        beside.write_text("SIGTERM 1", encoding="ascii")
+        beside.replace(folder / STOP)
 
 
 if __name__ == "__main__":

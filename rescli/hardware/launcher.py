@@ -23,12 +23,15 @@ JOINING = "rescli-ranks"
 
 _LEFT_OVER = "a launcher such as torchrun sets these variables; to train in one process, unset {names}"
 
+_OF_A_JOB = "SLURM_NTASKS"
+
 _COPIES = (
-    ("SLURM", "SLURM_PROCID", ("SLURM_STEP_NUM_TASKS", "SLURM_NTASKS")),
+    ("SLURM", "SLURM_PROCID", ("SLURM_STEP_NUM_TASKS", _OF_A_JOB)),
     ("Open MPI", "OMPI_COMM_WORLD_RANK", ("OMPI_COMM_WORLD_SIZE",)),
     ("MPI", "PMI_RANK", ("PMI_SIZE",)),
 )
-"""Launchers of any program: what they call a copy's number, and how many there are."""
+"""Launchers of any program: what they call a copy's number, and how many there are; the first that is set
+counts."""
 
 
 def num_ranks() -> int:
@@ -124,10 +127,13 @@ class Copies:
             return None
         for launcher, rank, sizes in _COPIES:
             number = os.environ.get(rank, "")
-            for size in sizes:
-                count = os.environ.get(size, "")
-                if number.isdecimal() and count.isdecimal() and int(count) > 1:
-                    return cls(launcher, int(number), int(count), f"{rank}={number}, {size}={count}")
+            size = next((name for name in sizes if os.environ.get(name)), sizes[-1])
+            count = os.environ.get(size, "")
+            if not (number.isdecimal() and count.isdecimal() and int(count) > 1):
+                continue
+            if size == _OF_A_JOB and int(number) == 0 and not os.environ.get("SLURM_STEP_ID"):
+                continue  # a batch script, which begins once, however many its steps may begin
+            return cls(launcher, int(number), int(count), f"{rank}={number}, {size}={count}")
         return None
 
 

@@ -125,7 +125,8 @@ def execute(
             raise how_to_go_on(
                 error,
                 run_dir,
-                skipping=bool(assembly.spec.data.skip_damaged),
+                spec=assembly.spec,
+                data=saver.record["data"],
                 saved_step=saver.record.get("last_saved_iteration"),
                 data_root=assembly.data_root,
             ) from error

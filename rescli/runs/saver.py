@@ -100,19 +100,6 @@ class RunSaver:
         self.record = cast(RunRecord, record)
         if (since := skipping_since(before, spec, state.step)) is not None:
             self.record["skipping_since"] = since
-        since = before.get("skipping_since")
-        if (
-            spec.data.skip_damaged
-            and since is None
-            and before.get("spec_sha256")
-            not in (
-                None,
-                spec.fingerprint(),
-            )
-        ):
-            since = state.step  # the one key that a resume may change
-        if since is not None:
-            self.record["skipping_since"] = since
         self._write_record()
 
     def __call__(self, event: Event) -> None:

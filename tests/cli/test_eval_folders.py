@@ -167,3 +167,49 @@ def test_a_net_whose_classes_stand_in_another_order_is_scored_by_their_names(
     answer = rescli("eval", run, path, *where, "--ensemble")
     assert answer.code == 2
     assert "other classes, or the same in another order" in answer.err
+
+
+@pytest.mark.parametrize("key", ["train_folder", "labels", "labels by name"])
+def test_what_was_said_of_the_runs_own_folder_holds_for_no_other(
+    rescli: Rescli, small_flags: Flags, write_noise: WriteNoise, tmp_path: Path, key: str
+) -> None:
+    own, other, run = tmp_path / "own", tmp_path / "other", tmp_path / "run"
+    for seed, name in enumerate(("ant", "bee")):
+        write_noise(own / "Pictures" / name, 6, seed)
+        write_noise(other / "train" / name, 6, seed)
+        write_noise(other / "val" / name, 3, seed + 2)
+    said = ["data.dataset.train_folder=Pictures"]
+    if key != "train_folder":
+        by_name = key == "labels by name"
+        said = ["data.dataset.labels=names" if by_name else "data.dataset.labels=own.csv:kind"]
+        rows = ["file,kind"]
+        for path in sorted((own / "Pictures").rglob("*.*")):
+            kind = path.parent.name
+            name = f"{kind}_{path.stem}{path.suffix}" if by_name else f"{len(rows)}{path.suffix}"
+            path.rename(own / name)
+            rows.append(f"{name},{kind}")
+        shutil.rmtree(own / "Pictures")
+        if not by_name:
+            (own / "own.csv").write_text("\n".join(rows))
+    trained = rescli(
+        "train", *small_flags(own), *(part for one in said for part in ("--set", one)), "--out", run
+    )
+    assert trained.code == 0, trained.err
+    answer = rescli("eval", run, "--data-root", other, "--json")
+    if key != "train_folder":  # parts and classes of the same names: nothing tells that it is another
+        assert answer.code == 3
+        answer = rescli("eval", run, *suggested(answer.err), "--json")
+    assert answer.code == 0, answer.err
+    (row,) = answer.json["results"]
+    assert (row["split"], row["num_images"], row["num_classes"]) == ("val", 6, 2)
+    shutil.move(other / "val", tmp_path / "flat")
+    flat = rescli("eval", run, "--data-root", tmp_path / "flat", "--json")
+    if flat.code:
+        flat = rescli("eval", run, *suggested(flat.err), "--json")
+    assert flat.code == 0, flat.err
+    assert rescli("eval", run, "--json").json["results"][0]["split"] == "val"
+    # Its own folder, named, is its own.
+    named = rescli("eval", run, "--data-root", own, "--json")
+    assert named.code == 0, named.err
+    nothing = rescli("eval", run, "--data-root", tmp_path / "nothing")
+    assert (nothing.code, "Traceback" in nothing.err) == (3, False)

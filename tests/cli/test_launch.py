@@ -13,6 +13,11 @@ from typing import Any
 
 import pytest
 
+from rescli.cli import launch
+from rescli.data.folders.specs import ImageFolderSpec
+from rescli.runs.directory import RunDir
+from rescli.spec.load import spec_from_dict
+
 Start = Callable[..., subprocess.Popen[str]]
 Rescli = Callable[..., Any]
 
@@ -58,6 +63,85 @@ def test_two_processes_train_one_network(start_rescli: Start, tmp_path: Path) ->
     assert record["iterations_done"] == 20
     assert record["results"]["val"]["num_images"] == 51  # odd: each is counted once
     assert err.count("run directory") == 1
+
+
+def photo_flags(root: Path, out: Path) -> list[object]:
+    return [
+        *("train", "imagefolder/32", "--data-root", root, "--set", "model.depth=8", "--device", "cpu"),
+        *("--set", "model.width=4", "--iterations", 2, "--batch-size", 4, "--workers", 0, "--out", out),
+    ]
+
+
+@pytest.fixture
+def photos(tmp_path: Path, write_noise: Callable[..., None]) -> Path:
+    for seed, name in enumerate(("ant", "bee")):
+        write_noise(tmp_path / "photos/train" / name, 6, seed)
+        write_noise(tmp_path / "photos/val" / name, 2, seed)
+    return tmp_path / "photos"
+
+
+def test_the_folder_is_looked_at_and_spoken_of_once(
+    start_rescli: Start, photos: Path, tmp_path: Path
+) -> None:
+    process = start_rescli(*photo_flags(photos, tmp_path / "run"), "--nproc", 2)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    for said in ("photographs in", "preset imagefolder/32", "note: the validation part", "run directory"):
+        assert err.count(said) == 1, err
+
+
+def test_what_the_command_found_is_handed_on(
+    rescli: Rescli, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome = tmp_path / "outcome"
+    spec = rescli("train", *photo_flags(photos, tmp_path / "run")[1:], "--dry-run", "--json").json["spec"]
+    outcome.with_name("spec.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("RESCLI_OUTCOME", str(outcome))
+
+    def look(*_: object) -> None:
+        raise AssertionError("a process looked at the folder again")
+
+    monkeypatch.setattr(ImageFolderSpec, "surveyed", look)
+    answer = rescli(*photo_flags(photos, tmp_path / "run"))
+    assert answer.code == 0, answer.err
+    assert "photographs in" not in answer.err
+    assert "preset" not in answer.err
+    assert RunDir.open(tmp_path / "run").read_spec() == spec_from_dict(spec)
+
+
+def test_a_launcher_that_was_killed_ends_as_in_a_shell(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Killed:
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        def wait(self, timeout: float) -> int:
+            return -signal.SIGKILL
+
+    monkeypatch.setattr(subprocess, "Popen", Killed)
+    with pytest.raises(SystemExit) as caught:
+        launch.run_in_processes(2, [], tmp_path)
+    assert caught.value.code == 137
+
+
+def test_an_empty_word_of_the_command_is_not_heard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As a file is that was made, and not yet written."""
+    monkeypatch.setenv("RESCLI_OUTCOME", str(tmp_path / "outcome"))
+    monkeypatch.setattr(launch, "_LOOK_SECONDS", 0.01)
+    heard: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _frame: heard.append(number))
+    try:
+        with launch.hearing_the_command():
+            (tmp_path / "stop").write_text("")
+            time.sleep(0.1)
+            assert heard == []
+            (tmp_path / "stop").write_text("SIGTERM 1")
+            until = time.monotonic() + 10
+            while not heard and time.monotonic() < until:
+                time.sleep(0.01)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert heard == [signal.SIGTERM]
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc to find the processes")
@@ -190,6 +274,7 @@ def test_copies_that_slurm_began_do_not_train_side_by_side_in_silence(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SLURM_NTASKS", "2")
+    monkeypatch.setenv("SLURM_STEP_ID", "0")
     codes = {}
     for number in ("0", "1"):
         monkeypatch.setenv("SLURM_PROCID", number)

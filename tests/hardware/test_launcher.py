@@ -16,7 +16,8 @@ from rescli.hardware.launcher import (
 )
 
 NAMES = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RESTART_COUNT")
-COPIES = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
+SLURM = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_STEP_NUM_TASKS", "SLURM_STEP_ID")
+COPIES = (*SLURM, "OMPI_COMM_WORLD_RANK", "PMI_RANK")
 
 
 @pytest.fixture(autouse=True)
@@ -84,12 +85,29 @@ def test_copies_that_know_nothing_of_each_other_are_noticed(
     found = Copies.noticed()
     assert found is not None
     assert (found.launcher, found.number, found.count) == (launcher, 1, 2)
+    if launcher == "SLURM":  # the first of them knows by its step
+        monkeypatch.setenv("SLURM_PROCID", "0")
+        monkeypatch.setenv("SLURM_STEP_ID", "0")
+        assert Copies.noticed() is not None
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert Copies.noticed() is None
 
 
 @pytest.mark.parametrize(
-    "given", [{}, {"SLURM_NTASKS": "4"}, {"SLURM_PROCID": "0", "SLURM_NTASKS": "1"}, {"SLURM_PROCID": "0"}]
+    "given",
+    [
+        {},
+        {"SLURM_NTASKS": "4"},
+        {"SLURM_PROCID": "0", "SLURM_NTASKS": "1"},
+        {"SLURM_PROCID": "0"},
+        {"SLURM_PROCID": "0", "SLURM_NTASKS": "4"},  # a batch script without srun
+        {
+            "SLURM_PROCID": "0",
+            "SLURM_STEP_ID": "0",
+            "SLURM_STEP_NUM_TASKS": "1",
+            "SLURM_NTASKS": "4",
+        },  # one step of one task within it
+    ],
 )
 def test_one_process_of_a_batch_system_is_no_copy(
     monkeypatch: pytest.MonkeyPatch, given: dict[str, str]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 import typer
 
 from rescli.checkpoints.locate import named_checkpoint
-from rescli.cli.launch import end, refuse_lone_copies, run_in_processes
+from rescli.cli.launch import end, handed_spec, refuse_lone_copies, run_in_processes
 from rescli.cli.options import (
     AnyPrecision,
     BatchSize,
@@ -123,9 +123,11 @@ def train(
     )
     from rescli.cli.train.refusals import changes_of_resume, new_path
     from rescli.durations import parse_seconds
+    from rescli.plan import make_plan
     from rescli.report.progress.counting import counting
     from rescli.spec.from_names import Choice, choose_spec
     from rescli.spec.load import parse_override
+    from rescli.workflows.results.planned_run import PlannedRun
     from rescli.workflows.spec import dry_run as plan_run
 
     choice = Choice(
@@ -148,6 +150,8 @@ def train(
     quiet = quiet or not is_first()
     if nproc is not None and launched():
         raise UsageError("--nproc does not go with torchrun, which says how many processes there are.")
+    if nproc is not None and budget is not None and not dry_run:
+        raise UsageError("--budget times a step in one process; with --nproc, give --iterations.")
     if nproc is None and not dry_run:
         refuse_lone_copies(resume or out)
     if is_restart() and not quiet:
@@ -163,30 +167,31 @@ def train(
         path = resume
     else:
         used, spec = choose_spec(choice)
-        with counting(False if quiet or json else None, unit="photographs", few=2000) as shown:
-            # What is refused here did not wait for torch.
-            planned = plan_run(
-                spec,
-                data_root=data_root,
-                progress=shown,
-                on_survey=None if quiet else partial(say_survey, parameters=_PARAMETERS),
-            )
+        if (handed := handed_spec()) is not None:
+            planned = PlannedRun(handed, make_plan(handed))
+        else:
+            with counting(False if quiet or json else None, unit="photographs", few=2000) as shown:
+                # What is refused here did not wait for torch.
+                planned = plan_run(
+                    spec,
+                    data_root=data_root,
+                    progress=shown,
+                    on_survey=None if quiet else partial(say_survey, parameters=_PARAMETERS),
+                )
         if dry_run:
             from rescli.cli.train.dry_run import print_dry_run
 
             print_dry_run(used, planned, budget=budget, as_json=json)
             return
-        if not quiet and nproc is None:  # the first of the processes says it
+        if handed is None and not quiet:
             say_preset(used)
-        if nproc is not None:
-            if budget is not None:
-                raise UsageError("--budget times a step in one process; with --nproc, give --iterations.")
-            with new_path(spec, out) as new:
-                run_in_processes(nproc, sys.argv[1:], new)
         if launched() and out is None:
             raise UsageError("several processes need one run directory: --out RUN_DIR")
-        if is_first() and not is_restart():
+        if handed is None and is_first() and not is_restart():
             say_oddities(planned.oddities(shortened=budget is not None))
+        if nproc is not None:
+            with new_path(spec, out) as new:
+                run_in_processes(nproc, sys.argv[1:], new, planned.spec)
     going_on = resume is not None or (is_restart() and out is not None and (out / "spec.toml").is_file())
     from rescli.workflows.train import resume as continue_run
     from rescli.workflows.train import train as train_network

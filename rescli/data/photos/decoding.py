@@ -19,7 +19,7 @@ from rescli.data.photos.content import read_with_plugin, what_it_holds
 from rescli.data.photos.orientation import orientation_of, turned
 from rescli.errors import DataError
 
-__all__ = ["Header", "decode_rgb", "open_mode", "open_rgb", "read_header"]
+__all__ = ["Header", "decode_rgb", "end_of_tiff", "open_mode", "open_rgb", "read_header"]
 
 _EIGHT_BIT_MODES = frozenset(
     {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "LAB", "HSV"}
@@ -29,6 +29,9 @@ _NOT_OF_PILLOW = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 """The filter as it stands in ``warnings.filters``."""
 
 _HEAD_BYTES = 512
+
+_PARTS_OF_TIFF = ((273, 279), (324, 325))
+"""The tags that say where strips and tiles begin, and how many bytes each has."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,22 @@ def read_header(path: Path) -> Header:
         # A phone's JPEG with a second picture behind the first is a JPEG like any other.
         kind = "JPEG" if image.format == "MPO" else image.format or ""
         return Header(image.width, image.height, image.mode, orientation_of(image), kind)
+
+
+def end_of_tiff(path: Path) -> int | None:
+    """How many bytes a TIFF must have for the pixels of its first image; None where it does not say.
+
+    Raises:
+        DataError: the file is missing, or no image.
+    """
+    with _opened(path, str(path)) as image:
+        tags = getattr(image, "tag_v2", {})
+        ends = [
+            start + count
+            for starts, counts in _PARTS_OF_TIFF
+            for start, count in zip(tags.get(starts, ()), tags.get(counts, ()), strict=False)
+        ]
+        return max(ends, default=None)
 
 
 def open_rgb(path: Path, *, upright: bool = False, enough: int | None = None) -> Image.Image:

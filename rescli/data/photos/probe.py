@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from rescli.data.photos.decoding import open_rgb, read_header
+from rescli.data.photos.endings import has_its_end
 from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.packed import PackedImages
 from rescli.data.photos.prefetch import map_ahead, map_quick
@@ -19,22 +22,47 @@ _MOST_FILES = 200_000
 """Files of a split that are looked at, some 10 s on one core; of more, so many at equal distances."""
 
 _MOST_PIXELS = 2**29
-"""Pixels that are decoded to see that all are there, some 5 s on one core."""
+"""Pixels of a split that are decoded to see that all are there, some 5 s of JPEG on one core."""
 
-_TAIL_BYTES = 64
 _NAMED = 3
 
 
-def require_whole(files: ImageFiles, split: str, *, decode: bool) -> None:
+@dataclass(frozen=True)
+class _Look:
+    """What a file tells without its pixels.
+
+    Args:
+        name: of the file.
+        pixels: how many it has.
+        whole: whether it ends as it should; None where its format does not tell.
+        damage: why it is no image that can be trained on; None where nothing is known against it.
+    """
+
+    name: str
+    pixels: int = 0
+    whole: bool | None = None
+    damage: str | None = None
+
+
+def require_whole(
+    files: ImageFiles,
+    split: str,
+    *,
+    decode: bool,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> None:
     """Refuse image files that are damaged.
 
     The header of each is read, and whether the file ends as a whole one does: that finds what is no image and
-    what was cut off. A file that ends otherwise is decoded. Packed images were decoded when they were packed.
+    what was cut off. A file that ends otherwise, or of a format that does not tell, is decoded, as long as
+    all that is decoded has no more than ``_MOST_PIXELS``; of the rest it stays open. Packed images were
+    decoded when they were packed.
 
     Args:
         files: the images of a split.
         split: its name, for errors.
         decode: decode the images too, where all together have no more than ``_MOST_PIXELS``.
+        progress: called with (files looked at, of all), then with (files decoded, of those to be).
 
     Raises:
         DataError: how many are damaged, and the first few of them.
@@ -44,31 +72,49 @@ def require_whole(files: ImageFiles, split: str, *, decode: bool) -> None:
     count = min(len(files), _MOST_FILES)
     names = [files.file_names[index * len(files) // count] for index in range(count)]
     threads = usable_cores()
-    found = list(map_quick(lambda name: _looked_at(files.root / name), names, threads=threads))
-    damaged = [reason for reason in found if isinstance(reason, str)]
-    pixels = sum(reason for reason in found if isinstance(reason, int))
-    if decode and not damaged and pixels <= _MOST_PIXELS:
-        decoded = map_ahead(lambda name: _decoded(files.root / name), names, threads=threads)
-        damaged = [reason for reason in decoded if reason is not None]
+    found: list[_Look] = []
+    for look in map_quick(lambda name: _looked_at(files.root, name), names, threads=threads):
+        found.append(look)
+        progress(len(found), count)
+    damaged = {look.name: look.damage for look in found if look.damage is not None}
+    # Those that seem cut off first.
+    unproven = [look for doubt in (False, None) for look in found if not look.damage and look.whole is doubt]
+    proven = [look for look in found if look.whole]
+    everything = decode and not damaged and sum(look.pixels for look in found) <= _MOST_PIXELS
+    to_decode = list(chain(_affordable(unproven), proven if everything else ()))
+    decoded = map_ahead(lambda look: _decoded(files.root / look.name), to_decode, threads=threads)
+    for done, (look, reason) in enumerate(zip(to_decode, decoded, strict=True), 1):
+        if reason is not None:
+            damaged[look.name] = reason
+        progress(done, len(to_decode))
     if damaged:
-        more = f"; and {len(damaged) - _NAMED} more" if len(damaged) > _NAMED else ""
+        reasons = [damaged[name] for name in names if name in damaged]
+        more = f"; and {len(reasons) - _NAMED} more" if len(reasons) > _NAMED else ""
         raise DataError(
-            f"{len(damaged)} of the {len(files)} {split} images cannot be read: "
-            f"{'; '.join(damaged[:_NAMED])}{more}.",
+            f"{len(reasons)} of the {len(files)} {split} images cannot be read: "
+            f"{'; '.join(reasons[:_NAMED])}{more}.",
             hint="replace or remove the files; or to go on without them",
             remedy=Remedy("data.skip_damaged"),
         )
 
 
-def _looked_at(path: Path) -> int | str:
-    """The pixels of a file that looks whole, or why it is damaged."""
+def _looked_at(root: Path, name: str) -> _Look:
     try:
-        header = read_header(path)
+        header = read_header(root / name)
+        if header.mode[0] in "IF" and (reason := _decoded(root / name)) is not None:
+            return _Look(name, damage=reason)  # refused for its mode, before any pixel
+        whole = has_its_end(root / name, header.format)
     except DataError as error:
-        return str(error)
-    plain = header.mode[0] not in "IF" and _ends_as_it_should(path, header.format)
-    reason = None if plain else _decoded(path)
-    return header.width * header.height if reason is None else reason
+        return _Look(name, damage=str(error))
+    return _Look(name, header.width * header.height, whole)
+
+
+def _affordable(looks: list[_Look]) -> Iterator[_Look]:
+    left = _MOST_PIXELS
+    for look in looks:
+        if look.pixels <= left:
+            left -= look.pixels
+            yield look
 
 
 def _decoded(path: Path) -> str | None:
@@ -77,16 +123,3 @@ def _decoded(path: Path) -> str | None:
     except DataError as error:
         return str(error)
     return None
-
-
-def _ends_as_it_should(path: Path, kind: str) -> bool:
-    try:
-        with open(path, "rb", buffering=0) as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - _TAIL_BYTES))
-            tail = file.read(_TAIL_BYTES)
-    except OSError:
-        return False  # the decoding says why
-    if kind == "JPEG":
-        return tail.endswith(b"\xff\xd9")
-    return kind == "PNG" and tail[-8:-4] == b"IEND"

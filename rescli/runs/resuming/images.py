@@ -2,43 +2,88 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import suppress
 from pathlib import Path
 
-from rescli.errors import DataError
+from rescli.errors import DataError, SpecError
 from rescli.remedy import Remedy
 from rescli.runs.directory import RunDir
+from rescli.runs.record import DataRecord
 from rescli.spec.run import RunSpec
 
 __all__ = ["how_to_go_on", "other_images", "with_images_of_now"]
+
+_log = logging.getLogger(__name__)
+
+_MANY_IMAGES = 20_000
 
 
 def how_to_go_on(
     error: DataError,
     run_dir: RunDir,
     *,
-    skipping: bool,
+    spec: RunSpec,
+    data: DataRecord,
     saved_step: int | None,
     data_root: Path | None,
 ) -> DataError:
     """The error of a damaged image that stopped a run, with what gets past it.
 
+    A run goes on with the images that it began with alone: where files were changed or removed meanwhile,
+    leaving out the damaged ones does not bring it any further.
+
     Args:
         error: what was wrong with the image.
         run_dir: the run.
-        skipping: whether damaged images were to be left out, and there were too many.
+        spec: what it trains; where damaged images were to be left out, there were too many.
+        data: the images that it began with.
         saved_step: the iteration whose state is saved; None where none is.
         data_root: where the images lie.
     """
-    if skipping:
+    if spec.data.skip_damaged:
         return error
     saved = f"the state of iteration {saved_step} is saved" if saved_step else "no state was saved yet"
-    return DataError(
-        f"{error}; {saved}.",
-        remedy=[
-            Remedy("resume_skipping", run_dir.path, "goes on without damaged images"),
-            Remedy("train_anew", run_dir.spec, "anew, once it is replaced or removed", data_root=data_root),
-        ],
-    )
+    if not saved_step or _are_still_there(spec, data, data_root):
+        return DataError(
+            f"{error}; {saved}.",
+            remedy=[
+                Remedy("resume_skipping", run_dir.path, "goes on without damaged images"),
+                Remedy(
+                    "train_anew", run_dir.spec, "anew, once it is replaced or removed", data_root=data_root
+                ),
+            ],
+        )
+    what = f"{error}; {saved}, but the images are no longer those that the run began with."
+    remedies = [Remedy("resume", run_dir.path, "goes on, once the files are back as they were")]
+    with suppress(DataError, SpecError):  # where they are all gone, nothing can be trained on them
+        with_images_of_now(spec, data_root)
+        remedies.append(_another_run(run_dir, spec, data_root, skipping=True))
+    return DataError(what, remedy=remedies)
+
+
+def _are_still_there(spec: RunSpec, data: DataRecord, data_root: Path | None) -> bool:
+    """Whether the images are those that a run began with, which their fingerprint tells."""
+    try:
+        if with_images_of_now(spec, data_root) != spec:
+            return False
+        if (count := sum(data["num_images"].values())) >= _MANY_IMAGES:
+            _log.warning("reading the %s images once more, to see whether they were changed", f"{count:,}")
+        now = spec.data.dataset.build(data_root, tuple(data["sha256"]))
+    except (DataError, SpecError):
+        return False
+    return {split: images.fingerprint for split, images in now.items()} == data["sha256"]
+
+
+def _another_run(run_dir: RunDir, spec: RunSpec, data_root: Path | None, *, skipping: bool) -> Remedy:
+    # Where val is drawn out of train, it would be drawn anew, of images that the weights have seen.
+    if getattr(spec.data.dataset, "held_out", False):
+        anew = Remedy("train_anew", run_dir.spec, "begins anew on these", data_root=data_root)
+        skips = Remedy("train_anew_skipping", run_dir.spec, "begins anew on these", data_root=data_root)
+    else:
+        anew = Remedy("train_on", run_dir.path, "a new run, with its weights", data_root=data_root)
+        skips = Remedy("train_on_skipping", run_dir.path, "a new run, with its weights", data_root=data_root)
+    return skips if skipping else anew
 
 
 def with_images_of_now(spec: RunSpec, data_root: Path | None) -> RunSpec:
@@ -72,13 +117,7 @@ def other_images(
         data_root: where the images lie.
         now: the spec with the images as they are counted now; None where their numbers are the same.
     """
-    # Where val is drawn out of train, it would be drawn anew, of images that the weights have seen.
-    held_out = getattr(spec.data.dataset, "held_out", False)
-    anew = (
-        Remedy("train_anew", run_dir.spec, "begins anew on these", data_root=data_root)
-        if held_out
-        else Remedy("train_on", run_dir.path, "a new run, with its weights", data_root=data_root)
-    )
+    anew = _another_run(run_dir, spec, data_root, skipping=bool(spec.data.skip_damaged))
     what = "their fingerprints differ" if now is None else _changed(spec, now)
     return DataError(
         f"the images are not those that {run_dir.path} was trained on: {what}.",
