@@ -82,9 +82,9 @@ def handed_spec() -> RunSpec | None:
     path = Path(place).with_name(_SPEC) if place is not None else None
     if path is None or not path.is_file():
         return None
-    from rescli.spec.load import spec_from_dict
+    from rescli.spec.run import RunSpec
 
-    return spec_from_dict(json.loads(path.read_text(encoding="ascii")))
+    return RunSpec.model_validate(json.loads(path.read_text(encoding="ascii")))
 
 
 def _exit_code(code: int) -> int:

@@ -123,7 +123,6 @@ def train(
     )
     from rescli.cli.train.refusals import changes_of_resume, new_path
     from rescli.durations import parse_seconds
-    from rescli.plan import make_plan
     from rescli.report.progress.counting import counting
     from rescli.spec.from_names import Choice, choose_spec
     from rescli.spec.load import parse_override
@@ -168,7 +167,7 @@ def train(
     else:
         used, spec = choose_spec(choice)
         if (handed := handed_spec()) is not None:
-            planned = PlannedRun(handed, make_plan(handed))
+            planned = PlannedRun.known(handed)
         else:
             with counting(False if quiet or json else None, unit="photographs", few=2000) as shown:
                 # What is refused here did not wait for torch.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from rescli.hardware.cores import usable_cores
-from rescli.plan import Estimate, TrainPlan, estimate
+from rescli.plan import Estimate, TrainPlan, estimate, make_plan
 from rescli.spec.ledger.ledger import ledger
 from rescli.spec.ledger.row import LedgerRow
 from rescli.spec.run import RunSpec
@@ -31,6 +31,11 @@ class PlannedRun:
     spec: RunSpec
     plan: TrainPlan
     survey: Survey | None = None
+
+    @classmethod
+    def known(cls, spec: RunSpec) -> Self:
+        """The plan of a whole spec, whose images somebody looked at already."""
+        return cls(spec, make_plan(spec))
 
     @property
     def estimate(self) -> Estimate | None:
