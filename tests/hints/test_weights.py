@@ -57,7 +57,7 @@ def test_of_bottlenecks(heed: Heed, place: Path) -> None:
     typed = "import net.pth --model resnet-18 --dataset imagefolder --classes cat,dog --out net.safetensors"
     heed(typed, 4, reaches=[f"{GUESS} model", f"{GUESS} stride_on", f"{GUESS} shortcut"])
     typed = typed.replace("resnet-18", "resnet-50 --shortcut B")
-    heed(typed, 2, reaches=["workflows/import_weights.py stride_on"])
+    heed(typed, 2, reaches=["importers/asked.py stride_on"])
 
 
 def test_of_other_classes(heed: Heed, place: Path, photos: Path) -> None:
