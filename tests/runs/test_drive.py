@@ -309,3 +309,13 @@ def test_a_long_evaluation_tells_the_sinks_how_far_it_is_and_no_log(tmp_path, mo
     assert told[-1].done == told[-1].total
     assert quick.last.read_bytes() == slow.last.read_bytes()
     assert "running" not in slow.metrics.read_text()
+
+
+def test_a_resume_by_another_number_of_processes_is_said(tmp_path, caplog):
+    run_dir, _ = begin(tmp_path / "run", CPU_FP32)
+    prepare_resume(run_dir, CPU)
+    assert "batch normalisation" not in caplog.text
+    record = json.loads(run_dir.record.read_text())
+    run_dir.record.write_text(json.dumps({**record, "ranks": 2}))
+    prepare_resume(run_dir, CPU)
+    assert "trained by 2 processes so far and goes on in 1" in caplog.text

@@ -10,7 +10,7 @@ import torch
 
 from rescli.errors import CheckpointError, DataError, UsageError
 from rescli.hardware.cores import usable_cores
-from rescli.hardware.launcher import num_ranks
+from rescli.hardware.launcher import is_first, num_ranks
 from rescli.hardware.numerics import Numerics, choose_device, use_threads
 from rescli.hardware.ranks import rank_device
 from rescli.remedy import Remedy
@@ -58,6 +58,7 @@ def prepare_resume(
     if saved is None:
         _check_nothing_was_saved(run_dir, where.data_root)
         return assemble(with_images_of_now(spec, where.data_root), where), None
+    _say_other_ranks(run_dir)
     numerics = Numerics(_device_to_resume_on(saved, where.device), saved.precision)
     if numerics.device.type == "cpu":
         _use_threads(where.threads, saved.threads)
@@ -72,6 +73,20 @@ def prepare_resume(
     if data_record(assembly) != saved.data:
         raise other_images(run_dir, spec, where.data_root)
     return assembly, saved
+
+
+def _say_other_ranks(run_dir: RunDir) -> None:
+    """Batch normalisation sees the share of a process: another number of them is another training."""
+    try:
+        begun = read_record(run_dir).get("ranks") or 1
+    except CheckpointError:  # its state is what counts
+        return
+    if begun != num_ranks() and is_first():
+        _log.warning(
+            "the run was trained by %d %s so far and goes on in %d: batch normalisation sees other shares of "
+            "a batch, and the weights will be others than those of a run without a stop.",
+            *(begun, "process" if begun == 1 else "processes", num_ranks()),
+        )
 
 
 def _use_threads(requested: int | None, begun_with: int) -> None:
