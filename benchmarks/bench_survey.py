@@ -52,16 +52,20 @@ def begin(root: Path, out: Path, nproc: int) -> dict[str, float]:
         *(("--nproc", str(nproc)) if nproc > 1 else ()),
     ]
     began = time.perf_counter()
-    seconds = {}
+    seconds: dict[str, float] = {}
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
-            passed = time.perf_counter() - began
             if line.startswith("photographs in"):
-                seconds["surveyed"] = passed
-            if line.startswith("iteration") and "begun" not in seconds:
-                seconds["begun"] = passed
-                process.terminate()
+                seconds["surveyed"] = time.perf_counter() - began
+            if line.startswith("engine"):
+                break
+        metrics = out / "metrics.jsonl"  # progress is a line only every ten seconds
+        while process.poll() is None and not (metrics.is_file() and metrics.stat().st_size):
+            time.sleep(0.02)
+        seconds["begun"] = time.perf_counter() - began
+        process.terminate()
+        process.stderr.read()
     return seconds
 
 

@@ -13,8 +13,8 @@ from rescli.errors import DataError
 
 __all__ = ["MOST_LOOKED_AT", "Looks", "look_at", "num_looked_at"]
 
-MOST_LOOKED_AT = 20_000
-"""A second's work for one core where the files are in memory."""
+MOST_LOOKED_AT = 10_000
+"""Half a second's work for one core where the files are in memory."""
 
 _LONG = 8
 _HUGE_PIXELS = 50_000_000

@@ -18,8 +18,8 @@ from rescli.remedy import Remedy
 
 __all__ = ["require_whole"]
 
-_MOST_FILES = 200_000
-"""Files of a split that are looked at, some 10 s on one core; of more, so many at equal distances."""
+_MOST_FILES = 10_000
+"""Files of a split that are looked at, some 2 s on one core; of more, so many at equal distances."""
 
 _MOST_PIXELS = 2**29
 """Pixels of a split that are decoded to see that all are there, some 5 s of JPEG on one core."""
