@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from rescli.data.folders.read import folder_classes
+from rescli.data.folders.read import folder_classes, folder_counts
 from rescli.data.folders.specs import ImageFolderSpec
 from rescli.errors import CheckpointError, DataError, UsageError
 from rescli.remedy import Remedy
@@ -22,7 +22,8 @@ _TEST_FIRST = ("test", "val")
 
 
 _OF_ITS_OWN = dict.fromkeys(("train_folder", "val_folder", "test_folder", "labels"))
-_UNFILLED = dict.fromkeys(("classes", "num_train", "num_val", "held_out"))
+_UNDIVIDED = dict.fromkeys(("num_train", "num_val", "held_out"))
+_UNFILLED = {"classes": None, **_UNDIVIDED}
 """Keys of a folder's spec: what was said of the one folder, and what was found in it."""
 
 
@@ -89,7 +90,7 @@ def folder_as_it_is(
             raise
         found = ()
     if found == known:
-        return None
+        return dataset.model_copy(update=_UNDIVIDED) if chosen and _is_another(dataset, path) else None
     if chosen and not {*found} & {*known}:
         # What was said of the run's own folder, its parts and its labels, need not be so in another.
         dataset = dataset.model_copy(update=_OF_ITS_OWN)
@@ -113,6 +114,15 @@ def folder_as_it_is(
             len(known),
         )
     return dataset.model_copy(update=_UNFILLED)
+
+
+def _is_another(dataset: ImageFolderSpec, place: Path) -> bool:
+    """Whether a folder has not the images that the run divided: nothing is held out of it then."""
+    if not dataset.held_out:
+        return False
+    counts = folder_counts(place, dataset.wanted)
+    whole = counts.get("train", counts.get("all"))
+    return whole != (dataset.num_train or 0) + (dataset.num_val or 0)
 
 
 def other_images(net: str, split: str, dataset: DatasetSpec, root: Path | None) -> DataError:

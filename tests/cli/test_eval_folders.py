@@ -213,3 +213,16 @@ def test_what_was_said_of_the_runs_own_folder_holds_for_no_other(
     assert named.code == 0, named.err
     nothing = rescli("eval", run, "--data-root", tmp_path / "nothing")
     assert (nothing.code, "Traceback" in nothing.err) == (3, False)
+
+
+def test_of_a_run_that_held_images_out_another_folder_is_evaluated_whole(
+    rescli: Rescli, run: Path, tmp_path: Path, write_noise: WriteNoise
+) -> None:
+    for seed, name in enumerate(("ant", "bee", "cat")):
+        write_noise(tmp_path / "new" / name, 2, seed + 10)
+        write_noise(tmp_path / "tested" / "test" / name, 3, seed + 20)
+    row = rescli("eval", run, "--data-root", tmp_path / "new", "--json").json["results"][0]
+    assert (row["split"], row["num_images"]) == ("all", 6)
+    answer = rescli("eval", run, "--data-root", tmp_path / "tested", "--split", "test", "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["results"][0]["num_images"] == 9

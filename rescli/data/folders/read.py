@@ -20,7 +20,14 @@ from rescli.data.photos.prefetch import map_quick
 from rescli.errors import DataError
 from rescli.remedy import Remedy
 
-__all__ = ["folder_classes", "folder_splits", "image_fingerprint", "other_files", "read_folder"]
+__all__ = [
+    "folder_classes",
+    "folder_counts",
+    "folder_splits",
+    "image_fingerprint",
+    "other_files",
+    "read_folder",
+]
 
 _NOTHING_SAID = Wanted()
 _HASH_THREADS = 8
@@ -52,6 +59,18 @@ def folder_classes(root: Path, wanted: Wanted = _NOTHING_SAID) -> tuple[str, ...
     if wanted.by == "suffix":
         return tuple(sorted({name for listing in listings.values() for name in listing.images}))
     return training_classes(listings)
+
+
+def folder_counts(root: Path, wanted: Wanted = _NOTHING_SAID) -> dict[str, int]:
+    """How many images each split has; nothing is opened.
+
+    Raises:
+        DataError: no such folder, or its images have no classes.
+    """
+    if is_packed(root):
+        return packed_counts(root)[1]
+    parts = find_layout(root, wanted).parts
+    return {split: list_part(part, wanted).num_images for split, part in parts.items()}
 
 
 def read_folder(

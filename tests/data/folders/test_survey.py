@@ -125,9 +125,11 @@ def test_links_to_nothing_are_refused(tmp_path: Path, put_files: Put) -> None:
     assert "1 image by name, but only a link to nothing: a/2.jpg" in refused(tmp_path)
 
 
-def test_names_that_are_no_utf8(tmp_path: Path, put_files: Put) -> None:
+def test_names_that_are_no_utf8(tmp_path: Path, put_files: Put, monkeypatch: pytest.MonkeyPatch) -> None:
     put_files(tmp_path, "caf\udce9/1.jpg", "b/1.jpg")
-    assert r"1 class with a name that is no UTF-8: caf\xe9" in refused(tmp_path)
+    assert r"1 class with a name that is no UTF-8: caf\xe9: rename the folder" in refused(tmp_path)
+    monkeypatch.setattr("sys.getfilesystemencoding", lambda: "ascii")
+    assert "PYTHONUTF8=1" in refused(tmp_path)
 
 
 def test_it_is_json(torture: Path) -> None:

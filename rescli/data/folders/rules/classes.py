@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -27,7 +28,9 @@ def of_classes(layout: Layout, listings: Mapping[str, Listing]) -> Iterator[Find
         yield Finding(
             "refused",
             f"{classes_in_words(len(undecodable))} with a name that is no UTF-8: {first_names(undecodable)}.",
-            hint="rename the folder; convmv -f cp1252 -t utf8 renames all of an old archive",
+            hint="rename the folder; convmv -f cp1252 -t utf8 renames all of an old archive"
+            if sys.getfilesystemencoding() == "utf-8"
+            else "the environment variable PYTHONUTF8=1 lets Python read names in any script",
         )
     train = listings.get("train") or listings.get(ALL)
     if train is None:
