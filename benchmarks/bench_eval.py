@@ -19,9 +19,9 @@ import torch
 
 from rescli.data.normalization import Normalization
 from rescli.data.shapes.images import make_shapes
+from rescli.evaluation.images.views import view_batches
 from rescli.evaluation.logits.predict import predict_views
 from rescli.evaluation.protocols import Views
-from rescli.evaluation.views import view_batches
 from rescli.hardware.device_name import device_name
 from rescli.hardware.numerics import Numerics, choose_device, choose_precision
 from rescli.models.resnet import cifar_resnet

@@ -9,10 +9,10 @@ from torch import nn
 
 from rescli.data.normalization import Normalization
 from rescli.evaluation.averaging import average_views
+from rescli.evaluation.images.pictures import Picture, picture_set
+from rescli.evaluation.images.views import view_batches
 from rescli.evaluation.logits.inference import finite_logits
-from rescli.evaluation.pictures import Picture, picture_set
 from rescli.evaluation.protocols import Views
-from rescli.evaluation.views import view_batches
 from rescli.hardware.numerics import Numerics
 from rescli.spec.base import DatasetSpec
 

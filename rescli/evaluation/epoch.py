@@ -12,10 +12,10 @@ from rescli.data.labelled_images import LabelledImages
 from rescli.data.normalization import Normalization
 from rescli.data.photos.image_files import ImageFiles
 from rescli.errors import DataError
+from rescli.evaluation.images.views import ViewBatch, view_batches
 from rescli.evaluation.logits.predict import predict_views
 from rescli.evaluation.metrics import result_from_logits
 from rescli.evaluation.protocols import Views
-from rescli.evaluation.views import ViewBatch, view_batches
 from rescli.hardware.numerics import Numerics
 from rescli.hardware.ranks import ALONE, Ranks
 from rescli.training.events import EvalResult

@@ -19,12 +19,12 @@ from rescli.errors import CheckpointError
 from rescli.evaluation.averaging import average_views
 from rescli.evaluation.classes import Matching, class_columns
 from rescli.evaluation.damage import naming_the_way_out, without_damaged
+from rescli.evaluation.images.views import view_batches
+from rescli.evaluation.images.which_images import choose_split, folder_as_it_is, other_images
 from rescli.evaluation.logits.cache import CacheKey, InferenceNotes, LogitsCache, code_sha256, versions
 from rescli.evaluation.logits.inference import finite_logits
 from rescli.evaluation.protocols import Average, Protocol, ViewChoices, Views, choose_protocol
 from rescli.evaluation.result import Identity, NetResult, error_figures, require_alike
-from rescli.evaluation.views import view_batches
-from rescli.evaluation.which_images import choose_split, folder_as_it_is, other_images
 from rescli.hardware.device_name import device_name
 from rescli.hardware.numerics import Numerics, choose_device, choose_eval_precision
 from rescli.models.failure import naming_failed_module

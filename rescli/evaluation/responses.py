@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from rescli.errors import UsageError
-from rescli.evaluation.views import ViewBatch
+from rescli.evaluation.images.views import ViewBatch
 from rescli.hardware.numerics import Numerics
 
 __all__ = ["LayerResponse", "layer_responses", "responding_layers"]

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from rescli import __version__
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.data.normalization import StoredNormalization
-from rescli.evaluation.pictures import describe_preparation
+from rescli.evaluation.images.pictures import describe_preparation
 from rescli.evaluation.protocols import default_protocol
 from rescli.exporters.architectures import Architecture, standalone_architecture
 from rescli.exporters.base import Options

@@ -13,7 +13,7 @@ from rescli.errors import CheckpointError, UsageError
 from rescli.importers.base import Importer
 from rescli.importers.guess import Likeness, likeness
 from rescli.importers.normalizations import named_normalization
-from rescli.importers.weights_file import Weights, listed
+from rescli.importers.reading.weights_file import Weights, listed
 from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec, ModelSpec
 

@@ -22,7 +22,7 @@ from rescli.data.normalization import Normalization
 from rescli.errors import CheckpointError, RescliError
 from rescli.exporters.architectures import transformers_state
 from rescli.importers.class_names import with_classes
-from rescli.importers.weights_file import listed
+from rescli.importers.reading.weights_file import listed
 from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec, ModelSpec, plugged
 from rescli.spec.from_names import named_dataset

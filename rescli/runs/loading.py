@@ -16,7 +16,7 @@ from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.loader import PhotoLoader
 from rescli.data.photos.probe import require_whole
 from rescli.errors import DataError, NoMemoryError
-from rescli.evaluation.photo_mean import measure_photos
+from rescli.evaluation.images.photo_mean import measure_photos
 from rescli.hardware.cores import usable_cores
 from rescli.hardware.memory import is_out_of_memory
 from rescli.hardware.numerics import Numerics

@@ -9,9 +9,9 @@ import torch
 
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.errors import UsageError
+from rescli.evaluation.images.views import view_batches
 from rescli.evaluation.protocols import default_protocol
 from rescli.evaluation.responses import layer_responses
-from rescli.evaluation.views import view_batches
 from rescli.hardware.numerics import Numerics, choose_device
 from rescli.models.failure import naming_failed_module
 from rescli.remedy import Remedy

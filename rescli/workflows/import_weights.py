@@ -180,7 +180,7 @@ def import_weights(
 
     from rescli.importers.convert import recognise, to_checkpoint
     from rescli.importers.normalizations import named_normalization
-    from rescli.importers.weights_file import read_weights
+    from rescli.importers.reading.weights_file import read_weights
 
     scheme = None if normalization == _AUTO else normalization
     if scheme is not None:

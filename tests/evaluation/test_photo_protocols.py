@@ -16,9 +16,9 @@ from rescli.data.folders.read import read_folder
 from rescli.data.normalization import Normalization
 from rescli.data.photos.image_files import ImageFiles
 from rescli.evaluation.averaging import average_views
+from rescli.evaluation.images.views import view_batches
 from rescli.evaluation.logits.predict import predict_views
 from rescli.evaluation.protocols import CENTER224, FLIP, MULTI_SCALE, TEN_CROP, Protocol
-from rescli.evaluation.views import view_batches
 from rescli.hardware.numerics import Numerics
 
 NORMALIZE = T.Compose([T.ToTensor(), T.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))])

@@ -3,8 +3,8 @@ import torch
 from torch import nn
 
 from rescli.errors import UsageError
+from rescli.evaluation.images.views import ViewBatch
 from rescli.evaluation.responses import layer_responses, responding_layers
-from rescli.evaluation.views import ViewBatch
 from rescli.hardware.numerics import Numerics
 from rescli.models.resnet import cifar_resnet, imagenet_resnet
 

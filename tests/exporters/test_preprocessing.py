@@ -9,7 +9,7 @@ from PIL import Image
 from torch import nn
 
 from rescli.data.normalization import Normalization
-from rescli.evaluation.views import crop_corners, resized_size
+from rescli.evaluation.images.views import crop_corners, resized_size
 from rescli.exporters.preprocessing import (
     CropCenter,
     Normalize,

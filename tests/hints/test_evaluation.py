@@ -62,7 +62,7 @@ def test_of_classes_that_are_no_wordnet_ids(heed: Heed, photos: Path, net: Calla
 def test_of_a_split(heed: Heed, photos: Path, net: Callable[..., Path]) -> None:
     net(dataset=PETS, normalization="per-channel")
     typed = f"eval net.safetensors --data-root photos --split test {EVAL}"
-    heed(typed, 3, reaches=["evaluation/which_images.py split"])
+    heed(typed, 3, reaches=["evaluation/images/which_images.py split"])
 
 
 def test_of_a_folder_that_changed(heed: Heed, photos: Path, rescli: Callable[..., Any]) -> None:
@@ -72,7 +72,7 @@ def test_of_a_folder_that_changed(heed: Heed, photos: Path, rescli: Callable[...
     )
     assert rescli(*train.split()).code == 0
     put_pictures(photos, "val/cat/more.jpg")
-    reaches = ["evaluation/which_images.py dataset", "evaluation/which_images.py data_root"]
+    reaches = ["evaluation/images/which_images.py dataset", "evaluation/images/which_images.py data_root"]
     heed(f"eval run --data-root photos {EVAL}", 3, reaches=reaches)
     heed(f"eval run {EVAL}", 3, reaches=reaches[:1])
     put_pictures(photos, *(f"train/emu/{number}.jpg" for number in range(3)))

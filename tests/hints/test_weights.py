@@ -89,7 +89,7 @@ def test_of_classes_in_another_order(heed: Heed, place: Path, photos: Path) -> N
 
 def test_of_several_sets(heed: Heed, place: Path) -> None:
     save(place, {"one": state_of(), "another": state_of()})
-    heed(IMPORT.format("cifar10"), 2, reaches=["importers/weights_file.py which"])
+    heed(IMPORT.format("cifar10"), 2, reaches=["importers/reading/weights_file.py which"])
 
 
 def test_of_two_layouts(heed: Heed, place: Path) -> None:
@@ -98,13 +98,18 @@ def test_of_two_layouts(heed: Heed, place: Path) -> None:
     with registry.override("importers", "twin", TorchvisionImporter):
         heed(IMPORT.format("cifar10"), 2, reaches=["importers/convert.py layout"])
         save(place, {name.replace("fc.", "classifier."): one for name, one in state_of().items()})
-        heed(IMPORT.format("cifar10"), 2, reaches=["importers/weights_file.py layout"])
+        heed(IMPORT.format("cifar10"), 2, reaches=["importers/reading/weights_file.py layout"])
 
 
 def test_of_a_checkpoint(heed: Heed, place: Path, checkpoint_of: Callable[..., Any]) -> None:
     few = ShapesSpec(num_train=20, num_val=20, num_test=20)
     checkpoint_of("resnet-8", dataset=few).write(place / "net.pth")
-    heed(IMPORT.format("shapes"), 2, reaches=["importers/file_content.py evaluate"], behind="--device cpu")
+    heed(
+        IMPORT.format("shapes"),
+        2,
+        reaches=["importers/reading/file_content.py evaluate"],
+        behind="--device cpu",
+    )
 
 
 FINETUNE = (

@@ -9,7 +9,7 @@ from rescli.data.specs import Cifar10Spec, Cifar100Spec
 from rescli.errors import UsageError
 from rescli.importers.akamaster import AkamasterImporter, stream_orders
 from rescli.importers.convert import to_checkpoint
-from rescli.importers.weights_file import Weights
+from rescli.importers.reading.weights_file import Weights
 from rescli.models.specs import model_spec
 
 

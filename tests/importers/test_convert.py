@@ -11,8 +11,8 @@ from rescli.errors import CheckpointError, UnknownNameError, UsageError
 from rescli.importers.akamaster import AkamasterImporter
 from rescli.importers.convert import recognise, to_checkpoint
 from rescli.importers.normalizations import NORMALIZATIONS
+from rescli.importers.reading.weights_file import Weights
 from rescli.importers.torchvision import TorchvisionImporter
-from rescli.importers.weights_file import Weights
 from rescli.models.specs import model_spec
 from rescli.remedy import Remedy
 

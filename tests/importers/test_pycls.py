@@ -11,7 +11,7 @@ from rescli.errors import CheckpointError, UsageError
 from rescli.importers.convert import recognise, to_checkpoint
 from rescli.importers.normalizations import NORMALIZATIONS
 from rescli.importers.pycls import PyclsImporter
-from rescli.importers.weights_file import Weights
+from rescli.importers.reading.weights_file import Weights
 from rescli.models.specs import model_spec
 
 RESNET_50 = (3, 4, 6, 3)

@@ -8,8 +8,8 @@ import torchvision
 
 from rescli.data.specs import Cifar10Spec
 from rescli.importers.convert import to_checkpoint
+from rescli.importers.reading.weights_file import Weights
 from rescli.importers.torchvision import TorchvisionImporter
-from rescli.importers.weights_file import Weights
 from rescli.models.specs import model_spec
 
 

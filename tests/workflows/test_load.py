@@ -14,8 +14,8 @@ from PIL import Image
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.data.folders.read import read_folder
 from rescli.errors import CheckpointError, DataError, RunDirError, UsageError
+from rescli.evaluation.images.views import view_batches
 from rescli.evaluation.protocols import CENTER224
-from rescli.evaluation.views import view_batches
 from rescli.workflows.data.pack import pack
 from rescli.workflows.export import export
 from rescli.workflows.import_weights import import_weights

@@ -79,7 +79,7 @@ def crop_pixels(image: Image.Image, *, side: int, top: int, left: int, size: int
     single precision, so some 2 % of the values differ from that by a level of 255, a few by two.
     """
     width, height = image.size
-    # As rescli.evaluation.views.resized_size: the longer side is rounded down.
+    # As rescli.evaluation.images.views.resized_size: the longer side is rounded down.
     new_width = side if width <= height else side * width // height
     new_height = side if height <= width else side * height // width
     x = (left * (new_width - size + 1)) >> _FRACTION_BITS

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from rescli.errors import CheckpointError, NoMemoryError, first_line
+from rescli.evaluation.images.views import ViewBatch
 from rescli.evaluation.logits.predict import predict_views
 from rescli.evaluation.protocols import Views
-from rescli.evaluation.views import ViewBatch
 from rescli.hardware.memory import is_out_of_memory
 from rescli.hardware.numerics import Numerics
 from rescli.remedy import Remedy

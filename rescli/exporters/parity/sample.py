@@ -15,8 +15,8 @@ from rescli.data.labelled_images import LabelledImages
 from rescli.data.shapes.images import make_shapes
 from rescli.errors import DataError
 from rescli.evaluation.classes import Matching, class_columns
+from rescli.evaluation.images.views import view_batches
 from rescli.evaluation.protocols import default_protocol
-from rescli.evaluation.views import view_batches
 from rescli.spec.base import DatasetSpec
 
 __all__ = [

@@ -14,15 +14,15 @@ from torch import nn
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.errors import UsageError
 from rescli.evaluation.classify import classify
-from rescli.evaluation.pictures import (
+from rescli.evaluation.images.pictures import (
     Picture,
     as_pictures,
     describe_preparation,
     picture_name,
     picture_set,
 )
+from rescli.evaluation.images.views import view_batches
 from rescli.evaluation.protocols import choose_protocol, default_protocol
-from rescli.evaluation.views import view_batches
 from rescli.hardware.device_name import device_name
 from rescli.hardware.numerics import PRECISIONS, Numerics, choose_device, choose_eval_precision
 from rescli.models.failure import naming_failed_module

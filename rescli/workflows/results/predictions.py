@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from rescli.evaluation.pictures import Picture, read_picture
+from rescli.evaluation.images.pictures import Picture, read_picture
 from rescli.evaluation.table import cell_width, padded, visible
 from rescli.files import write_atomically
 from rescli.report.table import Column, Table, short

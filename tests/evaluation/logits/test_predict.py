@@ -4,9 +4,9 @@ from torch import nn
 
 from rescli.data.image_set import ImageSet
 from rescli.errors import UsageError
+from rescli.evaluation.images.views import view_batches
 from rescli.evaluation.logits.predict import dense_logits, predict_views
 from rescli.evaluation.protocols import MULTI_SCALE, SINGLE
-from rescli.evaluation.views import view_batches
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from PIL import Image
 
 from rescli.data.image_set import ImageSet
 from rescli.data.normalization import Normalization
-from rescli.evaluation import views as views_module
+from rescli.evaluation.images import views as views_module
+from rescli.evaluation.images.views import _middle, _pieces, crop_corners, resized_size, view_batches
 from rescli.evaluation.protocols import CENTER224, FLIP, MULTI_SCALE, SINGLE, TEN_CROP
-from rescli.evaluation.views import _middle, _pieces, crop_corners, resized_size, view_batches
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from rescli.checkpoints.checkpoint import read_tensors
 from rescli.checkpoints.file_kinds import kind_of_file
 from rescli.data.folders.names import readable
 from rescli.errors import CheckpointError, UsageError
-from rescli.importers.stored_arrays import numpy_stand_ins
+from rescli.importers.reading.stored_arrays import numpy_stand_ins
 from rescli.remedy import Remedy
 
 __all__ = ["SAVE_TENSORS_ONLY", "FileContent", "asks_for", "read_content"]

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from rescli.errors import CheckpointError
-from rescli.importers.file_content import read_content
-from rescli.importers.weights_file import read_weights
+from rescli.importers.reading.file_content import read_content
+from rescli.importers.reading.weights_file import read_weights
 
 STATE = {"a": torch.arange(6.0).view(2, 3), "b": torch.tensor(7)}
 

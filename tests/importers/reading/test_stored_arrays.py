@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from rescli.errors import CheckpointError
-from rescli.importers.file_content import read_content
-from rescli.importers.weights_file import read_weights
+from rescli.importers.reading.file_content import read_content
+from rescli.importers.reading.weights_file import read_weights
 
 
 def name(module: str, attribute: str) -> bytes:
@@ -106,7 +106,7 @@ def test_made_up_arrays_reach_no_memory(craft: Craft) -> None:
 import json, sys
 from pathlib import Path
 from rescli.errors import CheckpointError
-from rescli.importers.weights_file import read_weights
+from rescli.importers.reading.weights_file import read_weights
 for path in sys.argv[1:]:
     try:
         said = repr(read_weights(Path(path)).tensors)

@@ -12,9 +12,9 @@ from rescli.data.folders.names import readable
 from rescli.errors import CheckpointError, UnknownNameError, UsageError
 from rescli.importers.base import Importer
 from rescli.importers.class_names import named_in_file
-from rescli.importers.file_content import SAVE_TENSORS_ONLY, FileContent, asks_for, read_content
-from rescli.importers.state_dicts import StateDict, is_averaged, state_dicts
-from rescli.importers.weight_sets import WeightSet, common_prefix, weight_sets
+from rescli.importers.reading.file_content import SAVE_TENSORS_ONLY, FileContent, asks_for, read_content
+from rescli.importers.reading.state_dicts import StateDict, is_averaged, state_dicts
+from rescli.importers.reading.weight_sets import WeightSet, common_prefix, weight_sets
 from rescli.remedy import Remedy
 
 __all__ = ["Weights", "listed", "read_weights"]

@@ -14,7 +14,7 @@ from rescli.data.labelled_images import LabelledImages
 from rescli.data.normalization import Kind, Normalization
 from rescli.data.photos.prefetch import map_ahead
 from rescli.errors import DataError
-from rescli.evaluation.views import center_crop
+from rescli.evaluation.images.views import center_crop
 from rescli.hardware.cores import usable_cores
 
 __all__ = ["MEASURED_IMAGES", "measure_photos"]

@@ -13,7 +13,7 @@ from PIL import Image
 from rescli.data.folders.read import read_folder
 from rescli.data.photos.image_files import ImageFiles
 from rescli.errors import DataError
-from rescli.evaluation.photo_mean import measure_photos
+from rescli.evaluation.images.photo_mean import measure_photos
 
 
 @pytest.fixture

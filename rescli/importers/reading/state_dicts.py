@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from rescli.data.folders.names import readable
-from rescli.importers.stored_arrays import StoredArray
+from rescli.importers.reading.stored_arrays import StoredArray
 
 __all__ = ["StateDict", "is_averaged", "state_dicts"]
 

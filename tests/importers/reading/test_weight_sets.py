@@ -13,10 +13,10 @@ from rescli.errors import CheckpointError, UsageError
 from rescli.importers.akamaster import AkamasterImporter
 from rescli.importers.base import Importer
 from rescli.importers.pycls import PyclsImporter
-from rescli.importers.state_dicts import is_averaged
+from rescli.importers.reading.state_dicts import is_averaged
+from rescli.importers.reading.weight_sets import common_prefix
+from rescli.importers.reading.weights_file import Weights, read_weights
 from rescli.importers.torchvision import TorchvisionImporter
-from rescli.importers.weight_sets import common_prefix
-from rescli.importers.weights_file import Weights, read_weights
 from rescli.models.specs import model_spec
 from rescli.spec.base import ModelSpec
 

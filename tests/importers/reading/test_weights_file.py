@@ -19,8 +19,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from rescli.errors import CheckpointError, RescliError, UnknownNameError, UsageError
+from rescli.importers.reading.weights_file import listed, read_weights
 from rescli.importers.torchvision import TorchvisionImporter
-from rescli.importers.weights_file import listed, read_weights
 
 STATE = OrderedDict(a=torch.arange(6.0).view(2, 3), b=torch.tensor(7))
 

@@ -24,8 +24,8 @@ from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.orientation import orientation_of, turned
 from rescli.data.photos.prefetch import map_ahead
 from rescli.errors import DataError, UsageError
+from rescli.evaluation.images.views import center_crop
 from rescli.evaluation.protocols import Views
-from rescli.evaluation.views import center_crop
 from rescli.hardware.cores import usable_cores
 from rescli.spec.base import DatasetSpec
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from rescli.importers.base import Importer
-from rescli.importers.state_dicts import StateDict, is_averaged
+from rescli.importers.reading.state_dicts import StateDict, is_averaged
 
 __all__ = ["WeightSet", "common_prefix", "weight_sets"]
 

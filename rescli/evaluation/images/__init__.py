@@ -1,0 +1,1 @@
+"""Which images a net is tested on, and how it sees them."""
