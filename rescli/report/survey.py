@@ -32,7 +32,7 @@ def survey_lines(survey: Survey, word: Callable[[Remedy], str] = str, *, refused
 def finding_line(finding: Finding, word: Callable[[Remedy], str] = str) -> str:
     """One finding and its ways out."""
     ways = " | ".join(map(word, finding.remedies))
-    return f"{_HEADS[finding.kind]}{finding.told}{f'; try {ways}' if ways else ''}"
+    return f"{_HEADS[finding.kind]}{finding.sentence}{f'; try {ways}' if ways else ''}"
 
 
 def _images(split: SplitSurvey) -> str:

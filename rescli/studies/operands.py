@@ -119,7 +119,7 @@ def on_their_images(read: Sequence[Operand], root: Path | None) -> list[Operand]
             if survey is not None:
                 survey.require_trainable()
                 for odd in (finding for finding in survey.findings if finding.kind == "odd"):
-                    _log.warning("%s", odd.told)
+                    _log.warning("%s", odd.sentence)
         data = data.model_copy(update={"dataset": surveyed[key]})
         found.append(replace(operand, spec=operand.spec.model_copy(update={"data": data})))
     return found

@@ -37,7 +37,7 @@ class Finding:
     remedies: tuple[Remedy, ...] = ()
 
     @property
-    def told(self) -> str:
+    def sentence(self) -> str:
         """The text with its hint."""
         return f"{self.text.removesuffix('.')}: {self.hint}" if self.hint else self.text
 

@@ -11,7 +11,7 @@ from rescli.data.folders.names import readable
 from rescli.data.photos.decoding import read_header
 from rescli.errors import DataError
 
-__all__ = ["MOST_LOOKED_AT", "Looks", "look_at", "num_looked_at"]
+__all__ = ["MOST_LOOKED_AT", "HeaderSummary", "look_at", "num_looked_at"]
 
 MOST_LOOKED_AT = 10_000
 """Half a second's work for one core where the files are in memory."""
@@ -23,7 +23,7 @@ _MOST_NAMED = 100
 
 
 @dataclass(eq=False)
-class Looks:
+class HeaderSummary:
     """What the first bytes of images say.
 
     Attributes:
@@ -62,7 +62,7 @@ class Looks:
 
 def look_at(
     listing: Listing, *, every: bool = False, progress: Callable[[int], None] = lambda _: None
-) -> Looks:
+) -> HeaderSummary:
     """Open the images of a split as far as their size.
 
     Args:
@@ -73,7 +73,7 @@ def look_at(
     count = num_looked_at(listing, every)
     if count < len(names):
         names = [names[at * len(names) // count] for at in range(count)]
-    found = Looks(num_looked_at=len(names))
+    found = HeaderSummary(num_looked_at=len(names))
     broken = set(listing.left_out.broken_links)
     for done, name in enumerate(names, start=1):
         if done % _EVERY == 0:
@@ -89,7 +89,7 @@ def num_looked_at(listing: Listing, every: bool) -> int:
     return listing.num_images if every else min(listing.num_images, MOST_LOOKED_AT)
 
 
-def _look(found: Looks, listing: Listing, name: str) -> None:
+def _look(found: HeaderSummary, listing: Listing, name: str) -> None:
     shown = readable(name)
     try:
         header = read_header(listing.part.place / name)

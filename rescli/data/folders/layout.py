@@ -34,14 +34,14 @@ from rescli.data.folders.refusals import (
 from rescli.data.folders.walk import Detection, LeftOut, images_below, subfolders
 from rescli.errors import DataError
 
-__all__ = ["Layout", "Part", "Wanted", "find_layout", "is_runs_folder"]
+__all__ = ["FolderOptions", "Layout", "Part", "find_layout", "is_runs_folder"]
 
 _TABLES = ("annotations", "labels", "metadata")
 """Folders beside the images in which their labels may be."""
 
 
 @dataclass(frozen=True)
-class Wanted:
+class FolderOptions:
     """What somebody said of a folder of photographs; by default nothing.
 
     Attributes:
@@ -86,13 +86,13 @@ class Layout:
     """
 
     root: Path
-    wanted: Wanted
+    wanted: FolderOptions
     parts: Mapping[str, Part]
     unlabelled: Path | None = None
     unused: tuple[str, ...] = ()
 
 
-def find_layout(root: Path, wanted: Wanted) -> Layout:
+def find_layout(root: Path, wanted: FolderOptions) -> Layout:
     """Look at folders and tables; no image is opened.
 
     Raises:
@@ -117,7 +117,7 @@ def is_runs_folder(folder: Path) -> bool:
         return False
 
 
-def _by_suffix(root: Path, wanted: Wanted) -> Layout:
+def _by_suffix(root: Path, wanted: FolderOptions) -> Layout:
     there = [split for split in TRAIN_VAL_TEST if (root / split).is_dir()]
     # A class may be called train: its folder has images in it, a split's has class folders.
     with_classes = [split for split in there if subfolders(root / split)]
@@ -130,7 +130,7 @@ def _by_suffix(root: Path, wanted: Wanted) -> Layout:
     raise no_class_folders(root)
 
 
-def _by_content(root: Path, wanted: Wanted) -> Layout:
+def _by_content(root: Path, wanted: FolderOptions) -> Layout:
     folders = [name for name in _class_folders(root, wanted) if not is_runs_folder(root / name)]
     place_of = _split_folders(root, folders, wanted)
     with_classes = {split: place for split, place in place_of.items() if _class_folders(place, wanted)}
@@ -163,7 +163,7 @@ def _by_content(root: Path, wanted: Wanted) -> Layout:
     return _one_split(root, folders, wanted)
 
 
-def _one_split(root: Path, folders: list[str], wanted: Wanted) -> Layout:
+def _one_split(root: Path, folders: list[str], wanted: FolderOptions) -> Layout:
     """No folder is a split with classes: all images are one split, by class folders or by a table."""
     if wanted.labels is not None:
         flat = [place for place in (root, *(root / name for name in folders)) if _flat_images(place)]
@@ -194,7 +194,7 @@ def _one_split(root: Path, folders: list[str], wanted: Wanted) -> Layout:
     raise no_class_folders(root)
 
 
-def _split_folders(root: Path, folders: list[str], wanted: Wanted) -> dict[str, Path]:
+def _split_folders(root: Path, folders: list[str], wanted: FolderOptions) -> dict[str, Path]:
     """Split to the folder that is it, by what somebody said, else by its name."""
     found: dict[str, Path] = {}
     for split, name in wanted.folders.items():
@@ -217,7 +217,7 @@ def _split_folders(root: Path, folders: list[str], wanted: Wanted) -> dict[str, 
     return found
 
 
-def _labels(root: Path, place: Path, split: str, wanted: Wanted, classes: list[str]) -> Labels | None:
+def _labels(root: Path, place: Path, split: str, wanted: FolderOptions, classes: list[str]) -> Labels | None:
     images = _flat_images(place)
     nested = _class_folders(place, wanted)
     if not images and len(nested) == 1:  # Tiny-ImageNet's val/images
@@ -235,7 +235,7 @@ def _labels(root: Path, place: Path, split: str, wanted: Wanted, classes: list[s
 
 
 def _labels_of(
-    root: Path, place: Path, images: list[str], split: str, wanted: Wanted, classes: list[str]
+    root: Path, place: Path, images: list[str], split: str, wanted: FolderOptions, classes: list[str]
 ) -> Labels | None:
     if wanted.labels == FROM_NAMES:
         return labels_from_names(images)
@@ -250,7 +250,7 @@ def _places(root: Path, place: Path) -> list[Path]:
     return [*within, *(root / name for name in _TABLES)]
 
 
-def _class_folders(place: Path, wanted: Wanted) -> list[str]:
+def _class_folders(place: Path, wanted: FolderOptions) -> list[str]:
     return [name for name in subfolders(place) if not is_junk(name) and name not in wanted.exclude]
 
 

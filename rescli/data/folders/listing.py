@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rescli.data.folders.layout import Part, Wanted, is_runs_folder
+from rescli.data.folders.layout import FolderOptions, Part, is_runs_folder
 from rescli.data.folders.names import ALL, is_junk, readable
 from rescli.data.folders.walk import LeftOut, images_below, subfolders
 from rescli.errors import DataError
@@ -53,7 +53,7 @@ class Listing:
         return {name: len(self.images[name]) for name in sorted(self.images)}
 
 
-def list_part(part: Part, wanted: Wanted) -> Listing:
+def list_part(part: Part, wanted: FolderOptions) -> Listing:
     """Walk the folders of a split.
 
     Raises:
@@ -66,7 +66,7 @@ def list_part(part: Part, wanted: Wanted) -> Listing:
         raise DataError(f"{part.place} cannot be read: {error.strerror or error}{where}.") from error
 
 
-def _by_folders(part: Part, wanted: Wanted) -> Listing:
+def _by_folders(part: Part, wanted: FolderOptions) -> Listing:
     left_out, runs = LeftOut(), []
     images: dict[str, tuple[str, ...]] = {}
     by_content = wanted.by == "content"
@@ -88,7 +88,7 @@ def _by_folders(part: Part, wanted: Wanted) -> Listing:
     return Listing(part, images, left_out, tuple(runs), tuple(loose[:100]), len(loose))
 
 
-def _by_table(part: Part, wanted: Wanted) -> Listing:
+def _by_table(part: Part, wanted: FolderOptions) -> Listing:
     assert part.labels is not None, "the caller looked"
     left_out = LeftOut()
     found: dict[str, list[str]] = {}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from rescli.data.folders.layout import Wanted, find_layout
+from rescli.data.folders.layout import FolderOptions, find_layout
 from rescli.data.folders.listing import Listing, list_part, training_classes
 from rescli.data.folders.names import PLUGIN_SUFFIXES, SUFFIXES, readable
 from rescli.data.folders.walk import LeftOut, images_below
@@ -29,12 +29,12 @@ __all__ = [
     "read_folder",
 ]
 
-_NOTHING_SAID = Wanted()
+_NOTHING_SAID = FolderOptions()
 _HASH_THREADS = 8
 _NAMED = 3
 
 
-def folder_splits(root: Path, wanted: Wanted = _NOTHING_SAID) -> tuple[str, ...]:
+def folder_splits(root: Path, wanted: FolderOptions = _NOTHING_SAID) -> tuple[str, ...]:
     """Which splits a folder has: some of train, val, test, or ``all``.
 
     A ``test`` without labels is none: test images are often given without, as ILSVRC's are.
@@ -47,7 +47,7 @@ def folder_splits(root: Path, wanted: Wanted = _NOTHING_SAID) -> tuple[str, ...]
     return tuple(find_layout(root, wanted).parts)
 
 
-def folder_classes(root: Path, wanted: Wanted = _NOTHING_SAID) -> tuple[str, ...]:
+def folder_classes(root: Path, wanted: FolderOptions = _NOTHING_SAID) -> tuple[str, ...]:
     """The classes that a net trained on the folder would have; nothing is opened.
 
     Raises:
@@ -61,7 +61,7 @@ def folder_classes(root: Path, wanted: Wanted = _NOTHING_SAID) -> tuple[str, ...
     return training_classes(listings)
 
 
-def folder_counts(root: Path, wanted: Wanted = _NOTHING_SAID) -> dict[str, int]:
+def folder_counts(root: Path, wanted: FolderOptions = _NOTHING_SAID) -> dict[str, int]:
     """How many images each split has; nothing is opened.
 
     Raises:
@@ -78,7 +78,7 @@ def read_folder(
     splits: Iterable[str],
     *,
     class_names: tuple[str, ...] | None = None,
-    wanted: Wanted = _NOTHING_SAID,
+    wanted: FolderOptions = _NOTHING_SAID,
 ) -> dict[str, ImageFiles]:
     """List, count and hash the images of the named splits; decodes none.
 
@@ -169,7 +169,7 @@ def _classes(
     listings: dict[str, Listing],
     asked: tuple[str, ...],
     expected: tuple[str, ...] | None,
-    wanted: Wanted,
+    wanted: FolderOptions,
 ) -> tuple[str, ...]:
     folders = {name for listing in listings.values() for name in listing.images}
     if wanted.by == "suffix":

@@ -15,7 +15,7 @@ from rescli.spec.photos import PhotoSetSpec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rescli.data.folders.layout import Wanted
+    from rescli.data.folders.layout import FolderOptions
     from rescli.data.folders.survey import Survey
     from rescli.data.photos.image_files import ImageFiles
 
@@ -201,12 +201,12 @@ class ImageFolderSpec(PhotoSetSpec):
         return self.images_by is None and self.num_train is not None
 
     @property
-    def wanted(self) -> Wanted:
+    def wanted(self) -> FolderOptions:
         """What its keys say of the folder, as the functions of ``rescli.data.folders`` take it."""
-        from rescli.data.folders.layout import Wanted
+        from rescli.data.folders.layout import FolderOptions
 
         named = {"train": self.train_folder, "val": self.val_folder, "test": self.test_folder}
-        return Wanted(
+        return FolderOptions(
             labels=self.labels,
             folders={split: folder for split, folder in named.items() if folder is not None},
             exclude=self.exclude or (),

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rescli.data.folders.finding import KINDS, Finding
-from rescli.data.folders.headers import Looks, look_at, num_looked_at
-from rescli.data.folders.layout import Layout, Wanted, find_layout
+from rescli.data.folders.headers import HeaderSummary, look_at, num_looked_at
+from rescli.data.folders.layout import FolderOptions, Layout, find_layout
 from rescli.data.folders.listing import Listing, list_part, training_classes
 from rescli.data.folders.names import ALL
 from rescli.data.folders.rules.classes import of_classes
@@ -40,7 +40,7 @@ class SplitSurvey:
     folder: str
     labelled_by: str | None
     per_class: Mapping[str, int]
-    looks: Looks
+    looks: HeaderSummary
 
     @property
     def num_images(self) -> int:
@@ -83,7 +83,7 @@ class Survey:
         found = self.refusals
         if found:
             raise DataError(
-                "\n".join(finding.told for finding in found),
+                "\n".join(finding.sentence for finding in found),
                 remedy=list(dict.fromkeys(remedy for finding in found for remedy in finding.remedies)),
             )
 
@@ -110,7 +110,7 @@ class Survey:
 
 def survey_folder(
     root: Path,
-    wanted: Wanted,
+    wanted: FolderOptions,
     *,
     image_size: int,
     upright: bool = False,
@@ -132,7 +132,7 @@ def survey_folder(
     """
     layout = find_layout(root, wanted)
     listings = {split: list_part(part, wanted) for split, part in layout.parts.items()}
-    looks: dict[str, Looks] = {}
+    looks: dict[str, HeaderSummary] = {}
     done, total = 0, sum(num_looked_at(listing, every_header) for listing in listings.values())
     for split, listing in listings.items():
         looks[split] = look_at(listing, every=every_header, progress=_from(done, total, progress))
@@ -160,7 +160,7 @@ def _from(done: int, total: int, progress: Callable[[int, int], None]) -> Callab
     return lambda count: progress(done + count, total)
 
 
-def _split(layout: Layout, listing: Listing, looks: Looks) -> SplitSurvey:
+def _split(layout: Layout, listing: Listing, looks: HeaderSummary) -> SplitSurvey:
     part = listing.part
     return SplitSurvey(
         split=part.split,

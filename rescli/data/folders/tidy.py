@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from rescli.data.folders.finding import first_names, images_in_words
-from rescli.data.folders.layout import Wanted, find_layout
+from rescli.data.folders.layout import FolderOptions, find_layout
 from rescli.data.folders.listing import Listing, list_part, training_classes
 from rescli.data.folders.names import ALL, readable
 from rescli.data.photos.decoding import open_rgb
@@ -67,7 +67,7 @@ class Tidied:
 
 def plan_tidy(
     root: Path,
-    wanted: Wanted,
+    wanted: FolderOptions,
     *,
     threads: int,
     progress: Callable[[int, int], None] = lambda _done, _total: None,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from rescli.data.folders.layout import Wanted
+from rescli.data.folders.layout import FolderOptions
 from rescli.data.folders.names import ALL, OLD_SUFFIXES
 from rescli.data.folders.read import image_fingerprint, read_folder
 from rescli.data.imagenet.labels import SOURCES, find_labels, labels_of
@@ -26,7 +26,7 @@ from rescli.remedy import Remedy
 
 __all__ = ["find_imagenet", "read_imagenet"]
 
-_AS_PUBLISHED = Wanted(by="suffix")
+_AS_PUBLISHED = FolderOptions(by="suffix")
 _KAGGLE = Path("ILSVRC/Data/CLS-LOC")
 _PLACES = (Path(), Path("imagenet"), Path("ILSVRC2012"), _KAGGLE)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -44,13 +44,7 @@ class _Look:
     damage: str | None = None
 
 
-def require_whole(
-    files: ImageFiles,
-    split: str,
-    *,
-    decode: bool,
-    progress: Callable[[int, int], None] = lambda _done, _total: None,
-) -> None:
+def require_whole(files: ImageFiles, split: str, *, decode: bool) -> None:
     """Refuse image files that are damaged.
 
     The header of each is read, and whether the file ends as a whole one does: that finds what is no image and
@@ -62,7 +56,6 @@ def require_whole(
         files: the images of a split.
         split: its name, for errors.
         decode: decode the images too, where all together have no more than ``_MOST_PIXELS``.
-        progress: called with (files looked at, of all), then with (files decoded, of those to be).
 
     Raises:
         DataError: how many are damaged, and the first few of them.
@@ -72,10 +65,7 @@ def require_whole(
     count = min(len(files), _MOST_FILES)
     names = [files.file_names[index * len(files) // count] for index in range(count)]
     threads = usable_cores()
-    found: list[_Look] = []
-    for look in map_quick(lambda name: _looked_at(files.root, name), names, threads=threads):
-        found.append(look)
-        progress(len(found), count)
+    found = list(map_quick(lambda name: _looked_at(files.root, name), names, threads=threads))
     damaged = {look.name: look.damage for look in found if look.damage is not None}
     # Those that seem cut off first.
     unproven = [look for doubt in (False, None) for look in found if not look.damage and look.whole is doubt]
@@ -83,10 +73,9 @@ def require_whole(
     everything = decode and not damaged and sum(look.pixels for look in found) <= _MOST_PIXELS
     to_decode = list(chain(_affordable(unproven), proven if everything else ()))
     decoded = map_ahead(lambda look: _decoded(files.root / look.name), to_decode, threads=threads)
-    for done, (look, reason) in enumerate(zip(to_decode, decoded, strict=True), 1):
+    for look, reason in zip(to_decode, decoded, strict=True):
         if reason is not None:
             damaged[look.name] = reason
-        progress(done, len(to_decode))
     if damaged:
         reasons = [damaged[name] for name in names if name in damaged]
         more = f"; and {len(reasons) - _NAMED} more" if len(reasons) > _NAMED else ""

@@ -134,7 +134,7 @@ def verify_data(
     faults = [fault for check in checks for fault in check.faults]
     faults += [Fault(part, None, str(error)) for part, error in unread.items()]
     if survey is not None and not splits and not unread:
-        faults += [Fault(None, None, finding.told) for finding in survey.refusals]
+        faults += [Fault(None, None, finding.sentence) for finding in survey.refusals]
     between = {
         (first.split, second.split): copies_between(first, second)
         for first, second in combinations(checks, 2)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from rescli.data.folders.layout import Wanted
+from rescli.data.folders.layout import FolderOptions
 from rescli.data.folders.names import ALL, SUFFIXES
 from rescli.data.folders.read import folder_splits, other_files, read_folder
 from rescli.data.photos.image_files import ImageFiles
@@ -57,7 +57,7 @@ def test_a_class_may_be_called_train_in_a_folder_of_classes(tmp_path: Path) -> N
 def test_older_runs_took_any_folder_for_a_class(tmp_path: Path) -> None:
     root = put(tmp_path, "train/1.jpg", "plane/1.jpg", "test/1.jpg", "plane/2.jfif")
     (root / "__MACOSX").mkdir()
-    found = read_folder(root, (ALL,), wanted=Wanted(by="suffix"))[ALL]
+    found = read_folder(root, (ALL,), wanted=FolderOptions(by="suffix"))[ALL]
     assert found.class_names == ("__MACOSX", "plane", "test", "train")
     assert found.file_names == ("plane/1.jpg", "test/1.jpg", "train/1.jpg")
 

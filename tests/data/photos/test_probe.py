@@ -103,19 +103,6 @@ def test_all_decoding_has_one_budget(
     assert sorted(decoded) == ["0.ppm", "1.ppm", "2.ppm", "odd.png"]
 
 
-def test_progress_counts_looks_then_decodings(tmp_path: Path) -> None:
-    for name in ("a.png", "b.png", "c.ppm"):
-        noise(8).save(tmp_path / name)
-    told: list[tuple[int, int]] = []
-    probe.require_whole(
-        files(tmp_path, "a.png", "b.png", "c.ppm"),
-        "train",
-        decode=False,
-        progress=lambda done, total: told.append((done, total)),
-    )
-    assert told == [(1, 3), (2, 3), (3, 3), (1, 1)]
-
-
 def test_pixels_of_more_than_8_bits_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((8, 8), np.uint16)).save(tmp_path / "a.png")
     with pytest.raises(DataError, match="pixels of mode"):

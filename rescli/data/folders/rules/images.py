@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from rescli.data.folders.finding import Finding, first_names, images_in_words
-from rescli.data.folders.headers import Looks
+from rescli.data.folders.headers import HeaderSummary
 from rescli.data.folders.listing import Listing
 from rescli.data.folders.names import ALL
 from rescli.remedy import Remedy
@@ -21,7 +21,7 @@ _SIZES = (64, 96, 128, 160, 192)
 
 def of_images(
     listings: Mapping[str, Listing],
-    looks: Mapping[str, Looks],
+    looks: Mapping[str, HeaderSummary],
     *,
     root: Path,
     image_size: int,
@@ -72,7 +72,7 @@ def of_images(
             )
 
 
-def _of_orientation(split: str, seen: Looks, of: str, upright: bool) -> Finding:
+def _of_orientation(split: str, seen: HeaderSummary, of: str, upright: bool) -> Finding:
     more = ", ..." if seen.turned > 1 else ""
     found = f"{split}: {images_in_words(seen.turned)}{of} with an EXIF orientation"
     if upright:
