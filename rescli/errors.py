@@ -40,7 +40,9 @@ __all__ = [
     "VerificationError",
     "WriteError",
     "first_line",
+    "first_names",
     "nearest",
+    "readable",
 ]
 
 
@@ -184,3 +186,22 @@ def nearest(given: str, names: Iterable[str]) -> str | None:
     by_folded = {name.lower(): name for name in names}
     matches = difflib.get_close_matches(given.lower(), by_folded, n=1, cutoff=0.5)
     return by_folded[matches[0]] if matches else None
+
+
+def readable(name: str) -> str:
+    """The name as text that every terminal and file takes: what is no UTF-8 or no character is escaped.
+
+    >>> readable("caf\\udce9"), readable("two\\nlines")
+    ('caf\\\\xe9', 'two\\\\nlines')
+    """
+    whole = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in whole)
+
+
+def first_names(names: Sequence[str], most: int = 3) -> str:
+    """The first few names, readable anywhere, and an ellipsis where there are more.
+
+    >>> first_names(["cat", "dog", "eel", "fox"])
+    'cat, dog, eel, ...'
+    """
+    return ", ".join(map(readable, names[:most])) + (", ..." if len(names) > most else "")

@@ -10,14 +10,12 @@ import torch
 from torch import nn
 
 from rescli.checkpoints.checkpoint import Checkpoint
-from rescli.errors import CheckpointError
+from rescli.errors import CheckpointError, first_names
 from rescli.remedy import Remedy
 
 __all__ = ["Head", "HeadFate", "begin_with"]
 
 HeadFate = Literal["kept", "reordered", "new"]
-
-_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -92,8 +90,8 @@ def _head(theirs: tuple[str, ...], ours: tuple[str, ...], fresh: tuple[str, ...]
         )
     return Head(
         "new",
-        f"its last layer begins anew: {len(ours)} classes ({_listed(ours)}) in place of {len(theirs)} others "
-        f"({_listed(theirs)})",
+        f"its last layer begins anew: {len(ours)} classes ({first_names(ours)}) in place of {len(theirs)} "
+        f"others ({first_names(theirs)})",
         fresh,
     )
 
@@ -109,7 +107,3 @@ def _last_layer(checkpoint: Checkpoint) -> set[str]:
     )
     shapes = {name: tensor.shape for name, tensor in wider.state_dict().items()}
     return {name for name, tensor in checkpoint.tensors.items() if shapes.get(name) != tensor.shape}
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")

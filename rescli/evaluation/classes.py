@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal, get_args
 
-from rescli.errors import CheckpointError, UnknownNameError, UsageError, nearest
+from rescli.errors import CheckpointError, UnknownNameError, UsageError, first_names, nearest
 from rescli.remedy import Remedy
 
 __all__ = ["MATCHINGS", "Matching", "class_columns"]
@@ -47,7 +47,7 @@ def class_columns(net: Sequence[str], images: Sequence[str], matching: Matching)
         raise CheckpointError(
             f"the checkpoint knows {len(net)} classes, the data set has {len(images)}"
             + (", some of those" if some else "; their names or order differ")
-            + f": {_listed(net)} against {_listed(images)}."
+            + f": {first_names(net)} against {first_names(images)}."
             + (
                 f" Not among the net's: {_spelled(unknown, net)}."
                 if unknown and set(images) & set(net)
@@ -59,13 +59,13 @@ def class_columns(net: Sequence[str], images: Sequence[str], matching: Matching)
         for what, names in (("checkpoint's classes", net), ("data set's classes", images)):
             if other := [name for name in names if not _WNID.fullmatch(name)]:
                 raise UsageError(
-                    f"the {what} are not WordNet ids (n01440764): {_listed(other)}.",
+                    f"the {what} are not WordNet ids (n01440764): {first_names(other)}.",
                     remedy=Remedy("classes", "names", "finds them by their names"),
                 )
     for what, names in (("checkpoint", net), ("data set", images)):
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise UsageError(
-                f"the {what} has several classes of one name, so it does not say which: {_listed(twice)}."
+                f"the {what} has several classes of one name, so it does not say which: {first_names(twice)}."
             )
     place = {name: column for column, name in enumerate(net)}
     if unknown := [name for name in images if name not in place]:
@@ -81,7 +81,3 @@ def _spelled(unknown: Sequence[str], known: Sequence[str]) -> str:
     near = [(name, nearest(name, known)) for name in unknown[:_NAMED]]
     named = [f"{name} ({like}?)" if like else name for name, like in near]
     return ", ".join(named) + (", ..." if len(unknown) > _NAMED else "")
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")

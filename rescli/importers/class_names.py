@@ -6,10 +6,9 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rescli.data.folders.names import readable
 from rescli.data.folders.read import folder_classes
 from rescli.data.folders.specs import ImageFolderSpec
-from rescli.errors import UsageError
+from rescli.errors import UsageError, first_names
 from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec
 
@@ -18,7 +17,6 @@ __all__ = ["given_classes", "named_in_file", "with_classes"]
 _KEYS = ("class_to_idx", "class_names", "classes")
 """Under which training programs keep the names, in any case."""
 
-_SHOWN = 3
 _MOST_DEPTH = 3
 
 
@@ -81,8 +79,8 @@ def with_classes(
         found = _in_folders(dataset, data_root)
         if names is not None and set(names) != set(found):
             raise UsageError(
-                f"{len(names)} classes were given ({_few(names)}), and {data_root} has {len(found)} "
-                f"({_few(found)})."
+                f"{len(names)} classes were given ({first_names(names)}), and {data_root} has {len(found)} "
+                f"({first_names(found)})."
             )
         names = names or found
     if names is None:
@@ -144,7 +142,3 @@ def _lines_of(path: Path) -> list[str]:
         raise UsageError(
             f"{str(path)!r} is one name, and no text file with a name on each line either.", remedy=_REMEDY
         ) from error
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(map(readable, names[:_SHOWN])) + (", ..." if len(names) > _SHOWN else "")

@@ -17,9 +17,8 @@ from pydantic import TypeAdapter
 
 from rescli.checkpoints.checkpoint import Checkpoint, read_tensors
 from rescli.checkpoints.header import MODEL_KEY
-from rescli.data.folders.names import readable
 from rescli.data.normalization import Normalization
-from rescli.errors import CheckpointError, RescliError
+from rescli.errors import CheckpointError, RescliError, readable
 from rescli.exporters.architectures import transformers_state
 from rescli.importers.class_names import with_classes
 from rescli.importers.reading.weights_file import listed

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rescli.data.folders.finding import Finding, classes_in_words, images_in_words
-from rescli.data.folders.names import readable
 from rescli.data.folders.survey import SplitSurvey, Survey
+from rescli.errors import readable
 from rescli.remedy import Remedy
 
 __all__ = ["finding_line", "survey_lines"]

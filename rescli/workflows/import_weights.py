@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rescli import registry
-from rescli.data.folders.names import readable
-from rescli.errors import UnknownNameError, UsageError
+from rescli.errors import UnknownNameError, UsageError, first_names, readable
 from rescli.files import require_nameable
 from rescli.remedy import Remedy
 from rescli.report.table import short
@@ -192,7 +191,7 @@ def import_weights(
     elif names is not None and read.class_names not in (None, names) and (classes or root) is not None:
         if classes is None:
             _require_order(read.class_names, names, weights)
-        warn(f"{weights} has other classes for its outputs: {_few(read.class_names or ())}.")
+        warn(f"{weights} has other classes for its outputs: {first_names(read.class_names or (), _SHOWN)}.")
     importer = (
         recognise(read, importers, model=spec, dataset=dataset_spec) if layout == _AUTO else importers[layout]
     )
@@ -242,10 +241,6 @@ def _require_order(
         if all("," not in name and readable(name) == name for name in in_file)
         else Remedy("classes", "FILE", "a text file with a name on each line, in that order"),
     )
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(map(readable, names[:_SHOWN])) + (", ..." if len(names) > _SHOWN else "")
 
 
 def _require_new(out: Path) -> None:

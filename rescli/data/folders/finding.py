@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rescli.data.folders.names import readable
 from rescli.remedy import Remedy
 
-__all__ = ["KINDS", "Finding", "Kind", "classes_in_words", "first_names", "images_in_words"]
+__all__ = ["KINDS", "Finding", "Kind", "classes_in_words", "images_in_words"]
 
 Kind = Literal["note", "left out", "odd", "refused"]
 """What is known from now on; what is not used; what may be wrong; what cannot be trained on."""
 
 KINDS: tuple[Kind, ...] = ("note", "left out", "odd", "refused")
 """The gravest last."""
-
-_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -50,8 +46,3 @@ def images_in_words(count: int) -> str:
 def classes_in_words(count: int) -> str:
     """``1 class``, ``1,000 classes``."""
     return "1 class" if count == 1 else f"{count:,} classes"
-
-
-def first_names(names: Sequence[str]) -> str:
-    """The first three of them."""
-    return ", ".join(map(readable, names[:_SHOWN])) + (", ..." if len(names) > _SHOWN else "")

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rescli.data.folders.listing import Listing
-from rescli.data.folders.names import readable
 from rescli.data.photos.decoding import read_header
-from rescli.errors import DataError
+from rescli.errors import DataError, readable
 
 __all__ = ["MOST_LOOKED_AT", "HeaderSummary", "look_at", "num_looked_at"]
 

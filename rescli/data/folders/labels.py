@@ -16,8 +16,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from rescli.data.folders.names import ALL_SUFFIXES, readable
-from rescli.errors import DataError
+from rescli.data.folders.names import ALL_SUFFIXES
+from rescli.errors import DataError, readable
 from rescli.remedy import Remedy
 
 __all__ = ["FROM_NAMES", "Labels", "find_labels_file", "labels_from_names", "read_labels_file"]

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rescli.data.folders.layout import FolderOptions, Part, is_runs_folder
-from rescli.data.folders.names import ALL, is_junk, readable
+from rescli.data.folders.names import ALL, is_junk
 from rescli.data.folders.walk import LeftOut, images_below, subfolders
-from rescli.errors import DataError
+from rescli.errors import DataError, readable
 
 __all__ = ["Listing", "list_part", "training_classes"]
 

@@ -20,7 +20,6 @@ __all__ = [
     "is_junk",
     "named_split",
     "near_names",
-    "readable",
     "same_but_for_spelling",
     "split_in_name",
 ]
@@ -106,16 +105,6 @@ def is_archive(name: str) -> bool:
 def is_background(class_name: str) -> bool:
     """Whether a class is of everything else, such as ``BACKGROUND_Google`` of Caltech-101."""
     return re.match(r"background\b|background[_ -]", class_name, re.IGNORECASE) is not None
-
-
-def readable(name: str) -> str:
-    """The name as text that every terminal and file takes: what is no UTF-8 or no character is escaped.
-
-    >>> readable("caf\\udce9"), readable("two\\nlines")
-    ('caf\\\\xe9', 'two\\\\nlines')
-    """
-    whole = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in whole)
 
 
 def near_names(name: str, others: Iterable[str]) -> tuple[str, ...]:

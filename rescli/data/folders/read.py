@@ -12,12 +12,12 @@ import torch
 
 from rescli.data.folders.layout import FolderOptions, find_layout
 from rescli.data.folders.listing import Listing, list_part, training_classes
-from rescli.data.folders.names import PLUGIN_SUFFIXES, SUFFIXES, readable
+from rescli.data.folders.names import PLUGIN_SUFFIXES, SUFFIXES
 from rescli.data.folders.walk import LeftOut, images_below
 from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.packed import is_packed, packed_counts, read_packed
 from rescli.data.photos.prefetch import map_quick
-from rescli.errors import DataError
+from rescli.errors import DataError, readable
 from rescli.remedy import Remedy
 
 __all__ = [

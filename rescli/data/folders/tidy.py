@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from rescli.data.folders.finding import first_names, images_in_words
+from rescli.data.folders.finding import images_in_words
 from rescli.data.folders.layout import FolderOptions, find_layout
 from rescli.data.folders.listing import Listing, list_part, training_classes
-from rescli.data.folders.names import ALL, readable
+from rescli.data.folders.names import ALL
 from rescli.data.photos.decoding import open_rgb
 from rescli.data.photos.prefetch import map_ahead
-from rescli.errors import DataError
+from rescli.errors import DataError, first_names, readable
 
 __all__ = ["Tidied", "Tidying", "plan_tidy", "write_tidy"]
 

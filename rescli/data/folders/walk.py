@@ -17,9 +17,9 @@ from rescli.data.folders.names import (
     PLUGIN_SUFFIXES,
     SUFFIXES,
     is_junk,
-    readable,
 )
 from rescli.data.photos.content import begins_as_image, register_plugins
+from rescli.errors import readable
 
 __all__ = ["Detection", "LeftOut", "images_below", "only_folder", "subfolders"]
 

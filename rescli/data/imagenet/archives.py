@@ -20,7 +20,7 @@ from typing import IO
 
 from rescli.data.folders.names import OLD_SUFFIXES
 from rescli.data.imagenet.labels import labels_of
-from rescli.errors import DataError
+from rescli.errors import DataError, first_names
 
 __all__ = ["Extracted", "bytes_to_write", "clear_staging", "extract_train", "extract_val"]
 
@@ -29,8 +29,6 @@ Progress = Callable[[int, int], None]
 
 _BLOCK = 512
 """Bytes that everything in a tar archive is a multiple of."""
-
-_NAMED = 3
 
 
 def _silent(*_bytes: int) -> None:
@@ -128,7 +126,7 @@ def extract_val(
         classes = labels_of([image.name for image in images], labels, class_names, labels_from)
         counts = Counter(classes)
         if empty := sorted(set(class_names) - set(counts)):
-            raise DataError(f"{labels_from} gives {len(empty)} classes no image: {_listed(empty)}.")
+            raise DataError(f"{labels_from} gives {len(empty)} classes no image: {first_names(empty)}.")
         places = [(image, Path(name)) for image, name in zip(images, classes, strict=True)]
         stands = _stands(out)
         if stands:
@@ -176,7 +174,7 @@ def _class_members(
     missing, unknown = sorted(set(class_names) - set(members)), sorted(set(members) - set(class_names))
     if missing or unknown:
         parts = [
-            f"{len(names)} {what} ({_listed(names)})"
+            f"{len(names)} {what} ({first_names(names)})"
             for names, what in ((missing, "missing"), (unknown, "unknown"))
             if names
         ]
@@ -269,7 +267,7 @@ def _check_same(folder: Path, expected: Mapping[str, int], where: str) -> None:
     wrong = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
     raise DataError(
         f"{folder} is there already and not what {where} has: {len(found)} files for {len(expected)}, "
-        f"{len(wrong)} missing, unknown or of another size ({_listed(wrong)}).",
+        f"{len(wrong)} missing, unknown or of another size ({first_names(wrong)}).",
         hint=f"move {folder} away; then the same command makes it anew",
     )
 
@@ -288,7 +286,3 @@ def _reading(where: str) -> Iterator[None]:
         yield
     except (tarfile.TarError, EOFError) as error:
         raise DataError(f"{where} is damaged: {error}.", hint="get the archive again") from error
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")

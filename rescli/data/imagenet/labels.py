@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 
 import scipy.io  # type: ignore[import-untyped]
 
-from rescli.errors import DataError
+from rescli.errors import DataError, first_names
 
 __all__ = ["DEVKIT", "SOURCES", "csv_labels", "devkit_labels", "find_labels", "labels_of"]
 
@@ -31,7 +31,6 @@ _LARGEST_MEMBER_BYTES = 64 << 20
 """A hundred times the size of the members that are read; a larger one belongs to no devkit."""
 
 _WNID = re.compile(r"n\d{8}")
-_NAMED = 3
 
 
 def find_labels(places: Iterable[Path]) -> tuple[Path, dict[str, str]] | None:
@@ -53,7 +52,8 @@ def find_labels(places: Iterable[Path]) -> tuple[Path, dict[str, str]] | None:
     for path, other in others:
         if differing := sorted(stem for stem in labels.keys() & other.keys() if labels[stem] != other[stem]):
             raise DataError(
-                f"{first} and {path} give {len(differing)} images different classes: {_listed(differing)}.",
+                f"{first} and {path} give {len(differing)} images different classes: "
+                f"{first_names(differing)}.",
                 hint="move the wrong one away",
             )
     return first, labels
@@ -70,11 +70,11 @@ def labels_of(
     stems = [PurePosixPath(name).stem for name in names]
     if missing := [stem for stem in stems if stem not in labels]:
         raise DataError(
-            f"{source} has no label for {len(missing)} of {len(stems)} images: {_listed(missing)}."
+            f"{source} has no label for {len(missing)} of {len(stems)} images: {first_names(missing)}."
         )
     wnids = [labels[stem] for stem in stems]
     if unknown := sorted(set(wnids) - set(class_names)):
-        raise DataError(f"{source} has {len(unknown)} classes that are none: {_listed(unknown)}.")
+        raise DataError(f"{source} has {len(unknown)} classes that are none: {first_names(unknown)}.")
     return wnids
 
 
@@ -167,7 +167,3 @@ def _members(archive: Path) -> tuple[bytes, bytes]:
     if absent := [name for name in (_TRUTH, _META) if name not in found]:
         raise DataError(f"{archive} is no devkit of ILSVRC 2012: no {', '.join(absent)} in it.")
     return found[_TRUTH], found[_META]
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")

@@ -20,8 +20,7 @@ import torch
 
 from rescli.checkpoints.checkpoint import read_tensors
 from rescli.checkpoints.file_kinds import kind_of_file
-from rescli.data.folders.names import readable
-from rescli.errors import CheckpointError, UsageError
+from rescli.errors import CheckpointError, UsageError, readable
 from rescli.importers.reading.stored_arrays import numpy_stand_ins
 from rescli.remedy import Remedy
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import torch
 
-from rescli.data.folders.names import readable
-from rescli.errors import CheckpointError, UnknownNameError, UsageError
+from rescli.errors import CheckpointError, UnknownNameError, UsageError, readable
 from rescli.importers.base import Importer
 from rescli.importers.class_names import named_in_file
 from rescli.importers.reading.file_content import SAVE_TENSORS_ONLY, FileContent, asks_for, read_content

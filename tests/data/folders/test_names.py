@@ -8,10 +8,10 @@ from rescli.data.folders.names import (
     is_junk,
     named_split,
     near_names,
-    readable,
     same_but_for_spelling,
 )
 from rescli.data.photos.content import begins_as_image
+from rescli.errors import readable
 
 
 @pytest.mark.parametrize(

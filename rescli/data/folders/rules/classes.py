@@ -6,11 +6,12 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from rescli.data.folders.finding import Finding, classes_in_words, first_names
+from rescli.data.folders.finding import Finding, classes_in_words
 from rescli.data.folders.layout import Layout
 from rescli.data.folders.listing import Listing, training_classes
-from rescli.data.folders.names import ALL, is_background, near_names, readable, same_but_for_spelling
+from rescli.data.folders.names import ALL, is_background, near_names, same_but_for_spelling
 from rescli.data.folders.walk import LeftOut, only_folder, subfolders
+from rescli.errors import first_names, readable
 from rescli.installation import install_command
 from rescli.remedy import Remedy
 

@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from rescli.data.folders.finding import Finding, first_names, images_in_words
+from rescli.data.folders.finding import Finding, images_in_words
 from rescli.data.folders.headers import HeaderSummary
 from rescli.data.folders.listing import Listing
 from rescli.data.folders.names import ALL
+from rescli.errors import first_names
 from rescli.remedy import Remedy
 
 __all__ = ["of_images"]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from rescli.data.folders.finding import Finding, classes_in_words, first_names, images_in_words
+from rescli.data.folders.finding import Finding, classes_in_words, images_in_words
 from rescli.data.folders.layout import Layout
 from rescli.data.folders.listing import Listing
 from rescli.data.folders.names import near_names
 from rescli.data.folders.walk import LeftOut, subfolders
+from rescli.errors import first_names
 from rescli.installation import install_command
 
 __all__ = ["left_out"]

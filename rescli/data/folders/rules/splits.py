@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from rescli.data.folders.finding import Finding, first_names, images_in_words
+from rescli.data.folders.finding import Finding, images_in_words
 from rescli.data.folders.layout import Layout
 from rescli.data.folders.listing import Listing, training_classes
-from rescli.data.folders.names import ALL, is_download_part, named_split, readable, split_in_name
+from rescli.data.folders.names import ALL, is_download_part, named_split, split_in_name
 from rescli.data.folders.walk import only_folder, subfolders
+from rescli.errors import first_names, readable
 from rescli.remedy import Remedy
 
 __all__ = ["of_splits"]
