@@ -22,6 +22,11 @@ import pytest
 # make a test of a second last a minute. Tests of real runs in processes of their own give it back.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# A program begun under nohup, or in the background of a script, ignores these signals, and so would all that
+# the tests start; rescli keeps to that, and the tests of signals would fail.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 

@@ -10,7 +10,7 @@ import pytest
 from safetensors.torch import load_file
 
 WALL_CLOCK = ("images_per_second", "train_seconds", "waited_seconds")
-ITERATIONS = 60
+ITERATIONS = 40
 
 
 def metrics_without_clock(run):
@@ -65,7 +65,7 @@ def kill_at_random_moments(start_rescli, run, begin, moments):
 def check(start_rescli, tmp_path, flags):
     # Two starts of auto precision may decide otherwise on a busy machine.
     flags = [*flags, "--iterations", ITERATIONS, "--device", "cpu", "--precision", "fp32", "--seed", 5]
-    flags += ["--set", "checkpoint.every=7", "--set", "evaluation.every=20", "--set", "metrics.every=4"]
+    flags += ["--set", "checkpoint.every=7", "--set", "evaluation.every=15", "--set", "metrics.every=2"]
     whole = start_rescli("train", *flags, "--out", tmp_path / "whole")
     _, err = whole.communicate()
     assert whole.returncode == 0, err
@@ -83,7 +83,7 @@ def test_stopped_within_evaluations_a_run_leaves_them_and_ends_the_same(start_re
     flags = ["shapes/base", "--model", "resnet-8", "--iterations", 10, "--batch-size", 16]
     # Two starts of auto precision may decide otherwise.
     flags += ["--device", "cpu", "--precision", "fp32"]
-    flags += ["--set", "data.dataset.num_train=100", "--set", "data.dataset.num_val=2000"]
+    flags += ["--set", "data.dataset.num_train=100", "--set", "data.dataset.num_val=1000"]
     flags += ["--set", "checkpoint.every=1000", "--set", "evaluation.every=5", "--set", "metrics.every=5"]
     whole, run = tmp_path / "whole", tmp_path / "run"
     _, err = start_rescli("train", *flags, "--out", whole).communicate()
@@ -113,9 +113,10 @@ def test_stopped_within_evaluations_a_run_leaves_them_and_ends_the_same(start_re
 def test_killed_three_times_a_run_on_shapes_ends_the_same(start_rescli, tmp_path):
     sizes = ["data.dataset.num_train=700", "data.dataset.num_val=100", "data.dataset.num_test=100"]
     settings = [part for size in sizes for part in ("--set", size)]
-    check(start_rescli, tmp_path, ["shapes/base", "--model", "resnet-8", "--batch-size", 128, *settings])
+    check(start_rescli, tmp_path, ["shapes/base", "--model", "resnet-8", "--batch-size", 64, *settings])
 
 
 @pytest.mark.realdata
 def test_killed_three_times_a_run_on_cifar10_ends_the_same(start_rescli, tmp_path, cifar_root):
-    check(start_rescli, tmp_path, ["cifar10/resnet-20", "--batch-size", 64, "--data-root", cifar_root])
+    sizes = ["--batch-size", 32, "--set", "data.dataset.val_size=200"]
+    check(start_rescli, tmp_path, ["cifar10/resnet-20", "--data-root", cifar_root, *sizes])
