@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Literal, get_args
 
 from rescli.errors import CheckpointError, UnknownNameError, UsageError, first_names, nearest
+from rescli.plurals import counted
 from rescli.remedy import Remedy
 
 __all__ = ["MATCHINGS", "Matching", "class_columns"]
@@ -45,7 +46,7 @@ def class_columns(net: Sequence[str], images: Sequence[str], matching: Matching)
         unknown = [name for name in images if name not in net]
         how = "wnids" if all(_WNID.fullmatch(name) for name in images) else "names"
         raise CheckpointError(
-            f"the checkpoint knows {len(net)} classes, the data set has {len(images)}"
+            f"the checkpoint knows {counted(len(net), 'class')}, the data set has {len(images)}"
             + (", some of those" if some else "; their names or order differ")
             + f": {first_names(net)} against {first_names(images)}."
             + (
@@ -70,7 +71,7 @@ def class_columns(net: Sequence[str], images: Sequence[str], matching: Matching)
     place = {name: column for column, name in enumerate(net)}
     if unknown := [name for name in images if name not in place]:
         raise CheckpointError(
-            f"the checkpoint does not know {len(unknown)} of the data set's {len(images)} classes: "
+            f"the checkpoint does not know {len(unknown)} of the data set's {counted(len(images), 'class')}: "
             f"{_spelled(unknown, net)}."
         )
     return [place[name] for name in images]
