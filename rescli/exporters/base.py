@@ -58,12 +58,16 @@ class Subject:
         options: how it is written.
         description: everything that a reader needs to use the network, as JSON values.
         calibration: makes the inputs of a static quantization, as the exported network takes them.
+        num_calibration: images that it is made of.
+        may_calibrate_on_more: whether the set may have more of them than were asked for.
     """
 
     checkpoint: Checkpoint
     options: Options
     description: Description
     calibration: Callable[[], Sequence[torch.Tensor]]
+    num_calibration: int = 0
+    may_calibrate_on_more: bool = False
 
 
 class Exporter(ABC):

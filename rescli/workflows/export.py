@@ -24,6 +24,7 @@ from rescli.exporters.choices import (
     Quantization,
 )
 from rescli.files import require_nameable
+from rescli.plurals import counted
 from rescli.remedy import Remedy
 from rescli.report.table import short
 from rescli.workflows.arguments import check_count, check_name
@@ -72,7 +73,8 @@ class ExportResult:
             "network": f"{self.facts['model']}, {self.facts['format']}, {self.facts['precision']}",
             "files": ", ".join(self.facts["files"]),
             "size": f"{self.facts['bytes'] / 1e6:.2f} MB",
-            "checked with": f"{check['runtime']}, {check['num_images']} images of {check['dataset']}",
+            "checked with": f"{check['runtime']}, {counted(check['num_images'], 'image')} of "
+            f"{check['dataset']}",
             "largest difference of a logit": f"{check['largest_difference']:.2e}",
             "top-1 agreement": f"{check['top1_agreement']:.2f} %",
         }
@@ -180,7 +182,15 @@ def export(
     is_measured = precision == "int8" and quantization == "static"
     measured = images.to_calibrate(calibration_images, warn) if is_measured else None
     sample = images.to_check(check_images, options, warn)
-    subject = Subject(read, options, description, lambda: calibration_inputs(measured, read, options))
+    num_measured = 0 if measured is None else len(measured)
+    subject = Subject(
+        read,
+        options,
+        description,
+        lambda: calibration_inputs(measured, read, options),
+        num_measured,
+        num_measured >= calibration_images,
+    )
     if progress is not None:
         progress(f"{checkpoint}: writing and checking ...")
     made = write_checked(exporter, subject, out, sample)
