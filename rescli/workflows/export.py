@@ -124,7 +124,7 @@ def export(
         data_root: where the images lie; None for where the run had them, RESCLI_DATA, else the cache.
         dataset: another data set than the checkpoint's.
         classes: how its classes belong to the network's: ``same``, ``wnids`` or ``names``.
-        progress: called with what begins.
+        progress: called with what begins, and every ten seconds with how far it is.
         warn: called where the check has to do with few images, or without real ones.
 
     Returns:
@@ -160,6 +160,7 @@ def export(
     from rescli.exporters.export import export as write_checked
     from rescli.exporters.export import require_fit
     from rescli.exporters.parity.image_source import ImageSource, calibration_inputs
+    from rescli.report.progress.counting import counting_lines
     from rescli.runs.directory import noted_data_root
     from rescli.runs.known_results import known_results
     from rescli.spec.from_names import named_dataset
@@ -190,6 +191,7 @@ def export(
         lambda: calibration_inputs(measured, read, options),
         num_measured,
         num_measured >= calibration_images,
+        lambda unit: counting_lines(unit, progress or _unheard),
     )
     if progress is not None:
         progress(f"{checkpoint}: writing and checking ...")
@@ -201,6 +203,10 @@ def export(
         **made,
     }
     return ExportResult(facts)
+
+
+def _unheard(_text: str) -> None:
+    pass
 
 
 def _exporter(name: str) -> Exporter:

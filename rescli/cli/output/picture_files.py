@@ -60,7 +60,7 @@ def write_figure(path: Path, figure: Figure) -> None:
     write_atomically(path, written.getvalue())
     if legend := getattr(figure, "legend_lines", ()):
         names = counted(len(legend), "name")
-        say(f"{path}: no installed font has the letters of {names}; in it stand their numbers:")
+        say(f"{path}: no installed font has the letters of {names}, drawn as numbers:")
         for line in legend[:_MOST_NUMBERS]:
             say(f"  {line}")
         if len(legend) > _MOST_NUMBERS:

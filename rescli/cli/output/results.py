@@ -41,7 +41,7 @@ def print_record(record: dict[str, Any], *, as_json: bool, splits: Sequence[str]
         console.print(title, soft_wrap=True, markup=False)
         for split, error, interval, loss, images, selection in rows:
             among = f" ({interval})" if interval else ""
-            of = f", images {images}" if images else ""
+            of = f", {counted(int(images), 'image')}" if images else ""
             console.print(
                 f"{split:5} {error}{among}, loss {loss}{of}: {selection}", soft_wrap=True, markup=False
             )

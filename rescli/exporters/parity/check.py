@@ -109,8 +109,13 @@ def check_export(exporter: Exporter, subject: Subject, path: Path, sample: Sampl
 def _reference(subject: Subject, passes: Sequence[Pass]) -> list[Tensor]:
     """The checkpoint's logits in fp32, by rescli's own network and its own preparation of images."""
     net = subject.checkpoint.build_model()
+    logits: list[Tensor] = []
+    seen, total = subject.counting("images of the check"), sum(len(one.inputs) for one in passes)
     with torch.inference_mode(), naming_failed_module(subject.checkpoint.model.name):
-        return [net(one.inputs) for one in passes]
+        for one in passes:
+            seen(sum(map(len, logits)), total)
+            logits.append(net(one.inputs))
+    return logits
 
 
 def _read(

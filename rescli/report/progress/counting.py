@@ -36,7 +36,7 @@ def counting(
     if screen is None:
         return nullcontext(_unseen)
     return (
-        nullcontext(counting_lines(unit, screen))
+        nullcontext(counting_lines(unit, screen.say))
         if isinstance(screen, Lines)
         else counting_bar(screen, unit, few)
     )
@@ -88,14 +88,14 @@ def count_text(done: int, total: int, seconds: float, unit: str) -> str:
     return f"{done}/{total} {unit}  {done / seconds:,.1f} {unit}/s  ETA {left}"
 
 
-def counting_lines(unit: str = "views", screen: Lines | None = None) -> Count:
+def counting_lines(unit: str = "views", say: Callable[[str], None] | None = None) -> Count:
     """A function that says, every ten seconds, how many were done: for logs.
 
     Args:
         unit: what is counted.
-        screen: where it is said; None for stderr.
+        say: called with each line; None for lines on stderr.
     """
-    where = screen or Lines()
+    say = say or Lines().say
     began = said = time.monotonic()
     before = 0
 
@@ -107,7 +107,7 @@ def counting_lines(unit: str = "views", screen: Lines | None = None) -> Count:
         before = done
         if now - said >= LINE_SECONDS:
             said = now
-            where.say(count_text(done, total, now - began, unit))
+            say(count_text(done, total, now - began, unit))
 
     return show
 

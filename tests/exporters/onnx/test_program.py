@@ -113,6 +113,7 @@ def test_photographs_that_are_turned(photos4: Callable[..., Path], tmp_path: Pat
         lying, exif=turned
     )
     require_predicted(checkpoint, made.files[1], [lying])
+    assert made.files[1].read_text().count("turned upright") == 1
     assert "turned upright, as its EXIF says" in made.files[1].read_text()
 
 
@@ -230,6 +231,10 @@ def test_what_is_no_picture_ends_in_one_sentence(
         assert said.startswith(f"{tmp_path / name} cannot be read as a picture: "), said
         assert "\n" not in said
     assert "cannot be read as a picture" in ended(program, "", monkeypatch=monkeypatch)
+    with monkeypatch.context() as lacking:
+        lacking.setitem(sys.modules, "onnxruntime", None)
+        said = ended(program, str(whole), monkeypatch=lacking)
+    assert said.endswith("pip install numpy pillow onnxruntime")
     (tmp_path / "net.onnx").unlink()
     assert "net.onnx is not there" in ended(program, str(whole), monkeypatch=monkeypatch)
 
