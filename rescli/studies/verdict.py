@@ -96,7 +96,8 @@ def _over_seeds(seeds: SeedsTest) -> str:
 def _on_images(images: ImagesTest, *, first: bool, gap: float) -> str:
     if images["only_first_wrong"] == images["only_second_wrong"] == 0:
         # An interval of resampled images would be of no width, however few they are.
-        return f"Image by image: none of {counted(images['num_images'], 'image')} is wrong of one net alone."
+        seen = counted(images["num_images"], "image")
+        return f"Image by image: wrong alone on none of {seen}, no more than chance explains."
     low, high = images["interval95"]
     b, c = images["only_first_wrong"], images["only_second_wrong"]
     sure = "more than chance" if images["p_mcnemar"] < LEVEL else "no more than chance explains"
