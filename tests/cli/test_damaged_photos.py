@@ -120,7 +120,7 @@ class TestLeftOut:
         assert answer.json["skipped_images"] == []
         assert answer.json["data"]["num_images"]["val"] == 6
         assert answer.json["results"]["val"]["num_images"] == 5
-        assert "1 damaged validation images are not counted: class1/3.png" in answer.err
+        assert "1 damaged validation image is not counted: class1/3.png" in answer.err
         # The others count as they would without it.
         (photos / "val/class1/3.png").unlink()
         other = rescli("train", *flags(photos), "--out", tmp_path / "other", "--json").json
