@@ -10,7 +10,10 @@ from rescli.errors import CheckpointError, UnknownNameError, UsageError, first_n
 from rescli.plurals import counted
 from rescli.remedy import Remedy
 
-__all__ = ["MATCHINGS", "Matching", "class_columns"]
+__all__ = ["MATCHINGS", "Matching", "class_columns", "has_top5"]
+
+_FIVE = 5
+"""With so many classes or fewer, the true one is always among the five with the highest scores."""
 
 Matching = Literal["same", "wnids", "names"]
 """How a set's classes belong to a net's: they are the same, or some of them, found by their WordNet ids or by
@@ -82,3 +85,8 @@ def _spelled(unknown: Sequence[str], known: Sequence[str]) -> str:
     near = [(name, nearest(name, known)) for name in unknown[:_NAMED]]
     named = [f"{name} ({like}?)" if like else name for name, like in near]
     return ", ".join(named) + (", ..." if len(unknown) > _NAMED else "")
+
+
+def has_top5(num_classes: int) -> bool:
+    """Whether a top-5 error means anything: of more than five classes."""
+    return num_classes > _FIVE

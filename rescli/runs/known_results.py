@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from rescli.errors import CheckpointError, UsageError
+from rescli.evaluation.classes import has_top5
 from rescli.files import read_json
 from rescli.remedy import Remedy
 from rescli.runs.directory import RunDir
@@ -48,8 +49,6 @@ def known_results(path: Path, checkpoint: Checkpoint, given: Path | None) -> lis
     Raises:
         UsageError: ``given`` is about another checkpoint, or no such file.
     """
-    from rescli.evaluation.metrics import has_top5
-
     rows: list[KnownResult] = []
     if "val" in checkpoint.results:
         rows.append(_row("val", {"precision": checkpoint.precision, **checkpoint.results["val"]}))
