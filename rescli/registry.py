@@ -140,7 +140,7 @@ def _points_of_checkout(group: str) -> list[EntryPoint]:
     pyproject = Path(__file__).resolve().parent.parent / "pyproject.toml"
     if not pyproject.is_file():
         return []
-    table = tomllib.loads(pyproject.read_text())["project"]["entry-points"].get(group, {})
+    table = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]["entry-points"].get(group, {})
     return [EntryPoint(name, value, group) for name, value in table.items()]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rescli.errors import CheckpointError
+from rescli.plurals import counted
 from rescli.remedy import Remedy
 from rescli.spec.from_names import WarmStart
 
@@ -112,7 +113,7 @@ class CheckpointHeader:
             raise CheckpointError(f"{path} is not a whole safetensors file: {error}.") from error
         if MODEL_KEY not in texts:
             raise CheckpointError(
-                f"{path} holds {len(tensors)} tensors but no rescli model.",
+                f"{path} holds {counted(len(tensors), 'tensor')} but no rescli model.",
                 remedy=Remedy("import_this", path, "makes a checkpoint of its weights"),
             )
         try:

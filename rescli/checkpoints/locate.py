@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from rescli.checkpoints.file_kinds import foreign_tensors, kind_of_file
 from rescli.errors import CheckpointError, RunDirError
+from rescli.plurals import counted
 from rescli.remedy import Remedy
 
 __all__ = ["HasPath", "HasWeights", "Source", "named_checkpoint", "source_path"]
@@ -101,7 +102,7 @@ def _require_safetensors(path: Path) -> None:
         )
     if tensors is not None and not os.path.isfile(path.with_name("config.json")):  # which may say more
         raise CheckpointError(
-            f"{path} holds {tensors} tensors but no rescli model.",
+            f"{path} holds {counted(tensors, 'tensor')} but no rescli model.",
             remedy=Remedy("import_this", path, "makes a checkpoint of its weights"),
         )
     if kind.form == "other" and os.path.getsize(path):  # an empty one is damaged like any that is cut

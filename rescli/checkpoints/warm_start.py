@@ -11,6 +11,7 @@ from torch import nn
 
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.errors import CheckpointError, first_names
+from rescli.plurals import counted
 from rescli.remedy import Remedy
 
 __all__ = ["Head", "HeadFate", "begin_with"]
@@ -80,18 +81,20 @@ def begin_with(model: nn.Module, checkpoint: Checkpoint, class_names: Sequence[s
 
 def _head(theirs: tuple[str, ...], ours: tuple[str, ...], fresh: tuple[str, ...]) -> Head:
     if theirs == ours:
-        return Head("kept", f"its last layer is kept: the same {len(ours)} classes in the same order", fresh)
+        return Head(
+            "kept", f"its last layer is kept: the same {counted(len(ours), 'class')} in the same order", fresh
+        )
     if _same_names(theirs, ours):
         return Head(
             "reordered",
-            f"its last layer is kept, in the order of these classes: the same {len(ours)} names, which stood "
-            "in another order",
+            f"its last layer is kept, in the order of these classes: the same {counted(len(ours), 'name')}, "
+            "which stood in another order",
             fresh,
         )
     return Head(
         "new",
-        f"its last layer begins anew: {len(ours)} classes ({first_names(ours)}) in place of {len(theirs)} "
-        f"others ({first_names(theirs)})",
+        f"its last layer begins anew: {counted(len(ours), 'class')} ({first_names(ours)}) in place of "
+        f"{len(theirs)} {'other' if len(theirs) == 1 else 'others'} ({first_names(theirs)})",
         fresh,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import codecs
 import inspect
 import os
 import sys
@@ -21,6 +22,9 @@ from rescli.cli.signals import Terminated, ending_in_order
 from rescli.errors import Interrupted, RescliError, UsageError
 
 __all__ = ["build_app", "main"]
+
+_SPELLED = {"×": "x", "…": "...", "±": "+-", "·": "*", "▫": "?"}
+"""Signs of rescli's own texts, for terminals and files of ASCII."""
 
 
 class _Group(TyperGroup):
@@ -113,14 +117,24 @@ def _parameters() -> Collection[str] | None:
 
 
 def _mend_streams() -> None:
-    """Streams that the caller closed swallow what is written; characters a terminal lacks are escaped."""
+    """Streams that the caller closed swallow what is written; characters that they lack are spelled out."""
     atexit.register(flush)
+    codecs.register_error("rescli", _spelled)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         elif hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors="rescli")
+
+
+def _spelled(error: UnicodeError) -> tuple[str | bytes, int]:
+    """What stands for a character that a stream lacks: ``x`` for the sign of multiplication, or a code."""
+    if isinstance(error, UnicodeEncodeError):
+        sign = error.object[error.start]
+        if sign in _SPELLED:
+            return _SPELLED[sign], error.start + 1
+    return codecs.backslashreplace_errors(error)
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from rescli.cli.options import DatasetKeys, Json
+from rescli.plurals import counted
 
 if TYPE_CHECKING:
     from rescli.workflows.import_weights import ImportResult
@@ -152,7 +153,7 @@ def _print_facts(made: ImportResult, data_root: Path | None) -> None:
         for channels in NORMALIZATIONS[made.normalization]
     )
     option = f", shortcut {made.shortcut}" if made.shortcut else ""
-    print(f"{made.model}{option}, {made.num_classes} classes of {made.dataset}")
+    print(f"{made.model}{option}, {counted(made.num_classes, 'class')} of {made.dataset}")
     if made.classes_from != "dataset":
         print(f"classes        {_classes(made)}")
     print(f"params         {made.params:,}")

@@ -20,6 +20,7 @@ from rescli.cli.output.messages import say
 from rescli.errors import Interrupted, RescliError, UsageError
 from rescli.hardware.elastic import END_NOW, OUTCOME, STOP
 from rescli.hardware.launcher import JOINING, Copies, is_first
+from rescli.plurals import counted
 
 if TYPE_CHECKING:
     from rescli.spec.run import RunSpec
@@ -176,8 +177,8 @@ def refuse_lone_copies(out: Path | None, *, of_one_run: bool = True) -> None:
     if copies is None:
         return
     what = (
-        f"{copies.launcher} began this command {copies.count} times ({copies.variables}), and each "
-        "trains alone what is to be trained"
+        f"{copies.launcher} began this command {counted(copies.count, 'time')} ({copies.variables}), and "
+        "each trains alone what is to be trained"
     )
     together = " and let --nproc begin the processes, or start each with torchrun" if of_one_run else ""
     how = f"start it once{together}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rescli.cli.options import Json
+from rescli.plurals import counted
 
 if TYPE_CHECKING:
     from rescli.workflows.listings.models import ModelFacts
@@ -72,7 +73,9 @@ def _print_facts(facts: ModelFacts) -> None:
     given = (("shortcut", facts["shortcut"]), ("stride on", facts["stride_on"]))
     options = [f"{label} {value}" for label, value in given if value]
     size = facts["image_size"]
-    title = ", ".join([facts["name"], *options, f"{size}×{size} images", f"{facts['num_classes']} classes"])
+    title = ", ".join(
+        [facts["name"], *options, f"{size}×{size} images", counted(facts["num_classes"], "class")]
+    )
     console = Console(highlight=False, soft_wrap=True)
     console.print(title)
     if facts["rows"]:

@@ -15,6 +15,7 @@ def plugins(json: Json = False) -> None:
     """
     from dataclasses import asdict
 
+    from rescli.cli.output.columns import print_hanging
     from rescli.cli.output.results import print_json
     from rescli.workflows.listings import plugins as workflow
 
@@ -24,4 +25,4 @@ def plugins(json: Json = False) -> None:
         return
     for one in found:
         mark = f"  BROKEN: {one.problem}" if one.problem else ""
-        print(f"{one.group:<11} {one.name:<12} {one.distribution:<12} {one.object}{mark}")
+        print_hanging(f"{one.group:<11} {one.name:<12} {one.distribution:<12} ", f"{one.object}{mark}")

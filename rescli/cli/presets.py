@@ -23,6 +23,7 @@ def presets(context: typer.Context) -> None:
 @app.command("list")
 def list_presets(json: Json = False) -> None:
     """List the names of all presets, each with the first line of its file."""
+    from rescli.cli.output.columns import print_hanging
     from rescli.cli.output.results import print_json
     from rescli.workflows.listings import presets as workflow
 
@@ -32,7 +33,7 @@ def list_presets(json: Json = False) -> None:
         return
     width = max(map(len, summaries))
     for name, text in summaries.items():
-        print(f"{name:{width}}  {text}")
+        print_hanging(f"{name:{width}}  ", text)
 
 
 @app.command("show")

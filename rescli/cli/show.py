@@ -9,6 +9,8 @@ import typer
 
 from rescli.checkpoints.locate import named_checkpoint
 from rescli.cli.options import Json
+from rescli.errors import first_names
+from rescli.plurals import are, counted, image_of, plural
 
 if TYPE_CHECKING:
     from rescli.workflows.listings.show import CheckpointFacts, Section
@@ -47,7 +49,7 @@ def _print_facts(path: str, facts: CheckpointFacts, *, all_tensors: bool) -> Non
             "model": f"{name}, {facts['params']:,} parameters",
             "options": _listed({key: value for key, value in model.items() if key not in ("kind", "depth")}),
             "data set": _listed(facts.get("dataset", {})),
-            "classes": f"{len(classes)}: {', '.join(classes[:10])}{', ...' if len(classes) > 10 else ''}",
+            "classes": f"{len(classes)}: {first_names(classes, 10)}",
             "normalization": _normalization(facts.get("normalization", {})),
             "weights": f"iteration {facts.get('iteration')}, {facts.get('selection')}, "
             f"trained in {facts.get('precision')}",
@@ -87,7 +89,7 @@ def _normalization(stored: Section) -> str:
 def _origin(data: Section) -> dict[str, str]:
     if source := data.get("imported_from"):
         return {"imported from": f"{source['file']} ({source['layout']}), sha256 {source['sha256']}"}
-    return {f"{split} images": f"sha256 {sha256}" for split, sha256 in data.get("sha256", {}).items()}
+    return {plural(image_of(split)): f"sha256 {sha256}" for split, sha256 in data.get("sha256", {}).items()}
 
 
 def _print_results(results: dict[str, Section]) -> None:
@@ -95,7 +97,7 @@ def _print_results(results: dict[str, Section]) -> None:
     if not results:
         print("  none in the checkpoint; rescli eval measures them")
     for split, row in results.items():
-        images = f", {row['num_images']} images" if "num_images" in row else ""
+        images = f", {counted(row['num_images'], 'image')}" if "num_images" in row else ""
         interval = row.get("interval95")
         between = f" ({interval[0]:.2f} to {interval[1]:.2f})" if interval else ""
         print(
@@ -110,7 +112,10 @@ def _print_ledger(facts: CheckpointFacts) -> None:
         print(f"\nledger: none; {reason}")
         return
     other = [row for row in facts["ledger"] if row["verdict"] in ("differs", "beyond")]
-    print(f"\nledger: {len(other)} of {len(facts['ledger'])} choices are not the paper's")
+    print(
+        f"\nledger: {len(other)} of {counted(len(facts['ledger']), 'choice')} {are(len(other))} not the "
+        "paper's"
+    )
     width = max((len(row["field"]) for row in other), default=0)
     for row in other:
         print(f"  {row['field']:{width}}  here {row['here']}, the paper {row['paper']}")

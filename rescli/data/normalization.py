@@ -17,6 +17,7 @@ import torch
 
 from rescli.errors import CheckpointError, DataError
 from rescli.kernels.crop.plain import full_scale
+from rescli.plurals import counted
 
 __all__ = ["Kind", "Normalization", "StoredNormalization"]
 
@@ -218,7 +219,7 @@ def _decode(text: object, shape: list[int]) -> torch.Tensor:
         raise TypeError(f"expected base64 text, found {type(text).__name__}")
     raw = base64.b64decode(text, validate=True)
     if len(raw) != 4 * math.prod(shape):
-        raise ValueError(f"{len(raw)} bytes where {shape} float32 take {4 * math.prod(shape)}")
+        raise ValueError(f"{counted(len(raw), 'byte')} where {shape} float32 take {4 * math.prod(shape)}")
     values = torch.from_numpy(np.frombuffer(raw, "<f4").astype(np.float32)).view(shape)
     if not bool(values.isfinite().all()):
         raise ValueError("a value is not a finite number")

@@ -7,9 +7,13 @@ from collections.abc import Sequence
 from typing import Literal, get_args
 
 from rescli.errors import CheckpointError, UnknownNameError, UsageError, first_names, nearest
+from rescli.plurals import counted
 from rescli.remedy import Remedy
 
-__all__ = ["MATCHINGS", "Matching", "class_columns"]
+__all__ = ["MATCHINGS", "Matching", "class_columns", "has_top5"]
+
+_FIVE = 5
+"""With so many classes or fewer, the true one is always among the five with the highest scores."""
 
 Matching = Literal["same", "wnids", "names"]
 """How a set's classes belong to a net's: they are the same, or some of them, found by their WordNet ids or by
@@ -45,7 +49,7 @@ def class_columns(net: Sequence[str], images: Sequence[str], matching: Matching)
         unknown = [name for name in images if name not in net]
         how = "wnids" if all(_WNID.fullmatch(name) for name in images) else "names"
         raise CheckpointError(
-            f"the checkpoint knows {len(net)} classes, the data set has {len(images)}"
+            f"the checkpoint knows {counted(len(net), 'class')}, the data set has {len(images)}"
             + (", some of those" if some else "; their names or order differ")
             + f": {first_names(net)} against {first_names(images)}."
             + (
@@ -70,7 +74,7 @@ def class_columns(net: Sequence[str], images: Sequence[str], matching: Matching)
     place = {name: column for column, name in enumerate(net)}
     if unknown := [name for name in images if name not in place]:
         raise CheckpointError(
-            f"the checkpoint does not know {len(unknown)} of the data set's {len(images)} classes: "
+            f"the checkpoint does not know {len(unknown)} of the data set's {counted(len(images), 'class')}: "
             f"{_spelled(unknown, net)}."
         )
     return [place[name] for name in images]
@@ -81,3 +85,8 @@ def _spelled(unknown: Sequence[str], known: Sequence[str]) -> str:
     near = [(name, nearest(name, known)) for name in unknown[:_NAMED]]
     named = [f"{name} ({like}?)" if like else name for name, like in near]
     return ", ".join(named) + (", ..." if len(unknown) > _NAMED else "")
+
+
+def has_top5(num_classes: int) -> bool:
+    """Whether a top-5 error means anything: of more than five classes."""
+    return num_classes > _FIVE

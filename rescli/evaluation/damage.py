@@ -11,6 +11,7 @@ import torch
 from rescli.data.labelled_images import LabelledImages
 from rescli.data.photos.image_files import ImageFiles
 from rescli.errors import DataError
+from rescli.plurals import are, counted
 from rescli.remedy import Remedy
 
 __all__ = ["naming_the_way_out", "without_damaged"]
@@ -46,5 +47,8 @@ def without_damaged(images: LabelledImages) -> tuple[LabelledImages, torch.Tenso
         return images, whole_N
     whole_N[list(images.damaged)] = False
     if not whole_N.any():
-        raise DataError(f"all {len(images)} images are damaged: {next(iter(images.damaged.values()))}")
+        raise DataError(
+            f"{'all ' * (len(images) > 1)}{counted(len(images), 'image')} {are(len(images))} damaged: "
+            f"{next(iter(images.damaged.values()))}"
+        )
     return replace(images, damaged=None).subset(whole_N.nonzero().flatten()), whole_N

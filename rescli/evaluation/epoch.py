@@ -18,6 +18,7 @@ from rescli.evaluation.metrics import result_from_logits
 from rescli.evaluation.protocols import Views
 from rescli.hardware.numerics import Numerics
 from rescli.hardware.ranks import ALONE, Ranks
+from rescli.plurals import are, counted
 from rescli.training.events import EvalResult
 
 __all__ = ["WHOLE", "evaluate"]
@@ -92,7 +93,9 @@ def evaluate(
         whole_N[list(damaged)] = False
         whole_N = ranks.together(whole_N, count)
         if not whole_N.any():
-            raise DataError(f"all {count} validation images are damaged.")
+            raise DataError(
+                f"{'all ' * (count > 1)}{counted(count, 'validation image')} {are(count)} damaged."
+            )
         skipped.update(names[index] for index in (~whole_N).nonzero().flatten().tolist())
         logits_NK, labels_N = logits_NK[whole_N], labels_N[whole_N]
     return result_from_logits(logits_NK, labels_N)

@@ -28,6 +28,7 @@ from rescli.evaluation.result import Identity, NetResult, error_figures, require
 from rescli.hardware.device_name import device_name
 from rescli.hardware.numerics import Numerics, choose_device, choose_eval_precision
 from rescli.models.failure import naming_failed_module
+from rescli.plurals import image_of, plural
 from rescli.spec.base import DatasetSpec
 
 __all__ = ["NetEvaluator", "Prepared", "TrainedNet"]
@@ -166,7 +167,9 @@ class NetEvaluator:
             self._first = self._first or (net.name, identity)
             require_alike(self._first[1], identity, self._first[0], net.name)
         if net.selection == "imported" and own and split != "test":
-            _log.warning("%s was imported: it may have been trained on the %s images.", net.name, split)
+            _log.warning(
+                "%s was imported: it may have been trained on the %s.", net.name, plural(image_of(split))
+            )
         return Prepared(net, dataset, split, own, protocol, views, images, columns, numerics)
 
     def measure(self, prepared: Prepared) -> NetResult:

@@ -9,13 +9,13 @@ from typing import Any, TypedDict
 import torch
 import torch.nn.functional as F
 
+from rescli.evaluation.classes import has_top5
 from rescli.training.events import EvalResult
 
 __all__ = [
     "SplitFigures",
     "calibration_error",
     "confusion_matrix",
-    "has_top5",
     "percent",
     "result_from_logits",
     "wilson_interval",
@@ -23,9 +23,6 @@ __all__ = [
 ]
 
 _CALIBRATION_BINS = 15
-
-_FIVE = 5
-"""With so many classes or fewer, the true one is always among the five with the highest scores."""
 
 
 class SplitFigures(TypedDict):
@@ -71,11 +68,6 @@ def wilson_interval(error_percent: float, num_images: int) -> tuple[float, float
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     return 100 * max(0.0, centre - half), 100 * min(1.0, centre + half)
-
-
-def has_top5(num_classes: int) -> bool:
-    """Whether a top-5 error means anything: of more than five classes."""
-    return num_classes > _FIVE
 
 
 def percent(error: float | None) -> str:

@@ -13,6 +13,7 @@ from rescli.errors import UsageError
 from rescli.evaluation.averaging import average_models, within
 from rescli.evaluation.metrics import calibration_error, confusion_matrix, result_from_logits, with_interval
 from rescli.evaluation.protocols import Average, ViewChoices
+from rescli.plurals import counted
 
 __all__ = [
     "ClassRow",
@@ -134,7 +135,7 @@ class NetResult:
 def result_line(row: EvalRow) -> str:
     """One line for people: ``resnet-56, cifar10 test, single: 7.02 % top-1 error of 10,000 images``."""
     where = f"{row['model']}, {row['dataset']} {row['split']}, {row['protocol']}"
-    return f"{where}: {row['top1_error']:.2f} % top-1 error of {row['num_images']:,} images"
+    return f"{where}: {row['top1_error']:.2f} % top-1 error of {counted(row['num_images'], 'image')}"
 
 
 def ensemble(members: Sequence[NetResult], average: Average) -> NetResult:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from rescli.evaluation.metrics import percent
 from rescli.evaluation.result import ClassRow, ErrorFigures, EvalRow
+from rescli.plurals import counted
 
 __all__ = ["cell_width", "class_table", "eval_table", "padded", "visible"]
 
@@ -59,7 +60,7 @@ def eval_table(rows: Sequence[EvalRow], *, kept: str = "logits kept from before"
         precisions = ", ".join(dict.fromkeys(row["precision"] for row in together))
         devices = ", ".join(dict.fromkeys(row["device"] for row in together))
         lines = [
-            f"{dataset} {split}, {together[0]['num_images']} images",
+            f"{dataset} {split}, {counted(together[0]['num_images'], 'image')}",
             f"protocol {together[0]['protocol']}: {text}\n",
             *_lines(together),
             f"\n{precisions} on {devices}{said}",
@@ -72,7 +73,7 @@ def class_table(row: EvalRow, classes: Sequence[ClassRow]) -> str:
     """Error of each true class, and what it is taken for most often."""
     names = [_cut(visible(entry["class"])) for entry in classes]
     width = max(5, *map(cell_width, names))
-    among = f", among these {len(names)} classes" if "subset" in row else ""
+    among = f", among these {counted(len(names), 'class')}" if "subset" in row else ""
     lines = [
         f"{row['model']}, by class{among}\n",
         f"{'class':{width}}  images  top-1 error  most often taken for",

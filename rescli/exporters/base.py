@@ -49,6 +49,10 @@ class Options:
     output_name: str = OUTPUT
 
 
+def _not_counted(_unit: str) -> Callable[[int, int], None]:
+    return lambda _done, _all: None
+
+
 @dataclass(frozen=True, eq=False)
 class Subject:
     """What is exported.
@@ -58,12 +62,18 @@ class Subject:
         options: how it is written.
         description: everything that a reader needs to use the network, as JSON values.
         calibration: makes the inputs of a static quantization, as the exported network takes them.
+        num_calibration: images that it is made of.
+        may_calibrate_on_more: whether the set may have more of them than were asked for.
+        counting: makes a function to call with (images done, all images) of what is counted.
     """
 
     checkpoint: Checkpoint
     options: Options
     description: Description
     calibration: Callable[[], Sequence[torch.Tensor]]
+    num_calibration: int = 0
+    may_calibrate_on_more: bool = False
+    counting: Callable[[str], Callable[[int, int], None]] = _not_counted
 
 
 class Exporter(ABC):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal, TypedDict
 
 from pydantic import JsonValue
@@ -160,7 +161,8 @@ def _input(dataset: DatasetSpec, options: Options) -> InputDescription:
 def _preparation(checkpoint: Checkpoint, options: Options) -> str:
     """From a picture to the network's input, in words: what the caller does, before what is in the graph."""
     dataset, normalization = checkpoint.dataset, checkpoint.normalization
-    fitted = describe_preparation(default_protocol(dataset).views(dataset), dataset)
+    views = replace(default_protocol(dataset).views(dataset), upright=False)  # which is the first step
+    fitted = describe_preparation(views, dataset)
     turned = ["turned upright, as its EXIF says"] if dataset.upright else []
     steps = [*turned, "red, green, blue", fitted.rpartition(":" if dataset.any_size else ";")[0]]
     mean = ", ".join(f"{m:.6f}" for m in normalization.mean_CHW.double().mean((1, 2)).tolist())

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from rescli.hardware.numerics import Numerics
+from rescli.plurals import counted
 
 __all__ = ["device_name"]
 
@@ -17,7 +18,7 @@ def device_name(numerics: Numerics) -> str:
     if numerics.device.type == "cuda":
         return f"{numerics.device} ({torch.cuda.get_device_name(numerics.device)})"
     if numerics.device.type == "cpu":
-        return f"cpu ({_cpu_model()}, {torch.get_num_threads()} threads)"
+        return f"cpu ({_cpu_model()}, {counted(torch.get_num_threads(), 'thread')})"
     return str(numerics.device)
 
 

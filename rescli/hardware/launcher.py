@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 
 from rescli.errors import UsageError
+from rescli.plurals import counted
 
 __all__ = [
     "JOINING",
@@ -61,9 +62,10 @@ def is_first() -> bool:
     if not launched():  # a number that was left over makes nobody a follower
         return True
     rank = _number("RANK", least=0, default=0)
-    if rank >= num_ranks():
+    size = num_ranks()
+    if rank >= size:
         raise UsageError(
-            f"RANK is {rank}, and of WORLD_SIZE={num_ranks()} processes the last is {num_ranks() - 1}.",
+            f"RANK is {rank}, and of WORLD_SIZE={size} processes the last is {size - 1}.",
             hint=_LEFT_OVER.format(names="WORLD_SIZE RANK"),
         )
     return rank == 0
@@ -92,7 +94,7 @@ def check_complete() -> None:
     missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if not os.environ.get(name)]
     if missing:
         raise UsageError(
-            f"WORLD_SIZE={num_ranks()} says that {num_ranks()} processes train together, but "
+            f"WORLD_SIZE={num_ranks()} says that {counted(num_ranks(), 'process')} train together, but "
             f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set.",
             hint=_LEFT_OVER.format(names="WORLD_SIZE"),
         )

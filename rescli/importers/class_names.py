@@ -9,6 +9,7 @@ from pathlib import Path
 from rescli.data.folders.read import folder_classes
 from rescli.data.folders.specs import ImageFolderSpec
 from rescli.errors import UsageError, first_names
+from rescli.plurals import are, counted
 from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec
 
@@ -70,8 +71,8 @@ def with_classes(
         if names is not None or data_root is not None:
             what = "names of classes" if names is not None else "class folders"
             raise UsageError(
-                f"the {len(dataset.class_names)} classes of {dataset.kind} are known; {what} are for a data "
-                "set of one's own.",
+                f"the {counted(len(dataset.class_names), 'class')} of {dataset.kind} "
+                f"{are(len(dataset.class_names))} known; {what} are for a data set of one's own.",
                 remedy=Remedy("dataset", "imagefolder"),
             )
         return dataset, dataset.class_names
@@ -79,8 +80,8 @@ def with_classes(
         found = _in_folders(dataset, data_root)
         if names is not None and set(names) != set(found):
             raise UsageError(
-                f"{len(names)} classes were given ({first_names(names)}), and {data_root} has {len(found)} "
-                f"({first_names(found)})."
+                f"{counted(len(names), 'class')} {'was' if len(names) == 1 else 'were'} given "
+                f"({first_names(names)}), and {data_root} has {len(found)} ({first_names(found)})."
             )
         names = names or found
     if names is None:

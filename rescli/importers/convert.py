@@ -14,6 +14,7 @@ from rescli.importers.base import Importer
 from rescli.importers.guess import Likeness, likeness
 from rescli.importers.normalizations import named_normalization
 from rescli.importers.reading.weights_file import Weights, listed
+from rescli.plurals import are, counted
 from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec, ModelSpec
 
@@ -46,7 +47,8 @@ def recognise(
         nearest = _nearest(weights, importers, model, dataset) if model and dataset else ""
         raise CheckpointError(
             f"{weights.file} is in no layout that is known here ({', '.join(sorted(importers))}); its "
-            f"{len(weights.tensors)} tensors are {listed(list(weights.tensors))}.{nearest}",
+            f"{counted(len(weights.tensors), 'tensor')} {are(len(weights.tensors))} "
+            f"{listed(list(weights.tensors))}.{nearest}",
             hint="rename the tensors as torchvision's ResNets name them: conv1 bn1 layer1 .. downsample fc",
         )
     if len(fitting) > 1:
@@ -201,12 +203,14 @@ def _require_numbers(
             not_finite.append(importer.their_name(name))
     if wrong_type:
         raise CheckpointError(
-            f"{file} holds {len(wrong_type)} tensors that are not in floating point: {listed(wrong_type)}.",
+            f"{file} holds {counted(len(wrong_type), 'tensor')} that {are(len(wrong_type))} not in floating "
+            f"point: {listed(wrong_type)}.",
             hint="quantized weights cannot be imported; take the original ones",
         )
     if not_finite:
         raise CheckpointError(
-            f"{file} holds {len(not_finite)} tensors with numbers that are not finite: {listed(not_finite)}.",
+            f"{file} holds {counted(len(not_finite), 'tensor')} with numbers that are not finite: "
+            f"{listed(not_finite)}.",
             hint="the training that made them diverged, or the file is damaged; take another one",
         )
 

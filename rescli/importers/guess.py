@@ -12,6 +12,7 @@ from rescli import paper
 from rescli.importers.asked import small_images
 from rescli.importers.base import Importer
 from rescli.models.layout import stage_counts
+from rescli.plurals import counted
 from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec, ModelSpec
 
@@ -77,7 +78,7 @@ def likeness(
         remedies.append(Remedy("shortcut", option))
     head = given.get(importer.their_name("fc.bias"))
     if head is not None and head.ndim == 1 and len(head) != dataset.num_classes:
-        looks.append(f"{len(head)} classes where {dataset.kind} has {dataset.num_classes}")
+        looks.append(f"{counted(len(head), 'class')} where {dataset.kind} has {dataset.num_classes}")
         remedies += _own_classes(dataset)
     return Likeness(f"these look like {', '.join(looks)}", tuple(remedies)) if looks else None
 

@@ -27,6 +27,7 @@ from rescli.kernels.conv.native import Conv2dNative, load_conv_native, weight_gr
 from rescli.kernels.crop.plain import CropFlipBatch, PaddedImages, crop_flip_batch
 from rescli.kernels.norm.native import load_norm_native, norm_act_native
 from rescli.kernels.norm.plain import NormAct, norm_act
+from rescli.plurals import counted
 
 try:
     from rescli.kernels.crop import triton as crop_triton
@@ -167,7 +168,7 @@ def _compare_crop(device: torch.device | str) -> str | None:
     expected = crop_flip_batch(*given, key=0, flip=True)
     found = crop_triton.crop_flip_batch_triton(*given, key=0, flip=True)
     wrong = sum(int((right != other).sum()) for right, other in zip(expected, found, strict=True))
-    return f"crop_flip_batch differs from plain torch in {wrong} values" if wrong else None
+    return f"crop_flip_batch differs from plain torch in {counted(wrong, 'value')}" if wrong else None
 
 
 def _compare_conv(dtypes: Sequence[torch.dtype]) -> str | None:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import cast
 
 from rescli.errors import CheckpointError
+from rescli.plurals import are, counted
 from rescli.runs.directory import RunDir
 from rescli.runs.logger import LoggedRun
 from rescli.runs.metrics_log import MetricsRow
@@ -35,7 +36,9 @@ class JsonlLogger:
         try:
             kept = path.read_bytes()[:keep] if keep else b""
             if len(kept) < keep:
-                raise CheckpointError(f"{path} is damaged: {len(kept)} bytes are left of {keep}.")
+                raise CheckpointError(
+                    f"{path} is damaged: {counted(len(kept), 'byte')} {are(len(kept))} left of {keep}."
+                )
             if run.metrics_sha256 is not None and hashlib.sha256(kept).hexdigest() != run.metrics_sha256:
                 raise CheckpointError(f"{path} is damaged: its rows are not those that were written.")
             self._file = open(path, "ab")  # noqa: SIM115

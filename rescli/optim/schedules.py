@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from rescli.plurals import counted
+
 __all__ = ["MultiStep", "Observation", "Plateau", "Schedule", "Trigger", "Warmup"]
 
 Trigger = Mapping[str, int | float]
@@ -114,5 +116,6 @@ class Plateau:
 
     def describe_triggers(self) -> list[str]:
         return [
-            f"times {self.gamma:g} when the validation error has not fallen for {self.patience} evaluations"
+            f"times {self.gamma:g} when the validation error has not fallen for "
+            f"{counted(self.patience, 'evaluation')}"
         ]

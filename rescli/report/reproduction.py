@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from rescli import __version__
 from rescli.files import write_atomically
+from rescli.plurals import counted
 from rescli.report.comparison.figures import curves_figure
 from rescli.report.figures import as_bytes, responses_figure
 from rescli.report.table import Column, Table, short
@@ -93,7 +94,7 @@ class Reproduction:
         """The table with its title, source and protocol; of a plan alone, how many runs it needs."""
         head = f"# {self.item.title}\n\n{self.item.source}, reproduced with rescli {self._version}. "
         if not self.rows:
-            return f"{head}A plan of {len(self.plan)} runs; nothing is measured yet.\n"
+            return f"{head}A plan of {counted(len(self.plan), 'run')}; nothing is measured yet.\n"
         table = self.table()
         cells = [list(table.heads), *([cell.text for cell in row] for row in table.rows)]
         lines = ["| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in cells]
@@ -128,7 +129,7 @@ class Reproduction:
     def _repr_html_(self) -> str:
         title = html.escape(f"{self.item.title} ({self.item.source})")
         if not self.rows:
-            return f"<p>{title}: planned, {len(self.plan)} runs; nothing is measured yet</p>"
+            return f"<p>{title}: planned, {counted(len(self.plan), 'run')}; nothing is measured yet</p>"
         return f"<p>{title}</p>{self.table()._repr_html_()}"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from rescli.data.folders.finding import Finding, classes_in_words, images_in_words
 from rescli.data.folders.survey import SplitSurvey, Survey
 from rescli.errors import readable
+from rescli.plurals import counted
 from rescli.remedy import Remedy
 
 __all__ = ["finding_line", "survey_lines"]
@@ -44,6 +45,6 @@ def _images(split: SplitSurvey) -> str:
     )
     most = max(split.looks.formats, key=split.looks.formats.__getitem__, default="")
     others = len(split.looks.formats) - 1
-    kinds = f", {readable(most)}" + (f" and {others} other format{'s' * (others > 1)}" if others > 0 else "")
-    of = "1 class" if len(counts) == 1 else f"{len(counts):,} classes, {each}"
+    kinds = f", {readable(most)}" + (f" and {counted(others, 'other format')}" if others > 0 else "")
+    of = counted(len(counts), "class") + (f", {each}" if len(counts) > 1 else "")
     return f"{images_in_words(split.num_images)} of {of}{kinds if most else ''}"

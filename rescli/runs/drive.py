@@ -22,6 +22,7 @@ from rescli.errors import (
 from rescli.hardware.memory import is_out_of_memory
 from rescli.hardware.ranks import Ranks
 from rescli.models.failure import failed_module
+from rescli.plurals import counted
 from rescli.remedy import Remedy
 from rescli.runs.assembly import Assembly
 from rescli.runs.directory import RunDir
@@ -204,7 +205,7 @@ def _explaining(assembly: Assembly) -> Iterator[None]:
         if failure := failed_module(error, assembly.spec.model.name):
             raise failure from error
         if isinstance(error, RuntimeError) and ranks.size > 1:
-            raise RescliError(f"one of the {ranks.size} processes was lost: {reason}") from error
+            raise RescliError(f"one of the {counted(ranks.size, 'process')} was lost: {reason}") from error
         raise
 
 

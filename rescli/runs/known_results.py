@@ -5,17 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.errors import CheckpointError, UsageError
-from rescli.evaluation.metrics import has_top5
+from rescli.evaluation.classes import has_top5
 from rescli.files import read_json
 from rescli.remedy import Remedy
 from rescli.runs.directory import RunDir
-from rescli.runs.record import read_record
 
-__all__ = ["KnownResult", "known_results"]
+if TYPE_CHECKING:
+    from rescli.checkpoints.checkpoint import Checkpoint
+
+__all__ = ["KnownResult", "known_results", "test_result_of"]
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ def known_results(path: Path, checkpoint: Checkpoint, given: Path | None) -> lis
     rows: list[KnownResult] = []
     if "val" in checkpoint.results:
         rows.append(_row("val", {"precision": checkpoint.precision, **checkpoint.results["val"]}))
-    if test := _of_run(path, checkpoint):
+    if test := test_result_of(path, checkpoint.selection, checkpoint.iteration):
         rows.append(_row("test", test))
     if given is not None:
         rows += _of_file(given, checkpoint)
@@ -62,20 +63,27 @@ def known_results(path: Path, checkpoint: Checkpoint, given: Path | None) -> lis
     return list(latest.values())
 
 
-def _of_run(path: Path, checkpoint: Checkpoint) -> Mapping[str, Any] | None:
+def test_result_of(path: Path, selection: str | None, iteration: int | None) -> Mapping[str, Any] | None:
+    """The test result that the run of a checkpoint has in its record; None where it was not tested.
+
+    Args:
+        path: the checkpoint's; one that lies in no run directory has none.
+        selection: which of the run's weights it holds: ``last`` or ``best-val``.
+        iteration: of the weights.
+    """
     run_dir = RunDir.of_checkpoint(path)
     if run_dir is None:
         return None
     try:
-        test = read_record(run_dir)["results"].get("test") or {}
-    except CheckpointError as error:
-        _log.warning("%s; described without a test error that may be in it", error)
+        test = read_json(run_dir.record)["results"].get("test") or {}
+        rows = [test, test.get("best_val") or {}]
+        return next(
+            (row for row in rows if (row.get("selection"), row.get("iteration")) == (selection, iteration)),
+            None,
+        )
+    except (CheckpointError, KeyError, TypeError, AttributeError) as error:
+        _log.warning("%s: described without a test error that may be in it (%s)", run_dir.record, error)
         return None
-    wanted = checkpoint.selection, checkpoint.iteration
-    for row in (test, test.get("best_val") or {}):
-        if (row.get("selection"), row.get("iteration")) == wanted:
-            return row
-    return None
 
 
 def _of_file(given: Path, checkpoint: Checkpoint) -> list[KnownResult]:

@@ -8,7 +8,8 @@ import torch
 
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.errors import CheckpointError
-from rescli.evaluation.metrics import has_top5, wilson_interval
+from rescli.evaluation.classes import has_top5
+from rescli.evaluation.metrics import wilson_interval
 from rescli.files import write_json
 from rescli.hardware.device_name import device_name
 from rescli.runs.assembly import Assembly

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from rescli.plurals import plural
 from rescli.studies.rows import ContenderRow, PairRow, SplitTests
 from rescli.studies.verdict import higher_beyond_chance
 
@@ -168,4 +169,4 @@ def _seeds(*those: ContenderRow) -> str:
     if max(counts) == 1:
         return ""
     alike = len(set(counts)) == 1
-    return f", mean over {counts[0] if alike else ' and '.join(map(str, counts))} seeds"
+    return f", mean over {counts[0] if alike else ' and '.join(map(str, counts))} {plural('seed')}"

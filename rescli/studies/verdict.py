@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rescli.plurals import counted, plural
 from rescli.studies.rows import ImagesTest, PairRow, SeedsTest, SplitTests
 
 __all__ = ["LEVEL", "higher_beyond_chance", "p_text", "pair_verdict"]
@@ -66,7 +67,7 @@ def _about(first: str, second: str, found: SplitTests, what: str) -> list[str]:
     else:
         means = f"{max(seeds['means']):.2f} against {min(seeds['means']):.2f} %"
         counts = seeds["counts"] if gap > 0 else seeds["counts"][::-1]
-        over = f", mean over {counts[0]} and {counts[1]} seeds" if max(counts) > 1 else ""
+        over = f", mean over {counts[0]} and {counts[1]} {plural('seed')}" if max(counts) > 1 else ""
         sentences = [f"On the {what} {higher} has the higher error, by {size} ({means}{over})."]
     if several:
         sentences.append(_over_seeds(seeds))
@@ -93,6 +94,10 @@ def _over_seeds(seeds: SeedsTest) -> str:
 
 
 def _on_images(images: ImagesTest, *, first: bool, gap: float) -> str:
+    if images["only_first_wrong"] == images["only_second_wrong"] == 0:
+        # An interval of resampled images would be of no width, however few they are.
+        seen = counted(images["num_images"], "image")
+        return f"Image by image: wrong alone on none of {seen}, no more than chance explains."
     low, high = images["interval95"]
     b, c = images["only_first_wrong"], images["only_second_wrong"]
     sure = "more than chance" if images["p_mcnemar"] < LEVEL else "no more than chance explains"

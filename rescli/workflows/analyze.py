@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from rescli.checkpoints.locate import Source, source_path
 from rescli.hardware.numerics import choose_device
+from rescli.plurals import counted
 from rescli.report.table import Column, Table, short
 from rescli.studies.responses import LayerRow, ResponsesRow, measure_responses
 from rescli.workflows.arguments import SPLITS, check_count, check_name
@@ -59,8 +60,11 @@ class Responses:
         for row in self.rows:
             width = max(5, *(len(layer["layer"]) for layer in row["layers"]))
             highest = max(layer["std"] for layer in row["layers"]) or 1.0
-            where = f"{row['num_images']} images of {row['dataset']} {row['split']}"
-            head = f"{row['model']}: {len(row['layers'])} 3x3 layers, {where}; mean std {row['mean_std']:.4f}"
+            where = f"{counted(row['num_images'], 'image')} of {row['dataset']} {row['split']}"
+            head = (
+                f"{row['model']}: {counted(len(row['layers']), '3x3 layer')}, {where}; mean std "
+                f"{row['mean_std']:.4f}"
+            )
             lines = [
                 f"{layer['layer']:{width}}  {layer['std']:6.4f}  {'#' * round(40 * layer['std'] / highest)}"
                 for layer in row["layers"]
@@ -78,7 +82,7 @@ class Responses:
 
     def __repr__(self) -> str:
         lines = [
-            f"{row['model']}: {len(row['layers'])} layers, mean std {row['mean_std']:.4f}"
+            f"{row['model']}: {counted(len(row['layers']), 'layer')}, mean std {row['mean_std']:.4f}"
             for row in self.rows
         ]
         return short(f"Responses of {len(self.rows)} {'net' if len(self.rows) == 1 else 'nets'}", lines)

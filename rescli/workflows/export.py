@@ -24,6 +24,7 @@ from rescli.exporters.choices import (
     Quantization,
 )
 from rescli.files import require_nameable
+from rescli.plurals import counted
 from rescli.remedy import Remedy
 from rescli.report.table import short
 from rescli.workflows.arguments import check_count, check_name
@@ -72,7 +73,8 @@ class ExportResult:
             "network": f"{self.facts['model']}, {self.facts['format']}, {self.facts['precision']}",
             "files": ", ".join(self.facts["files"]),
             "size": f"{self.facts['bytes'] / 1e6:.2f} MB",
-            "checked with": f"{check['runtime']}, {check['num_images']} images of {check['dataset']}",
+            "checked with": f"{check['runtime']}, {counted(check['num_images'], 'image')} of "
+            f"{check['dataset']}",
             "largest difference of a logit": f"{check['largest_difference']:.2e}",
             "top-1 agreement": f"{check['top1_agreement']:.2f} %",
         }
@@ -122,7 +124,7 @@ def export(
         data_root: where the images lie; None for where the run had them, RESCLI_DATA, else the cache.
         dataset: another data set than the checkpoint's.
         classes: how its classes belong to the network's: ``same``, ``wnids`` or ``names``.
-        progress: called with what begins.
+        progress: called with what begins, and every ten seconds with how far it is.
         warn: called where the check has to do with few images, or without real ones.
 
     Returns:
@@ -158,6 +160,7 @@ def export(
     from rescli.exporters.export import export as write_checked
     from rescli.exporters.export import require_fit
     from rescli.exporters.parity.image_source import ImageSource, calibration_inputs
+    from rescli.report.progress.counting import counting_lines
     from rescli.runs.directory import noted_data_root
     from rescli.runs.known_results import known_results
     from rescli.spec.from_names import named_dataset
@@ -180,7 +183,16 @@ def export(
     is_measured = precision == "int8" and quantization == "static"
     measured = images.to_calibrate(calibration_images, warn) if is_measured else None
     sample = images.to_check(check_images, options, warn)
-    subject = Subject(read, options, description, lambda: calibration_inputs(measured, read, options))
+    num_measured = 0 if measured is None else len(measured)
+    subject = Subject(
+        read,
+        options,
+        description,
+        lambda: calibration_inputs(measured, read, options),
+        num_measured,
+        num_measured >= calibration_images,
+        lambda unit: counting_lines(unit, progress or _unheard),
+    )
     if progress is not None:
         progress(f"{checkpoint}: writing and checking ...")
     made = write_checked(exporter, subject, out, sample)
@@ -191,6 +203,10 @@ def export(
         **made,
     }
     return ExportResult(facts)
+
+
+def _unheard(_text: str) -> None:
+    pass
 
 
 def _exporter(name: str) -> Exporter:

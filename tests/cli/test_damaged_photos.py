@@ -120,7 +120,7 @@ class TestLeftOut:
         assert answer.json["skipped_images"] == []
         assert answer.json["data"]["num_images"]["val"] == 6
         assert answer.json["results"]["val"]["num_images"] == 5
-        assert "1 damaged validation images are not counted: class1/3.png" in answer.err
+        assert "1 damaged validation image is not counted: class1/3.png" in answer.err
         # The others count as they would without it.
         (photos / "val/class1/3.png").unlink()
         other = rescli("train", *flags(photos), "--out", tmp_path / "other", "--json").json
@@ -146,7 +146,7 @@ class TestLeftOut:
         assert answer.code == 0, answer.err
         (row,) = answer.json["results"]
         assert (row["num_images"], row["skipped_images"]) == (5, ["class1/3.png"])
-        assert "1 damaged images are not counted: class1/3.png" in answer.err
+        assert "1 damaged image is not counted: class1/3.png" in answer.err
 
         run = ("train", *flags(photos), "--skip-damaged", "--out", tmp_path / "run", "--json")
         counted = rescli(*run).json["results"]["val"]

@@ -345,6 +345,7 @@ class TestVerify:
         self, photos: Path, rescli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         plain = rescli("data", "verify", "imagefolder", "--data-root", photos)
+        monkeypatch.setenv("TERM", "xterm")
         monkeypatch.setenv("FORCE_COLOR", "1")  # makes rich take stderr for a terminal
         shown = rescli("data", "verify", "imagefolder", "--data-root", photos)
         assert plain.err == ""

@@ -189,7 +189,7 @@ def test_what_cannot_be_prepared(
 def test_the_official_sizes_refuse_three_classes(rescli: Rescli, ilsvrc: Any, tmp_path: Path) -> None:
     answer = rescli("data", "prepare", "imagenet", "--from", ilsvrc.folder, "--out", tmp_path / "out")
     assert answer.code == 3
-    assert "does not have the 1000 classes it should have: 997 missing" in answer.err
+    assert "does not have the 1,000 classes it should have: 997 missing" in answer.err
 
 
 def test_lines_and_a_bar(

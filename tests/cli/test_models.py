@@ -92,7 +92,7 @@ def test_show_options(argv: list[str], expected: dict[str, Any]) -> None:
 def test_show_prints_table_1() -> None:
     text = _run("show", "resnet-50")
     for word in (
-        "resnet-50, shortcut B, stride on 1x1, 224×224 images, 1000 classes",
+        "resnet-50, shortcut B, stride on 1x1, 224×224 images, 1,000 classes",
         "conv2_x",
         "3×3 max pool, stride 2",
         "[1×1, 64; 3×3, 64; 1×1, 256] × 3",

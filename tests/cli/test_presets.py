@@ -64,3 +64,17 @@ def test_unknown_preset(rescli: Callable[..., Any]) -> None:
     answer = rescli("presets", "show", "cifar10/resnet20")
     assert (answer.code, answer.out) == (2, "")
     assert "Did you mean 'cifar10/resnet-20'?" in answer.err
+
+
+@pytest.mark.parametrize("command", ["presets", "plugins"])
+def test_no_line_is_wider_than_the_screen(
+    rescli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    whole = rescli(command).out
+    assert max(map(len, whole.splitlines())) > 80
+    for columns in (80, 50):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        shown = rescli(command).out
+        # A word that has no space in it is never broken.
+        assert all(len(line) <= columns or len(line.split()) == 1 for line in shown.splitlines())
+        assert shown.split() == whole.split()

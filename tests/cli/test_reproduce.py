@@ -25,7 +25,7 @@ def test_a_dry_run_prints_the_plan_and_its_cost_and_does_nothing(rescli, tmp_pat
     monkeypatch.chdir(tmp_path)
     answer = rescli("reproduce", "table6", "--seeds", 5, "--dry-run")
     assert answer.code == 0, answer.err
-    assert answer.err.count("64000 iterations") == 6 * 5
+    assert answer.err.count("64,000 iterations") == 6 * 5
     assert "together" in answer.err
     assert list(tmp_path.iterdir()) == []
     plan = rescli("reproduce", "table6", "--seeds", 5, "--dry-run", "--json").json["plan"]

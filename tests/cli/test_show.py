@@ -56,6 +56,22 @@ def test_a_run_of_ours_with_its_recipe_and_ledger(rescli: Rescli, tiny: list[str
     assert "choices are not the paper's" in answer.out
 
 
+def test_the_test_error_of_the_run_where_it_has_one(rescli: Rescli, tiny: list[str], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert rescli("train", *tiny, "--out", run).code == 0
+    assert set(rescli("show", run, "--json").json["results"]) == {"train", "val"}
+    (row,) = rescli("eval", run, "--device", "cpu", "--json").json["results"]
+    shown = rescli("show", run, "--json").json["results"]["test"]
+    assert (shown["top1_error"], shown["num_images"]) == (row["top1_error"], row["num_images"])
+    assert f"  test  top-1 error {row['top1_error']:6.2f} % (" in rescli("show", run).out
+    best = rescli("show", run / "checkpoints" / "best.safetensors", "--json").json
+    assert ("test" in best["results"]) == (best["selection"] == "last")
+    (run / "record.json").write_text("{}")
+    answer = rescli("show", run)
+    assert answer.code == 0
+    assert "without a test error that may be in it" in answer.err
+
+
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
@@ -89,4 +105,4 @@ def test_tensors_of_somebody_else(rescli: Rescli, tmp_path: Path) -> None:
     save_file({"a": torch.zeros(2)}, tmp_path / "a.safetensors")
     answer = rescli("show", tmp_path / "a.safetensors")
     assert answer.code == 4
-    assert "holds 1 tensors but no rescli model" in answer.err
+    assert "holds 1 tensor but no rescli model" in answer.err

@@ -198,3 +198,29 @@ def test_a_comparison_on_a_folder_without_test_images_is_refused_before_any_trai
     assert answer.code == 3
     assert "has no test images" in answer.err
     assert "--split" not in answer.err
+
+
+def test_three_classes_one_of_them_of_one_image_and_a_val_part_of_one(
+    rescli: Rescli, write_noise: Callable[..., None], small_flags: Flags, tmp_path: Path
+) -> None:
+    """A batch larger than the set, ten crops of fewer images than a batch, an error of 0 or of 100 %."""
+    root, run = tmp_path / "set", tmp_path / "run"
+    for seed, (name, count) in enumerate((("猫", 5), ("only", 1), ("собака", 4))):
+        write_noise(root / "train" / name, count, seed)
+    write_noise(root / "val" / "猫", 1, 9)
+    answer = rescli("train", *small_flags(root, batch_size=20, iterations=1), "--out", run)
+    assert answer.code == 0, answer.err
+    assert "  val    1 image of 1 class" in answer.err
+    assert "the validation part has 1 image: one image is 100 % of its error" in answer.err
+    assert "after 1 iteration" in answer.out
+    assert "1 iterations" not in answer.out + answer.err
+    typed = ("eval", run, "--split", "val", "--protocol", "ten-crop", "--batch-size", 64, "--device", "cpu")
+    (row,) = rescli(*typed, "--json").json["results"]
+    assert (row["num_images"], row["top5_error"]) == (1, None)
+    assert row["top1_error"] in (0.0, 100.0)
+    low, high = row["interval95"]
+    assert 0 <= low < high <= 100
+    assert rescli(*typed).out.startswith("imagefolder val, 1 image\n")
+    (found,) = rescli("predict", run, root / "val" / "猫", "--device", "cpu", "--json").json["predictions"]
+    assert len(found["top"]) == 3
+    assert "1 image, center224, last" in rescli("show", run).out

@@ -229,7 +229,7 @@ def test_a_damaged_image_stops_the_run_or_is_left_out(rescli: Rescli, photos: Pa
     answer = rescli("train", *flags(photos), *start, "--skip-damaged", "--out", tmp_path / "b", "--json")
     assert answer.code == 0, answer.err
     assert answer.json["skipped_images"] == ["class1/4.jpg"]
-    assert "skipped 1 damaged images: class1/4.jpg" in answer.err
+    assert "skipped 1 damaged image: class1/4.jpg" in answer.err
     # Nor is it measured for the normalisation.
     assert rescli("train", *flags(photos), "--out", tmp_path / "c").code == 3
     assert not (tmp_path / "c").exists()

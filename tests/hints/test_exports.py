@@ -95,7 +95,8 @@ def test_of_int8_that_disagrees(heed: Heed, net: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(export, "check_export", disagreeing)
     monkeypatch.setitem(check.TOLERANCES, "int8", check.Tolerance(logits=10.0, agreement=100.1))
-    typed = f"{EXPORT} --format onnx --out out.onnx --precision int8 --quantization static"
+    int8 = "--precision int8 --quantization static --calibration-images 20"
+    typed = f"{EXPORT} --format onnx --out out.onnx {int8}"
     reaches = [
         "exporters/parity/check.py precision",
         "exporters/parity/check.py quantization",

@@ -52,6 +52,24 @@ def test_static_int8_of_four_images_where_the_run_had_them(run: Path, tmp_path: 
     assert any("to measure activations on, not 256" in text for text in said)
 
 
+def test_a_log_hears_how_far_measuring_and_checking_are(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line every ten seconds, here every hundred."""
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    from rescli.report.progress import counting
+
+    clock = iter(range(0, 10**6, 100))
+    monkeypatch.setattr(counting.time, "monotonic", lambda: float(next(clock)))
+    said: list[str] = []
+    how = {"precision": "int8", "progress": said.append, "warn": said.append}
+    export(run, "onnx", tmp_path / "out" / "net.onnx", **how)  # type: ignore[arg-type]
+    for unit in ("images measured", "images of the check"):
+        assert any(f" {unit}  " in line and " ETA " in line for line in said), said
+
+
 def test_a_run_exports_its_last_and_a_file_is_itself(run: Path, tmp_path: Path) -> None:
     last = export(run, "safetensors", tmp_path / "last" / "n.safetensors", warn=lambda _: None).facts
     best = run / "checkpoints" / "best.safetensors"

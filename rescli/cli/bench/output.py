@@ -12,6 +12,7 @@ from rich.table import Table
 from rescli.cli.output.messages import say
 from rescli.cli.output.results import print_json
 from rescli.durations import format_seconds
+from rescli.plurals import counted
 
 if TYPE_CHECKING:
     from rescli.bench.summary import BenchRecord
@@ -42,7 +43,7 @@ def print_bench(record: BenchRecord, *, as_json: bool) -> None:
     console = Console(highlight=False, markup=False)
     console.print(
         f"{record['model']} on {record['dataset']}, batch {record['batch_size']}, {record['precision']}, "
-        f"{record['device']}; median [quartiles] of {record['rounds']} interleaved rounds",
+        f"{record['device']}; median [quartiles] of {counted(record['rounds'], 'interleaved round')}",
         soft_wrap=True,
     )
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -62,13 +63,13 @@ def print_bench(record: BenchRecord, *, as_json: bool) -> None:
     for name, ratio in record["ratios"].items():
         unit = "" if "percent" in name else " x"
         console.print(f"{name}: {ratio['median']:.3g}{unit} [{ratio['q1']:.3g}, {ratio['q3']:.3g}]")
-    counts = {
-        f"engine {record['engine']}, {record['kernels']} kernels": record["engine"],
-        f"{record['operations_per_step']} operations a step when eager": record["operations_per_step"],
-        f"{record['kernels_per_step']} kernels a step": record["kernels_per_step"],
-    }
-    if any(counts.values()):
-        console.print(", ".join(text for text, there in counts.items() if there))
+    counts = [f"engine {record['engine']}, {record['kernels']} kernels"] if record["engine"] else []
+    if operations := record["operations_per_step"]:
+        counts.append(f"{counted(operations, 'operation')} a step when eager")
+    if kernels := record["kernels_per_step"]:
+        counts.append(f"{counted(kernels, 'kernel')} a step")
+    if counts:
+        console.print(", ".join(counts))
     if (bound := record["roofline"]) is not None:
         console.print(
             f"{bound['percent']:.3g} % of the roofline: {bound['images_per_second_by_flops']:,.0f} img/s by "

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rescli.cli.output.results import print_json
 from rescli.cli.remedies import as_flag
+from rescli.plurals import are, counted, image_of, plural
 from rescli.report.survey import finding_line
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from rescli.data.verify.check import FilesCheck, SplitCheck
     from rescli.data.verify.copies import Copies
+    from rescli.report.progress.counting import Count
     from rescli.workflows.data.datasets import DatasetInfo
     from rescli.workflows.data.verify_data import DataReport
 
@@ -37,11 +39,13 @@ _MODE_WORDS = {
 
 
 class DataProgress:
-    """A bar; without one, nothing."""
+    """A bar; without one, a line on images now and then."""
 
     def __init__(self, bar: Progress | None) -> None:
         self._bar = bar
         self._task = bar.add_task("", total=None) if bar is not None else None
+        self._lines: Count | None = None
+        self._total: int | None = None
 
     @property
     def is_shown(self) -> bool:
@@ -49,10 +53,21 @@ class DataProgress:
 
     def checking(self, split: str, done: int, total: int | None) -> None:
         """``done`` of the images of a split; ``total`` is None while it is being read."""
-        if done == 0:
+        if self._bar is None:
+            self._count(split, done, total)
+        elif done == 0:
             self.begin(f"{split}: {'reading' if total is None else 'checking'}", total)
         else:
             self.done(done)
+
+    def _count(self, split: str, done: int, total: int | None) -> None:
+        from rescli.report.progress.counting import counting_lines
+
+        if done == 0 or self._lines is None:
+            self._total = total
+            self._lines = counting_lines(plural(image_of(split)))
+        if self._total is not None:
+            self._lines(done, self._total)
 
     def done(self, amount: int) -> None:
         if self._bar is not None and self._task is not None:
@@ -67,12 +82,12 @@ class DataProgress:
 
 @contextmanager
 def data_progress() -> Iterator[DataProgress]:
-    """A bar on stderr, gone when done; where stderr is no terminal, none."""
+    """A bar on stderr, gone when done; where stderr is no terminal, lines."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    if not console.is_terminal:
+    if not console.is_terminal or console.is_dumb_terminal:
         yield DataProgress(None)
         return
     columns = (
@@ -103,7 +118,9 @@ def _facts(found: DatasetInfo) -> str:
     size = f"of any size (crops of {side}x{side})" if found.any_size else f"of {side}x{side}"
     if found.num_classes is None and found.sizes is None:
         return f"classes and images as in its folders, {size}"
-    classes = "classes as in its folders" if found.num_classes is None else _classes(found.num_classes)
+    classes = (
+        "classes as in its folders" if found.num_classes is None else counted(found.num_classes, "class")
+    )
     sizes = "as many as its folders have"
     if found.sizes is not None:
         sizes = ", ".join(f"{split} {count:,}" for split, count in found.sizes.items() if count)
@@ -137,7 +154,7 @@ def print_report(report: DataReport, *, as_json: bool) -> None:
             print(f"{name} {second} against {first}")
             _line(
                 "copies",
-                f"{copies.count:,} of its images {_are(copies.count)} in {first} too{_other(copies)}",
+                f"{copies.count:,} of its images {are(copies.count)} in {first} too{_other(copies)}",
             )
             _print_copies(copies, first, second)
             print()
@@ -159,7 +176,7 @@ def _print_split(check: SplitCheck) -> None:
     wanted = ""
     if check.expected_images not in (None, check.num_images):
         wanted = f", expected {check.expected_images:,}"
-    _line("images", f"{check.num_images:,} in {_classes(len(check.class_names))}{wanted}")
+    _line("images", f"{check.num_images:,} in {counted(len(check.class_names), 'class')}{wanted}")
     if check.fewest is not None and check.most is not None:
         fewest, most = check.fewest, check.most
         filled = len(check.class_names) - len(check.empty_classes)
@@ -227,14 +244,6 @@ def _split_json(check: SplitCheck) -> dict[str, object]:
         "copies": asdict(check.copies),
         "files": None if check.files is None else asdict(check.files),
     }
-
-
-def _classes(count: int) -> str:
-    return "1 class" if count == 1 else f"{count:,} classes"
-
-
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"
 
 
 def _other(copies: Copies) -> str:

@@ -10,6 +10,7 @@ import typer
 
 from rescli.cli.options import DataRoot, DatasetKeys
 from rescli.cli.output.messages import say
+from rescli.plurals import counted
 
 if TYPE_CHECKING:
     from rescli.data.folders.survey import Survey
@@ -65,7 +66,7 @@ def pack(
             progress=bar.checking,
             on_survey=say_survey,
         )
-    say(f"{sum(made.num_images.values())} images, {made.num_bytes / 1e6:.1f} MB")
+    say(f"{counted(sum(made.num_images.values()), 'image')}, {made.num_bytes / 1e6:.1f} MB")
     print(made.root)
 
 

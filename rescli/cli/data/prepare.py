@@ -14,6 +14,7 @@ import typer
 from rescli.cli.options import Json
 from rescli.cli.output.messages import say
 from rescli.errors import UnknownNameError
+from rescli.plurals import counted
 
 __all__ = ["prepare"]
 
@@ -57,7 +58,7 @@ def prepare(
         print_json(asdict(made))
         return
     for split in made.splits:
-        text = f"{split.split}: {split.num_images:,} images in {split.num_classes:,} classes"
+        text = f"{split.split}: {counted(split.num_images, 'image')} in {counted(split.num_classes, 'class')}"
         say(text + ("" if split.num_new else ", all there before"))
     print(made.root)
 

@@ -31,7 +31,7 @@ def tidy(
     from rescli.spec.load import parse_overrides
     from rescli.workflows.data import tidy as workflow
 
-    with in_flags({f"{out} exists": f"--out {out} exists"}), counting(None, unit="photographs") as shown:
+    with in_flags({f"{out} exists": f"--out {out} exists"}), counting(True, unit="photographs") as shown:
         made = workflow.tidy(out, data_root, changes=parse_overrides(set_ or ()), copy=copy, progress=shown)
     for line in made.tidying.lines:
         say(line)

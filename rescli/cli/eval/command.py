@@ -14,6 +14,7 @@ from rescli.cli.options import Device, EvalBatchSize, EvalPrecision, Json, RunDa
 from rescli.cli.output.messages import say
 from rescli.cli.output.picture_files import require_picture_place, require_writable, write_figure
 from rescli.errors import UsageError
+from rescli.plurals import are, counted
 
 if TYPE_CHECKING:
     from rescli.evaluation.result import NetResult
@@ -101,7 +102,7 @@ def evaluate(
     for flag, drawn in (("--figure", figure), ("--mistakes", mistakes)):
         if drawn is not None and len(checkpoints) > 1 and not ensemble:
             raise UsageError(
-                f"{flag} draws one result; {len(checkpoints)} checkpoints were given.",
+                f"{flag} draws one result; {counted(len(checkpoints), 'checkpoint')} were given.",
                 hint="give one checkpoint, or --ensemble to draw their average",
             )
 
@@ -131,7 +132,10 @@ def evaluate(
         )
         for result in results:
             if names := result.row.get("skipped_images"):
-                say(f"{len(names)} damaged images are not counted: {', '.join(names[:3])}")
+                say(
+                    f"{counted(len(names), 'damaged image')} {are(len(names))} not counted: "
+                    f"{', '.join(names[:3])}"
+                )
         # Files before words: stdout may be a pipe that nobody reads to its end.
         _write(evaluation, save_logits, figure, mistakes)
     finally:  # what was measured is printed, whatever came after it

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rescli.exporters.choices import LEAST_IMAGES
+from rescli.plurals import counted, image_of
+
 if TYPE_CHECKING:
     from rescli.exporters.export import ExportFacts
 
@@ -32,7 +35,7 @@ def print_export(facts: ExportFacts) -> None:
     print(f"weights {facts['checkpoint_file']}, iteration {origin['iteration']}, {origin['selection']}")
     if isinstance(read_by, list):
         print(f"read by {'; '.join(read_by)}")
-    images = f"{check['num_images']} {check['split']} images of {check['dataset']}"
+    images = f"{counted(check['num_images'], image_of(check['split']))} of {check['dataset']}"
     stand_in = " (a stand-in)" if check["is_stand_in"] else ""
     if facts["checkpoint"]["selection"] == "imported" and not stand_in and check["split"] != "test":
         stand_in = " (the imported net may have been trained on them)"
@@ -42,7 +45,8 @@ def print_export(facts: ExportFacts) -> None:
         f"  largest difference of a logit  {check['largest_difference']:.2e} "
         f"(largest logit {check['largest_logit']:.3g}, allowed {check['allowed_difference']:.2e})"
     )
-    print(f"  top-1 agreement                {check['top1_agreement']:.2f} %")
+    few = " (of so few images that it says little)" if check["num_images"] < LEAST_IMAGES else ""
+    print(f"  top-1 agreement                {check['top1_agreement']:.2f} %{few}")
     if check["top1_error"] is not None:
         print(
             f"  top-1 error                    {check['top1_error']:.2f} % "

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rescli.cli.output.messages import say
 from rescli.errors import UsageError
 from rescli.files import require_nameable, write_atomically
+from rescli.plurals import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,7 +59,8 @@ def write_figure(path: Path, figure: Figure) -> None:
     figure.savefig(written, format=path.suffix.lower().removeprefix("."))
     write_atomically(path, written.getvalue())
     if legend := getattr(figure, "legend_lines", ()):
-        say(f"{path}: no installed font has the letters of {len(legend)} names, which are numbers in it:")
+        names = counted(len(legend), "name")
+        say(f"{path}: no installed font has the letters of {names}, drawn as numbers:")
         for line in legend[:_MOST_NUMBERS]:
             say(f"  {line}")
         if len(legend) > _MOST_NUMBERS:

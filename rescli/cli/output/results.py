@@ -8,8 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from rescli.durations import format_seconds
+from rescli.plurals import counted
 
 __all__ = ["print_json", "print_record"]
+
+_TABLE_WIDTH = 78
+"""Letters that the table of a run takes; on a narrower screen it would be cut, and lines stand for it."""
 
 
 def print_json(value: Any) -> None:
@@ -30,24 +34,24 @@ def print_record(record: dict[str, Any], *, as_json: bool, splits: Sequence[str]
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(
-        title=f"{record['name']} after {record['iterations_done']} iterations", title_justify="left"
-    )
-    for column in ("split", "error", "95 % interval", "loss", "images", "selection"):
-        table.add_column(column, justify="left" if column in ("split", "selection") else "right")
-    results = record["results"]
-    if "train" in results:
-        row = results["train"]
-        table.add_row(
-            "train", f"{row['top1_error']:.2f} %", "", f"{row['loss']:.4f}", "", "last window, augmented"
-        )
-    if "val" in results:
-        _add(table, "val", results["val"], "last")
-        if "best_val" in results["val"]:
-            best = results["val"]["best_val"]
-            _add(table, "val", best, f"best-val, iteration {best['iteration']}")
+    title = f"{record['name']} after {counted(record['iterations_done'], 'iteration')}"
+    rows = _rows(record["results"])
     console = Console(highlight=False)
-    console.print(table)
+    if console.width < _TABLE_WIDTH:
+        console.print(title, soft_wrap=True, markup=False)
+        for split, error, interval, loss, images, selection in rows:
+            among = f" ({interval})" if interval else ""
+            of = f", {counted(int(images), 'image')}" if images else ""
+            console.print(
+                f"{split:5} {error}{among}, loss {loss}{of}: {selection}", soft_wrap=True, markup=False
+            )
+    else:
+        table = Table(title=title, title_justify="left")
+        for column in ("split", "error", "95 % interval", "loss", "images", "selection"):
+            table.add_column(column, justify="left" if column in ("split", "selection") else "right")
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
     speed = f", {record['images_per_second']:,.0f} img/s" if record["images_per_second"] else ""
     console.print(
         f"{format_seconds(record['train_seconds'])} of training on {record['device']}, "
@@ -78,9 +82,22 @@ def _how_to_evaluate(run_dir: str, splits: Sequence[str]) -> str:
     return f"train error:   {command} --split train"
 
 
-def _add(table: Any, split: str, row: dict[str, Any], selection: str) -> None:
+def _rows(results: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Split, error, interval, loss, images and selection of each result, as texts."""
+    rows: list[tuple[str, ...]] = []
+    if "train" in results:
+        row = results["train"]
+        error, loss = f"{row['top1_error']:.2f} %", f"{row['loss']:.4f}"
+        rows.append(("train", error, "", loss, "", "last window, augmented"))
+    if "val" in results:
+        rows.append(_row("val", results["val"], "last"))
+        if "best_val" in results["val"]:
+            best = results["val"]["best_val"]
+            rows.append(_row("val", best, f"best-val, iteration {best['iteration']}"))
+    return rows
+
+
+def _row(split: str, row: dict[str, Any], selection: str) -> tuple[str, ...]:
     low, high = row["interval95"]
-    interval = f"{low:.2f} to {high:.2f}"
-    table.add_row(
-        split, f"{row['top1_error']:.2f} %", interval, f"{row['loss']:.4f}", str(row["num_images"]), selection
-    )
+    error, loss = f"{row['top1_error']:.2f} %", f"{row['loss']:.4f}"
+    return split, error, f"{low:.2f} to {high:.2f}", loss, str(row["num_images"]), selection

@@ -8,6 +8,7 @@ from rescli.cli.output.results import print_json
 from rescli.cli.train.messages import odd_text
 from rescli.durations import format_seconds
 from rescli.plan import Estimate, TrainPlan
+from rescli.plurals import counted, every
 from rescli.spec.ledger.row import LedgerRow
 from rescli.spec.toml import to_toml
 from rescli.workflows.results.planned_run import PlannedRun
@@ -51,7 +52,8 @@ def _plan_table(plan: TrainPlan, forecast: Estimate | None, budget: str | None) 
     epochs = plan.epoch(plan.total_steps)
     table.add_row(
         "iterations",
-        f"{plan.total_steps:,} of {plan.batch_size} images ({epochs:.1f} epochs of {plan.num_train:,})",
+        f"{plan.total_steps:,} of {counted(plan.batch_size, 'image')} ({epochs:.1f} epochs of "
+        f"{plan.num_train:,})",
     )
     for count, (step, lr) in enumerate(plan.lr_changes()):
         table.add_row("learning rate" if count == 0 else "", f"{lr:g} from iteration {step:,}")
@@ -63,12 +65,14 @@ def _plan_table(plan: TrainPlan, forecast: Estimate | None, budget: str | None) 
             "", f"milestones beyond the end, never reached: {', '.join(f'{step:,}' for step in late)}"
         )
     val = (
-        f"{plan.num_evaluations} on {plan.num_val:,} val images"
+        f"{plan.num_evaluations} on {counted(plan.num_val, 'val image')}"
         if plan.num_evaluations
         else "none: no val images"
     )
-    table.add_row("evaluations", f"{val}, every {plan.eval_every:,} iterations and at the end")
-    table.add_row("saved states", f"every {plan.checkpoint_every:,} iterations, at the end, and when stopped")
+    table.add_row("evaluations", f"{val}, {every(plan.eval_every, 'iteration')} and at the end")
+    table.add_row(
+        "saved states", f"{every(plan.checkpoint_every, 'iteration')}, at the end, and when stopped"
+    )
     if forecast is None:
         table.add_row("estimate", "unknown for this model; it is measured after the first iterations")
     else:
@@ -78,7 +82,8 @@ def _plan_table(plan: TrainPlan, forecast: Estimate | None, budget: str | None) 
         seconds = format_seconds(forecast.cpu_train_seconds)
         table.add_row(
             "time",
-            f"about {seconds} on {forecast.cores} CPU cores in {forecast.precision} (within a factor of 2)",
+            f"about {seconds} on {counted(forecast.cores, 'CPU core')} in {forecast.precision} (within a "
+            "factor of 2)",
         )
         table.add_row("memory", f"about {forecast.memory_bytes / 2**30:.2f} GiB beside torch itself")
     if budget is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from rescli.cli.output.messages import PACK, say
 from rescli.cli.remedies import as_flag
 from rescli.durations import format_seconds
+from rescli.plurals import are, counted
 from rescli.report.progress.image_wait import advice
 from rescli.report.progress.run import training_progress
 from rescli.report.survey import survey_lines
@@ -18,6 +20,7 @@ from rescli.spec.ledger.ledger import differences, ledger
 if TYPE_CHECKING:
     from rescli.data.folders.survey import Survey
     from rescli.runs.record import RunRecord
+    from rescli.spec.ledger.row import LedgerRow
     from rescli.spec.run import RunSpec
     from rescli.training.events import Sink
     from rescli.workflows.results.oddities import Oddity
@@ -35,6 +38,7 @@ __all__ = [
 
 _MORE_WORKERS = "--workers"
 _MANY_IMAGES = 20_000
+_LEDGER_WIDTH = 76
 
 
 def run_progress(spec: RunSpec, begin: int) -> AbstractContextManager[Sink]:
@@ -80,15 +84,29 @@ def say_start(start: RunStart, budget_seconds: float | None) -> None:
     if budget_seconds is not None and start.whole_spec is not None and start.step_seconds is not None:
         whole = start.whole_spec
         say(
-            f"budget {format_seconds(budget_seconds)}: {spec.iterations} of {whole.iterations} iterations "
-            f"({1000 * start.step_seconds:.0f} ms each); "
+            f"budget {format_seconds(budget_seconds)}: {spec.iterations} of "
+            f"{counted(whole.iterations, 'iteration')} ({1000 * start.step_seconds:.0f} ms each); "
             + ("not shortened" if spec == whole else "scaled: not comparable with published numbers")
         )
     if start.head is not None and spec.start_from is not None:
         say(f"begins with the weights of {spec.start_from.checkpoint}: {start.head.why}")
-    fields = [f"{row.field} ({row.here}; paper: {row.paper})" for row in differences(ledger(spec))]
-    say(f"differs from the paper in: {', '.join(fields) or 'nothing'}")
+    rows = differences(ledger(spec))
+    say(
+        f"differs from the paper in {counted(len(rows), 'choice')}:"
+        if rows
+        else "differs from the paper in nothing"
+    )
+    for line in _ledger_lines(rows):
+        say(f"  {line}")
     say(f"run directory: {start.path}")
+
+
+def _ledger_lines(rows: Sequence[LedgerRow]) -> list[str]:
+    """Each choice that is not the paper's, in a column of its own."""
+    width = max((len(row.field) for row in rows), default=0)
+    inside = " " * (width + 2)
+    texts = (f"{row.field:{width}}  {row.here} (paper: {row.paper})" for row in rows)
+    return [line for text in texts for line in textwrap.wrap(text, _LEDGER_WIDTH, subsequent_indent=inside)]
 
 
 def say_survey(survey: Survey, parameters: Collection[str]) -> None:
@@ -100,7 +118,7 @@ def say_survey(survey: Survey, parameters: Collection[str]) -> None:
     for line in survey_lines(survey, partial(as_flag, parameters=parameters), refused=False):
         say(line)
     if (count := sum(survey.counts.values())) >= _MANY_IMAGES:
-        say(f"reading the {count:,} files once, so that the run knows them again")
+        say(f"reading the {counted(count, 'file')} once, so that the run knows them again")
 
 
 def say_what_data_cost(record: RunRecord) -> None:
@@ -112,9 +130,12 @@ def say_what_data_cost(record: RunRecord) -> None:
     helps = advice(share, workers=_MORE_WORKERS, pack=PACK)
     say(f"training waited for images {100 * share:.0f} % of the time{helps}")
     if names := record["skipped_images"]:
-        say(f"skipped {len(names)} damaged images: {_first(names)}")
+        say(f"skipped {counted(len(names), 'damaged image')}: {_first(names)}")
     if names := record.get("skipped_val_images", []):
-        say(f"{len(names)} damaged validation images are not counted: {_first(names)}")
+        say(
+            f"{counted(len(names), 'damaged validation image')} {are(len(names))} not counted: "
+            f"{_first(names)}"
+        )
 
 
 def _first(names: list[str]) -> str:

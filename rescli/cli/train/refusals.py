@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from rescli.errors import RunDirError
+from rescli.plurals import counted
 from rescli.remedy import Remedy
 from rescli.runs.directory import RunDir, default_run_path
 from rescli.spec.from_names import Choice, choose_changes, choose_spec
@@ -60,8 +61,8 @@ def changes_of_resume(path: Path, choice: Choice, out: Path | None) -> tuple[int
     changed = [key for key in changed if key not in MAY_CHANGE]
     if changed == ["iterations"] and wanted.iterations < spec.iterations:
         raise RunDirError(
-            f"{run_dir.path} is a run of {spec.iterations} iterations; to go on for longer takes more than "
-            f"those, not {wanted.iterations}."
+            f"{run_dir.path} is a run of {counted(spec.iterations, 'iteration')}; to go on for longer takes "
+            f"more than those, not {wanted.iterations}."
         )
     root = run_dir.noted_data_root()
     if changed == ["iterations"] and wanted.iterations > spec.iterations:

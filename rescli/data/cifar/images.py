@@ -21,6 +21,7 @@ from rescli.data.cifar.official_files import OfficialFiles, read_checked
 from rescli.data.image_set import ImageSet
 from rescli.data.split import split_fingerprint, train_val_split
 from rescli.errors import DataError, UnknownNameError
+from rescli.plurals import an
 
 __all__ = ["CIFAR10", "CIFAR100", "CifarFiles", "read_cifar"]
 
@@ -163,7 +164,7 @@ def _unpickle(cifar: CifarFiles, name: str, content: bytes) -> Mapping[str, Any]
     except Exception as error:
         raise _malformed(cifar, name, f"{type(error).__name__}: {error}") from error
     if not isinstance(entries, dict):
-        raise _malformed(cifar, name, f"holds a {type(entries).__name__}, expected a dict")
+        raise _malformed(cifar, name, f"holds {an(type(entries).__name__)}, expected a dict")
     return entries
 
 

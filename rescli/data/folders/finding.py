@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from rescli.plurals import counted
 from rescli.remedy import Remedy
 
 __all__ = ["KINDS", "Finding", "Kind", "classes_in_words", "images_in_words"]
@@ -40,9 +41,9 @@ class Finding:
 
 def images_in_words(count: int) -> str:
     """``1 image``, ``2,000 images``."""
-    return "1 image" if count == 1 else f"{count:,} images"
+    return counted(count, "image")
 
 
 def classes_in_words(count: int) -> str:
     """``1 class``, ``1,000 classes``."""
-    return "1 class" if count == 1 else f"{count:,} classes"
+    return counted(count, "class")

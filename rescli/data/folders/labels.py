@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from rescli.data.folders.names import ALL_SUFFIXES
 from rescli.errors import DataError, readable
+from rescli.plurals import counted
 from rescli.remedy import Remedy
 
 __all__ = ["FROM_NAMES", "Labels", "find_labels_file", "labels_from_names", "read_labels_file"]
@@ -111,7 +112,7 @@ def _require_agreement(found: Mapping[Path, Labels]) -> None:
         both = labels.by_name.keys() & other.by_name.keys()
         if differing := sorted(name for name in both if labels.by_name[name] != other.by_name[name]):
             raise DataError(
-                f"{first} and {path} give {len(differing)} images different classes, such as "
+                f"{first} and {path} give {counted(len(differing), 'image')} different classes, such as "
                 f"{readable(differing[0])}.",
                 remedy=[Remedy("data.dataset.labels", first.name), Remedy("data.dataset.labels", path.name)],
             )
@@ -132,7 +133,7 @@ def read_labels_file(path: Path, column: str | None, images: Sequence[str], *, r
     labels = _labels_of(path, column, images, root)
     if labels is None:
         raise DataError(
-            f"{path} names none of the {len(images)} images, such as {readable(images[0])}."
+            f"{path} names none of the {counted(len(images), 'image')}, such as {readable(images[0])}."
             if images
             else f"there are no images to label by {path}.",
             hint="one of its columns must hold the files' names, with suffix or without",

@@ -18,6 +18,7 @@ from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.packed import is_packed, packed_counts, read_packed
 from rescli.data.photos.prefetch import map_quick
 from rescli.errors import DataError, readable
+from rescli.plurals import counted, plural
 from rescli.remedy import Remedy
 
 __all__ = [
@@ -128,7 +129,7 @@ def image_fingerprint(
         whole.update(content)
     if unreadable:
         raise DataError(
-            f"{unreadable} of the {len(names)} image files in {place} cannot be read: "
+            f"{unreadable} of the {len(names):,} {plural('image file')} in {place} cannot be read: "
             f"{', '.join(first)}{', ...' if unreadable > len(first) else ''}",
             hint="links that lead nowhere, or files that may not be read? Mend or remove them",
         )
@@ -234,4 +235,7 @@ def _other_classes(root: Path, found: list[str], expected: tuple[str, ...]) -> s
         for what, names in (("missing", missing), ("unknown", extra))
         if names
     ]
-    return f"{root} does not have the {len(expected)} class folders it should have: {', '.join(parts)}."
+    return (
+        f"{root} does not have the {counted(len(expected), 'class folder')} it should have: "
+        f"{', '.join(parts)}."
+    )

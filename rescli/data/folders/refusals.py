@@ -8,6 +8,7 @@ from pathlib import Path
 from rescli.data.folders.labels import FROM_NAMES, labels_from_names
 from rescli.data.folders.names import is_archive
 from rescli.errors import DataError
+from rescli.plurals import counted
 from rescli.remedy import Remedy
 
 __all__ = [
@@ -60,7 +61,8 @@ def several_folders(root: Path, split: str, names: list[str]) -> DataError:
         "test": [Remedy("data.dataset.test_folder", name) for name in names],
     }
     return DataError(
-        f"{root} has {len(names)} folders that could be {split}: {', '.join(names)}.", remedy=remedies[split]
+        f"{root} has {counted(len(names), 'folder')} that could be {split}: {', '.join(names)}.",
+        remedy=remedies[split],
     )
 
 
@@ -93,7 +95,7 @@ def _by_names(images: list[str]) -> Remedy | None:
     if labels.without or len(classes) < 2:
         return None
     names = f"{', '.join(classes[:3])}{', ...' if len(classes) > 3 else ''}"
-    return Remedy("data.dataset.labels", FROM_NAMES, f"{len(classes)} classes: {names}")
+    return Remedy("data.dataset.labels", FROM_NAMES, f"{counted(len(classes), 'class')}: {names}")
 
 
 def no_class_folders_in(root: Path, with_classes: list[str], flat: list[str]) -> DataError:
@@ -114,7 +116,8 @@ def unlabelled(root: Path, images: list[str]) -> DataError:
     if by_names := _by_names(images):
         remedies.insert(0, by_names)
     return DataError(
-        f"{root} has no class folders: {len(images)} images lie in it. Put each into one of its class.",
+        f"{root} has no class folders: {counted(len(images), 'image')} "
+        f"{'lies' if len(images) == 1 else 'lie'} in it. Put each into one of its class.",
         remedy=remedies,
     )
 

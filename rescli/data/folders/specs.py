@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from rescli.errors import DataError, SpecError
+from rescli.plurals import counted
 from rescli.remedy import Remedy
 from rescli.spec.data_root import given_root
 from rescli.spec.photos import PhotoSetSpec
@@ -179,8 +180,8 @@ class ImageFolderSpec(PhotoSetSpec):
         whole = read_folder(root, (whole_name,), class_names=self.classes, wanted=wanted)[whole_name]
         if len(whole) != (self.num_train or 0) + (self.num_val or 0):
             raise DataError(
-                f"{root} has {len(whole)} images where {(self.num_train or 0) + (self.num_val or 0)} were "
-                "counted when the run began."
+                f"{root} has {counted(len(whole), 'image')} where "
+                f"{(self.num_train or 0) + (self.num_val or 0)} were counted when the run began."
             )
         if self.stratified:
             train, val = stratified_split(whole.labels_N, val_size=self.num_val or 0, seed=self.split_seed)

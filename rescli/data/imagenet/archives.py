@@ -21,6 +21,7 @@ from typing import IO
 from rescli.data.folders.names import OLD_SUFFIXES
 from rescli.data.imagenet.labels import labels_of
 from rescli.errors import DataError, first_names
+from rescli.plurals import counted
 
 __all__ = ["Extracted", "bytes_to_write", "clear_staging", "extract_train", "extract_val"]
 
@@ -90,8 +91,8 @@ def extract_train(
     _reach_the_disk(new)
     if sum(counts.values()) != num_images:
         raise DataError(
-            f"{archive} has {sum(counts.values())} images in {len(counts)} classes; "
-            f"it should have {num_images}.",
+            f"{archive} has {counted(sum(counts.values()), 'image')} in {counted(len(counts), 'class')}; it "
+            f"should have {num_images}.",
             hint="get the archive again",
         )
     return Extracted(counts, new)
@@ -120,13 +121,15 @@ def extract_val(
         images = list(_images(tar, where))
         if len(images) != num_images:
             raise DataError(
-                f"{archive} has {len(images)} images; it should have {num_images}.",
+                f"{archive} has {counted(len(images), 'image')}; it should have {num_images}.",
                 hint="get the archive again",
             )
         classes = labels_of([image.name for image in images], labels, class_names, labels_from)
         counts = Counter(classes)
         if empty := sorted(set(class_names) - set(counts)):
-            raise DataError(f"{labels_from} gives {len(empty)} classes no image: {first_names(empty)}.")
+            raise DataError(
+                f"{labels_from} gives {counted(len(empty), 'class')} no image: {first_names(empty)}."
+            )
         places = [(image, Path(name)) for image, name in zip(images, classes, strict=True)]
         stands = _stands(out)
         if stands:
@@ -179,7 +182,8 @@ def _class_members(
             if names
         ]
         raise DataError(
-            f"{archive} does not have the {len(class_names)} classes it should have: {', '.join(parts)}.",
+            f"{archive} does not have the {counted(len(class_names), 'class')} it should have: "
+            f"{', '.join(parts)}.",
             hint="get the archive again",
         )
     return members
@@ -266,8 +270,8 @@ def _check_same(folder: Path, expected: Mapping[str, int], where: str) -> None:
         return
     wrong = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
     raise DataError(
-        f"{folder} is there already and not what {where} has: {len(found)} files for {len(expected)}, "
-        f"{len(wrong)} missing, unknown or of another size ({first_names(wrong)}).",
+        f"{folder} is there already and not what {where} has: {counted(len(found), 'file')} for "
+        f"{len(expected)}, {len(wrong)} missing, unknown or of another size ({first_names(wrong)}).",
         hint=f"move {folder} away; then the same command makes it anew",
     )
 

@@ -22,6 +22,7 @@ from rescli.data.imagenet.labels import SOURCES, find_labels, labels_of
 from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.packed import is_packed
 from rescli.errors import DataError
+from rescli.plurals import counted
 from rescli.remedy import Remedy
 
 __all__ = ["find_imagenet", "read_imagenet"]
@@ -83,7 +84,8 @@ def _read_flat(place: Path, root: Path, names: list[str], class_names: tuple[str
     labelled = find_labels(beside)
     if labelled is None:
         raise DataError(
-            f"{val} holds {len(names)} images without class folders, and no labels are beside them.",
+            f"{val} holds {counted(len(names), 'image')} without class folders, and no labels are beside "
+            "them.",
             hint=f"put one of {', '.join(SOURCES)} into {place}, or",
             remedy=Remedy("prepare_imagenet"),
         )

@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 import scipy.io  # type: ignore[import-untyped]
 
 from rescli.errors import DataError, first_names
+from rescli.plurals import are, counted
 
 __all__ = ["DEVKIT", "SOURCES", "csv_labels", "devkit_labels", "find_labels", "labels_of"]
 
@@ -52,7 +53,7 @@ def find_labels(places: Iterable[Path]) -> tuple[Path, dict[str, str]] | None:
     for path, other in others:
         if differing := sorted(stem for stem in labels.keys() & other.keys() if labels[stem] != other[stem]):
             raise DataError(
-                f"{first} and {path} give {len(differing)} images different classes: "
+                f"{first} and {path} give {counted(len(differing), 'image')} different classes: "
                 f"{first_names(differing)}.",
                 hint="move the wrong one away",
             )
@@ -70,11 +71,15 @@ def labels_of(
     stems = [PurePosixPath(name).stem for name in names]
     if missing := [stem for stem in stems if stem not in labels]:
         raise DataError(
-            f"{source} has no label for {len(missing)} of {len(stems)} images: {first_names(missing)}."
+            f"{source} has no label for {len(missing)} of {counted(len(stems), 'image')}: "
+            f"{first_names(missing)}."
         )
     wnids = [labels[stem] for stem in stems]
     if unknown := sorted(set(wnids) - set(class_names)):
-        raise DataError(f"{source} has {len(unknown)} classes that are none: {first_names(unknown)}.")
+        raise DataError(
+            f"{source} has {counted(len(unknown), 'class')} that {are(len(unknown))} none: "
+            f"{first_names(unknown)}."
+        )
     return wnids
 
 

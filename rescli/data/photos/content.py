@@ -9,6 +9,7 @@ from functools import cache
 
 from rescli.errors import DataError
 from rescli.installation import install_command
+from rescli.plurals import an
 
 __all__ = ["begins_as_image", "read_with_plugin", "register_plugins", "what_it_holds"]
 
@@ -64,7 +65,7 @@ def read_with_plugin(head: bytes, name: str) -> bool:
         return False
     if not _register(plugin):
         raise DataError(
-            f"{name} cannot be decoded: it is a {plugin.name} image, and nothing that reads those is "
+            f"{name} cannot be decoded: it is {an(f'{plugin.name} image')}, and nothing that reads those is "
             "installed.",
             hint=f"install it: {plugin.install()}; or convert the image",
         )

@@ -14,6 +14,7 @@ from rescli.data.photos.packed import PackedImages
 from rescli.data.photos.prefetch import map_ahead, map_quick
 from rescli.errors import DataError
 from rescli.hardware.cores import usable_cores
+from rescli.plurals import image_of, plural
 from rescli.remedy import Remedy
 
 __all__ = ["require_whole"]
@@ -80,7 +81,7 @@ def require_whole(files: ImageFiles, split: str, *, decode: bool) -> None:
         reasons = [damaged[name] for name in names if name in damaged]
         more = f"; and {len(reasons) - _NAMED} more" if len(reasons) > _NAMED else ""
         raise DataError(
-            f"{len(reasons)} of the {len(files)} {split} images cannot be read: "
+            f"{len(reasons)} of the {len(files):,} {plural(image_of(split))} cannot be read: "
             f"{'; '.join(reasons[:_NAMED])}{more}.",
             hint="replace or remove the files; or to go on without them",
             remedy=Remedy("data.skip_damaged"),

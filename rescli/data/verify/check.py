@@ -16,6 +16,7 @@ from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.prefetch import map_ahead
 from rescli.data.verify.copies import Contents, Copies, content_hash, find_copies
 from rescli.errors import DataError
+from rescli.plurals import are, counted
 
 __all__ = ["Fault", "FileSize", "FilesCheck", "SplitCheck", "check_split", "copies_between"]
 
@@ -130,9 +131,14 @@ def check_split(
     in_range_N = (labels_N >= 0) & (labels_N < images.num_classes)
     faults = []
     if expected_images is not None and len(images) != expected_images:
-        faults.append(Fault(split, None, f"{split} has {len(images)} images, expected {expected_images}."))
+        faults.append(
+            Fault(split, None, f"{split} has {counted(len(images), 'image')}, expected {expected_images}.")
+        )
     if wrong := int((~in_range_N).sum()):
-        text = f"{split} has {wrong} labels that are none of its {images.num_classes} classes'."
+        text = (
+            f"{split} has {counted(wrong, 'label')} that {are(wrong)} none of its "
+            f"{counted(images.num_classes, 'class')}'."
+        )
         faults.append(Fault(split, None, text))
     files = None
     indices = np.arange(len(images))

@@ -19,9 +19,9 @@ from rescli.data.normalization import Normalization
 from rescli.evaluation.protocols import Views
 from rescli.hardware.cores import usable_cores
 
-__all__ = ["ViewBatch", "center_crop", "crop_corners", "resized_size", "view_batches"]
+__all__ = ["MAX_RESIZED", "ViewBatch", "center_crop", "crop_corners", "resized_size", "view_batches"]
 
-_MAX_RESIZED = 2**23
+MAX_RESIZED = 2**23
 """Pixels of an image that is resized whole before it is cropped, 25 MB: at a shorter side of 256, 128 times
 as long as wide. Of a longer one, each crop is cut from the image first and resized then."""
 
@@ -210,7 +210,7 @@ def _resized_crops(
     that of the image resized whole, which images of ordinary shapes therefore are.
     """
     width, height = resized_size(*image.size, shorter_side)
-    if width * height <= _MAX_RESIZED:
+    if width * height <= MAX_RESIZED:
         whole = np.array(image.resize((width, height), Image.Resampling.BILINEAR))
         return [whole[top : top + crop, left : left + crop] for top, left in corners]
     scale_x, scale_y = image.width / width, image.height / height

@@ -10,6 +10,7 @@ from pathlib import Path
 from rescli.data.folders.read import folder_classes, folder_counts
 from rescli.data.folders.specs import ImageFolderSpec
 from rescli.errors import CheckpointError, DataError, UsageError
+from rescli.plurals import image_of, plural
 from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec
 
@@ -127,7 +128,7 @@ def _is_another(dataset: ImageFolderSpec, place: Path) -> bool:
 
 def other_images(net: str, split: str, dataset: DatasetSpec, root: Path | None) -> DataError:
     """What to raise where the images are not those that the run of a net had."""
-    message = f"the {split} images are not those of the run of {net}: their fingerprints differ."
+    message = f"the {plural(image_of(split))} are not those of the run of {net}: their fingerprints differ."
     if not isinstance(dataset, ImageFolderSpec):
         return DataError(message)
     place = [Remedy("data_root", root)] if root is not None else []

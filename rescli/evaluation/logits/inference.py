@@ -13,6 +13,7 @@ from rescli.evaluation.logits.predict import predict_views
 from rescli.evaluation.protocols import Views
 from rescli.hardware.memory import is_out_of_memory
 from rescli.hardware.numerics import Numerics
+from rescli.plurals import counted
 from rescli.remedy import Remedy
 
 __all__ = ["finite_logits"]
@@ -65,7 +66,8 @@ def finite_logits(
     broken = int((~logits_NVK.isfinite()).any(2).any(1).sum())
     if broken:
         raise CheckpointError(
-            f"{broken} of {num_images} images give logits that are not finite in {numerics.precision}.",
+            f"{broken} of {counted(num_images, 'image')} {'gives' if broken == 1 else 'give'} logits that "
+            f"are not finite in {numerics.precision}.",
             hint="the weights are of no use" if numerics.precision == "fp32" else None,
             remedy=() if numerics.precision == "fp32" else Remedy("precision", "fp32"),
         )

@@ -164,10 +164,16 @@ class _Calibration:
 
     def __init__(self, subject: Subject) -> None:
         self._name = subject.options.input_name
-        self._inputs = iter(subject.calibration())
+        inputs = subject.calibration()
+        self._inputs = iter(inputs)
+        self._seen, self._total = subject.counting("images measured"), sum(map(len, inputs))
+        self._done = 0
 
     def get_next(self) -> dict[str, NDArray[np.float32 | np.uint8]] | None:
         images = next(self._inputs, None)
+        if images is not None:
+            self._seen(self._done, self._total)
+            self._done += len(images)
         return None if images is None else {self._name: images.numpy()}
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from rescli.evaluation.images.views import MAX_RESIZED
 from rescli.evaluation.protocols import default_protocol
 from rescli.exporters.base import Subject
 
@@ -58,4 +59,5 @@ def program_text(subject: Subject, path: Path) -> str:
         has_std=checkpoint.normalization.std_C is not None,
         side=None if raw and dataset.any_size else side,
         crop=views.crop or dataset.image_size,
+        most=MAX_RESIZED,
     )

@@ -18,10 +18,12 @@ from torch import Tensor
 
 from rescli.errors import CheckpointError, VerificationError
 from rescli.exporters.base import Exporter, Subject
+from rescli.exporters.choices import LEAST_IMAGES
 from rescli.exporters.description import Description
 from rescli.exporters.parity.readers import JsonObject, ReaderFacts, tensor_hashes
 from rescli.exporters.parity.sample import Pass, Sample, raw_passes
 from rescli.models.failure import naming_failed_module
+from rescli.plurals import are, counted
 from rescli.remedy import Remedy
 
 __all__ = ["TOLERANCES", "ExportCheck", "Tolerance", "check_export"]
@@ -45,12 +47,8 @@ class ExportCheck(TypedDict):
     checkpoint_top1_error: float | None
 
 
-_GENTLER = (
-    Remedy("precision", "fp16"),
-    Remedy("quantization", "dynamic"),
-    Remedy("calibration_images", 1024),
-)
-"""Settings under which an int8 network may agree with the checkpoint more often."""
+_MORE_TO_MEASURE = 1024
+"""Training images, measured on which static quantization may agree with the checkpoint more often."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +109,13 @@ def check_export(exporter: Exporter, subject: Subject, path: Path, sample: Sampl
 def _reference(subject: Subject, passes: Sequence[Pass]) -> list[Tensor]:
     """The checkpoint's logits in fp32, by rescli's own network and its own preparation of images."""
     net = subject.checkpoint.build_model()
+    logits: list[Tensor] = []
+    seen, total = subject.counting("images of the check"), sum(len(one.inputs) for one in passes)
     with torch.inference_mode(), naming_failed_module(subject.checkpoint.model.name):
-        return [net(one.inputs) for one in passes]
+        for one in passes:
+            seen(sum(map(len, logits)), total)
+            logits.append(net(one.inputs))
+    return logits
 
 
 def _read(
@@ -172,7 +175,8 @@ def _require_weights(
     if other:
         listed = ", ".join(other[:3]) + (", ..." if len(other) > 3 else "")
         raise VerificationError(
-            f"{len(other)} of {len(hashes)} tensors are not the checkpoint's in {runtime}: {listed}."
+            f"{len(other)} of {counted(len(hashes), 'tensor')} {are(len(other))} not the checkpoint's in "
+            f"{runtime}: {listed}."
         )
 
 
@@ -188,7 +192,7 @@ def _compare(
     theirs, ours = torch.cat(list(logits)), torch.cat(list(reference))
     largest = float(ours.abs().max())
     difference = float((theirs.double() - ours.double()).abs().max())
-    agreement = 100 * float((theirs.argmax(1) == ours.argmax(1)).double().mean())
+    agreement = 100 * _num_alike(passes, logits, reference) / len(sample)
     report: ExportCheck = {
         "runtime": runtime,
         "dataset": sample.dataset,
@@ -211,13 +215,33 @@ def _compare(
             f"{largest:.3g}); {precision} is allowed {allowed.logits * largest:.3g}. The file is not written."
         )
     if allowed.agreement is not None and agreement < allowed.agreement:
+        few = "" if len(sample) >= LEAST_IMAGES else " So few images say little of that."
         raise VerificationError(
-            f"{runtime} agrees with the checkpoint on the class of {agreement:.2f} % of {len(sample)} "
-            f"images; {precision} should on {allowed.agreement} %. The file is not written.",
-            hint="one of these may do" if precision == "int8" else None,
-            remedy=_GENTLER if precision == "int8" else (),
+            f"{runtime} agrees with the checkpoint on the class of {agreement:.2f} % of "
+            f"{counted(len(sample), 'image')}; {precision} should on {allowed.agreement} %.{few} The file is "
+            "not written.",
+            remedy=_gentler(subject) if precision == "int8" else (),
         )
     return report
+
+
+def _num_alike(passes: Sequence[Pass], logits: Sequence[Tensor], reference: Sequence[Tensor]) -> int:
+    """How many images both put into the same class, each counted once however often it was repeated."""
+    return sum(
+        int((theirs.argmax(1) == ours.argmax(1))[: len(one.members)].sum())
+        for one, theirs, ours in zip(passes, logits, reference, strict=True)
+    )
+
+
+def _gentler(subject: Subject) -> list[Remedy]:
+    """Settings under which the file may agree with the checkpoint more often, each on its own."""
+    ways = [Remedy("precision", "fp16")]
+    if subject.options.quantization == "static":
+        ways.append(Remedy("quantization", "dynamic", "or this: activations measured in each pass"))
+        if subject.may_calibrate_on_more:
+            more = max(_MORE_TO_MEASURE, 4 * subject.num_calibration)
+            ways.append(Remedy("calibration_images", more, "or this: more images measured"))
+    return ways
 
 
 def _error(sample: Sample, passes: Sequence[Pass], logits: Sequence[Tensor]) -> float | None:
@@ -230,7 +254,7 @@ def _error(sample: Sample, passes: Sequence[Pass], logits: Sequence[Tensor]) -> 
     columns = torch.tensor(sample.columns)
     wrong, seen = 0, 0
     for made, one in zip(passes, logits, strict=True):
-        if made.members is not None:
+        if made.whole:
             labels = columns[sample.images.labels_N[made.members.start : made.members.stop]]
             wrong += int((one[: len(made.members)].argmax(1) != labels).sum())
             seen += len(made.members)

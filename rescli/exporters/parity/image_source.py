@@ -14,6 +14,7 @@ from rescli.evaluation.classes import Matching
 from rescli.exporters.base import Options
 from rescli.exporters.choices import LEAST_IMAGES
 from rescli.exporters.parity.sample import SPLITS, Sample, draw_sample, raw_passes, stand_in_sample
+from rescli.plurals import counted
 from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec
 
@@ -62,11 +63,14 @@ class ImageSource:
             f"a batch of {least} takes" if options.batch_size else "the check's batches of 1, 2 and 7 take"
         )
         for split, few in sample.too_small.items():
-            warn(f"{sample.dataset} {split} has {few} images, fewer than {takes}; {sample.split} is used.")
+            warn(
+                f"{sample.dataset} {split} has {counted(few, 'image')}, fewer than {takes}; {sample.split} "
+                "is used."
+            )
         if len(sample) < least:
             warn(
-                f"{sample.dataset} {sample.split} has {len(sample)} images, fewer than {takes}; they are "
-                "repeated."
+                f"{sample.dataset} {sample.split} has {counted(len(sample), 'image')}, fewer than {takes}; "
+                "they are repeated, each counts once, and so few say little."
             )
         return sample
 
@@ -78,12 +82,15 @@ class ImageSource:
             raise DataError(
                 f"static quantization needs images of {self.checkpoint.dataset.kind} to measure activations: "
                 f"{error}",
-                remedy=[Remedy("data_root", "DIR"), Remedy("quantization", "dynamic")],
+                remedy=[
+                    Remedy("data_root", "DIR", "where they are"),
+                    Remedy("quantization", "dynamic", "or this: it needs none"),
+                ],
             ) from error
         if len(sample) < count:
             warn(
-                f"{sample.dataset} {sample.split} has {len(sample)} images to measure activations on, not "
-                f"{count}; all of them are used."
+                f"{sample.dataset} {sample.split} has {counted(len(sample), 'image')} to measure activations "
+                f"on, not {count}; all of them are used."
             )
         return sample
 

@@ -81,13 +81,15 @@ class Pass:
     Args:
         array: the images as the export takes them.
         inputs: the same images, normalised, float32 (B, 3, h, w).
-        members: which images of the sample its first ones are; those after them are repeated ones. None where
-            they were cut to a common size.
+        members: which images of the sample its first ones are, each of which is a member of one pass; those
+            after them are repeated ones.
+        whole: False where the images were cut to a common size.
     """
 
     array: Tensor
     inputs: Tensor
-    members: range | None
+    members: range
+    whole: bool = True
 
 
 def draw_sample(
@@ -191,18 +193,22 @@ def raw_passes(
 
 
 def _photo_passes(sample: Sample, checkpoint: Checkpoint, batch_size: int | None) -> Iterator[Pass]:
-    together = [(0, 2), (2, 7)]
+    count = len(sample)
+    together = [(0, 2, range(0)), (2, 7, range(0))]  # once more: each had a pass of its own
     if batch_size is not None and batch_size > 1:
-        together = [(first, batch_size) for first in range(0, len(sample), batch_size)]
+        together = [
+            (first, batch_size, range(first, min(first + batch_size, count)))
+            for first in range(0, count, batch_size)
+        ]
     else:
-        for index in range(len(sample)):
+        for index in range(count):
             yield _raw_pass([sample.raw(index)], checkpoint, range(index, index + 1))
     if batch_size == 1:
         return
-    for first, size in together:
-        images = [sample.raw(index % len(sample)) for index in range(first, first + size)]
+    for first, size, members in together:
+        images = [sample.raw(index % count) for index in range(first, first + size)]
         height, width = (min(image.shape[side] for image in images) for side in (0, 1))
-        yield _raw_pass([image[:height, :width] for image in images], checkpoint, None)
+        yield _raw_pass([image[:height, :width] for image in images], checkpoint, members, whole=False)
 
 
 def _cut(count: int, batch_size: int | None) -> Iterator[tuple[list[int], range]]:
@@ -221,12 +227,12 @@ def _filled(first: int, size: int, count: int) -> tuple[list[int], range]:
     return [index % count for index in range(first, first + size)], members
 
 
-def _raw_pass(images: list[Tensor], checkpoint: Checkpoint, members: range | None) -> Pass:
+def _raw_pass(images: list[Tensor], checkpoint: Checkpoint, members: range, *, whole: bool = True) -> Pass:
     array = torch.stack(images)
     labels = torch.zeros(len(images), dtype=torch.int64)
     alone = Sample(ImageSet(array, labels, ("?",), ""), "images", "all", None)
     ((_, inputs),) = normalised(alone, checkpoint, batch_size=len(images))
-    return Pass(array, inputs, members)
+    return Pass(array, inputs, members, whole)
 
 
 def _spread(images: LabelledImages, count: int) -> LabelledImages:

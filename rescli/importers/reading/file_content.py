@@ -22,6 +22,7 @@ from rescli.checkpoints.checkpoint import read_tensors
 from rescli.checkpoints.file_kinds import kind_of_file
 from rescli.errors import CheckpointError, UsageError, readable
 from rescli.importers.reading.stored_arrays import numpy_stand_ins
+from rescli.plurals import counted
 from rescli.remedy import Remedy
 
 __all__ = ["SAVE_TENSORS_ONLY", "FileContent", "asks_for", "read_content"]
@@ -202,7 +203,8 @@ def _classes(data: bytes, path: Path, what: str) -> list[str]:
             raise CheckpointError(asks_for(path, name), hint=SAVE_TENSORS_ONLY)
     if len(names) > _MOST_CLASSES:
         raise CheckpointError(
-            f"{path} is a pickle of {len(names)} classes of other programs, more than beside weights.",
+            f"{path} is a pickle of {counted(len(names), 'class')} of other programs, more than beside "
+            "weights.",
             hint=SAVE_TENSORS_ONLY,
         )
     return sorted(names, key=lambda name: data.find(f"{name.rpartition('.')[2]}\n".encode()))

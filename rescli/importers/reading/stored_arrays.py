@@ -14,6 +14,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from rescli.plurals import counted
+
 __all__ = ["DamagedArrayError", "StoredArray", "numpy_stand_ins"]
 
 _PLAIN = re.compile(r"[<>=|]?(?:b1|[iu][1248]|f[248]|[?bBhHiIlLqQefd])")
@@ -119,7 +121,7 @@ def _numbers(
     if type(content) is not bytes or len(sizes) != len(shape) or len(shape) > _MOST_DIMENSIONS:
         raise DamagedArrayError(f"shape {shape!r:.40} of {type(content).__name__}")
     if math.prod(sizes) * kind.itemsize != len(content):
-        raise DamagedArrayError(f"{len(content)} bytes for the shape {tuple(sizes)} of {kind}")
+        raise DamagedArrayError(f"{counted(len(content), 'byte')} for the shape {tuple(sizes)} of {kind}")
     flat = np.frombuffer(content, np.dtype("u1") if kind.kind == "b" else kind)
     # Booleans of other bytes than 0 and 1 are none.
     flat = flat != 0 if kind.kind == "b" else flat

@@ -14,6 +14,7 @@ from rescli.importers.class_names import named_in_file
 from rescli.importers.reading.file_content import SAVE_TENSORS_ONLY, FileContent, asks_for, read_content
 from rescli.importers.reading.state_dicts import StateDict, is_averaged, state_dicts
 from rescli.importers.reading.weight_sets import WeightSet, common_prefix, weight_sets
+from rescli.plurals import an, counted
 from rescli.remedy import Remedy
 
 __all__ = ["Weights", "listed", "read_weights"]
@@ -80,14 +81,14 @@ def read_weights(
     taken = _chosen(sets, which, path)
     if taken.linear:
         raise CheckpointError(
-            f"{path} has {len(taken.linear)} linear layers, {listed(taken.linear)}, where the nets here have "
-            "one, fc, as their head.",
+            f"{path} has {counted(len(taken.linear), 'linear layer')}, {listed(taken.linear)}, where the "
+            "nets here have one, fc, as their head.",
             hint="nets with another head are imported by an importer of your own",
         )
     if taken.headless:
         raise CheckpointError(
-            f"{path} holds a ResNet without its head: none of its {len(taken.tensors)} tensors is a "
-            "linear layer's.",
+            f"{path} holds a ResNet without its head: none of its {counted(len(taken.tensors), 'tensor')} is "
+            "a linear layer's.",
             hint="save the whole net, with the layer that gives the logits",
         )
     if taken.odd:
@@ -126,7 +127,7 @@ def _without_tensors(content: FileContent, path: Path) -> CheckpointError:
     if content.objects:
         return CheckpointError(asks_for(path, content.objects[0]), hint=SAVE_TENSORS_ONLY)
     if not isinstance(value, Mapping):
-        what = f"holds a {type(value).__name__}, not a state dict (names to tensors)"
+        what = f"holds {an(type(value).__name__)}, not a state dict (names to tensors)"
     elif not value:
         what = "holds no tensors: an empty dict"
     else:

@@ -12,6 +12,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from rescli.files import write_atomically
+from rescli.plurals import counted
 from rescli.report.comparison.columns import contender_columns, tested_on
 from rescli.report.comparison.figures import curves_figure
 from rescli.report.figures import as_bytes, responses_figure
@@ -134,7 +135,9 @@ class Comparison:
 
     def __repr__(self) -> str:
         nets = len(self.contenders)
-        return short(f"Comparison of {nets} nets", [*self.summary[:1], *str(self.table()).splitlines()])
+        return short(
+            f"Comparison of {counted(nets, 'net')}", [*self.summary[:1], *str(self.table()).splitlines()]
+        )
 
     def _repr_html_(self) -> str:
         sentences = "".join(f"<p>{html.escape(text)}</p>" for text in self.summary)

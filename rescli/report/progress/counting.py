@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rescli.durations import format_seconds
 from rescli.report.progress.screen import Drawing, Lines, choose_screen
 
-__all__ = ["Count", "count_text", "counting", "counting_bar"]
+__all__ = ["Count", "count_text", "counting", "counting_bar", "counting_lines"]
 
 Count = Callable[[int, int], None]
 """Called with (done, in all)."""
@@ -35,7 +35,11 @@ def counting(
     screen = choose_screen(progress)
     if screen is None:
         return nullcontext(_unseen)
-    return nullcontext(_lines(screen, unit)) if isinstance(screen, Lines) else counting_bar(screen, unit, few)
+    return (
+        nullcontext(counting_lines(unit, screen.say))
+        if isinstance(screen, Lines)
+        else counting_bar(screen, unit, few)
+    )
 
 
 @contextmanager
@@ -84,7 +88,14 @@ def count_text(done: int, total: int, seconds: float, unit: str) -> str:
     return f"{done}/{total} {unit}  {done / seconds:,.1f} {unit}/s  ETA {left}"
 
 
-def _lines(screen: Lines, unit: str) -> Count:
+def counting_lines(unit: str = "views", say: Callable[[str], None] | None = None) -> Count:
+    """A function that says, every ten seconds, how many were done: for logs.
+
+    Args:
+        unit: what is counted.
+        say: called with each line; None for lines on stderr.
+    """
+    say = say or Lines().say
     began = said = time.monotonic()
     before = 0
 
@@ -96,7 +107,7 @@ def _lines(screen: Lines, unit: str) -> Count:
         before = done
         if now - said >= LINE_SECONDS:
             said = now
-            screen.say(count_text(done, total, now - began, unit))
+            say(count_text(done, total, now - began, unit))
 
     return show
 

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from rescli.durations import format_seconds
+from rescli.plurals import counted
 from rescli.report.progress.counting import Count, counting_bar
 from rescli.report.progress.image_wait import PACK
 from rescli.report.progress.queue import Progress, queue_progress
@@ -113,7 +114,7 @@ class _Study:
             self._screen.say(f"warning: {fit.warning}")
         if self._quiet:
             return
-        many = f"{event.num_runs} runs" if event.num_runs > 1 else "1 run"
+        many = counted(event.num_runs, "run")
         scaled = "not shortened" if fit.ratio == 1 else "scaled: not comparable with published numbers"
         seconds = format_seconds(event.budget_seconds)
         self._screen.say(f"budget {seconds} for {many}: schedules times {fit.ratio:.4f}; {scaled}")
@@ -127,7 +128,8 @@ class _Study:
                 total += seconds
                 cost = f", about {format_seconds(seconds)} on this CPU"
             self._screen.say(
-                f"{planned.status:<8}  {planned.run.path}  {planned.run.spec.iterations} iterations{cost}"
+                f"{planned.status:<8}  {planned.run.path}  "
+                f"{counted(planned.run.spec.iterations, 'iteration')}{cost}"
             )
         if len(plan.runs) > 1 and total:
             self._screen.say(f"{'together':<8}  about {format_seconds(total)} on this CPU")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rescli.durations import format_seconds
 from rescli.errors import UsageError
 from rescli.plan import make_plan
+from rescli.plurals import counted
 from rescli.remedy import Remedy
 from rescli.runs.budget.trial import RunCost
 from rescli.spec.run import EvaluationSpec, RunSpec
@@ -66,9 +67,9 @@ class BudgetFit:
         if self.ratio == 1 or (self.epochs >= SHORT_EPOCHS and self.iterations >= SHORT_ITERATIONS):
             return None
         return (
-            f"the budget is short: {self.iterations} iterations pass over the training images "
-            f"{self.epochs:.2g} times, and deep nets may stay at chance; a budget of "
-            f"{_typed(self.enough_seconds)} would do."
+            f"the budget is short: {counted(self.iterations, 'iteration')} "
+            f"{'passes' if self.iterations == 1 else 'pass'} over the training images {self.epochs:.2g} "
+            f"times, and deep nets may stay at chance; a budget of {_typed(self.enough_seconds)} would do."
         )
 
     def require_hope(self, budget_seconds: float) -> None:
@@ -80,7 +81,8 @@ class BudgetFit:
         if self.ratio < 1 and self.epochs < HOPELESS_EPOCHS and self.iterations < HOPELESS_ITERATIONS:
             raise UsageError(
                 f"a budget of {format_seconds(budget_seconds)} is too short to learn anything: it leaves "
-                f"{self.iterations} iterations, {self.epochs:.2g} passes over the training images.",
+                f"{counted(self.iterations, 'iteration')}, {self.epochs:.2g} passes over the training "
+                "images.",
                 remedy=Remedy("budget", _typed(self.enough_seconds), "would do"),
             )
 

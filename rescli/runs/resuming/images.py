@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rescli.errors import DataError, SpecError
+from rescli.plurals import counted, image_of
 from rescli.remedy import Remedy
 from rescli.runs.directory import RunDir
 from rescli.runs.record import DataRecord
@@ -99,7 +100,7 @@ def with_images_of_now(spec: RunSpec, data_root: Path | None) -> RunSpec:
 def _changed(spec: RunSpec, now: RunSpec) -> str:
     before, after = spec.data.dataset.sizes, now.data.dataset.sizes
     counts = [
-        f"{after.get(split, 0)} {split} images in place of {before.get(split, 0)}"
+        f"{counted(after.get(split, 0), image_of(split))} in place of {before.get(split, 0)}"
         for split in before
         if after.get(split, 0) != before.get(split, 0)
     ]

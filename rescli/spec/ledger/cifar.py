@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rescli import paper
+from rescli.plurals import counted, every
 from rescli.spec.ledger.recipe import model_row, optimizer_rows, precision_row
 from rescli.spec.ledger.row import LedgerRow, compare
 from rescli.spec.run import RunSpec
@@ -58,7 +59,7 @@ def _recipe_rows(spec: RunSpec) -> Iterator[LedgerRow]:
     yield compare("data.batch_size", spec.data.batch_size, paper.CIFAR_BATCH_SIZE)
     yield LedgerRow(
         "batch norm over",
-        f"{spec.data.batch_size} images",
+        counted(spec.data.batch_size, "image"),
         f"{paper.CIFAR_NORM_BATCH_SIZE} images",
         "same" if spec.data.batch_size == paper.CIFAR_NORM_BATCH_SIZE else "differs",
         "128 on two GPUs; each normalises its own half",
@@ -85,7 +86,7 @@ def _warmup_row(spec: RunSpec) -> LedgerRow:
     of_paper = (
         _warmup(paper.WARMUP_FACTOR, paper.WARMUP_UNTIL_TRAIN_ERROR) if paper.warms_up(depth) else "none"
     )
-    note = f"read every {spec.metrics.every} iterations" if warmup else ""
+    note = f"read {every(spec.metrics.every, 'iteration')}" if warmup else ""
     return compare("schedule.warmup", here, of_paper, note)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rescli import paper
+from rescli.plurals import counted, every
 from rescli.spec.ledger.recipe import model_row, optimizer_rows, precision_row
 from rescli.spec.ledger.row import LedgerRow, compare
 from rescli.spec.photos import NATIVE_SIZE
@@ -45,7 +46,7 @@ def _recipe_rows(spec: RunSpec) -> Iterator[LedgerRow]:
     yield compare("schedule.kind", schedule["kind"], "plateau")
     yield compare("schedule.gamma", schedule.get("gamma"), paper.GAMMA)
     if "patience" in schedule:
-        here = f"{schedule['patience']} evaluations, every {spec.evaluation.every} iterations"
+        here = f"{counted(schedule['patience'], 'evaluation')}, {every(spec.evaluation.every, 'iteration')}"
         yield LedgerRow("schedule.patience", here, "-", "not stated", "the paper: when the error plateaus")
     if spec.start_from is not None:
         yield LedgerRow("start_from", spec.start_from.sha256[:16], "from scratch", "differs")

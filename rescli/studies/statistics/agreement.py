@@ -10,6 +10,7 @@ import numpy as np
 from scipy import stats  # type: ignore[import-untyped]
 
 from rescli.evaluation.metrics import wilson_interval
+from rescli.plurals import counted
 from rescli.studies.published import PublishedRow
 
 __all__ = ["Agreement", "agreement"]
@@ -67,5 +68,5 @@ def agreement(published: PublishedRow, errors: Sequence[float], num_images: int)
         how = f"Welch, {n} and {published.n} seeds"
     else:
         half = float(stats.t.ppf(0.975, n - 1)) * sqrt(variance * (1 + 1 / n))
-        how = f"one more run, from {n} seeds"
+        how = f"one more run, from {counted(n, 'seed')}"
     return Agreement(value, mean, (mean - half, mean + half), how)

@@ -15,6 +15,7 @@ from rescli.data.imagenet.labels import DEVKIT
 from rescli.data.imagenet.official import TRAIN, VAL, ByteProgress, CheckedArchive, check_md5
 from rescli.errors import CheckpointError, DataError, UsageError
 from rescli.hardware.file_lock import InUse, held_alone
+from rescli.plurals import counted
 from rescli.remedy import Remedy
 from rescli.report.table import short
 from rescli.workflows.notes import with_notes
@@ -45,7 +46,10 @@ class PreparedSplit:
     images_per_class: Mapping[str, int]
 
     def __repr__(self) -> str:
-        return f"PreparedSplit({self.split}: {self.num_images:,} images, {self.num_classes:,} classes)"
+        return (
+            f"PreparedSplit({self.split}: {counted(self.num_images, 'image')}, "
+            f"{counted(self.num_classes, 'class')})"
+        )
 
 
 @dataclass(frozen=True, repr=False)
@@ -66,7 +70,8 @@ class PreparedImageNet:
 
     def __repr__(self) -> str:
         lines = [
-            f"{one.split}: {one.num_images:,} images, {one.num_classes:,} classes" for one in self.splits
+            f"{one.split}: {counted(one.num_images, 'image')}, {counted(one.num_classes, 'class')}"
+            for one in self.splits
         ]
         return short(f"ImageNet in {self.root}", lines)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from rescli.errors import DataError
 from rescli.hardware.cores import usable_cores
+from rescli.plurals import counted
 from rescli.workflows.arguments import SPLITS, check_name
 from rescli.workflows.data.datasets import known_sizes
 from rescli.workflows.data.split_progress import SplitProgress, unseen, within_split
@@ -153,4 +154,4 @@ def _summary(faults: Sequence[Fault]) -> str:
     )
     if len(found) == 1:
         return f"1 fault: {found[0]}"
-    return f"{len(found)} faults: {'; '.join(found[:3])}{'; ...' if len(found) > 3 else ''}"
+    return f"{counted(len(found), 'fault')}: {'; '.join(found[:3])}{'; ...' if len(found) > 3 else ''}"

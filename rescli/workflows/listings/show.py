@@ -7,6 +7,7 @@ from typing import Any, NotRequired, TypedDict
 from rescli.checkpoints.header import CheckpointHeader
 from rescli.checkpoints.locate import Source, source_path
 from rescli.errors import RescliError
+from rescli.runs.known_results import test_result_of
 from rescli.spec.ledger.ledger import ledger
 from rescli.spec.load import spec_from_dict
 from rescli.workflows.notes import with_notes
@@ -33,6 +34,7 @@ class CheckpointFacts(TypedDict):
     """The JSON object that ``rescli show`` prints: the checkpoint's metadata, and what follows from it.
 
     ``model``, ``dataset``, ``spec``, ``results`` and ``data`` have the shape that their plugins gave them.
+    ``results`` has the test error too, where the checkpoint's run was tested.
     ``ledger`` is None where nobody knows how it was trained; ``ledger_problem`` says why its spec cannot be
     read.
     """
@@ -84,9 +86,14 @@ def show(path: Source) -> CheckpointFacts:
             rows = [row.to_dict() for row in ledger(spec_from_dict(header.metadata["spec"]))]
         except RescliError as error:  # of another version, or of a plugin that is not installed
             problem = str(error)
+    results = dict(header.metadata.get("results") or {})
+    chosen = header.metadata.get("selection"), header.metadata.get("iteration")
+    if tested := test_result_of(source_path(path), *chosen):
+        results["test"] = {key: value for key, value in tested.items() if key != "best_val"}
     counted = [tensor for tensor in header.tensors if not tensor.name.endswith(_STATISTICS)]
     return {
         **header.metadata,  # type: ignore[typeddict-item]
+        "results": results,
         "ledger": rows,
         "ledger_problem": problem,
         "sha256": header.sha256,

@@ -10,6 +10,7 @@ from rescli.checkpoints.logits_file import write_logits
 from rescli.evaluation.metrics import percent
 from rescli.evaluation.result import ClassRow, EvalRow, NetResult, per_class, result_line
 from rescli.evaluation.table import class_table, eval_table
+from rescli.plurals import counted
 from rescli.report.table import Column, Table, frame_of, short
 
 if TYPE_CHECKING:
@@ -161,11 +162,9 @@ class Evaluation:
             )
             for one in chosen[:most]
         ]
-        count = f"{len(tiles)} of {len(chosen):,}" if len(tiles) < len(chosen) else f"{len(tiles)}"
-        where = f"{row['dataset']} {row['split']}, {row['num_images']:,} images"
-        figure = contact_sheet(
-            tiles, title=f"{row['model']} on {where}: {count} mistakes, the most confident first"
-        )
+        count = f"{len(tiles)} of " * (len(tiles) < len(chosen)) + counted(len(chosen), "mistake")
+        where = f"{row['dataset']} {row['split']}, {counted(row['num_images'], 'image')}"
+        figure = contact_sheet(tiles, title=f"{row['model']} on {where}: {count}, the most confident first")
         figure.legend_lines = names.legend
         return figure
 

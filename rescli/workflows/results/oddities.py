@@ -9,6 +9,7 @@ from typing import Any
 
 from rescli.hardware.launcher import num_ranks
 from rescli.plan import TrainPlan
+from rescli.plurals import counted
 from rescli.remedy import Remedy
 from rescli.spec.run import RunSpec
 
@@ -72,12 +73,12 @@ def _of_validation(spec: RunSpec, plan: TrainPlan) -> Iterator[Oddity]:
     dataset, val = spec.data.dataset, plan.num_val
     if val == 0 and getattr(dataset, "val_size", 0) is None:
         yield Oddity(
-            f"no validation part: a tenth of {plan.num_train} images is none. No error is measured on images "
-            "that were not trained on, and the last weights count as the best",
+            f"no validation part: a tenth of {counted(plan.num_train, 'image')} is none. No error is "
+            "measured on images that were not trained on, and the last weights count as the best",
             {"data.dataset.val_size": max(1, plan.num_train // 4)} if plan.num_train > 1 else {},
         )
     elif 0 < val < _FEW_VAL:
-        images = f"{val} image{'s' * (val > 1)}"
+        images = counted(val, "image")
         yield Oddity(f"the validation part has {images}: one image is {100 / val:.0f} % of its error")
 
 
@@ -89,8 +90,8 @@ def _of_epochs(spec: RunSpec, plan: TrainPlan) -> Iterator[Oddity]:
     before, after = spec.to_dict(), spec.scaled(usual).to_dict()
     after.pop("scaled_from", None)
     yield Oddity(
-        f"{plan.total_steps:,} iterations of {plan.batch_size} images are {epochs:,.0f} epochs of the "
-        f"{plan.num_train:,} training images; the same course in {usual:,} iterations is "
+        f"{plan.total_steps:,} iterations of {counted(plan.batch_size, 'image')} are {epochs:,.0f} epochs of "
+        f"the {counted(plan.num_train, 'training image')}; the same course in {usual:,} iterations is "
         f"{plan.epoch(usual):,.0f} epochs",
         dict(_changes(before, after)),
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from rescli.evaluation.images.pictures import Picture, read_picture
 from rescli.evaluation.table import cell_width, padded, visible
 from rescli.files import write_atomically
+from rescli.plurals import counted
 from rescli.report.table import Column, Table, short
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ class Predictions:
 
     def __repr__(self) -> str:
         skipped = f", {len(self.skipped)} skipped" if self.skipped else ""
-        title = f"Predictions of {self._net} for {len(self)} pictures{skipped}"
+        title = f"Predictions of {self._net} for {counted(len(self), 'picture')}{skipped}"
         return short(title, [f"{_base_name(row.file)}  {_classes(row.top)}" for row in self.rows])
 
     def __str__(self) -> str:
@@ -236,8 +237,8 @@ class Predictions:
             )
             for row, picture in zip(self.rows[:most], self.pictures[:most], strict=True)
         ]
-        shown = f"{len(tiles)} of {len(self):,}" if len(tiles) < len(self) else f"{len(self)}"
-        figure = contact_sheet(tiles, title=f"{self._net}, {self.protocol}: {shown} pictures")
+        shown = f"{len(tiles)} of " * (len(tiles) < len(self)) + counted(len(self), "picture")
+        figure = contact_sheet(tiles, title=f"{self._net}, {self.protocol}: {shown}")
         figure.legend_lines = names.legend
         return figure
 

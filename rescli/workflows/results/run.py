@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rescli.checkpoints.warm_start import Head
 from rescli.errors import CheckpointError, RescliError
 from rescli.files import write_atomically
+from rescli.plurals import counted
 from rescli.runs.directory import RunDir
 from rescli.runs.metrics_log import MetricsRow, read_metrics
 from rescli.runs.record import RunRecord, read_record
@@ -99,7 +100,9 @@ class Run:
             for split, result in record["results"].items()
             if result
         )
-        title = f"{record['name']}: {record['status']} after {record['iterations_done']} iterations"
+        title = (
+            f"{record['name']}: {record['status']} after {counted(record['iterations_done'], 'iteration')}"
+        )
         return (
             f"<table><caption>{escape(title)}</caption>"
             f"<tr><th>split</th><th>top-1 error</th></tr>{cells}</table>"

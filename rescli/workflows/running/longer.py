@@ -10,6 +10,7 @@ from rescli.errors import CheckpointError, RescliError, RunDirError, UsageError
 from rescli.files import write_atomically, write_json
 from rescli.hardware.launcher import launched
 from rescli.plan import make_plan
+from rescli.plurals import counted
 from rescli.remedy import Remedy
 from rescli.runs.directory import RunDir
 from rescli.runs.record import RunRecord, now, read_record
@@ -49,8 +50,8 @@ def begin_longer(first: RunDir, iterations: int | None, out: Path | None) -> tup
     spec = first.read_spec()
     if iterations <= spec.iterations:
         raise UsageError(
-            f"{first.path} was planned for {spec.iterations} iterations; to go on for longer takes more than "
-            f"that, not {iterations}."
+            f"{first.path} was planned for {counted(spec.iterations, 'iteration')}; to go on for longer "
+            f"takes more than that, not {iterations}."
         )
     longer = spec_from_dict({**spec.to_dict(), "iterations": iterations})
     with RunDir.create(out) as new:

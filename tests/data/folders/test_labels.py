@@ -135,7 +135,7 @@ def test_a_table_of_other_small_numbers_is_none(tmp_path: Path) -> None:
 def test_two_tables_that_disagree(tmp_path: Path) -> None:
     table(tmp_path, "1.jpg,a\n2.jpg,a\n3.jpg,a\n", "first.csv")
     table(tmp_path, "1.jpg,a\n2.jpg,b\n3.jpg,a\n", "second.csv")
-    with pytest.raises(DataError, match=r"give 1 images different classes, such as 2.jpg") as caught:
+    with pytest.raises(DataError, match=r"give 1 image different classes, such as 2.jpg") as caught:
         find_labels_file(IMAGES, [tmp_path], root=tmp_path, split="train")
     assert [remedy.value for remedy in caught.value.remedies] == ["first.csv", "second.csv"]
 

@@ -259,7 +259,7 @@ class TestCounts:
 
     def test_every_class_of_val_has_images(self, ilsvrc: Any, tmp_path: Path) -> None:
         names = [*ilsvrc.class_names, "n15075142"]
-        with pytest.raises(DataError, match="gives 1 classes no image: n15075142"):
+        with pytest.raises(DataError, match="gives 1 class no image: n15075142"):
             extract_val(
                 ilsvrc.folder / "ILSVRC2012_img_val.tar",
                 tmp_path / "out",

@@ -112,7 +112,7 @@ class TestFind:
         assert find_labels([ilsvrc.folder]) == (ilsvrc.folder / "ILSVRC2012_devkit_t12.tar.gz", labels)
         others = [wnid for wnid in ilsvrc.class_names if wnid != labels[VAL1]]
         (ilsvrc.folder / "val.csv").write_text("\n".join([f"{VAL1}.JPEG,{others[0]}", *rows[1:]]))
-        with pytest.raises(DataError, match=f"give 1 images different classes: {VAL1}"):
+        with pytest.raises(DataError, match=f"give 1 image different classes: {VAL1}"):
             find_labels([ilsvrc.folder])
 
 
@@ -122,5 +122,5 @@ def test_labels_of_files() -> None:
     assert labels_of(["b.JPEG", "a.jpg"], labels, ["n1", "n2"], source) == ["n1", "n2"]
     with pytest.raises(DataError, match=r"val\.csv has no label for 2 of 3 images: c, d\."):
         labels_of(["a.JPEG", "c.JPEG", "d.JPEG"], labels, ["n1", "n2"], source)
-    with pytest.raises(DataError, match=r"has 1 classes that are none: n2\."):
+    with pytest.raises(DataError, match=r"has 1 class that is none: n2\."):
         labels_of(["a.JPEG"], labels, ["n1"], source)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable
@@ -112,6 +113,7 @@ def test_photographs_that_are_turned(photos4: Callable[..., Path], tmp_path: Pat
         lying, exif=turned
     )
     require_predicted(checkpoint, made.files[1], [lying])
+    assert made.files[1].read_text().count("turned upright") == 1
     assert "turned upright, as its EXIF says" in made.files[1].read_text()
 
 
@@ -167,3 +169,80 @@ def test_without_a_picture_it_says_how_it_is_used(net8: Path, tmp_path: Path) ->
 )
 def test_a_program_that_would_hide_a_package_has_another_name(file: str, program: str) -> None:
     assert program_path(Path("folder") / file) == Path("folder") / program
+
+
+def oddities(folder: Path) -> list[Path]:
+    """Of every mode and kind that people have, lying on their side by EXIF, by XMP, as TIFF, and slivers."""
+    rng = np.random.default_rng(5)
+    rgb = Image.fromarray(rng.integers(0, 256, (9, 14, 3), dtype=np.uint8)).resize((280, 180))
+    deep = Image.fromarray(rng.integers(0, 65536, (90, 70)).astype(np.uint16))
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><tiff:Orientation>8</tiff:Orientation></x:xmpmeta>'
+    found: list[Path] = []
+
+    def put(name: str, image: Image.Image, **options: Any) -> None:
+        found.append(folder / name)
+        image.save(found[-1], **options)
+
+    put("cmyk.jpg", rgb.convert("CMYK"))
+    put("grey and glass.png", rgb.convert("LA"))
+    put("palette.png", rgb.quantize(20), transparency=0)
+    put("bilevel.png", rgb.convert("1"))
+    put("glass.webp", rgb.convert("RGBA"), lossless=True)
+    put("animated.gif", rgb, save_all=True, append_images=[rgb.rotate(180)])
+    put("deep.tif", deep)
+    put("deep.pgm", deep)
+    put("lying.jpg", rgb, exif=turned)
+    put("lying.png", rgb, exif=turned)
+    put("lying deep.png", deep, exif=turned)
+    put("lying.tif", rgb, exif=turned)
+    put("lying by xmp.jpg", rgb, xmp=xmp)
+    put("sliver.png", rgb.resize((1, 1000)))
+    put("panorama.jpg", rgb.resize((4000, 16)))
+    put("no suffix", rgb, format="JPEG")
+    return found
+
+
+@pytest.mark.parametrize("orientation", ["stored", "upright"])
+def test_odd_pictures(photos4: Callable[..., Path], tmp_path: Path, orientation: str) -> None:
+    checkpoint = photos4("per-channel", orientation=orientation)
+    made = export(checkpoint, "onnx", tmp_path / "net.onnx", check_images=10)
+    require_predicted(checkpoint, made.files[1], oddities(tmp_path))
+
+
+def test_odd_pictures_of_a_net_for_small_images(net8: Path, tmp_path: Path) -> None:
+    made = export(net8, "onnx", tmp_path / "net.onnx", check_images=10)
+    require_predicted(net8, made.files[1], oddities(tmp_path))
+
+
+def test_what_is_no_picture_ends_in_one_sentence(
+    net8: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = export(net8, "onnx", tmp_path / "net.onnx", check_images=10).files[1]
+    (tmp_path / "text.jpg").write_text("not a picture")
+    (tmp_path / "empty.png").touch()
+    Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "float.tif")
+    whole = tmp_path / "whole.jpg"
+    Image.new("RGB", (60, 60)).save(whole)
+    (tmp_path / "cut.jpg").write_bytes(whole.read_bytes()[:300])
+    for name in ("absent.jpg", "text.jpg", "empty.png", "float.tif", "cut.jpg", "."):
+        said = ended(program, str(tmp_path / name), monkeypatch=monkeypatch)
+        assert said.startswith(f"{tmp_path / name} cannot be read as a picture: "), said
+        assert "\n" not in said
+    assert "cannot be read as a picture" in ended(program, "", monkeypatch=monkeypatch)
+    with monkeypatch.context() as lacking:
+        lacking.setitem(sys.modules, "onnxruntime", None)
+        said = ended(program, str(whole), monkeypatch=lacking)
+    assert said.endswith("pip install numpy pillow onnxruntime")
+    (tmp_path / "net.onnx").unlink()
+    assert "net.onnx is not there" in ended(program, str(whole), monkeypatch=monkeypatch)
+
+
+def ended(program: Path, *names: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What the program says where it ends with a word and an exit code of 1."""
+    monkeypatch.setattr(sys, "argv", [str(program), *names])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(program), run_name="__main__")
+    assert isinstance(stop.value.code, str)
+    return stop.value.code

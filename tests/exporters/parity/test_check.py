@@ -187,13 +187,13 @@ def test_one_bit_of_one_weight_of_a_state_dict(
     refused: Callable[..., str], net8: Path, exporter: type[Exporter], name: str
 ) -> None:
     with spoiled(exporter, nudge):
-        assert "1 of 44 tensors are not the checkpoint's" in refused(net8, exporter.kind, name)
+        assert "1 of 44 tensors is not the checkpoint's" in refused(net8, exporter.kind, name)
 
 
 def test_one_bit_in_torchvisions_network(refused: Callable[..., str], imagenet18: Path) -> None:
     with spoiled(TorchvisionExporter, nudge):
         said = refused(imagenet18, "torchvision", "net.safetensors")
-    assert "1 of 122 tensors are not the checkpoint's in torchvision" in said
+    assert "1 of 122 tensors is not the checkpoint's in torchvision" in said
 
 
 def test_another_network_in_the_config(
@@ -246,3 +246,32 @@ def test_logits_that_are_no_numbers(refused: Callable[..., str], net8: Path) -> 
 
     with spoiled(OnnxExporter, edit_onnx(nan)):
         assert "differ from the checkpoint's by up to nan" in refused(net8, "onnx", "net.onnx")
+
+
+@pytest.mark.parametrize(("quantization", "others"), [("static", 2), ("dynamic", 0)])
+def test_each_of_a_few_images_counts_once_and_the_figure_is_said_to_mean_little(
+    checkpoint_of: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, quantization: Any, others: int
+) -> None:
+    """The first of three images, in the passes of 1, 2 and 7 four times, is of another class in int8."""
+    from rescli.errors import VerificationError
+    from rescli.exporters.base import Options
+    from rescli.exporters.parity import check
+    from rescli.exporters.parity.sample import raw_passes, stand_in_sample
+
+    options = Options(precision="int8", quantization=quantization)
+    checkpoint, sample = checkpoint_of("resnet-8"), stand_in_sample(3)
+    subject = Subject(checkpoint, options, {}, list, 256, True)  # type: ignore[arg-type]
+    passes = list(raw_passes(sample, checkpoint, raw=False))
+    assert [len(one.array) for one in passes] == [1, 2, 7]
+    ours = [torch.eye(10)[: len(one.array)] for one in passes]
+    theirs = [one.clone() for one in ours]
+    theirs[0] = ours[0].roll(1, 1)  # the pass in which the first image comes first
+    for logits in theirs[2:]:
+        logits *= 0.9
+    monkeypatch.setitem(check.TOLERANCES, "int8", check.Tolerance(logits=2.0, agreement=90.0))
+    with pytest.raises(VerificationError, match=r"66\.67 % of 3 images.* So few images say little") as error:
+        check._compare(subject, sample, passes, theirs, ours, "onnxruntime")
+    first, *further = error.value.remedies
+    assert (first.setting, first.value, error.value.hint) == ("precision", "fp16", None)
+    assert len(further) == others
+    assert all(remedy.note.startswith("or this") for remedy in further)

@@ -48,7 +48,7 @@ def test_every_image_comes_first_once_and_fills_the_rest(
         passes = list(raw_passes(sample_of(count), checkpoint, raw=raw, batch_size=batch_size))
         assert [len(one.array) for one in passes] == sizes
         assert [len(one.inputs) for one in passes] == sizes
-        first = [index for one in passes if one.members is not None for index in one.members]
+        first = [index for one in passes for index in one.members]
         assert first == list(range(count))
         if raw:
             shown = torch.cat([one.array[:, 0, 0, 0] for one in passes]).tolist()
@@ -103,7 +103,7 @@ def test_where_no_part_is_large_enough_images_are_repeated(
     assert (sample.split, len(sample)) == ("train", 4)
     assert len(said) == 2
     assert said[1].startswith("imagefolder train has 4 images, fewer than the check's batches of 1, 2 and 7")
-    assert said[1].endswith("; they are repeated.")
+    assert "they are repeated, each counts once, and so few say little" in said[1]
     for raw in (False, True):
         passes = list(raw_passes(sample, source.checkpoint, raw=raw))
         assert {1, 2, 7} <= {len(one.array) for one in passes}
@@ -149,3 +149,15 @@ def test_without_images_int8_says_how_to_get_them(source_of: Callable[[Path | No
     with pytest.raises(DataError, match="static quantization needs images of imagefolder") as refused:
         source_of(None).to_calibrate(256, print)
     assert [remedy.setting for remedy in refused.value.remedies] == ["data_root", "quantization"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "batch_size"), [(False, None), (False, 4), (True, None), (True, 4), (True, 1)]
+)
+def test_each_photograph_is_a_member_of_one_pass(
+    folder: Folder, source_of: Callable[[Path | None], ImageSource], raw: bool, batch_size: int | None
+) -> None:
+    source = source_of(folder(train=1, val=1))
+    sample = source.to_check(None, Options(), lambda _: None)
+    passes = list(raw_passes(sample, source.checkpoint, raw=raw, batch_size=batch_size))
+    assert sorted(index for one in passes for index in one.members) == list(range(len(sample)))

@@ -11,6 +11,7 @@ from rescli.data.folders.names import near_names
 from rescli.data.folders.walk import LeftOut, subfolders
 from rescli.errors import first_names
 from rescli.installation import install_command
+from rescli.plurals import counted
 
 __all__ = ["left_out"]
 
@@ -79,5 +80,5 @@ def _files(total: LeftOut) -> Iterator[Finding]:
     suffixes = total.by_suffix - total.needs_plugin
     if count := suffixes.total():
         kinds = ", ".join(f"{n:,} {suffix or 'without suffix'}" for suffix, n in suffixes.most_common(6))
-        are = "1 file that is no image" if count == 1 else f"{count:,} files that are no images"
-        yield Finding("left out", f"{are}: {kinds}")
+        what = f"{counted(count, 'file')} that {'is no image' if count == 1 else 'are no images'}"
+        yield Finding("left out", f"{what}: {kinds}")
