@@ -13,7 +13,7 @@ from typing import Any
 
 from rescli.errors import CheckpointError
 from rescli.remedy import Remedy
-from rescli.spec.from_names import WarmStart
+from rescli.spec.warm_start import WarmStart
 
 __all__ = [
     "CONTENT_KEY",
@@ -23,6 +23,7 @@ __all__ = [
     "check_content",
     "content_sha256",
     "parse_header",
+    "read_metadata",
     "warm_start_from",
 ]
 
@@ -163,6 +164,17 @@ def check_content(path: Path, header: Mapping[str, Any], tensors: memoryview) ->
         )
 
 
+def read_metadata(path: Path) -> dict[str, Any]:
+    """What a checkpoint says of itself, without a look at its numbers; empty where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            texts = json.loads(file.read(length if length <= _MAX_HEADER else 0)).get("__metadata__") or {}
+        return {key: json.loads(text) for key, text in texts.items() if key != "format"}
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
 def warm_start_from(path: Path) -> WarmStart:
     """What a spec holds of a checkpoint whose weights a run begins with.
 
@@ -170,4 +182,9 @@ def warm_start_from(path: Path) -> WarmStart:
         CheckpointError: no such checkpoint, or a damaged one.
     """
     header = CheckpointHeader.read(path)
-    return WarmStart(str(path.absolute()), header.sha256, dict(header.metadata[MODEL_KEY]))
+    return WarmStart(
+        str(path.absolute()),
+        header.sha256,
+        model=dict(header.metadata[MODEL_KEY]),
+        dataset=dict(header.metadata.get("dataset") or {}),
+    )

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import starmap
+from pathlib import Path
 from typing import Any
 
+from rescli.checkpoints.header import read_metadata
 from rescli.hardware.launcher import num_ranks
 from rescli.plan import TrainPlan
 from rescli.remedy import Remedy
+from rescli.spec.photos import PhotoSetSpec, is_crop_size
 from rescli.spec.run import RunSpec
+from rescli.spec.warm_start import WarmStart, differences_of_nets
 
 __all__ = ["Oddity", "oddities"]
 
@@ -47,10 +51,48 @@ def oddities(spec: RunSpec, plan: TrainPlan, *, shortened: bool = False) -> Iter
         plan: of that spec.
         shortened: whether a budget will choose the iterations.
     """
+    yield from _of_weights(spec)
     yield from _of_batches(plan)
     yield from _of_validation(spec, plan)
     if not shortened:
         yield from _of_epochs(spec, plan)
+
+
+def _of_weights(spec: RunSpec) -> Iterator[Oddity]:
+    """What is other than it was when the weights that the run begins with were trained."""
+    if spec.start_from is None:
+        return
+    said = read_metadata(Path(spec.start_from.checkpoint))
+    start = WarmStart(
+        spec.start_from.checkpoint, "", model=said.get("model") or {}, dataset=said.get("dataset") or {}
+    )
+    if (net := start.net) is not None and (differ := list(differences_of_nets(net, spec.model))):
+        yield Oddity(
+            f"the weights to begin with are of another net, {net.name}, into whose place they fit: "
+            f"{', '.join(differ)}"
+        )
+    ours, theirs = spec.data.dataset, start.images
+    if theirs is not None and theirs.image_size != ours.image_size:
+        same = {"data.dataset.image_size": theirs.image_size}
+        yield Oddity(
+            f"the weights to begin with were trained on images of {theirs.image_size} pixels, and these are "
+            f"of {ours.image_size}",
+            same if isinstance(ours, PhotoSetSpec) and is_crop_size(theirs.image_size) else {},
+        )
+    before, here = getattr(theirs, "orientation", None), getattr(ours, "orientation", None)
+    if None not in (before, here) and before != here:
+        yield Oddity(
+            f"the weights to begin with were trained on images of orientation {before}, and "
+            f"here it is {here}",
+            {"data.dataset.orientation": before},
+        )
+    kind = (said.get("normalization") or {}).get("kind")
+    if kind is not None and kind != spec.data.normalization:
+        yield Oddity(
+            f"images are normalised as the weights to begin with need it, {kind}, not "
+            f"{spec.data.normalization} as the spec has it",
+            {"data.normalization": kind},
+        )
 
 
 def _of_batches(plan: TrainPlan) -> Iterator[Oddity]:
