@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import mmap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ __all__ = [
     "CheckpointHeader",
     "StoredTensor",
     "check_content",
+    "content_digest",
     "content_sha256",
     "parse_header",
     "read_metadata",
@@ -139,14 +140,19 @@ def content_sha256(header: Mapping[str, Any], tensors: memoryview) -> str:
         header: what ``parse_header`` gives.
         tensors: the bytes behind it.
     """
+    places = [header[name]["data_offsets"] for name in sorted(header) if name != "__metadata__"]
+    return content_digest(header, (tensors[begin:end] for begin, end in places))
+
+
+def content_digest(header: Mapping[str, Any], stored: Iterable[memoryview]) -> str:
+    """``content_sha256`` of a header and the bytes of each tensor, in the order of their names."""
     metadata = {key: text for key, text in (header.get("__metadata__") or {}).items() if key != CONTENT_KEY}
-    stored = [(name, header[name]) for name in sorted(header) if name != "__metadata__"]
-    listed = [[name, entry["dtype"], entry["shape"]] for name, entry in stored]
+    names = [name for name in sorted(header) if name != "__metadata__"]
+    listed = [[name, header[name]["dtype"], header[name]["shape"]] for name in names]
     text = json.dumps([metadata, listed], separators=(",", ":"), sort_keys=True)
     digest = hashlib.sha256(text.encode())
-    for _, entry in stored:
-        begin, end = entry["data_offsets"]
-        digest.update(tensors[begin:end])
+    for part in stored:
+        digest.update(part)
     return digest.hexdigest()
 
 
