@@ -50,4 +50,4 @@ def _bytes_of(tensor: torch.Tensor) -> memoryview:
     if math.prod(tensor.shape) == 0:
         return memoryview(b"")
     flat = tensor.detach().contiguous().reshape(-1)
-    return memoryview(flat.view(torch.uint8).numpy())
+    return flat.view(torch.uint8).numpy().data
