@@ -84,12 +84,17 @@ def _found(value: object, keys: tuple[str, ...], seen: set[int]) -> Iterator[Sta
             inner.append((key, entry))
         else:
             of = odd if isinstance(entry, torch.Tensor) else others
-            of.append(f"{key} ({type(entry).__name__})")
+            of.append(f"{key} ({_what_is(entry)})")
     if tensors:
         yield StateDict(keys, _without_wrappers(tensors), tuple(others), tuple(odd))
     for key, entry in inner:
         if not _TRAINING_STATE.search(key):
             yield from _found(entry, (*keys, key), seen)
+
+
+def _what_is(entry: object) -> str:
+    quantized = isinstance(entry, torch.Tensor) and entry.is_quantized
+    return "quantized" if quantized else type(entry).__name__
 
 
 def _holds_dicts(entry: object) -> bool:
