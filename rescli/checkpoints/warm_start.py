@@ -10,11 +10,14 @@ import torch
 from torch import nn
 
 from rescli.checkpoints.checkpoint import Checkpoint
-from rescli.errors import CheckpointError, first_names
+from rescli.errors import CheckpointError, first_names, nearest
 from rescli.remedy import Remedy
 from rescli.spec.warm_start import net_in_words
 
 __all__ = ["Head", "HeadFate", "begin_with"]
+
+_ALIKE = 0.8
+"""How like two names of classes must be so that one may be meant by the other: ``Dogs`` and ``dog``."""
 
 HeadFate = Literal["kept", "reordered", "new"]
 
@@ -113,9 +116,20 @@ def _head(theirs: tuple[str, ...], ours: tuple[str, ...], fresh: tuple[str, ...]
     return Head(
         "new",
         f"its last layer begins anew: {len(ours)} classes ({first_names(ours)}) in place of {len(theirs)} "
-        f"others ({first_names(theirs)})",
+        f"others ({first_names(theirs)}){_news(theirs, ours)}",
         fresh,
     )
+
+
+def _news(theirs: tuple[str, ...], ours: tuple[str, ...]) -> str:
+    """Which names are new, and which are gone, where some are the same or nearly so."""
+    new = [name for name in ours if name not in theirs]
+    gone = [name for name in theirs if name not in ours]
+    like = {name: near for name in new if (near := nearest(name, gone, cutoff=_ALIKE)) is not None}
+    if len(new) == len(ours) and not like:
+        return ""
+    listed = first_names([f"{name} ({like[name]}?)" if name in like else name for name in new])
+    return (f"; new: {listed}" if new else "") + (f"; gone: {first_names(gone)}" if gone else "")
 
 
 def _same_names(theirs: tuple[str, ...], ours: tuple[str, ...]) -> bool:

@@ -61,6 +61,22 @@ def test_other_names_begin_anew_however_many_they_are(
         assert state[name].equal(fresh[name] if name.startswith("fc.") else theirs[name])
 
 
+@pytest.mark.parametrize(
+    ("ours", "says"),
+    [
+        (("Cat", "dog", "owl"), "; new: Cat (cat?); gone: cat"),
+        (("cat", "dog"), "; gone: owl"),
+        (("ant", "cat", "dog", "owl"), "; new: ant"),
+        (("ant", "bee", "fox"), "others (cat, dog, owl)"),
+    ],
+)
+def test_names_that_are_new_or_gone_are_said(
+    begun: Callable[..., Any], ours: tuple[str, ...], says: str
+) -> None:
+    head, *_ = begun(("cat", "dog", "owl"), ours)
+    assert head.why.endswith(says)
+
+
 def test_another_network_is_refused_whatever_its_classes(checkpoint_of: Callable[..., Any]) -> None:
     checkpoint = checkpoint_of("resnet-14")
     model = checkpoint_of("resnet-8").model.build(num_classes=10, image_size=32, seed=0)

@@ -218,3 +218,49 @@ def test_the_net_in_place_of_the_presets_own_is_said(
         "its network: resnet-8 (family cifar, width 4, shortcut A), trained on imagefolder at 32 pixels; "
         "here at 32 pixels\n"
     ) in answer.err
+
+
+@pytest.fixture
+def finished(rescli: Rescli, small_flags: Callable[..., list[object]], pairs: Path, tmp_path: Path) -> Path:
+    assert rescli("train", *small_flags(pairs), "--out", tmp_path / "first").code == 0
+    return tmp_path / "first"
+
+
+def test_as_many_iterations_as_there_were_are_no_longer_run(
+    rescli: Rescli, finished: Path, tmp_path: Path
+) -> None:
+    answer = rescli("train", "--resume", finished, "--iterations", 2, "--out", tmp_path / "more")
+    assert answer.code == 2
+    assert "is a run of 2 iterations already; to go on for longer takes more" in answer.err
+    assert not (tmp_path / "more").exists()
+
+
+def test_longer_at_another_rate_begins_with_the_weights(
+    rescli: Rescli, finished: Path, pairs: Path, tmp_path: Path
+) -> None:
+    other = ["--iterations", 3, "--set", "optimizer.lr=0.001"]
+    answer = rescli("train", "--resume", finished, *other, "--out", tmp_path / "more")
+    assert answer.code == 2
+    assert (
+        f"try: rescli train {finished}/spec.toml --from {finished} --data-root {pairs} --out NEW_DIR"
+        in answer.err
+    )
+    anew = [f"{finished}/spec.toml", "--from", finished, "--data-root", pairs, "--out", tmp_path / "more"]
+    answer = rescli("train", *anew, *other, "--device", "cpu", "--workers", 0)
+    assert answer.code == 0, answer.err
+    assert "its last layer is kept: the same 2 classes" in answer.err
+
+
+def test_milestones_beyond_the_end_are_said(
+    rescli: Rescli, pairs: Path, small_net: Callable[..., Path]
+) -> None:
+    flags = ["imagefolder/finetune", "--data-root", pairs, "--from", small_net("resnet-20", size=32)]
+    answer = rescli("train", *flags, "--iterations", 1200, "--dry-run", "--json")
+    (odd,) = [odd for odd in answer.json["oddities"] if "learning rate falls" in odd["text"]]
+    assert odd["text"] == "the run ends at 1,200 iterations, before the learning rate falls at 1,200, 1,700"
+    assert odd["settings"] == {"schedule.milestones": [635, 900]}
+    mended = ["--set", "schedule.milestones=[635, 900]", "--dry-run", "--json"]
+    answer = rescli("train", *flags, "--iterations", 1200, *mended)
+    assert not [odd for odd in answer.json["oddities"] if "learning rate falls" in odd["text"]]
+    answer = rescli("train", *flags, "--iterations", 100, "--dry-run", "--json")  # a trial
+    assert not [odd for odd in answer.json["oddities"] if "learning rate falls" in odd["text"]]

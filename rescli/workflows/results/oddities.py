@@ -26,6 +26,9 @@ _FEW_ITERATIONS = 500
 
 _FEW_VAL = 10
 
+_LAST_MILESTONE = 0.75
+"""Part of the course after which the paper's learning rate falls for the last time."""
+
 
 @dataclass(frozen=True)
 class Oddity:
@@ -56,6 +59,7 @@ def oddities(spec: RunSpec, plan: TrainPlan, *, shortened: bool = False) -> Iter
     yield from _of_validation(spec, plan)
     if not shortened:
         yield from _of_epochs(spec, plan)
+        yield from _of_milestones(spec, plan)
 
 
 def _of_weights(spec: RunSpec) -> Iterator[Oddity]:
@@ -135,6 +139,19 @@ def _of_epochs(spec: RunSpec, plan: TrainPlan) -> Iterator[Oddity]:
         f"{plan.num_train:,} training images; the same course in {usual:,} iterations is "
         f"{plan.epoch(usual):,.0f} epochs",
         dict(_changes(before, after)),
+    )
+
+
+def _of_milestones(spec: RunSpec, plan: TrainPlan) -> Iterator[Oddity]:
+    """Milestones that were meant for a longer run: the learning rate does not fall before its end."""
+    given = getattr(spec.schedule, "milestones", None)
+    if not given or plan.total_steps <= _FEW_ITERATIONS or given[-1] < plan.total_steps:
+        return
+    late = ", ".join(f"{step:,}" for step in given if step >= plan.total_steps)
+    fitting = [round(_LAST_MILESTONE * plan.total_steps * step / given[-1]) for step in given]
+    yield Oddity(
+        f"the run ends at {plan.total_steps:,} iterations, before the learning rate falls at {late}",
+        {"schedule.milestones": tuple(fitting)} if len({0, *fitting}) > len(given) else {},
     )
 
 
