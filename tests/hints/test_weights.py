@@ -63,6 +63,13 @@ def test_of_bottlenecks(heed: Heed, place: Path) -> None:
     heed(typed, 2, reaches=["importers/asked.py stride_on"])
 
 
+def test_of_another_width(heed: Heed, place: Path) -> None:
+    save(place, state_of(width=4))
+    heed(IMPORT.format("cifar10"), 4, reaches=[f"{GUESS} model.width"])
+    save(place, state_of(width=4, shortcut="B"))
+    heed(IMPORT.format("cifar10"), 4, reaches=[f"{GUESS} model.width", f"{GUESS} shortcut"])
+
+
 def test_of_other_classes(heed: Heed, place: Path, photos: Path) -> None:
     save(place, state_of("resnet-18", num_classes=2, size=224, shortcut="B"))
     imagenet = IMPORT.format("imagenet").replace("resnet-8", "resnet-18 --shortcut B")
