@@ -181,10 +181,10 @@ def first_line(error: BaseException) -> str:
     return next(filter(None, lines), type(error).__name__)
 
 
-def nearest(given: str, names: Iterable[str]) -> str | None:
-    """The known name most like ``given``, or None where nothing comes close."""
+def nearest(given: str, names: Iterable[str], *, cutoff: float = 0.5) -> str | None:
+    """The known name most like ``given``, or None where nothing comes close: 0 anything, 1 equal letters."""
     by_folded = {name.lower(): name for name in names}
-    matches = difflib.get_close_matches(given.lower(), by_folded, n=1, cutoff=0.5)
+    matches = difflib.get_close_matches(given.lower(), by_folded, n=1, cutoff=cutoff)
     return by_folded[matches[0]] if matches else None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,14 @@ def cache_dir() -> Path:
     return (Path(cache) if cache else Path.home() / ".cache") / "rescli"
 
 
-def write_atomically(path: Path, data: bytes, *, error: type[RescliError] = WriteError) -> None:
+def write_atomically(
+    path: Path, data: bytes | Sequence[bytes | memoryview], *, error: type[RescliError] = WriteError
+) -> None:
     """Write beside, fsync, rename into place, fsync the directory.
 
     Args:
         path: where the file is to be; its folder is made where it is missing.
-        data: the whole content.
+        data: the whole content, or its parts in their order.
         error: what to raise. CheckpointError for what a run needs to go on: its state, its checkpoints, its
             record; for a picture, a table or a note the default.
 
@@ -39,10 +42,11 @@ def write_atomically(path: Path, data: bytes, *, error: type[RescliError] = Writ
     # A name as long as the file system allows leaves no room for more beside it.
     name = path.name if len(os.fsencode(path.name)) <= _LONG_NAME else path.name[:_SHORTENED]
     beside = path.with_name(f".{name}.{os.getpid()}.tmp")
+    parts = [data] if isinstance(data, bytes) else data
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(beside, "wb") as file:
-            file.write(data)
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
@@ -52,10 +56,11 @@ def write_atomically(path: Path, data: bytes, *, error: type[RescliError] = Writ
             beside.unlink(missing_ok=True)
         if not isinstance(reason, OSError):
             raise
+        megabytes = sum(map(len, parts)) / 1e6
         resumable = "; a run can be resumed" if issubclass(error, CheckpointError) else ""
         raise error(
             f"cannot write {path}: {reason.strerror or reason}; what was saved before is untouched.",
-            hint=f"make room for {len(data) / 1e6:.1f} MB (df -h {path.parent}) and try again{resumable}",
+            hint=f"make room for {megabytes:.1f} MB (df -h {path.parent}) and try again{resumable}",
         ) from reason
 
 

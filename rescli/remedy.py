@@ -17,6 +17,7 @@ ACTIONS = {
     ),
     "list_models": "from rescli.workflows.listings.models import list_models; list_models()",
     "list_presets": "from rescli.workflows.listings.presets import presets; presets()",
+    "net_of_start": "rescli.spec(NAME, start_from={value})",
     "pack": "from rescli.workflows.data.pack import pack; pack(NAME, OUT)",
     "prepare_imagenet": (
         "from rescli.workflows.data.prepare_imagenet import prepare_imagenet; prepare_imagenet(ARCHIVES)"
@@ -25,7 +26,6 @@ ACTIONS = {
     "resume": "rescli.resume({value})",
     "resume_alone": "rescli.resume({value}, workers=0)",
     "resume_skipping": "rescli.resume({value}, skip_damaged=True)",
-    "same_net": "rescli.spec({value})",
     "show_preset": "print(rescli.spec({value}))",
     "start_from": 'rescli.spec({value}, start_from="CKPT")',
     "tidy": 'from rescli.workflows.data.tidy import tidy; tidy("NEW_DIR", {value})',

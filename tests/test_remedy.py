@@ -104,7 +104,7 @@ def test_every_action_is_a_command_and_a_call() -> None:
     assert ACTIONS.keys() == COMMANDS.keys()
     for action in ACTIONS:
         words = as_flag(Remedy(action, "x", "y")).split()
-        assert words[0] in ("rescli", "--model")
+        assert words[0] in ("rescli", "--from")
         assert words[0] != "rescli" or words[1] in registry.names("commands")
 
 

@@ -18,11 +18,12 @@ from typing import Any
 import torch
 from pydantic import TypeAdapter
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import load
 from torch import nn
 
 from rescli import __version__
-from rescli.checkpoints.header import CONTENT_KEY, check_content, content_sha256, parse_header
+from rescli.checkpoints.header import check_content, parse_header
+from rescli.checkpoints.serialise import serialise
 from rescli.data.normalization import Normalization
 from rescli.errors import CheckpointError, RescliError
 from rescli.files import write_atomically
@@ -31,7 +32,7 @@ from rescli.spec.base import DatasetSpec, ModelSpec, plugged
 from rescli.spec.load import spec_from_dict
 from rescli.spec.run import RunSpec
 
-__all__ = ["FORMAT_VERSION", "Checkpoint", "read_tensors", "serialise"]
+__all__ = ["FORMAT_VERSION", "Checkpoint", "read_tensors"]
 
 FORMAT_VERSION = 1
 
@@ -158,23 +159,6 @@ class Checkpoint:
             reason = " ".join(str(error).partition(":")[2].split())
             raise CheckpointError(f"the weights do not fit {self.model.name}: {reason}") from error
         return model.eval()
-
-
-def serialise(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> bytes:
-    """The bytes of a safetensors file with ``content_sha256``.
-
-    Equal content gives equal bytes, so that a hash names a checkpoint.
-
-    The library writes the metadata in an order that differs from process to process: it is sorted here.
-    """
-    data = save(tensors, metadata)
-    end, header = parse_header(data)
-    digest = content_sha256(header, memoryview(data)[end:])
-    texts = {**header.pop("__metadata__"), CONTENT_KEY: json.dumps(digest)}
-    ordered = {"__metadata__": dict(sorted(texts.items())), **header}
-    text = json.dumps(ordered, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text + data[end:]
 
 
 def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str], str]:

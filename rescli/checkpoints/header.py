@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import mmap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from rescli.errors import CheckpointError
 from rescli.plurals import counted
 from rescli.remedy import Remedy
-from rescli.spec.from_names import WarmStart
+from rescli.spec.warm_start import WarmStart
 
 __all__ = [
     "CONTENT_KEY",
@@ -22,8 +22,10 @@ __all__ = [
     "CheckpointHeader",
     "StoredTensor",
     "check_content",
+    "content_digest",
     "content_sha256",
     "parse_header",
+    "read_metadata",
     "warm_start_from",
 ]
 
@@ -139,14 +141,19 @@ def content_sha256(header: Mapping[str, Any], tensors: memoryview) -> str:
         header: what ``parse_header`` gives.
         tensors: the bytes behind it.
     """
+    places = [header[name]["data_offsets"] for name in sorted(header) if name != "__metadata__"]
+    return content_digest(header, (tensors[begin:end] for begin, end in places))
+
+
+def content_digest(header: Mapping[str, Any], stored: Iterable[memoryview]) -> str:
+    """``content_sha256`` of a header and the bytes of each tensor, in the order of their names."""
     metadata = {key: text for key, text in (header.get("__metadata__") or {}).items() if key != CONTENT_KEY}
-    stored = [(name, header[name]) for name in sorted(header) if name != "__metadata__"]
-    listed = [[name, entry["dtype"], entry["shape"]] for name, entry in stored]
+    names = [name for name in sorted(header) if name != "__metadata__"]
+    listed = [[name, header[name]["dtype"], header[name]["shape"]] for name in names]
     text = json.dumps([metadata, listed], separators=(",", ":"), sort_keys=True)
     digest = hashlib.sha256(text.encode())
-    for _, entry in stored:
-        begin, end = entry["data_offsets"]
-        digest.update(tensors[begin:end])
+    for part in stored:
+        digest.update(part)
     return digest.hexdigest()
 
 
@@ -164,6 +171,17 @@ def check_content(path: Path, header: Mapping[str, Any], tensors: memoryview) ->
         )
 
 
+def read_metadata(path: Path) -> dict[str, Any]:
+    """What a checkpoint says of itself, without a look at its numbers; empty where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            texts = json.loads(file.read(length if length <= _MAX_HEADER else 0)).get("__metadata__") or {}
+        return {key: json.loads(text) for key, text in texts.items() if key != "format"}
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
 def warm_start_from(path: Path) -> WarmStart:
     """What a spec holds of a checkpoint whose weights a run begins with.
 
@@ -171,4 +189,9 @@ def warm_start_from(path: Path) -> WarmStart:
         CheckpointError: no such checkpoint, or a damaged one.
     """
     header = CheckpointHeader.read(path)
-    return WarmStart(str(path.absolute()), header.sha256, dict(header.metadata[MODEL_KEY]))
+    return WarmStart(
+        str(path.absolute()),
+        header.sha256,
+        model=dict(header.metadata[MODEL_KEY]),
+        dataset=dict(header.metadata.get("dataset") or {}),
+    )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from rescli.checkpoints.checkpoint import serialise
+from rescli.checkpoints.serialise import serialise
 from rescli.errors import CheckpointError
 from rescli.evaluation.result import NetResult, require_alike
 from rescli.files import write_atomically

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import nn
 
 from rescli.checkpoints.checkpoint import Checkpoint
-from rescli.errors import CheckpointError, first_names
+from rescli.errors import CheckpointError, first_names, nearest
 from rescli.plurals import counted
 from rescli.remedy import Remedy
+from rescli.spec.warm_start import net_in_words
 
 __all__ = ["Head", "HeadFate", "begin_with"]
+
+_ALIKE = 0.8
+"""How like two names of classes must be so that one may be meant by the other: ``Dogs`` and ``dog``."""
 
 HeadFate = Literal["kept", "reordered", "new"]
 
@@ -29,14 +33,29 @@ class Head:
             seed.
         why: the same as a sentence.
         tensors: the names of the layer's tensors that begin anew.
+        trunk: what the net before that layer is, and which images it has seen, in words.
     """
 
     fate: HeadFate
     why: str
     tensors: tuple[str, ...] = ()
+    trunk: str = ""
 
 
-def begin_with(model: nn.Module, checkpoint: Checkpoint, class_names: Sequence[str]) -> Head:
+def _trained_on(checkpoint: Checkpoint) -> str:
+    """What a checkpoint's net is and which images it has seen, in words.
+
+    Example: ``resnet-20 (family cifar, width 16, shortcut A), trained on cifar10 at 32 pixels``.
+    """
+    dataset = checkpoint.dataset
+    upright = ", upright" if getattr(dataset, "orientation", "stored") == "upright" else ""
+    net = net_in_words(checkpoint.model)
+    return f"{net}, trained on {dataset.kind} at {dataset.image_size} pixels{upright}"
+
+
+def begin_with(
+    model: nn.Module, checkpoint: Checkpoint, class_names: Sequence[str], *, path: str = "CKPT"
+) -> Head:
     """Copy every tensor that ``model`` has under the same name and in the same shape.
 
     The last layer belongs to its classes, by their names: it is not taken over for others, however many they
@@ -46,9 +65,10 @@ def begin_with(model: nn.Module, checkpoint: Checkpoint, class_names: Sequence[s
         model: of ``class_names``.
         checkpoint: whose weights are taken.
         class_names: one an output of ``model``.
+        path: of the checkpoint, for messages.
 
     Raises:
-        CheckpointError: not only the last layer is different, so it is another network.
+        CheckpointError: something else than the number of classes is different, so it is another network.
     """
     theirs, ours = tuple(checkpoint.class_names), tuple(class_names)
     tensors = dict(checkpoint.tensors)
@@ -67,16 +87,21 @@ def begin_with(model: nn.Module, checkpoint: Checkpoint, class_names: Sequence[s
         if name in own and own[name].shape == tensor.shape and name not in anew
     }
     fresh = [name for name in own if name not in fitting]
-    layers = {name.rpartition(".")[0] for name in fresh}
-    strangers = [name for name in tensors if name not in own]
-    if len(layers) > 1 or strangers:
-        listed = ", ".join([*fresh, *strangers][:4])
+    by_classes = {len(theirs), len(ours)}
+    strangers = [
+        name
+        for name in fresh
+        if name not in tensors or not _differs_in(own[name].shape, tensors[name].shape, by_classes)
+    ]
+    strangers += [name for name in tensors if name not in own]
+    if strangers or len({name.rpartition(".")[0] for name in fresh}) > 1:
         raise CheckpointError(
-            f"the weights of {checkpoint.model.name} do not fit this network: {listed} differ.",
-            remedy=Remedy("same_net", checkpoint.model.name),
+            f"the weights of {net_in_words(checkpoint.model)} do not fit this network: "
+            f"{first_names(strangers or fresh)} differ.",
+            remedy=Remedy("net_of_start", path),
         )
     model.load_state_dict({**own, **fitting})
-    return _head(theirs, ours, tuple(fresh))
+    return replace(_head(theirs, ours, tuple(fresh)), trunk=_trained_on(checkpoint))
 
 
 def _head(theirs: tuple[str, ...], ours: tuple[str, ...], fresh: tuple[str, ...]) -> Head:
@@ -94,13 +119,32 @@ def _head(theirs: tuple[str, ...], ours: tuple[str, ...], fresh: tuple[str, ...]
     return Head(
         "new",
         f"its last layer begins anew: {counted(len(ours), 'class')} ({first_names(ours)}) in place of "
-        f"{len(theirs)} {'other' if len(theirs) == 1 else 'others'} ({first_names(theirs)})",
+        f"{len(theirs)} {'other' if len(theirs) == 1 else 'others'} ({first_names(theirs)})"
+        f"{_news(theirs, ours)}",
         fresh,
     )
 
 
+def _news(theirs: tuple[str, ...], ours: tuple[str, ...]) -> str:
+    """Which names are new, and which are gone, where some are the same or nearly so."""
+    new = [name for name in ours if name not in theirs]
+    gone = [name for name in theirs if name not in ours]
+    like = {name: near for name in new if (near := nearest(name, gone, cutoff=_ALIKE)) is not None}
+    if len(new) == len(ours) and not like:
+        return ""
+    listed = first_names([f"{name} ({like[name]}?)" if name in like else name for name in new])
+    return (f"; new: {listed}" if new else "") + (f"; gone: {first_names(gone)}" if gone else "")
+
+
 def _same_names(theirs: tuple[str, ...], ours: tuple[str, ...]) -> bool:
     return sorted(theirs) == sorted(ours) and len(set(ours)) == len(ours)
+
+
+def _differs_in(ours: torch.Size, theirs: torch.Size, sizes: set[int]) -> bool:
+    """Whether two shapes are equal but for sides that are these two sizes."""
+    return len(ours) == len(theirs) and all(
+        one == other or {one, other} == sizes for one, other in zip(ours, theirs, strict=True)
+    )
 
 
 def _last_layer(checkpoint: Checkpoint) -> set[str]:

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from rescli import __version__, registry
 from rescli.cli.launch import end, is_spoken_for, report_outcome
+from rescli.cli.missing import Command
 from rescli.cli.output.messages import flush, say, saying_warnings
 from rescli.cli.output.wording import in_flags
 from rescli.cli.remedies import next_steps
@@ -62,9 +63,11 @@ def build_app() -> typer.Typer:
             say(f"warning: {error}")
             continue
         if isinstance(command, typer.Typer):
+            for below in command.registered_commands:
+                below.cls = Command
             app.add_typer(command, name=name, cls=_Group)
         else:
-            app.command(name)(command)
+            app.command(name, cls=Command)(command)
     return app
 
 

@@ -17,13 +17,15 @@ COMMANDS = {
     "import_this": "rescli import {value} --model NAME --dataset NAME --out FILE.safetensors  # {note}",
     "list_models": "rescli models  # {note}",
     "list_presets": "rescli presets  # {note}",
+    "net_of_start": (
+        "--from {value} (without --model, --depth, --shortcut and --set model.KEY: its network is then taken)"
+    ),
     "pack": "rescli data pack  # {note}",
     "prepare_imagenet": "rescli data prepare imagenet --from DIR  # {note}",
     "results": "rescli eval CKPT --json > {value}  # {note}",
     "resume": "rescli train --resume {value}  # {note}",
     "resume_alone": "rescli train --resume {value} --workers 0  # {note}",
     "resume_skipping": "rescli train --resume {value} --skip-damaged  # {note}",
-    "same_net": "--model {value} (with the same options: rescli show CKPT)",
     "show_preset": "rescli presets show {value}  # {note}",
     "start_from": "rescli train {value} --from CKPT  # {note}",
     "tidy": "rescli data tidy --data-root {value} --out NEW_DIR  # {note}",

@@ -14,6 +14,7 @@ from rescli.importers.base import Importer
 from rescli.importers.guess import Likeness, likeness
 from rescli.importers.normalizations import named_normalization
 from rescli.importers.reading.weights_file import Weights, listed
+from rescli.importers.strangers import PLUGINS, kind_by_names, stranger
 from rescli.plurals import are, counted
 from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec, ModelSpec
@@ -45,11 +46,15 @@ def recognise(
     fitting = [name for name, importer in importers.items() if importer.recognises(weights.tensors.keys())]
     if not fitting:
         nearest = _nearest(weights, importers, model, dataset) if model and dataset else ""
+        strange = kind_by_names(weights.tensors)
         raise CheckpointError(
             f"{weights.file} is in no layout that is known here ({', '.join(sorted(importers))}); its "
             f"{counted(len(weights.tensors), 'tensor')} {are(len(weights.tensors))} "
             f"{listed(list(weights.tensors))}.{nearest}",
-            hint="rename the tensors as torchvision's ResNets name them: conv1 bn1 layer1 .. downsample fc",
+            hint=f"rescli has no such net: these weights are {strange}; {PLUGINS}"
+            if strange
+            else "where it is a ResNet, rename the tensors as torchvision names them (conv1 bn1 layer1 .. "
+            f"downsample fc); else {PLUGINS}",
         )
     if len(fitting) > 1:
         raise UsageError(
@@ -99,7 +104,7 @@ def to_checkpoint(
     """
     if nets := importer.unfit(model):
         shortcut = f" with shortcut {model.shortcut}" if hasattr(model, "shortcut") else ""
-        alike = likeness(weights.tensors, importer, model, dataset) or _UNLIKE
+        alike = _alike(weights.tensors, importer, model, dataset)
         raise UsageError(
             f"the layout {importer.kind} has {nets}, and no {model.name}{shortcut} as given.",
             hint=alike.text or None,
@@ -119,7 +124,7 @@ def to_checkpoint(
     expected = _expected(model, dataset, len(class_names))
     given = _with_counters(weights.tensors, expected, importer)
     if faults := _differences(given, expected, importer):
-        alike = likeness(weights.tensors, importer, model, dataset) or _UNLIKE
+        alike = _alike(weights.tensors, importer, model, dataset)
         raise CheckpointError(
             f"{weights.file} does not fit {model.name} on {dataset.kind}: {faults}.",
             hint=alike.text or None,
@@ -149,6 +154,17 @@ def to_checkpoint(
         },
         precision="fp32",
     )
+
+
+def _alike(
+    given: Mapping[str, Tensor], importer: Importer, model: ModelSpec, dataset: DatasetSpec
+) -> Likeness:
+    """What would take them; or that nothing here does, in place of settings that cannot help."""
+    # A plugin's net may be what is strange here.
+    ours = model.layout(num_classes=2, image_size=dataset.image_size) is not None
+    if ours and (strange := stranger(given, importer)):
+        return Likeness(f"rescli has no such net: these weights are {strange}; {PLUGINS}")
+    return likeness(given, importer, model, dataset) or _UNLIKE
 
 
 def _expected(model: ModelSpec, dataset: DatasetSpec, num_classes: int) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from rescli.plurals import counted
 from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec, ModelSpec
 
-__all__ = ["Likeness", "family_and_depth", "likeness", "shortcut_option"]
+__all__ = ["Likeness", "block_counts", "family_and_depth", "likeness", "shortcut_option"]
 
 
 _OWN = "imagefolder"
@@ -76,6 +76,10 @@ def likeness(
     if option and hasattr(model, "shortcut") and option != model.shortcut:
         looks.append(f"shortcut {option}")
         remedies.append(Remedy("shortcut", option))
+    stem = given.get(importer.their_name("conv1.weight"))
+    if stem is not None and len(stem) != getattr(model, "width", len(stem)):
+        looks.append(f"a width of {len(stem)}")
+        remedies.append(Remedy("model.width", len(stem)))
     head = given.get(importer.their_name("fc.bias"))
     if head is not None and head.ndim == 1 and len(head) != dataset.num_classes:
         looks.append(f"{counted(len(head), 'class')} where {dataset.kind} has {dataset.num_classes}")
@@ -94,7 +98,7 @@ def _own_classes(dataset: DatasetSpec) -> list[Remedy]:
 
 def family_and_depth(names: Collection[str], importer: Importer) -> tuple[str, int] | None:
     """From the number of blocks in each stage; None where no net of the paper has so many."""
-    counts = tuple(map(len, _stages(names, importer)))
+    counts = block_counts(names, importer)
     bottlenecks = importer.their_name("layer1.0.conv3.weight") in names
     if len(counts) == 3 and len(set(counts)) == 1:
         return "cifar", 3 * (3 if bottlenecks else 2) * counts[0] + 2
@@ -103,6 +107,11 @@ def family_and_depth(names: Collection[str], importer: Importer) -> tuple[str, i
         if stage_counts("imagenet", depth) == counts and fits:
             return "imagenet", depth
     return None
+
+
+def block_counts(names: Collection[str], importer: Importer) -> tuple[int, ...]:
+    """The number of blocks in each stage, ``(3, 4, 6, 3)``."""
+    return tuple(map(len, _stages(names, importer)))
 
 
 def shortcut_option(names: Collection[str], importer: Importer) -> str | None:

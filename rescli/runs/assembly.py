@@ -110,8 +110,9 @@ class Assembly:
         """
         device = self.numerics.device
         model = _build(self.spec)
-        if self.start is not None:
-            begin_with(model, self.start, self.train_set.class_names)
+        if self.start is not None and self.spec.start_from is not None:
+            path = self.spec.start_from.checkpoint
+            begin_with(model, self.start, self.train_set.class_names, path=path)
         use_kernels(model, self.kernels.name)
         model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return TrainState(
@@ -213,13 +214,15 @@ def assemble(
     start, head = None, None
     if spec.start_from is not None:
         start = _start(spec.start_from)
+        _check_size(start.normalization, start, dataset)
+        if dataset.class_names is not None:  # before the images are read, which may take long
+            head = begin_with(_build(spec), start, dataset.class_names, path=spec.start_from.checkpoint)
     images = read_images(spec, where.data_root, ranks, measured=start is None)
     train_set, normalization = images.train_set, images.normalization
-    if start is not None:
+    if start is not None and spec.start_from is not None:
         normalization = start.normalization
-        # Refused here rather than once the run has begun.
-        head = begin_with(_build(spec), start, train_set.class_names)
-        _check_size(normalization, start, dataset)
+        if head is None:  # refused here rather than once the run has begun
+            head = begin_with(_build(spec), start, train_set.class_names, path=spec.start_from.checkpoint)
     assert normalization is not None, "it was measured, or came with the weights"
     loader = make_loader(train_set, normalization, spec, numerics, where.workers, share, kernels=kernels.name)
     loader.damaged |= images.skipped

@@ -10,7 +10,8 @@ from typing import Any, TypedDict
 
 import torch
 
-from rescli.checkpoints.checkpoint import read_tensors, serialise
+from rescli.checkpoints.checkpoint import read_tensors
+from rescli.checkpoints.serialise import serialise
 from rescli.errors import CheckpointError, RunDirError
 from rescli.files import read_json, write_atomically, write_json
 from rescli.remedy import Remedy
@@ -153,7 +154,10 @@ def save_state(directory: Path, saved: SavedState, spec: RunSpec) -> None:
     """
     meta = {name: getattr(saved, name) for name in _META}
     content = serialise(saved.tensors, {"state": json.dumps({"spec": spec.to_dict(), **meta})})
-    sha256 = hashlib.sha256(content).hexdigest()
+    digest = hashlib.sha256()
+    for part in content:
+        digest.update(part)
+    sha256 = digest.hexdigest()
     # Named by content, so that the file which the pointer still names is never overwritten.
     path = directory / f"{saved.step:08d}-{sha256[:12]}.safetensors"
     write_atomically(path, content, error=CheckpointError)

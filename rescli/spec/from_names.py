@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,32 +15,14 @@ from rescli.models.naming import parse_model_name
 from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec
 from rescli.spec.explain import explain
-from rescli.spec.load import lay_over, load_spec, preset_names, read_preset, require_start
+from rescli.spec.load import laid, lay_over, load_spec, preset_names, read_preset, require_start
 from rescli.spec.run import RunSpec
 from rescli.spec.toml import Table
+from rescli.spec.warm_start import WarmStart
 
-__all__ = ["Choice", "WarmStart", "change_spec", "choose_changes", "choose_spec", "named_dataset"]
+__all__ = ["Choice", "begun_spec", "change_spec", "choose_changes", "choose_spec", "named_dataset"]
 
 _DATASET_KEYS = "data.dataset."
-
-
-@dataclass(frozen=True)
-class WarmStart:
-    """A checkpoint whose weights a run begins with.
-
-    Args:
-        checkpoint: its absolute path.
-        sha256: of the whole file.
-        model: its whole model section, since a net that begins with these weights is that net.
-    """
-
-    checkpoint: str
-    sha256: str
-    model: Table
-
-    def as_section(self) -> Table:
-        """The section ``start_from`` of a spec."""
-        return {"checkpoint": self.checkpoint, "sha256": self.sha256}
 
 
 @dataclass(frozen=True)
@@ -63,6 +46,11 @@ class Choice:
         return self == Choice()
 
     @property
+    def takes_net_of_start(self) -> bool:
+        """Whether the net is that of the weights to begin with."""
+        return self.start_from is not None and self.model is None and self.depth is None
+
+    @property
     def names_a_net(self) -> bool:
         """Whether a whole spec is named, not only changes to one."""
         return any(name is not None for name in (self.preset, self.dataset, self.model, self.depth))
@@ -78,12 +66,45 @@ def choose_spec(choice: Choice) -> tuple[str, RunSpec]:
         UsageError: nothing was named, or names contradict each other.
         SpecError: a key or value that cannot work, or a recipe for fine-tuning without weights to begin
             with.
+        CheckpointError: the weights to begin with have no place in the net that was named.
     """
     preset, overrides = _preset_of(choice)
     require_start(preset, _flag_overrides(choice))
-    if choice.start_from is not None and choice.model is None and choice.depth is None:
+    if choice.start_from is None:
+        return preset, load_spec(preset, [*overrides, *_flag_overrides(choice)])
+    if choice.takes_net_of_start:
         overrides = [*overrides, ("model", choice.start_from.model)]
-    return preset, load_spec(preset, [*overrides, *_flag_overrides(choice)])
+    return preset, begun_spec(preset, overrides, _flag_overrides(choice), choice.start_from)
+
+
+def begun_spec(
+    preset: str,
+    named: Sequence[tuple[str, Any]],
+    overrides: Sequence[tuple[str, Any]],
+    start: WarmStart,
+) -> RunSpec:
+    """The spec of a run that begins with weights; images are seen as they were, unless something says else.
+
+    Args:
+        preset: or a .toml file.
+        named: keys that follow from the names of the net and the data set.
+        overrides: laid over those.
+        start: the checkpoint.
+
+    Raises:
+        SpecError: a key or value that cannot work.
+        CheckpointError: the weights have no place in the net.
+    """
+    seen = start.as_seen(laid(read_preset(preset), [*named, *overrides]))
+    try:
+        spec = load_spec(preset, [*named, *seen, *overrides])
+    except SpecError:
+        # A net that there is at the preset's own size is another one than the checkpoint's.
+        with suppress(SpecError):
+            start.require_same_net(load_spec(preset, [*named, *overrides]))
+        raise
+    start.require_same_net(spec)
+    return spec
 
 
 def choose_changes(preset: str, choice: Choice) -> RunSpec:

@@ -18,6 +18,7 @@ from rescli.spec.toml import Table
 
 __all__ = [
     "find_preset",
+    "laid",
     "lay_over",
     "load_spec",
     "parse_override",
@@ -163,9 +164,14 @@ def lay_over(table: Table, overrides: Iterable[tuple[str, Any]]) -> RunSpec:
     Raises:
         SpecError: an unknown key or an impossible value, each with its path.
     """
+    return spec_from_dict(laid(table, overrides))
+
+
+def laid(table: Table, overrides: Iterable[tuple[str, Any]]) -> Table:
+    """``table`` itself, changed by dotted-key overrides and not yet checked."""
     for key, value in overrides:
         _set(table, key.split("."), value)
-    return spec_from_dict(table)
+    return table
 
 
 def spec_from_dict(table: Mapping[str, Any]) -> RunSpec:

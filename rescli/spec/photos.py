@@ -14,7 +14,7 @@ from rescli.spec.base import DatasetSpec
 if TYPE_CHECKING:
     from rescli.data.photos.image_files import ImageFiles
 
-__all__ = ["NATIVE_SIZE", "ORIENTATIONS", "Orientation", "PhotoSetSpec"]
+__all__ = ["NATIVE_SIZE", "ORIENTATIONS", "Orientation", "PhotoSetSpec", "is_crop_size"]
 
 Orientation = Literal["stored", "upright"]
 
@@ -24,6 +24,11 @@ NATIVE_SIZE = 224
 """Side of the crops that the paper trains on, and that the shorter sides of its recipe belong to."""
 
 _STEP, _LARGEST = 32, 1024
+
+
+def is_crop_size(size: int) -> bool:
+    """Whether photographs can be cropped to this side, in pixels."""
+    return size % _STEP == 0 and _STEP <= size <= _LARGEST
 
 
 class PhotoSetSpec(DatasetSpec):
@@ -44,7 +49,7 @@ class PhotoSetSpec(DatasetSpec):
     @field_validator("image_size")
     @classmethod
     def _is_a_multiple(cls, size: int) -> int:
-        if size % _STEP or not _STEP <= size <= _LARGEST:
+        if not is_crop_size(size):
             near = min(max(_STEP, round(size / _STEP) * _STEP), _LARGEST)
             raise ValueError(f"a multiple of {_STEP} from {_STEP} to {_LARGEST}; nearest: {near}")
         return size

@@ -199,14 +199,14 @@ def import_weights(
         read, importer, model=spec, dataset=dataset_spec, normalization=scheme, class_names=names
     )
     # Built and loaded once as eval will: whatever could fail there fails here, before there is a file.
-    net = checkpoint.build_model()
+    params = sum(parameter.numel() for parameter in checkpoint.build_model().parameters())
     result = ImportResult(
         checkpoint=str(out),
         model=checkpoint.model.name,
         shortcut=getattr(checkpoint.model, "shortcut", None),
         dataset=checkpoint.dataset.kind,
         num_classes=len(checkpoint.class_names),
-        params=sum(parameter.numel() for parameter in net.parameters()),
+        params=params,
         layout=importer.kind,
         normalization=scheme or importer.default_normalization(checkpoint.model),
         normalization_assumed=scheme is None,

@@ -12,9 +12,10 @@ from rescli import registry
 from rescli.errors import UnknownNameError
 from rescli.models.naming import parse_model_name
 from rescli.plan import make_plan
-from rescli.spec.from_names import Choice, WarmStart, choose_spec
+from rescli.spec.from_names import Choice, begun_spec, choose_spec
 from rescli.spec.load import load_spec, preset_names, require_start
 from rescli.spec.run import RunSpec
+from rescli.spec.warm_start import WarmStart
 from rescli.workflows.notes import with_notes
 from rescli.workflows.results.planned_run import PlannedRun
 
@@ -45,7 +46,8 @@ def spec(
         changes: keys of the spec, dotted, and their values.
         dataset: the data set of the run; unset, a network is trained on CIFAR-10.
         start_from: a checkpoint or a run directory whose weights the run begins with, for fine-tuning; the
-            network is that of the checkpoint unless ``name`` or ``changes`` say another.
+            network is that of the checkpoint unless ``name`` or ``changes`` say another, and so are the size
+            and orientation of photographs.
 
     Returns:
         The spec; a frozen object.
@@ -54,7 +56,8 @@ def spec(
         UnknownNameError: nothing has that name, or there is no such data set.
         SpecError: a key or a value that cannot work, a file that is none, or a recipe for fine-tuning without
             ``start_from``.
-        CheckpointError: there is no such checkpoint to begin with, or it is damaged.
+        CheckpointError: there is no such checkpoint to begin with, it is damaged, or its weights have no
+            place in the net.
 
     Example:
         >>> import rescli
@@ -70,15 +73,19 @@ def spec(
     overrides += [("start_from", begun.as_section())] if begun else []
     if not _names_a_net(given):
         of_dataset = [("data.dataset", {"kind": dataset})] if dataset is not None else []
-        of_checkpoint = [("model", begun.model)] if begun else []
         require_start(given, overrides)
-        return load_spec(given, [*of_dataset, *of_checkpoint, *overrides])
+        if begun is None:
+            return load_spec(given, [*of_dataset, *overrides])
+        return begun_spec(given, [*of_dataset, ("model", begun.model)], overrides, begun)
     preset, chosen = choose_spec(Choice(model=given, dataset=dataset))
     if not overrides:
         return chosen
     net = [("model", chosen.model.model_dump(mode="json", exclude_none=True))]
     warmup = chosen.schedule.model_dump(mode="json", exclude_none=False)
-    return load_spec(preset, [*net, ("schedule", warmup), *overrides])
+    named = [*net, ("schedule", warmup)]
+    if begun is None:
+        return load_spec(preset, [*named, *overrides])
+    return begun_spec(preset, named, overrides, begun)
 
 
 @with_notes

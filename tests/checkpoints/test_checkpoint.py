@@ -7,8 +7,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from rescli.checkpoints.checkpoint import Checkpoint, read_tensors, serialise
+from rescli.checkpoints.checkpoint import Checkpoint, read_tensors
 from rescli.checkpoints.header import CheckpointHeader
+from rescli.checkpoints.serialise import serialise
 from rescli.data.normalization import Normalization
 from rescli.errors import CheckpointError
 from rescli.spec.load import load_spec
@@ -218,7 +219,7 @@ def test_one_flipped_bit_is_seen(checkpoint, tmp_path, place, read):
 def test_no_flipped_bit_of_a_file_passes_for_another_content(tmp_path):
     path = tmp_path / "a.safetensors"
     tensors = {"b": torch.arange(3.0), "a": torch.arange(4, 7.0), "c": torch.tensor([[1, 2], [3, 4]])}
-    whole = serialise(tensors, {"model": "{}", "iteration": "7"})
+    whole = b"".join(serialise(tensors, {"model": "{}", "iteration": "7"}))
     content = {name: tensor.tolist() for name, tensor in tensors.items()}
     passed = []
     for at in range(len(whole)):

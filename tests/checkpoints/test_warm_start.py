@@ -61,8 +61,34 @@ def test_other_names_begin_anew_however_many_they_are(
         assert state[name].equal(fresh[name] if name.startswith("fc.") else theirs[name])
 
 
+@pytest.mark.parametrize(
+    ("ours", "says"),
+    [
+        (("Cat", "dog", "owl"), "; new: Cat (cat?); gone: cat"),
+        (("cat", "dog"), "; gone: owl"),
+        (("ant", "cat", "dog", "owl"), "; new: ant"),
+        (("ant", "bee", "fox"), "others (cat, dog, owl)"),
+    ],
+)
+def test_names_that_are_new_or_gone_are_said(
+    begun: Callable[..., Any], ours: tuple[str, ...], says: str
+) -> None:
+    head, *_ = begun(("cat", "dog", "owl"), ours)
+    assert head.why.endswith(says)
+
+
 def test_another_network_is_refused_whatever_its_classes(checkpoint_of: Callable[..., Any]) -> None:
     checkpoint = checkpoint_of("resnet-14")
     model = checkpoint_of("resnet-8").model.build(num_classes=10, image_size=32, seed=0)
     with pytest.raises(CheckpointError, match="do not fit this network"):
         begin_with(model, checkpoint, tuple("abcdefghij"))
+
+
+def test_one_layer_of_another_shape_is_no_head(checkpoint_of: Callable[..., Any]) -> None:
+    checkpoint = checkpoint_of("resnet-8")
+    names = tuple("abcdefghij")
+    stem = {"conv1.weight": checkpoint.tensors["conv1.weight"].repeat(1, 1, 2, 2)}
+    checkpoint = replace(checkpoint, tensors={**checkpoint.tensors, **stem}, class_names=names)
+    model = checkpoint.model.build(num_classes=10, image_size=32, seed=0)
+    with pytest.raises(CheckpointError, match=r"do not fit this network: conv1\.weight differ"):
+        begin_with(model, checkpoint, names)

@@ -10,11 +10,14 @@ from typing import Any
 
 import torch
 
+import rescli as library
 from rescli import registry
+from rescli.checkpoints.header import warm_start_from
 from rescli.data.folders.specs import ImageFolderSpec
 from rescli.data.specs import ShapesSpec
 from rescli.importers.torchvision import TorchvisionImporter
 from rescli.models.specs import model_spec
+from rescli.spec.toml import to_toml
 
 Heed = Callable[..., Any]
 
@@ -58,6 +61,13 @@ def test_of_bottlenecks(heed: Heed, place: Path) -> None:
     heed(typed, 4, reaches=[f"{GUESS} model", f"{GUESS} stride_on", f"{GUESS} shortcut"])
     typed = typed.replace("resnet-18", "resnet-50 --shortcut B")
     heed(typed, 2, reaches=["importers/asked.py stride_on"])
+
+
+def test_of_another_width(heed: Heed, place: Path) -> None:
+    save(place, state_of(width=4))
+    heed(IMPORT.format("cifar10"), 4, reaches=[f"{GUESS} model.width"])
+    save(place, state_of(width=4, shortcut="B"))
+    heed(IMPORT.format("cifar10"), 4, reaches=[f"{GUESS} model.width", f"{GUESS} shortcut"])
 
 
 def test_of_other_classes(heed: Heed, place: Path, photos: Path) -> None:
@@ -123,8 +133,30 @@ def test_of_weights_of_another_net(
 ) -> None:
     pets = ImageFolderSpec(image_size=32, classes=("cat", "dog"), num_train=6, num_val=6, held_out=False)
     checkpoint_of("resnet-8", dataset=pets, normalization="per-channel").write(place / "net.safetensors")
-    # Its options too are the other net's, as the note says.
-    heed(f"{FINETUNE} --model resnet-20", 4, reaches=["checkpoints/warm_start.py same_net"])
+    for named in ("--model resnet-20", "--depth 20", "--shortcut B"):
+        heed(f"{FINETUNE} {named}", 4, reaches=["spec/warm_start.py net_of_start"], dropped=named.split())
+    written = place / "mine.toml"
+    spec = library.spec("imagefolder/32", {"iterations": 2, "model.width": 8}).to_dict()
+    start = warm_start_from(place / "net.safetensors")
+    written.write_text(to_toml({**spec, "start_from": start.as_section()}))
+    typed = FINETUNE.replace("imagefolder/32", "mine.toml").replace(" --from net.safetensors", "")
+    heed(typed, 4, reaches=["checkpoints/warm_start.py net_of_start"])
+
+
+def test_of_weights_that_saw_other_images(
+    heed: Heed, place: Path, photos: Path, checkpoint_of: Callable[..., Any]
+) -> None:
+    pets = ImageFolderSpec(
+        image_size=64, orientation="upright", classes=("cat", "dog"), num_train=6, num_val=6, held_out=False
+    )
+    checkpoint_of("resnet-8", dataset=pets, family="cifar").write(place / "net.safetensors")
+    small = f"{FINETUNE} --set data.dataset.orientation=stored"
+    for key in ("data.dataset.image_size", "data.dataset.orientation", "data.normalization"):
+        heed(
+            f"{small} --set data.normalization=per-channel --dry-run",
+            0,
+            reaches=[f"workflows/results/oddities.py {key}"],
+        )
 
 
 def test_of_a_mean_image_of_another_size(

@@ -114,7 +114,7 @@ def test_every_difference_is_named_sorted_and_counted(akamaster: Any) -> None:
             "these look like 10 classes where cifar100 has 100",
             {"dataset": "NAME"},
         ),
-        ({"depth": 8, "width": 32}, "resnet-8", {}, None, {}),
+        ({"depth": 8, "width": 32}, "resnet-8", {}, "these look like a width of 32", {"model.width": 32}),
     ],
 )
 def test_the_hint_says_which_net_it_looks_like(

@@ -183,7 +183,7 @@ def train(
             print_dry_run(used, planned, budget=budget, as_json=json)
             return
         if handed is None and not quiet:
-            say_preset(used)
+            say_preset(used, spec.model.name if choice.takes_net_of_start else None)
         if launched() and out is None:
             raise UsageError("several processes need one run directory: --out RUN_DIR")
         if handed is None and is_first() and not is_restart():

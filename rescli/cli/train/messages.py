@@ -52,9 +52,14 @@ def run_progress(spec: RunSpec, begin: int) -> AbstractContextManager[Sink]:
     )
 
 
-def say_preset(name: str) -> None:
-    """The first line: which preset was taken."""
-    say(f"preset {name}")
+def say_preset(name: str, net_of_start: str | None = None) -> None:
+    """The first line: which preset was taken, and which net in place of its own.
+
+    Args:
+        name: of the preset.
+        net_of_start: the checkpoint's net, where that is trained; else None.
+    """
+    say(f"preset {name}" + (f"; the network is the checkpoint's, {net_of_start}" if net_of_start else ""))
 
 
 def say_oddities(found: Sequence[Oddity]) -> None:
@@ -90,6 +95,7 @@ def say_start(start: RunStart, budget_seconds: float | None) -> None:
         )
     if start.head is not None and spec.start_from is not None:
         say(f"begins with the weights of {spec.start_from.checkpoint}: {start.head.why}")
+        say(f"its network: {start.head.trunk}; here at {spec.data.dataset.image_size} pixels")
     rows = differences(ledger(spec))
     say(
         f"differs from the paper in {counted(len(rows), 'choice')}:"

@@ -80,10 +80,13 @@ def changes_of_resume(path: Path, choice: Choice, out: Path | None) -> tuple[int
             "schedule)",
         )
     if changed:
+        kept = not any(key.startswith(("model.", "start_from.")) for key in changed)
+        on = Remedy("train_on", str(run_dir.path), "and these flags: its weights, a new schedule", root)
         raise RunDirError(
             f"{run_dir.path} is a run of another spec; these keys differ: {', '.join(changed)}.",
             remedy=[
                 Remedy("resume", str(run_dir.path), "alone"),
+                *([on] if "iterations" in changed and kept and run_dir.last.is_file() else []),
                 Remedy(
                     "train_anew",
                     run_dir.spec,
@@ -91,5 +94,10 @@ def changes_of_resume(path: Path, choice: Choice, out: Path | None) -> tuple[int
                     data_root=root,
                 ),
             ],
+        )
+    if out is not None and choice.iterations is not None:
+        raise RunDirError(
+            f"--out does not go with --resume here: {run_dir.path} is a run of {spec.iterations} iterations "
+            "already; to go on for longer takes more than those."
         )
     return None, skipping

@@ -74,6 +74,10 @@ _LIKE_LISTS = {"builtins.list", "collections.deque"}
 _IN_PARTS = b"ctorch.distributed.tensor\nDTensor\n"
 """By which a pickle names a class of tensors whose parts lie in several processes."""
 
+_CONSTRUCTOR = re.compile(rb"ctorch(?:\.[a-z.]+)?\n(?:[A-Za-z0-9]*Tensor|TypedStorage)\n")
+"""By which a pickle names a class that makes tensors of any size out of memory as it was found. torch takes
+it for safe; tensors that were saved are put together by functions instead, from what the file holds."""
+
 _FOLDER_SUFFIXES = (".safetensors", ".bin", ".pth", ".pt", ".ckpt", ".tar", ".th", ".pyth")
 
 
@@ -198,6 +202,12 @@ def _classes(data: bytes, path: Path, what: str) -> list[str]:
             hint="gather them where they were made: torch.distributed.checkpoint.state_dict."
             "get_model_state_dict with StateDictOptions(full_state_dict=True)",
         )
+    if made := next(filter(None, map(_CONSTRUCTOR.search, _pickles(archive))), None):
+        raise CheckpointError(
+            f"{path} is a pickle that makes tensors by {_global_name(made[0])}, whose numbers would be no "
+            "part of the file.",
+            hint=SAVE_TENSORS_ONLY,
+        )
     for name in sorted(names):
         if _may_run(name):
             raise CheckpointError(asks_for(path, name), hint=SAVE_TENSORS_ONLY)
@@ -208,6 +218,16 @@ def _classes(data: bytes, path: Path, what: str) -> list[str]:
             hint=SAVE_TENSORS_ONLY,
         )
     return sorted(names, key=lambda name: data.find(f"{name.rpartition('.')[2]}\n".encode()))
+
+
+def _pickles(archive: bytes) -> list[bytes]:
+    """Every pickle of an archive that torch could take for its own."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as inside:
+        return [inside.read(entry) for entry in inside.infolist() if entry.filename.endswith("data.pkl")]
+
+
+def _global_name(opcode: bytes) -> str:
+    return opcode[1:].decode().strip().replace("\n", ".")
 
 
 def _legacy_as_archive(data: bytes) -> bytes:

@@ -28,6 +28,8 @@ _AVERAGED = re.compile(
 
 _MOST_DEPTH, _MOST_ITEMS = 8, 16
 
+_MOST_ELEMENTS = 2**28
+
 
 @dataclass(frozen=True, eq=False)
 class StateDict:
@@ -37,7 +39,8 @@ class StateDict:
         keys: under which the dict lies; none for the outermost one.
         tensors: by their names, dense, on the CPU. What no terminal can show is escaped in all names here.
         others: names and types of its entries that are neither tensors nor dicts.
-        odd: the same of tensors that nobody can take: sparse, quantized, without values or without a name.
+        odd: the same of tensors that nobody can take: sparse, quantized, without values, without a
+            name, or of more elements than are stored.
     """
 
     keys: tuple[str, ...]
@@ -81,12 +84,17 @@ def _found(value: object, keys: tuple[str, ...], seen: set[int]) -> Iterator[Sta
             inner.append((key, entry))
         else:
             of = odd if isinstance(entry, torch.Tensor) else others
-            of.append(f"{key} ({type(entry).__name__})")
+            of.append(f"{key} ({_what_is(entry)})")
     if tensors:
         yield StateDict(keys, _without_wrappers(tensors), tuple(others), tuple(odd))
     for key, entry in inner:
         if not _TRAINING_STATE.search(key):
             yield from _found(entry, (*keys, key), seen)
+
+
+def _what_is(entry: object) -> str:
+    quantized = isinstance(entry, torch.Tensor) and entry.is_quantized
+    return "quantized" if quantized else type(entry).__name__
 
 
 def _holds_dicts(entry: object) -> bool:
@@ -108,9 +116,15 @@ def _plain(name: object, entry: object) -> torch.Tensor | None:
         and entry.layout == torch.strided
         and not entry.is_quantized
         and entry.device.type == "cpu"
+        and not _is_blown_up(entry)
     ):
         return entry.detach()
     return None
+
+
+def _is_blown_up(tensor: torch.Tensor) -> bool:
+    """Whether a few stored numbers stand for more than any net has: strides of 0 allow any shape."""
+    return tensor.numel() > _MOST_ELEMENTS and tensor.nbytes > tensor.untyped_storage().nbytes()
 
 
 def _without_wrappers(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

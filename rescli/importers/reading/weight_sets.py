@@ -22,6 +22,9 @@ _BESIDE = re.compile(
 )
 """Modules that training needs and the net's logits do not."""
 
+_QUEUES = {"queue", "queue_ptr"}
+"""Buffers of contrastive training, which stand beside its nets."""
+
 _CHILDREN = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4", "9": "fc"}
 """The children of a ResNet of torchvision in nn.Sequential(*net.children()); 2, 3 and 8 have no tensors."""
 
@@ -229,7 +232,8 @@ def _is_beside(name: str, tensor: Tensor) -> bool:
     if name.endswith("num_batches_tracked"):
         return False
     counts = tensor.ndim == 0 and not tensor.is_floating_point()
-    return counts or _BESIDE.search(name.rpartition(".")[0] or name) is not None
+    module, _, last = name.rpartition(".")
+    return counts or last in _QUEUES or _BESIDE.search(module or name) is not None
 
 
 def _named(found: WeightSet, dicts: Sequence[StateDict], number: int) -> WeightSet:

@@ -14,10 +14,14 @@ from rescli.importers.class_names import named_in_file
 from rescli.importers.reading.file_content import SAVE_TENSORS_ONLY, FileContent, asks_for, read_content
 from rescli.importers.reading.state_dicts import StateDict, is_averaged, state_dicts
 from rescli.importers.reading.weight_sets import WeightSet, common_prefix, weight_sets
+from rescli.importers.strangers import PLUGINS, kind_by_names
 from rescli.plurals import an, counted
 from rescli.remedy import Remedy
 
 __all__ = ["Weights", "listed", "read_weights"]
+
+
+_QUANTIZED = "quantized weights cannot be imported; take the original ones, from before that was done"
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,18 +87,18 @@ def read_weights(
         raise CheckpointError(
             f"{path} has {counted(len(taken.linear), 'linear layer')}, {listed(taken.linear)}, where the "
             "nets here have one, fc, as their head.",
-            hint="nets with another head are imported by an importer of your own",
+            hint=_without_its_head(taken),
         )
     if taken.headless:
         raise CheckpointError(
             f"{path} holds a ResNet without its head: none of its {counted(len(taken.tensors), 'tensor')} is "
             "a linear layer's.",
-            hint="save the whole net, with the layer that gives the logits",
+            hint=_without_its_head(taken),
         )
     if taken.odd:
         raise CheckpointError(
             f"{path} holds, among its tensors, {len(taken.odd)} that nobody can take: {listed(taken.odd)}.",
-            hint=SAVE_TENSORS_ONLY,
+            hint=_QUANTIZED if any("(quantized)" in name for name in taken.odd) else SAVE_TENSORS_ONLY,
         )
     if taken.layouts:
         raise UsageError(
@@ -120,6 +124,18 @@ def listed(items: Sequence[str], *, limit: int = 6) -> str:
     """Sorted, as every terminal can show them, and capped with the number of those left out."""
     shown = ", ".join(map(readable, sorted(items)[:limit]))
     return f"{shown} and {len(items) - limit} more" if len(items) > limit else shown
+
+
+def _without_its_head(taken: WeightSet) -> str:
+    """What can be done with a ResNet that has no head, or another than one layer."""
+    kind = kind_by_names(taken.tensors)
+    channels = max((len(one) for one in taken.tensors.values() if one.ndim == 4), default=0)
+    renamed = f", without {taken.prefix!r} before the names" if taken.prefix else ""
+    return (
+        f"{f'the file is {kind}; ' if kind else ''}to train on from the ResNet in it, save its tensors alone"
+        f"{renamed}, with a head of zeros, fc.weight (2, {channels}) and fc.bias (2), which training begins "
+        f"anew; or, for the head as it is: {PLUGINS}"
+    )
 
 
 def _without_tensors(content: FileContent, path: Path) -> CheckpointError:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import starmap
+from pathlib import Path
 from typing import Any
 
+from rescli.checkpoints.header import read_metadata
 from rescli.hardware.launcher import num_ranks
 from rescli.plan import TrainPlan
 from rescli.plurals import counted
 from rescli.remedy import Remedy
+from rescli.spec.photos import PhotoSetSpec, is_crop_size
 from rescli.spec.run import RunSpec
+from rescli.spec.warm_start import WarmStart, differences_of_nets
 
 __all__ = ["Oddity", "oddities"]
 
@@ -22,6 +26,9 @@ _FEW_ITERATIONS = 500
 """So many cost little, whatever they are in epochs."""
 
 _FEW_VAL = 10
+
+_LAST_MILESTONE = 0.75
+"""Part of the course after which the paper's learning rate falls for the last time."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +55,49 @@ def oddities(spec: RunSpec, plan: TrainPlan, *, shortened: bool = False) -> Iter
         plan: of that spec.
         shortened: whether a budget will choose the iterations.
     """
+    yield from _of_weights(spec)
     yield from _of_batches(plan)
     yield from _of_validation(spec, plan)
     if not shortened:
         yield from _of_epochs(spec, plan)
+        yield from _of_milestones(spec, plan)
+
+
+def _of_weights(spec: RunSpec) -> Iterator[Oddity]:
+    """What is other than it was when the weights that the run begins with were trained."""
+    if spec.start_from is None:
+        return
+    said = read_metadata(Path(spec.start_from.checkpoint))
+    start = WarmStart(
+        spec.start_from.checkpoint, "", model=said.get("model") or {}, dataset=said.get("dataset") or {}
+    )
+    if (net := start.net) is not None and (differ := list(differences_of_nets(net, spec.model))):
+        yield Oddity(
+            f"the weights to begin with are of another net, {net.name}, into whose place they fit: "
+            f"{', '.join(differ)}"
+        )
+    ours, theirs = spec.data.dataset, start.images
+    if theirs is not None and theirs.image_size != ours.image_size:
+        same = {"data.dataset.image_size": theirs.image_size}
+        yield Oddity(
+            f"the weights to begin with were trained on images of {theirs.image_size} pixels, and these are "
+            f"of {ours.image_size}",
+            same if isinstance(ours, PhotoSetSpec) and is_crop_size(theirs.image_size) else {},
+        )
+    before, here = getattr(theirs, "orientation", None), getattr(ours, "orientation", None)
+    if None not in (before, here) and before != here:
+        yield Oddity(
+            f"the weights to begin with were trained on images of orientation {before}, and "
+            f"here it is {here}",
+            {"data.dataset.orientation": before},
+        )
+    kind = (said.get("normalization") or {}).get("kind")
+    if kind is not None and kind != spec.data.normalization:
+        yield Oddity(
+            f"images are normalised as the weights to begin with need it, {kind}, not "
+            f"{spec.data.normalization} as the spec has it",
+            {"data.normalization": kind},
+        )
 
 
 def _of_batches(plan: TrainPlan) -> Iterator[Oddity]:
@@ -94,6 +140,19 @@ def _of_epochs(spec: RunSpec, plan: TrainPlan) -> Iterator[Oddity]:
         f"the {counted(plan.num_train, 'training image')}; the same course in {usual:,} iterations is "
         f"{plan.epoch(usual):,.0f} epochs",
         dict(_changes(before, after)),
+    )
+
+
+def _of_milestones(spec: RunSpec, plan: TrainPlan) -> Iterator[Oddity]:
+    """Milestones that were meant for a longer run: the learning rate does not fall before its end."""
+    given = getattr(spec.schedule, "milestones", None)
+    if not given or plan.total_steps <= _FEW_ITERATIONS or given[-1] < plan.total_steps:
+        return
+    late = ", ".join(f"{step:,}" for step in given if step >= plan.total_steps)
+    fitting = [round(_LAST_MILESTONE * plan.total_steps * step / given[-1]) for step in given]
+    yield Oddity(
+        f"the run ends at {plan.total_steps:,} iterations, before the learning rate falls at {late}",
+        {"schedule.milestones": tuple(fitting)} if len({0, *fitting}) > len(given) else {},
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,64 @@ def test_a_file_is_read_once_however_many_classes_it_names(
     assert len(loads) == 1
     assert found.objects == tuple(f"argparse.Option{number}" for number in reversed(range(20)))
     assert read_weights(tmp_path / "net").tensors["a"].equal(STATE["a"])
+
+
+STORED = b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x02tQ"
+REBUILD = b"ctorch._utils\n_rebuild_tensor_v2\n(" + STORED + b"K\x00"
+REST = b"\x89ccollections\nOrderedDict\n)RtR"
+
+MADE_UP = {
+    "a tensor of a size": b"ctorch\nTensor\nM\xe8\x03M\xe8\x03\x86R",
+    "one of a type": b"ctorch\nFloatTensor\nM\xe8\x03\x85R",
+    "a parameter of one": b"ctorch.nn.parameter\nParameter\nctorch\nTensor\nM\xe8\x03\x85R\x85R",
+    "by a function": b"ctorch._tensor\n_rebuild_from_type_v2\n(ctorch\nTensor\nq\x01h\x01M\xe8\x03\x85}tR",
+    "a storage of a size": b"ctorch.storage\nTypedStorage\nM\xe8\x03\x85R",
+}
+
+UNTAKEN = {
+    "more than is stored": REBUILD + b"M\xe8\x03\x85K\x01\x85" + REST,
+    "one number for all": REBUILD + b"J\0\0\0\x40J\0\0\0\x40\x86K\0K\0\x86" + REST,
+    "without values": b"ctorch._utils\n_rebuild_meta_tensor_no_storage\n"
+    b"(ctorch\nfloat32\nK\x02\x85K\x01\x85\x89tR",
+    "a shell": b"ctorch._utils\n_rebuild_wrapper_subclass\n(ctorch.nn.parameter\nParameter\nctorch\nfloat32\n"
+    b"K\x02\x85K\x01\x85K\x00ctorch.serialization\n_get_layout\nX\x0d\0\0\0torch.strided\x85R"
+    b"ctorch\ndevice\nX\x03\0\0\0cpu\x85R\x89tR",
+}
+
+
+@pytest.fixture
+def craft(tmp_path: Path) -> Callable[[bytes], Path]:
+    """A file of torch.save in which the entry ``fc.weight`` is what a piece of a pickle makes."""
+    torch.save({"a": torch.zeros(2)}, tmp_path / "template.pth")
+
+    def make(piece: bytes) -> Path:
+        path = tmp_path / "net.pth"
+        with zipfile.ZipFile(tmp_path / "template.pth") as source, zipfile.ZipFile(path, "w") as made:
+            for member in source.namelist():
+                content = source.read(member)
+                if member.endswith("data.pkl"):
+                    content = b"\x80\x02}X\x09\0\0\0fc.weight" + piece + b"s."
+                made.writestr(member, content)
+        return path
+
+    return make
+
+
+@pytest.mark.parametrize("piece", MADE_UP.values(), ids=MADE_UP)
+def test_numbers_that_the_file_does_not_hold_are_not_made(
+    craft: Callable[[bytes], Path], piece: bytes
+) -> None:
+    with pytest.raises(CheckpointError, match="would be no part of the file") as caught:
+        read_content(craft(piece))
+    assert "save the tensors alone" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("piece", UNTAKEN.values(), ids=UNTAKEN)
+def test_tensors_without_numbers_of_their_own_are_not_weights(
+    craft: Callable[[bytes], Path], piece: bytes
+) -> None:
+    with pytest.raises(CheckpointError, match=r"holds no tensors|truncated, damaged"):
+        read_weights(craft(piece))
 
 
 def test_tensors_in_parts_are_not_weights(tmp_path: Path) -> None:

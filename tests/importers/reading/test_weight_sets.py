@@ -199,7 +199,23 @@ def test_two_linear_layers_are_named(tmp_path: Path) -> None:
 def test_a_trunk_without_head(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="a ResNet without its head") as caught:
         taken(tmp_path, under("backbone.", TRUNK))
-    assert "save the whole net" in str(caught.value.hint)
+    assert "fc.weight (2, 64) and fc.bias (2)" in str(caught.value.hint)
+    alone = {**TRUNK, "fc.weight": torch.zeros(2, 64), "fc.bias": torch.zeros(2)}
+    assert same(taken(tmp_path, alone).tensors, alone)
+
+
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
+def test_quantized_weights_are_called_so(tmp_path: Path) -> None:
+    quantized = torch.quantize_per_tensor(STATE["conv1.weight"], 0.1, 0, torch.qint8)
+    with pytest.raises(CheckpointError, match=r"conv1\.weight \(quantized\)") as caught:
+        taken(tmp_path, {**STATE, "conv1.weight": quantized})
+    assert "take the original ones" in str(caught.value.hint)
+
+
+def test_the_queue_of_contrastive_training_is_beside_the_net(tmp_path: Path) -> None:
+    queues = {"module.queue": torch.zeros(4, 8), "module.queue_ptr": torch.zeros(1, dtype=torch.long)}
+    read = taken(tmp_path, {**under("module.encoder_q.", STATE), **queues})
+    assert same(read.tensors, STATE)
 
 
 def test_no_bias_is_a_bias_of_zero(tmp_path: Path) -> None:
