@@ -139,7 +139,7 @@ def test_of_lost_workers(heed: Heed, photos: Path, monkeypatch: pytest.MonkeyPat
         return batch(self, step)
 
     monkeypatch.setattr(PhotoLoader, "batch", lost)
-    heed(PHOTOS, 1, reaches=["runs/drive.py resume_alone"])
+    heed(PHOTOS, 1, reaches=["runs/drive.py resume"])
 
 
 def test_of_a_divergence(heed: Heed, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

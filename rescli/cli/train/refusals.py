@@ -87,7 +87,7 @@ def changes_of_resume(path: Path, choice: Choice, out: Path | None) -> tuple[int
                     "train_anew",
                     run_dir.spec,
                     "and these flags: a new run",
-                    data_root=root,
+                    also={"data_root": root},
                 ),
             ],
         )
