@@ -52,10 +52,9 @@ def write_atomically(path: Path, data: bytes, *, error: type[RescliError] = Writ
             beside.unlink(missing_ok=True)
         if not isinstance(reason, OSError):
             raise
-        resumable = "; a run can be resumed" if issubclass(error, CheckpointError) else ""
         raise error(
             f"cannot write {path}: {reason.strerror or reason}; what was saved before is untouched.",
-            hint=f"make room for {len(data) / 1e6:.1f} MB (df -h {path.parent}) and try again{resumable}",
+            hint=f"make room for {len(data) / 1e6:.1f} MB (df -h {path.parent}) and try again",
         ) from reason
 
 
