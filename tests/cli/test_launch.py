@@ -16,8 +16,11 @@ from typing import Any
 import pytest
 
 from rescli.cli import launch
+from rescli.cli.remedies import as_flag
+from rescli.cli.train import processes
 from rescli.cli.train.processes import Launcher
 from rescli.data.folders.specs import ImageFolderSpec
+from rescli.errors import Interrupted
 from rescli.runs.directory import RunDir
 from rescli.spec.load import spec_from_dict
 
@@ -303,3 +306,38 @@ def test_copies_that_slurm_began_do_not_train_side_by_side_in_silence(
     answer = rescli("train", *tiny, "-q", "--out", "own")  # meant to be a run of its own
     assert answer.code == 0
     assert "SLURM began this command" in answer.err
+
+
+def test_a_process_that_does_not_answer_a_signal_ends_them_all(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As one that was stopped, or hangs on a disk: the other waits for it where no signal is heard."""
+    sent: list[int] = []
+
+    class Hanging:
+        stdin = io.BytesIO()
+
+        def __init__(self, *_: object, env: dict[str, str], **__: object) -> None:
+            for name in ("listens-0", "listens-1", "heard-1"):
+                Path(env["RESCLI_OUTCOME"]).with_name(name).touch()
+
+        def wait(self, timeout: float | None = None) -> int:
+            if not sent and timeout is not None:
+                os.kill(os.getpid(), signal.SIGTERM)
+                raise subprocess.TimeoutExpired("launcher", timeout)
+            return 1
+
+        def kill(self) -> None: ...
+
+        def send_signal(self, number: int) -> None:
+            sent.append(number)
+
+    (tmp_path / "record.json").write_text('{"last_saved_iteration": 40}')
+    monkeypatch.setattr(subprocess, "Popen", Hanging)
+    monkeypatch.setattr(processes, "_HEARING_SECONDS", 0.0)
+    with pytest.raises(
+        Interrupted, match=r"process 0 of 2 did not answer within .* of iteration 40"
+    ) as caught:
+        Launcher(2).run([], tmp_path)
+    assert sent == [processes.END_NOW]
+    assert [as_flag(one) for one in caught.value.remedies] == [f"rescli train --resume {tmp_path} --nproc 2"]
