@@ -67,7 +67,7 @@ class Launcher:
             )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        self._abandon = weakref.finalize(self, self._process.kill)
+        self._abandon = weakref.finalize(self, _end, self._process)
 
     def run(self, arguments: list[str], out: Path, spec: RunSpec | None = None) -> NoReturn:
         """Train, wait, and end with the exit code of the processes.
@@ -166,6 +166,11 @@ class Launcher:
 
     def _beside(self, name: str) -> Path:
         return self._outcome.with_name(name)
+
+
+def _end(launcher: subprocess.Popen[bytes]) -> None:
+    launcher.kill()
+    launcher.communicate()
 
 
 def _how_it_ended(code: int) -> str:
