@@ -8,7 +8,7 @@
     │   └── RunDirError          the run directory is taken, locked or not writable
     ├── WriteError          1    a file that is no checkpoint cannot be written
     ├── LostWorkersError    1    processes that decode images end again and again, or cannot begin
-    ├── LostWorkersError    1    processes that decode images end again and again
+    ├── LostRankError       1    one of the processes that train together is gone
     ├── DataError           3    images missing or damaged
     ├── CheckpointError     4    a checkpoint or saved state missing, damaged or not writable
     ├── DivergedError       5    the loss is no longer a finite number
@@ -30,6 +30,7 @@ __all__ = [
     "DataError",
     "DivergedError",
     "Interrupted",
+    "LostRankError",
     "LostWorkersError",
     "NoMemoryError",
     "RescliError",
@@ -121,6 +122,10 @@ class WriteError(RescliError):
 
 class LostWorkersError(RescliError):
     """Processes that decode images and end again and again, or cannot be begun."""
+
+
+class LostRankError(RescliError):
+    """Processes that train one network together, of which one is gone or does not answer."""
 
 
 class DataError(RescliError):

@@ -56,11 +56,9 @@ def write_atomically(
             beside.unlink(missing_ok=True)
         if not isinstance(reason, OSError):
             raise
-        megabytes = sum(map(len, parts)) / 1e6
-        resumable = "; a run can be resumed" if issubclass(error, CheckpointError) else ""
         raise error(
             f"cannot write {path}: {reason.strerror or reason}; what was saved before is untouched.",
-            hint=f"make room for {megabytes:.1f} MB (df -h {path.parent}) and try again{resumable}",
+            hint=f"make room for {sum(map(len, parts)) / 1e6:.1f} MB (df -h {path.parent}) and try again",
         ) from reason
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 __all__ = ["ACTIONS", "Remedy"]
 
@@ -23,26 +23,22 @@ ACTIONS = {
         "from rescli.workflows.data.prepare_imagenet import prepare_imagenet; prepare_imagenet(ARCHIVES)"
     ),
     "results": 'import json; open({value}, "w").write(json.dumps(rescli.evaluate(CKPT).to_json()))',
-    "resume": "rescli.resume({value})",
-    "resume_alone": "rescli.resume({value}, workers=0)",
-    "resume_skipping": "rescli.resume({value}, skip_damaged=True)",
+    "resume": "rescli.resume({value}{also})",
     "show_preset": "print(rescli.spec({value}))",
     "start_from": 'rescli.spec({value}, start_from="CKPT")',
     "tidy": 'from rescli.workflows.data.tidy import tidy; tidy("NEW_DIR", {value})',
     "train": "rescli.train({value})",
-    "train_anew": 'rescli.train({value}, out="NEW_DIR"{root})',
-    "train_anew_skipping": (
-        'rescli.train({value}, changes={{"data.skip_damaged": True}}, out="NEW_DIR"{root})'
+    "train_anew": 'rescli.train({value}{changes}, out="NEW_DIR"{also})',
+    "train_on": (
+        'rescli.train(rescli.spec({value} "/spec.toml"{changes}, start_from={value}), out="NEW_DIR"{also})'
     ),
-    "train_on": 'rescli.train(rescli.spec({value} "/spec.toml", start_from={value}), out="NEW_DIR"{root})',
-    "train_on_skipping": (
-        'rescli.train(rescli.spec({value} "/spec.toml", {{"data.skip_damaged": True}}, '
-        'start_from={value}), out="NEW_DIR"{root})'
-    ),
-    "verify_data": "from rescli.workflows.data.verify_data import verify_data; verify_data({value}{root})",
+    "verify_data": "from rescli.workflows.data.verify_data import verify_data; verify_data({value}{also})",
 }
 """What a remedy may do that is no setting, as a call; ``cli/remedies.py`` has the commands. Words in capitals
 are the user's to choose."""
+
+_PROCESSES = "nproc"
+"""How many processes train a run together: a flag on the command line, and torchrun's matter in Python."""
 
 
 @dataclass(frozen=True)
@@ -56,21 +52,23 @@ class Remedy:
         value: what to give it; a word in capitals, such as ``"DIR"``, where the user has to choose.
             True for a switch, a tuple for a list.
         note: what else the user should know of it.
-        data_root: where the images lie, for an action that has to be told.
+        also: settings that go with it, each with its value; those that are None are left out.
 
     Example:
         >>> print(Remedy("device", "cpu"))
         device="cpu"
         >>> print(Remedy("optimizer.lr", 0.01, "for a smaller step"))
         changes={"optimizer.lr": 0.01} (for a smaller step)
-        >>> print(Remedy("resume", "runs/x"))
-        rescli.resume("runs/x")
+        >>> print(Remedy("resume", "runs/x", also={"data.skip_damaged": True}))
+        rescli.resume("runs/x", skip_damaged=True)
+        >>> print(Remedy("optimizer.lr", 0.01, also={"data.batch_size": 64, "device": "cpu"}))
+        changes={"optimizer.lr": 0.01, "data.batch_size": 64}, device="cpu"
     """
 
     setting: str
     value: object = True
     note: str = ""
-    data_root: object = None
+    also: Mapping[str, object] = field(default_factory=dict, hash=False)
 
     def __str__(self) -> str:
         return self.worded()
@@ -90,22 +88,51 @@ class Remedy:
             >>> Remedy("precision", "fp32").worded({"run"})  # a run that is resumed keeps its spec
             'rescli.train(..., changes={"precision": "fp32"})'
         """
-        key = self.setting.rpartition(".")[2]
-        if isinstance(self.value, tuple):
-            value = json.dumps(self.value, ensure_ascii=False)
-        else:
-            value = str(self.value) if isinstance(self.value, bool | int | float) else f'"{self.value}"'
+        settings = {name: value for name, value in self.also.items() if value is not None}
+        processes = settings.pop(_PROCESSES, None)
         if self.setting in ACTIONS:
-            worded = ACTIONS[self.setting].format(
-                value="NAME" if self.value is True else value,
-                root="" if self.data_root is None else f', data_root="{self.data_root}"',
-            )
-        elif parameters is not None and "changes" not in parameters and key in parameters:
-            worded = f"{key}={value}"
-        elif "." in self.setting or (parameters is not None and self.setting not in parameters):
-            worded = f'changes={{"{self.setting}": {value}}}'
-            if parameters is not None and "changes" not in parameters:
-                worded = f"rescli.train(..., {worded})"
+            worded = self._as_call(settings)
         else:
-            worded = f"{self.setting}={value}"
-        return worded + (f" ({self.note})" if self.note else "")
+            worded = _as_arguments({self.setting: self.value, **settings}, parameters)
+        begun = f"in {processes} processes, as torchrun begins them" if processes is not None else ""
+        note = "; ".join(filter(None, [self.note, begun]))
+        return worded + (f" ({note})" if note else "")
+
+    def _as_call(self, settings: Mapping[str, object]) -> str:
+        template = ACTIONS[self.setting]
+        takes_changes = "{changes}" in template
+        keys = {name: value for name, value in settings.items() if takes_changes and "." in name}
+        others = {name.rpartition(".")[2]: v for name, v in settings.items() if name not in keys}
+        return template.format(
+            value="NAME" if self.value is True else _in_python(self.value),
+            changes=f", {_as_changes(keys)}" if keys else "",
+            also="".join(f", {name}={_in_python(value)}" for name, value in others.items()),
+        )
+
+
+def _as_arguments(settings: Mapping[str, object], parameters: Collection[str] | None) -> str:
+    """Keyword arguments of the function that was called; all keys of the spec are one of them."""
+    keys, others = {}, []
+    for setting, value in settings.items():
+        name = setting.rpartition(".")[2]
+        if parameters is not None and "changes" not in parameters and name in parameters:
+            others.append(f"{name}={_in_python(value)}")
+        elif "." in setting or (parameters is not None and setting not in parameters):
+            keys[setting] = value
+        else:
+            others.append(f"{setting}={_in_python(value)}")
+    if not keys:
+        return ", ".join(others)
+    worded = ", ".join([_as_changes(keys), *others])
+    return worded if parameters is None or "changes" in parameters else f"rescli.train(..., {worded})"
+
+
+def _as_changes(keys: Mapping[str, object]) -> str:
+    pairs = ", ".join(f'"{key}": {_in_python(value)}' for key, value in keys.items())
+    return f"changes={{{pairs}}}"
+
+
+def _in_python(value: object) -> str:
+    if isinstance(value, tuple):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value) if isinstance(value, bool | int | float) else f'"{value}"'

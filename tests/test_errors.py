@@ -18,6 +18,7 @@ EXIT_CODES = {
     "DataError": 3,
     "CheckpointError": 4,
     "DivergedError": 5,
+    "LostRankError": 1,
     "LostWorkersError": 1,
     "VerificationError": 6,
     "Interrupted": 130,

@@ -182,6 +182,23 @@ def test_a_key_is_worded_as_an_argument_of_the_function_that_was_called() -> Non
     assert _notes(UsageError("no", remedy=precision), _with_precision) == ['try: precision="fp32"']
 
 
+def test_settings_that_go_together_are_said_as_one() -> None:
+    skipping = {"data_root": "photos", "data.skip_damaged": True, "device": None}
+    assert str(Remedy("train_anew", "x", also=skipping)) == (
+        'rescli.train("x", changes={"data.skip_damaged": True}, out="NEW_DIR", data_root="photos")'
+    )
+    assert str(Remedy("resume", "x", also=skipping)) == (
+        'rescli.resume("x", data_root="photos", skip_damaged=True)'
+    )
+    assert str(Remedy("resume", "x", "goes on", also={"nproc": 2})) == (
+        'rescli.resume("x") (goes on; in 2 processes, as torchrun begins them)'
+    )
+    both = UsageError("no", remedy=Remedy("data.batch_size", 64, also={"optimizer.lr": 0.1, "device": "cpu"}))
+    assert _notes(both, _with_changes) == [
+        'try: changes={"data.batch_size": 64, "optimizer.lr": 0.1}, device="cpu"'
+    ]
+
+
 def test_try_stands_before_what_can_be_done_and_a_hint_is_a_sentence() -> None:
     hinted = UsageError("no", hint="no checkpoint was written yet", remedy=Remedy("optimizer.lr", 0.1))
     assert _notes(hinted, _with_changes) == [

@@ -91,6 +91,10 @@ def main() -> None:
     """Entry point of the console script."""
     _mend_streams()
     try:
+        os.getcwd()
+    except FileNotFoundError:  # libraries end the process without a word of why
+        _fail("error: the working directory was deleted; go to another one (cd).", UsageError.exit_code)
+    try:
         with ending_in_order(), in_flags({}, own := _parameters()), saying_warnings():
             build_app()()
     except RescliError as error:
@@ -142,4 +146,6 @@ def _spelled(error: UnicodeError) -> tuple[str | bytes, int]:
 
 def _fail(message: str, code: int) -> NoReturn:
     say(message)
-    end(code)
+    # Begun anew, several processes would meet the same.
+    told = code == UsageError.exit_code and report_outcome(UsageError(message))
+    end(0 if told else code)

@@ -23,20 +23,14 @@ COMMANDS = {
     "pack": "rescli data pack  # {note}",
     "prepare_imagenet": "rescli data prepare imagenet --from DIR  # {note}",
     "results": "rescli eval CKPT --json > {value}  # {note}",
-    "resume": "rescli train --resume {value}  # {note}",
-    "resume_alone": "rescli train --resume {value} --workers 0  # {note}",
-    "resume_skipping": "rescli train --resume {value} --skip-damaged  # {note}",
+    "resume": "rescli train --resume {value}{also}  # {note}",
     "show_preset": "rescli presets show {value}  # {note}",
     "start_from": "rescli train {value} --from CKPT  # {note}",
     "tidy": "rescli data tidy --data-root {value} --out NEW_DIR  # {note}",
     "train": "rescli train {value}  # {note}",
-    "train_anew": "rescli train {value}{root} --out NEW_DIR  # {note}",
-    "train_anew_skipping": "rescli train {value}{root} --skip-damaged --out NEW_DIR  # {note}",
-    "train_on": "rescli train {value}/spec.toml --from {value}{root} --out NEW_DIR  # {note}",
-    "train_on_skipping": (
-        "rescli train {value}/spec.toml --from {value}{root} --skip-damaged --out NEW_DIR  # {note}"
-    ),
-    "verify_data": "rescli data verify {value}{root}  # {note}",
+    "train_anew": "rescli train {value}{also} --out NEW_DIR  # {note}",
+    "train_on": "rescli train {value}/spec.toml --from {value}{also} --out NEW_DIR  # {note}",
+    "verify_data": "rescli data verify {value}{also}  # {note}",
 }
 """The command of each of ``rescli.remedy.ACTIONS``; its note stands behind #, where shells skip it."""
 
@@ -64,27 +58,30 @@ def as_flag(remedy: Remedy, parameters: Collection[str] | None = None) -> str:
     ('--batch-size 64', '--set optimizer.lr=0.01')
     >>> as_flag(Remedy("data.batch_size", 64), {"name", "set_"})
     '--set data.batch_size=64'
+    >>> as_flag(Remedy("resume", "runs/x", also={"nproc": 2}))
+    'rescli train --resume runs/x --nproc 2'
     """
-    value = shlex.quote(str(remedy.value))
+    others = {setting: value for setting, value in remedy.also.items() if value is not None}
+    also = "".join(f" {_flag(setting, value, parameters)}" for setting, value in others.items())
     if remedy.setting == "start_from" and parameters is not None and "from_" in parameters:
         return "--from CKPT"  # beside what was typed, such as where the images are
     if remedy.setting in COMMANDS:
         command = COMMANDS[remedy.setting]
         if remedy.value is True:
             command = command.replace(" {value}", "")
-        root = "" if remedy.data_root is None else f" --data-root {shlex.quote(str(remedy.data_root))}"
-        whole = command.format(value=value, note=remedy.note, root=root)
+        whole = command.format(value=shlex.quote(str(remedy.value)), note=remedy.note, also=also)
         return whole.rstrip().removesuffix("#").rstrip()
-    name = _FLAG_OF_KEY.get(remedy.setting, _FLAG_OF_ARGUMENT.get(remedy.setting, remedy.setting))
-    is_key = remedy.setting in _FLAG_OF_KEY
-    if "." in name or (is_key and parameters is not None and {name, "set_"} & {*parameters} == {"set_"}):
-        typed = remedy.value
-        if remedy.value is True or isinstance(remedy.value, tuple):
-            typed = json.dumps(remedy.value, ensure_ascii=False)
-        flag = f"--set {shlex.quote(f'{remedy.setting}={typed}')}"
-    else:
-        flag = f"--{name.replace('_', '-')}" + ("" if remedy.value is True else f" {value}")
+    flag = _flag(remedy.setting, remedy.value, parameters) + also
     return flag + (f" ({remedy.note})" if remedy.note else "")
+
+
+def _flag(setting: str, value: object, parameters: Collection[str] | None) -> str:
+    name = _FLAG_OF_KEY.get(setting, _FLAG_OF_ARGUMENT.get(setting, setting))
+    is_key = setting in _FLAG_OF_KEY
+    if "." in name or (is_key and parameters is not None and {name, "set_"} & {*parameters} == {"set_"}):
+        typed = json.dumps(value, ensure_ascii=False) if value is True or isinstance(value, tuple) else value
+        return f"--set {shlex.quote(f'{setting}={typed}')}"
+    return f"--{name.replace('_', '-')}" + ("" if value is True else f" {shlex.quote(str(value))}")
 
 
 def worded(error: RescliError) -> str:

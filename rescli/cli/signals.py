@@ -52,5 +52,5 @@ def stop_requested(*, silent: bool = False) -> Iterator[StopFlag]:
     Args:
         silent: another process answers the signal.
     """
-    with stop_silently(None if silent else say) as flag, hearing_the_command():
+    with stop_silently(None if silent else say) as flag, hearing_the_command(flag):
         yield flag

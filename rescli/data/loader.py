@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from rescli.data.augment import crop_flip_key, pad_images
@@ -58,6 +60,7 @@ class DeviceLoader:
         self.num_images = len(image_set)
         self.damaged: set[str] = set()
         """Always empty: no image has to be decoded."""
+        self.should_stop: Callable[[], bool] = lambda: False
         self.seed = seed
         self.pad = pad
         self.flip = flip

@@ -1,25 +1,38 @@
 """torch's elastic launcher in a process that leaves signals to the command that began it.
 
-``python -m rescli.hardware.elastic COUNT ARGUMENTS``, as ``torchrun ARGUMENTS``. torch's own answer to a
-signal is to end the processes that train, with warnings and a traceback; here the command tells them to save
-and stop, and the launcher sees them come to their end.
+``python -m rescli.hardware.elastic COUNT PROGRAM IMPORTED`` reads torch and the modules IMPORTED, waits for a
+line of JSON on stdin, the arguments, and runs the module PROGRAM with them in COUNT processes, as torchrun
+would. They are forked off this one where a system forks: none of them reads torch again. torch's own answer
+to a signal is to end them, with warnings and a traceback; here the command tells them to save and stop, and
+the launcher sees them come to their end.
 """
 
 from __future__ import annotations
 
+import importlib
+import json
+import logging
 import os
+import runpy
 import shutil
 import signal
 import sys
 import threading
 import time
-from contextlib import suppress
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 from rescli.hardware.cores import usable_cores
 
-__all__ = ["END_NOW", "OUTCOME", "STOP", "main"]
+if TYPE_CHECKING:
+    from torch.distributed.elastic.agent.server.api import RunResult, WorkerGroup
+    from torch.distributed.elastic.agent.server.local_elastic_agent import LocalElasticAgent
+
+__all__ = ["END_NOW", "LOST", "OUTCOME", "RESTARTS", "SIGNALS", "STOP", "main"]
 
 OUTCOME = "RESCLI_OUTCOME"
 """The environment variable that names a file for the exit code of the run."""
@@ -27,10 +40,25 @@ OUTCOME = "RESCLI_OUTCOME"
 STOP = "stop"
 """The file beside it in which the command says which signal it had, and how many so far."""
 
+LOST = "lost"
+"""The file beside it in which the launcher says which process ended and how, a line of JSON for each time."""
+
 END_NOW = signal.SIGUSR1
-"""Makes the launcher end its processes."""
+"""Makes the launcher end its processes at once."""
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Those that people and schedulers send; the command answers them."""
+
+RESTARTS = 3
+"""How often all processes are begun anew where one is lost."""
+
+_ADDRESS = "127.0.0.1"
+"""The address of all processes: the name of a machine may take long to be found, or stand for nothing."""
 
 _LOOK_SECONDS = 1.0
+_MONITOR_SECONDS = 0.1
+_LEAVING_SECONDS = 15.0
+"""How long the others have for what they are writing, once one is lost."""
 
 
 def main() -> None:
@@ -38,45 +66,169 @@ def main() -> None:
 
     The first of them says how many processes share the cores, unless the user said otherwise.
     """
-    count, *arguments = sys.argv[1:]
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // int(count))))
-    os.environ.setdefault("LOGLEVEL", "CRITICAL")  # the processes say what happened, in one line each
-    from torch.distributed import run
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # A handler, which the processes do not inherit; what is ignored they are to ignore too.
+    count, program, *imported = int(sys.argv[1]), sys.argv[2], *sys.argv[3:]
+    for number in SIGNALS:
+        # What is ignored the processes are to ignore too.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _leave_it)
-    signal.signal(END_NOW, _end)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    if not (os.environ.get("OMP_NUM_THREADS") or "").isdecimal():
+        os.environ["OMP_NUM_THREADS"] = str(max(1, usable_cores() // count))
+    for module in imported:
+        importlib.import_module(module)
+    logging.getLogger("torch").setLevel(logging.CRITICAL + 1)  # the command says what happened, in one line
+    line = sys.stdin.readline()
+    if not line:  # the command came to another end
+        return
     parent = os.getppid()
     threading.Thread(target=_stop_with, args=(parent,), daemon=True).start()
     try:
-        run.main(arguments)
-    except ChildFailedError:
-        sys.exit(1)
+        _launch(count, program, json.loads(line))
     finally:
         if os.getppid() != parent:  # nobody else is left to take it away
-            shutil.rmtree(Path(os.environ[OUTCOME]).parent, ignore_errors=True)
+            shutil.rmtree(_beside("").parent, ignore_errors=True)
+
+
+def _launch(count: int, program: str, arguments: list[str]) -> None:
+    """Run the program in the processes until all have ended; exits with 1 where one was lost too often."""
+    from torch.distributed.elastic.agent.server.api import WorkerSpec
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
+    from torch.distributed.elastic.rendezvous import RendezvousParameters
+    from torch.distributed.elastic.rendezvous.registry import get_rendezvous_handler
+
+    # None that anybody sends: torch's agent would end the processes.
+    os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = "SIGUSR2"
+    here = RendezvousParameters(
+        backend="c10d",
+        endpoint="localhost:0",
+        run_id=f"rescli-{os.getpid()}",
+        min_nodes=1,
+        max_nodes=1,
+        local_addr=_ADDRESS,
+    )
+    handler = get_rendezvous_handler(here)
+    spec = WorkerSpec(
+        role="rescli",
+        local_world_size=count,
+        entrypoint=_work,
+        args=(program, arguments),
+        rdzv_handler=handler,
+        max_restarts=RESTARTS,
+        monitor_interval=_MONITOR_SECONDS,
+        local_addr=_ADDRESS,
+    )
+    logs = DefaultLogsSpecs(log_dir=str(_beside("logs")))
+    how = "fork" if sys.platform == "linux" else "spawn"
+    agent = _agent_type()(spec, logs_specs=logs, start_method=how)
+    signal.signal(END_NOW, lambda *_: _end(agent))
+    with _forking_in_silence():
+        result = agent.run()
+    handler.shutdown()
+    if result.is_failed():
+        sys.exit(1)
+
+
+def _agent_type() -> type[LocalElasticAgent]:
+    from torch.distributed.elastic.agent.server.local_elastic_agent import LocalElasticAgent
+
+    class Agent(LocalElasticAgent):
+        """Notes which process was lost, and lets the others finish what they are writing."""
+
+        def _monitor_workers(self, worker_group: WorkerGroup) -> RunResult:
+            pids = _pids(self)
+            ended = {rank: how for rank, pid in pids.items() if (how := _ending(pid)) not in (None, 0)}
+            if ended:
+                rank, how = next(iter(ended.items()))
+                with open(_beside(LOST), "a", encoding="ascii") as file:
+                    file.write(
+                        json.dumps({"rank": rank, "code": how, "again": self._remaining_restarts}) + "\n"
+                    )
+                _let_end([pid for other, pid in pids.items() if other not in ended])
+            result: RunResult = super()._monitor_workers(worker_group)
+            return result
+
+    return Agent
+
+
+def _pids(agent: LocalElasticAgent) -> dict[int, int]:
+    context = agent._pcontext
+    return {} if context is None else context.pids()
+
+
+def _ending(pid: int) -> int | None:
+    """The exit code of a child, or minus the signal that ended it; None while it runs."""
+    try:
+        found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:  # it was waited for
+        return 0
+    if found is None:
+        return None
+    return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
+
+
+def _let_end(pids: list[int]) -> None:
+    until = time.monotonic() + _LEAVING_SECONDS
+    while any(_ending(pid) is None for pid in pids) and time.monotonic() < until:
+        time.sleep(_MONITOR_SECONDS)
+    for pid in pids:
+        if _ending(pid) is None:
+            os.kill(pid, signal.SIGKILL)
+
+
+def _work(program: str, arguments: list[str]) -> None:
+    """The life of one of the processes: the program, as if it were typed."""
+    for number in (*SIGNALS, END_NOW, signal.SIGUSR2):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            usual = signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, usual)
+    sys.argv = [program, *arguments]
+    code: Any = 0
+    try:
+        runpy.run_module(program, run_name="__main__")
+    except SystemExit as ended:
+        code = ended.code
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    for name in ("stdout", "stderr"):
+        try:
+            getattr(sys, name).flush()
+        except (OSError, ValueError):  # a full disk, or nobody who reads: said already, and not tried again
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+    if code:  # at once: what tears down connections may wait for ever on those that are gone
+        os._exit(code if isinstance(code, int) else 1)
+
+
+@contextmanager
+def _forking_in_silence() -> Iterator[None]:
+    """Python 3.12 on warns of a process with threads that forks: these hold nothing that the others use."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
 
 
 def _leave_it(_number: int, _frame: FrameType | None) -> None:
     pass
 
 
-def _end(_number: int, _frame: FrameType | None) -> None:
-    sys.exit(1)  # on its way out the launcher ends its processes
+def _end(agent: LocalElasticAgent) -> None:
+    for pid in _pids(agent).values():
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    os._exit(1)
 
 
 def _stop_with(parent: int) -> None:
     """Where the command was killed, let the processes stop as if it had been told to."""
     while os.getppid() == parent:
         time.sleep(_LOOK_SECONDS)
-    folder = Path(os.environ[OUTCOME]).parent
     with suppress(FileNotFoundError):  # no process is left to be told
-        beside = folder / f"{STOP}.new"
-        beside.write_text("SIGTERM 1", encoding="ascii")
-        beside.replace(folder / STOP)
+        _beside(f"{STOP}.new").write_text("SIGTERM 1", encoding="ascii")
+        _beside(f"{STOP}.new").replace(_beside(STOP))
+
+
+def _beside(name: str) -> Path:
+    return Path(os.environ[OUTCOME]).with_name(name or "outcome")
 
 
 if __name__ == "__main__":

@@ -63,8 +63,8 @@ def held_alone(path: Path) -> Iterator[None]:
         if not _is_still_there(path, lock):
             raise InUse("another process")
         lock.truncate(0)
-        lock.write(f"process {os.getpid()}")
-        lock.flush()
+        with suppress(OSError):  # a full disk: whose it is need not be known for it to hold
+            os.pwrite(lock.fileno(), f"process {os.getpid()}".encode(), 0)
         yield
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "launched",
     "local_rank",
     "num_ranks",
+    "on_one_machine",
 ]
 
 JOINING = "rescli-ranks"
@@ -83,6 +84,11 @@ def local_rank() -> int | None:
         UsageError: the environment says what is no number.
     """
     return _number("LOCAL_RANK", least=0, default=0) if launched() and os.environ.get("LOCAL_RANK") else None
+
+
+def on_one_machine() -> bool:
+    """Whether all processes are of this machine, as far as the launcher says."""
+    return os.environ.get("LOCAL_WORLD_SIZE") in (None, "", str(num_ranks()))
 
 
 def check_complete() -> None:

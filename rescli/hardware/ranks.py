@@ -24,7 +24,7 @@ from rescli.errors import RescliError, UsageError, first_line
 from rescli.hardware.launcher import JOINING, check_complete, local_rank, num_ranks
 from rescli.remedy import Remedy
 
-__all__ = ["ALONE", "Ranks", "join_ranks", "leave_ranks", "rank_device"]
+__all__ = ["ALONE", "Ranks", "is_lost_rank", "join_ranks", "leave_ranks", "rank_device"]
 
 T = TypeVar("T")
 
@@ -35,6 +35,9 @@ _PATIENCE_SECONDS, _LAUNCHED_PATIENCE_SECONDS = 100, 1800
 
 _READING_PATIENCE_SECONDS = 24 * 3600
 """How long rank 0 may read images: hours, where they come over a slow network."""
+
+_SIGNS_OF_LOSS = ("gloo", "NCCL", "Connection reset", "Connection closed", "Timed out", "Broken pipe")
+"""In the messages of collectives that could not be done; they are no type of their own."""
 
 _LOOK_SECONDS = 0.2
 """How long a signal may go unanswered."""
@@ -215,6 +218,14 @@ def leave_ranks() -> None:
     """Wait until all have come to their end: what one of them serves, the others may still need."""
     if dist.is_initialized():
         _heedful(lambda: dist.all_reduce(torch.zeros(1)))
+
+
+def is_lost_rank(error: BaseException) -> bool:
+    """Whether an error of torch says that another process is gone, or did not answer in time."""
+    if isinstance(error, dist.DistError):
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and any(sign in text for sign in _SIGNS_OF_LOSS)
 
 
 def rank_device(requested: str) -> str:

@@ -14,13 +14,14 @@ from rescli.errors import (
     DataError,
     DivergedError,
     Interrupted,
+    LostRankError,
     LostWorkersError,
     NoMemoryError,
-    RescliError,
     first_line,
 )
+from rescli.hardware.launcher import on_one_machine
 from rescli.hardware.memory import is_out_of_memory
-from rescli.hardware.ranks import Ranks
+from rescli.hardware.ranks import Ranks, is_lost_rank
 from rescli.models.failure import failed_module
 from rescli.plurals import counted
 from rescli.remedy import Remedy
@@ -79,6 +80,7 @@ def execute(
             saved.restore(state)
         chosen = assembly.choose_engine(state)
     engine = chosen.engine
+    assembly.loader.should_stop = should_stop
     events = fit(
         state,
         engine,
@@ -110,7 +112,7 @@ def execute(
                 if isinstance(event, Stopped):
                     raise Interrupted(
                         f"stopped after iteration {event.step} of {plan.total_steps}; the state is saved.",
-                        remedy=Remedy("resume", str(run_dir.path)),
+                        remedy=Remedy("resume", str(run_dir.path), also=_processes(assembly.ranks)),
                         clean=True,
                     )
         except Interrupted:
@@ -131,11 +133,23 @@ def execute(
                 saved_step=saver.record.get("last_saved_iteration"),
                 data_root=assembly.data_root,
             ) from error
+        except CheckpointError as error:
+            with suppress(CheckpointError):
+                saver.close("failed")
+            if error.remedies or not run_dir.spec.exists():
+                raise
+            again = Remedy("resume", run_dir.path, "once there is room", also=_processes(assembly.ranks))
+            raise CheckpointError(str(error), hint=error.hint, remedy=again) from error
         except LostWorkersError as error:
             saver.close("failed")
             raise LostWorkersError(
                 f"{error} The state of iteration {state.step} is saved.",
-                remedy=Remedy("resume_alone", run_dir.path, "decodes in the process that trains"),
+                remedy=Remedy(
+                    "resume",
+                    run_dir.path,
+                    "decodes in the process that trains",
+                    also={"workers": 0, **_processes(assembly.ranks)},
+                ),
             ) from error
         except Exception as error:  # a caller's sink may raise anything
             if not run_dir.spec.exists():  # written before anything else, and never again
@@ -204,9 +218,16 @@ def _explaining(assembly: Assembly) -> Iterator[None]:
             ) from error
         if failure := failed_module(error, assembly.spec.model.name):
             raise failure from error
-        if isinstance(error, RuntimeError) and ranks.size > 1:
-            raise RescliError(f"one of the {counted(ranks.size, 'process')} was lost: {reason}") from error
+        if ranks.size > 1 and is_lost_rank(error):
+            raise LostRankError(
+                f"another of the {counted(ranks.size, 'process')} is gone, or did not answer in time."
+            ) from error
         raise
+
+
+def _processes(ranks: Ranks) -> dict[str, object]:
+    """What a resume has to say of the number of processes; with another one, its bits differ."""
+    return {"nproc": ranks.size} if ranks.size > 1 and on_one_machine() else {}
 
 
 def _agreed(should_stop: Callable[[], bool], ranks: Ranks) -> Callable[[], bool]:

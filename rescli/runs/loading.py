@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -35,6 +36,9 @@ class Loader(Protocol):
     num_images: int
     damaged: set[str]
     """Names of the files that were skipped so far."""
+
+    should_stop: Callable[[], bool]
+    """Asked while a batch is waited for that does not come."""
 
     @property
     def waited_seconds(self) -> float | None:

@@ -180,7 +180,7 @@ def load_state(directory: Path, spec: RunSpec) -> SavedState | None:
     pointer = read_json(pointer_path)
     hint = "nothing was changed; begin again with"
     run_dir = RunDir(directory.parent)
-    remedy = Remedy("train_anew", run_dir.spec, data_root=run_dir.noted_data_root())
+    remedy = Remedy("train_anew", run_dir.spec, also={"data_root": run_dir.noted_data_root()})
     try:
         path, sha256 = directory / pointer["file"], pointer["sha256"]
     except (KeyError, TypeError) as error:

@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from rescli.errors import DataError, DivergedError, LostWorkersError
+from rescli.errors import DataError, DivergedError, Interrupted, LostWorkersError
 from rescli.optim.schedules import MultiStep, Observation
 from rescli.plan import TrainPlan
 from rescli.remedy import Remedy
@@ -75,6 +75,10 @@ def fit(
             lr = plan.lr(state.step, state.trigger)
             try:
                 engine.advance(lr)
+            except Interrupted:  # while it waited for images
+                yield from _saved_as_it_is(state, plan, clock)
+                yield Stopped(state.step)
+                return
             except (DataError, LostWorkersError):
                 # An engine has its batch before it touches the state: what was trained so far is whole.
                 yield from _saved_as_it_is(state, plan, clock)

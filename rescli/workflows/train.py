@@ -30,6 +30,7 @@ from rescli.workflows.running.observers import Observers, Progress
 from rescli.workflows.running.one_run import Stopping, follow, train_to_the_end
 from rescli.workflows.running.stopping import stop_on_interrupt
 from rescli.workflows.running.study import as_seconds
+from rescli.workflows.running.together import plan_together
 from rescli.workflows.spec import dry_run
 from rescli.workflows.spec import spec as spec_by_name
 
@@ -98,7 +99,7 @@ def train(
         ('finished', 12)
     """
     began = time.perf_counter()
-    planned = _planned(spec, seed, changes, data_root)
+    planned = _planned(spec, seed, changes, data_root, device)
     seconds = as_seconds(budget)
     if seconds is not None and launched():
         raise UsageError("a budget times a step in one process; with several, give iterations.")
@@ -238,6 +239,7 @@ def _planned(
     seed: int | None,
     changes: Mapping[str, object] | None,
     data_root: str | os.PathLike[str] | None,
+    device: str,
 ) -> PlannedRun:
     if changes and isinstance(spec, RunSpec | PlannedRun):
         raise UsageError("changes go with a name; a spec is changed where it is made.")
@@ -249,7 +251,8 @@ def _planned(
         spec = spec_by_name(spec, changes)
     if seed is not None:
         spec = spec_from_dict({**spec.to_dict(), "seed": seed})
-    return dry_run(spec, data_root=data_root)
+    whole = spec
+    return plan_together(lambda: dry_run(whole, data_root=data_root), whole, device)
 
 
 def _path(given: str | os.PathLike[str] | None) -> Path | None:

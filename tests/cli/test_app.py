@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -182,3 +183,16 @@ def test_a_plugins_command_is_mounted(rescli: Callable[..., Any]) -> None:
         assert rescli("grp", "two", "you").out == "hello you\n"
         assert "A group." in rescli("--help").out
     assert rescli("hello", "you").code == 2
+
+
+def test_a_working_directory_that_was_deleted_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def gone() -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(os, "getcwd", gone)
+    with pytest.raises(SystemExit) as caught:
+        app_module.main()
+    assert caught.value.code == 2
+    assert "the working directory was deleted" in capsys.readouterr().err

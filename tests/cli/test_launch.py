@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -14,7 +16,11 @@ from typing import Any
 import pytest
 
 from rescli.cli import launch
+from rescli.cli.remedies import as_flag
+from rescli.cli.train import processes
+from rescli.cli.train.processes import Launcher
 from rescli.data.folders.specs import ImageFolderSpec
+from rescli.errors import Interrupted
 from rescli.runs.directory import RunDir
 from rescli.spec.load import spec_from_dict
 
@@ -113,14 +119,18 @@ def test_a_launcher_that_was_killed_ends_as_in_a_shell(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     class Killed:
+        stdin = io.BytesIO()
+
         def __init__(self, *_: object, **__: object) -> None: ...
+
+        def kill(self) -> None: ...
 
         def wait(self, timeout: float) -> int:
             return -signal.SIGKILL
 
     monkeypatch.setattr(subprocess, "Popen", Killed)
     with pytest.raises(SystemExit) as caught:
-        launch.run_in_processes(2, [], tmp_path)
+        Launcher(2).run([], tmp_path)
     assert caught.value.code == 137
 
 
@@ -153,6 +163,14 @@ def test_a_killed_process_is_made_good(start_rescli: Start, tmp_path: Path) -> N
     os.kill(victim, signal.SIGKILL)
     _, err = process.communicate(timeout=180)
     assert process.returncode == 0, err
+    (lost,) = [line for line in err.splitlines() if "SIGKILL" in line]
+    assert re.fullmatch(
+        r"warning: process 1 of 2 was ended by SIGKILL, as happens where memory runs out; "
+        r"all are begun anew; the state of iteration \d+ is saved\.",
+        lost,
+    )
+    for of_torch in ("gloo", "torch", "Traceback", "SIGTERM", "error:"):
+        assert of_torch not in err, err
     record = json.loads((run / "record.json").read_text())
     assert (record["status"], record["iterations_done"]) == ("finished", 200)
     assert len(record["resumed_at"]) == 1
@@ -198,7 +216,7 @@ def test_a_signal_to_the_command_alone_stops_all_and_leaves_none(
     first, second, third = err.splitlines()[-3:]
     assert first.startswith(f"{name}: stopping as soon as the state is saved")
     assert second.startswith("stopped after iteration ")
-    assert third.startswith("  try: rescli train --resume")
+    assert third == f"  try: rescli train --resume {run} --nproc 2"
     assert err.count("stopped after") == 1
     assert "Traceback" not in err
     assert "torch" not in err
@@ -288,3 +306,38 @@ def test_copies_that_slurm_began_do_not_train_side_by_side_in_silence(
     answer = rescli("train", *tiny, "-q", "--out", "own")  # meant to be a run of its own
     assert answer.code == 0
     assert "SLURM began this command" in answer.err
+
+
+def test_a_process_that_does_not_answer_a_signal_ends_them_all(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As one that was stopped, or hangs on a disk: the other waits for it where no signal is heard."""
+    sent: list[int] = []
+
+    class Hanging:
+        stdin = io.BytesIO()
+
+        def __init__(self, *_: object, env: dict[str, str], **__: object) -> None:
+            for name in ("listens-0", "listens-1", "heard-1"):
+                Path(env["RESCLI_OUTCOME"]).with_name(name).touch()
+
+        def wait(self, timeout: float | None = None) -> int:
+            if not sent and timeout is not None:
+                os.kill(os.getpid(), signal.SIGTERM)
+                raise subprocess.TimeoutExpired("launcher", timeout)
+            return 1
+
+        def kill(self) -> None: ...
+
+        def send_signal(self, number: int) -> None:
+            sent.append(number)
+
+    (tmp_path / "record.json").write_text('{"last_saved_iteration": 40}')
+    monkeypatch.setattr(subprocess, "Popen", Hanging)
+    monkeypatch.setattr(processes, "_HEARING_SECONDS", 0.0)
+    with pytest.raises(
+        Interrupted, match=r"process 0 of 2 did not answer within .* of iteration 40"
+    ) as caught:
+        Launcher(2).run([], tmp_path)
+    assert sent == [processes.END_NOW]
+    assert [as_flag(one) for one in caught.value.remedies] == [f"rescli train --resume {tmp_path} --nproc 2"]

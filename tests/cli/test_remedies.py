@@ -16,6 +16,16 @@ from rescli.remedy import Remedy
         (Remedy("optimizer.lr", 0.1, "for a start"), "--set optimizer.lr=0.1 (for a start)"),
         (Remedy("skip_damaged"), "--skip-damaged"),
         (Remedy("resume", "runs/my net"), "rescli train --resume 'runs/my net'"),
+        (Remedy("resume", "x", "goes on", also={"nproc": 2}), "rescli train --resume x --nproc 2  # goes on"),
+        (
+            Remedy("train_on", "x", also={"data_root": "my photos", "data.skip_damaged": True}),
+            "rescli train x/spec.toml --from x --data-root 'my photos' --skip-damaged --out NEW_DIR",
+        ),
+        (Remedy("resume", "x", also={"data_root": None}), "rescli train --resume x"),
+        (
+            Remedy("data.batch_size", 64, "both", also={"optimizer.lr": 0.1}),
+            "--batch-size 64 --set optimizer.lr=0.1 (both)",
+        ),
     ],
 )
 def test_as_flag(remedy: Remedy, flag: str) -> None:

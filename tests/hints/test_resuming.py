@@ -93,7 +93,7 @@ def test_of_a_damaged_image_in_the_midst(heed: Heed, photos: Path, checkpoint_of
     checkpoint.write(photos.with_name("net.safetensors"))
     damaged = photos / "train/cat/noise.png"
     rot(damaged)
-    reaches = [f"{RESUMING} resume_skipping", f"{RESUMING} train_anew"]
+    reaches = [f"{RESUMING} resume", f"{RESUMING} train_anew"]
 
     def remove(suggestion: str) -> None:
         if "--resume" not in suggestion:  # "once it is replaced or removed"

@@ -66,7 +66,7 @@ def test_of_a_directory_that_holds_something_else(heed: Heed, place: Path) -> No
 def test_of_a_directory_that_is_taken_before_several_processes_begin(
     heed: Heed, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train, "run_in_processes", lambda *_: sys.exit(0))
+    monkeypatch.setattr(train.Launcher, "run", lambda *_: sys.exit(0))
     heed(f"{TRAIN} --out run --nproc 2", 2, DIR="other")
 
 
@@ -139,7 +139,7 @@ def test_of_lost_workers(heed: Heed, photos: Path, monkeypatch: pytest.MonkeyPat
         return batch(self, step)
 
     monkeypatch.setattr(PhotoLoader, "batch", lost)
-    heed(PHOTOS, 1, reaches=["runs/drive.py resume_alone"])
+    heed(PHOTOS, 1, reaches=["runs/drive.py resume"])
 
 
 def test_of_a_divergence(heed: Heed, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

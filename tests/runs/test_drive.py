@@ -1,6 +1,8 @@
 """What a resumed run repeats of its first start, and what a failed one says."""
 
+import errno
 import json
+import os
 import shutil
 from dataclasses import replace
 
@@ -274,10 +276,56 @@ def test_what_was_trained_before_workers_were_lost_is_saved(tmp_path):
         assembly.loader.batch = lost
         with pytest.raises(LostWorkersError, match="The state of iteration 3 is saved") as caught:
             execute(assembly, run_dir)
-    assert [remedy.setting for remedy in caught.value.remedies] == ["resume_alone"]
+    assert [remedy.setting for remedy in caught.value.remedies] == ["resume"]
     record = json.loads(run_dir.record.read_text())
     assert (record["status"], record["iterations_done"], record["last_saved_iteration"]) == ("failed", 3, 3)
     again, saved = prepare_resume(run_dir, CPU)
+    execute(again, run_dir, saved=saved)
+    whole, _ = begin(tmp_path / "whole", CPU_FP32)
+    assert run_dir.last.read_bytes() == whole.last.read_bytes()
+
+
+def test_a_stop_while_it_waits_for_images_saves_what_was_trained(tmp_path):
+    with RunDir.create(tmp_path / "run") as run_dir:
+        spec = load_spec("shapes/base", SMALL)
+        run_dir.write_spec(spec)
+        assembly = assemble(spec, CPU, numerics=CPU_FP32)
+        batch, asked = assembly.loader.batch, []
+
+        def late(step):
+            if step == 3:
+                asked.append(assembly.loader.should_stop())
+                raise Interrupted("stopped while it waited for images.")
+            return batch(step)
+
+        assembly.loader.batch = late
+        with pytest.raises(Interrupted, match=r"stopped after iteration 3 of .*; the state is saved"):
+            execute(assembly, run_dir, should_stop=lambda: False)
+    assert asked == [False]
+    assert json.loads(run_dir.record.read_text())["last_saved_iteration"] == 3
+
+
+def test_a_full_disk_leaves_the_last_state_and_names_the_way_on(tmp_path, monkeypatch):
+    replace = os.replace
+    full = []
+
+    def refuse(source, target):
+        if "state" in str(target) and "/00000006" in str(target):
+            full.append(target)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(CheckpointError, match="No space left on device") as caught:
+        begin(tmp_path / "run", CPU_FP32)
+    assert full
+    (remedy,) = caught.value.remedies
+    assert (remedy.setting, remedy.value) == ("resume", tmp_path / "run")
+    assert not [*(tmp_path / "run").rglob("*.tmp")]
+    monkeypatch.undo()
+    run_dir = RunDir.open(tmp_path / "run")
+    again, saved = prepare_resume(run_dir, CPU)
+    assert saved is not None
     execute(again, run_dir, saved=saved)
     whole, _ = begin(tmp_path / "whole", CPU_FP32)
     assert run_dir.last.read_bytes() == whole.last.read_bytes()

@@ -55,6 +55,8 @@ def _drop_stderr() -> None:
 def saying_warnings() -> Iterator[None]:
     """Within the block, each warning that rescli's rooms log is a line ``warning: ...`` on stderr."""
     logger, handler = logging.getLogger("rescli"), _Saying(logging.WARNING)
+    # That its cache cannot be written is nothing to a user of ours.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     logger.addHandler(handler)
     try:
         yield

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 import typer
 
 from rescli.checkpoints.locate import named_checkpoint
-from rescli.cli.launch import end, handed_spec, refuse_lone_copies, run_in_processes
+from rescli.cli.launch import end, handed_spec, refuse_lone_copies
 from rescli.cli.options import (
     AnyPrecision,
     BatchSize,
@@ -27,8 +27,8 @@ from rescli.cli.options import (
     Overrides,
     Quiet,
 )
-from rescli.cli.output.messages import say
 from rescli.cli.signals import StopFlag, stop_requested
+from rescli.cli.train.processes import Launcher
 from rescli.errors import UsageError
 from rescli.hardware.launcher import is_first, is_restart, launched
 
@@ -127,6 +127,7 @@ def train(
     from rescli.spec.from_names import Choice, choose_spec
     from rescli.spec.load import parse_override
     from rescli.workflows.results.planned_run import PlannedRun
+    from rescli.workflows.running.together import plan_together
     from rescli.workflows.spec import dry_run as plan_run
 
     choice = Choice(
@@ -153,13 +154,12 @@ def train(
         raise UsageError("--budget times a step in one process; with --nproc, give --iterations.")
     if nproc is None and not dry_run:
         refuse_lone_copies(resume or out)
-    if is_restart() and not quiet:
-        say("one of the processes was lost; all were begun anew")
+    launcher = Launcher(nproc) if nproc is not None and not dry_run else None
     path, more, skipping = out, None, None
     if resume is not None:
         _refuse_with_resume(out=out if iterations is None else None, budget=budget, dry_run=dry_run)
-        if nproc is not None:
-            run_in_processes(nproc, sys.argv[1:], resume)
+        if launcher is not None:
+            launcher.run(sys.argv[1:], resume)
         more, skipping = changes_of_resume(resume, choice, out)
         if more is None:
             _refuse_with_resume(out=out)
@@ -171,12 +171,14 @@ def train(
         else:
             with counting(False if quiet or json else None, unit="photographs", few=2000) as shown:
                 # What is refused here did not wait for torch.
-                planned = plan_run(
+                survey = partial(
+                    plan_run,
                     spec,
                     data_root=data_root,
                     progress=shown,
                     on_survey=None if quiet else partial(say_survey, parameters=_PARAMETERS),
                 )
+                planned = survey() if dry_run else plan_together(survey, spec, device)
         if dry_run:
             from rescli.cli.train.dry_run import print_dry_run
 
@@ -188,9 +190,9 @@ def train(
             raise UsageError("several processes need one run directory: --out RUN_DIR")
         if handed is None and is_first() and not is_restart():
             say_oddities(planned.oddities(shortened=budget is not None))
-        if nproc is not None:
+        if launcher is not None:
             with new_path(spec, out) as new:
-                run_in_processes(nproc, sys.argv[1:], new, planned.spec)
+                launcher.run(sys.argv[1:], new, planned.spec)
     going_on = resume is not None or (is_restart() and out is not None and (out / "spec.toml").is_file())
     from rescli.workflows.train import resume as continue_run
     from rescli.workflows.train import train as train_network

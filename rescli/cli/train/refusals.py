@@ -81,7 +81,12 @@ def changes_of_resume(path: Path, choice: Choice, out: Path | None) -> tuple[int
         )
     if changed:
         kept = not any(key.startswith(("model.", "start_from.")) for key in changed)
-        on = Remedy("train_on", str(run_dir.path), "and these flags: its weights, a new schedule", root)
+        on = Remedy(
+            "train_on",
+            str(run_dir.path),
+            "and these flags: its weights, a new schedule",
+            also={"data_root": root},
+        )
         raise RunDirError(
             f"{run_dir.path} is a run of another spec; these keys differ: {', '.join(changed)}.",
             remedy=[
@@ -91,13 +96,13 @@ def changes_of_resume(path: Path, choice: Choice, out: Path | None) -> tuple[int
                     "train_anew",
                     run_dir.spec,
                     "and these flags: a new run",
-                    data_root=root,
+                    also={"data_root": root},
                 ),
             ],
         )
     if out is not None and choice.iterations is not None:
         raise RunDirError(
-            f"--out does not go with --resume here: {run_dir.path} is a run of {spec.iterations} iterations "
-            "already; to go on for longer takes more than those."
+            f"--out does not go with --resume here: {run_dir.path} is a run of "
+            f"{counted(spec.iterations, 'iteration')} already; to go on for longer takes more than those."
         )
     return None, skipping

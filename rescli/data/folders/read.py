@@ -186,7 +186,7 @@ def _classes(
         raise DataError(
             _other_classes(root, sorted(filled | ({*expected} & folders)), expected),
             hint="a folder of some of the classes is an imagefolder" if of_imagenet else None,
-            remedy=[Remedy("dataset", "imagefolder"), Remedy("classes", "wnids")]
+            remedy=Remedy("dataset", "imagefolder", also={"classes": "wnids"})
             if of_imagenet
             else Remedy("tidy", root, "makes a folder without those that train lacks"),
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,12 +22,18 @@ from rescli.data.order import SampleOrder
 from rescli.data.photos.augment import PhotoFinish, crop_pixels, draw_photos
 from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.workers import WorkerLost, Workers
-from rescli.errors import DataError, LostWorkersError
+from rescli.errors import DataError, Interrupted, LostWorkersError
 from rescli.remedy import Remedy
 
 __all__ = ["PhotoLoader"]
 
 _log = logging.getLogger(__name__)
+
+_SILENT_SECONDS = 30.0
+"""How long a batch may take before it is said that training waits for it."""
+
+_LAST_SECONDS = 3
+"""How long a batch is waited for once training is to stop."""
 
 _TRIES = 8
 """Neighbours looked at in place of a damaged image."""
@@ -97,6 +104,9 @@ class PhotoLoader:
         """The time that ``batch`` spent waiting for images, since the beginning."""
         self.damaged: set[str] = set()
         """Names of the files that were skipped so far."""
+        self.should_stop: Callable[[], bool] = lambda: False
+        """Asked while ``batch`` waits for images that do not come."""
+        self._root = files.root
         self._device = torch.device(device)
         self._finish = PhotoFinish(normalization, height=size, width=size, device=self._device)
         self._workers = workers
@@ -113,6 +123,7 @@ class PhotoLoader:
         )
         self._ahead: Workers[_Batch] | None = None
         self._next_step = -1
+        self._asked_seconds, self._said_seconds = 0, 0.0
         self._lost_at: deque[int] = deque(maxlen=_LOSSES)
         """The steps at which a worker was lost."""
 
@@ -170,7 +181,7 @@ class PhotoLoader:
                         self._batches, self._batches.shape, first_step=step, count=self._workers
                     )
                     self._next_step = step
-                return self._ahead.take()
+                return self._ahead.take(self._waiting)
             except WorkerLost as lost:
                 self.close()
                 self._note_loss(step, lost)
@@ -180,6 +191,25 @@ class PhotoLoader:
                     f"{self._workers} processes that decode photographs cannot be begun: {error.strerror}.",
                     hint=_FEWER,
                 ) from error
+
+    def _waiting(self, seconds: float) -> None:
+        """Say that images do not come, each time after twice as long; or stop.
+
+        Raises:
+            Interrupted: it is asked to stop, and they still do not come.
+        """
+        self._asked_seconds = self._asked_seconds + 1 if self.should_stop() else 0
+        if self._asked_seconds > _LAST_SECONDS:
+            self.close()
+            raise Interrupted("stopped while it waited for images.", clean=True)
+        if seconds < _SILENT_SECONDS:
+            self._said_seconds = 0.0
+        elif seconds >= 2 * self._said_seconds:
+            self._said_seconds = seconds
+            _log.warning(
+                "iteration %d waits for its images, %.0f s so far: the disk or network of %s may not answer",
+                *(self._next_step, seconds, self._root),
+            )
 
     def _note_loss(self, step: int, lost: WorkerLost) -> None:
         """Say that workers are begun anew, unless they are lost again and again.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import chain
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 _CHUNK = 64
+_LEAVING_SECONDS = 2.0
 _QUICK_SECONDS = 0.0005
 """What takes longer waits for a disk or a network, where it pays to ask for several things at once; from
 memory, threads that wait for each other are slower than one."""
@@ -27,18 +28,21 @@ def map_ahead(function: Callable[[S], T], items: Iterable[S], *, threads: int) -
     ``Executor.map`` would queue them all at once. What ``function`` raises is raised in its turn.
     """
     ahead = 4 * threads
-    with ThreadPoolExecutor(max_workers=threads) as pool:
-        waiting: deque[Future[T]] = deque()
-        try:
-            for item in items:
-                waiting.append(pool.submit(function, item))
-                if len(waiting) == ahead:
-                    yield waiting.popleft().result()
-            while waiting:
+    pool = ThreadPoolExecutor(max_workers=threads)
+    waiting: deque[Future[T]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) == ahead:
                 yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        # Who leaves early is not to wait for a disk that does not answer.
+        begun = [future for future in waiting if not future.cancelled()]
+        if not wait(begun, timeout=_LEAVING_SECONDS).not_done:
+            pool.shutdown()
 
 
 def map_quick(function: Callable[[S], T], items: Sequence[S], *, threads: int) -> Iterator[T]:

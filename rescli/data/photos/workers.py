@@ -15,6 +15,7 @@ import os
 import pickle
 import signal
 import sys
+import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
@@ -37,7 +38,8 @@ _AHEAD = 2
 """Batches that each worker keeps ready."""
 
 _LOOK_SECONDS = 1.0
-"""How long a worker without work needs to notice that the process that trains is gone."""
+"""How long a worker without work needs to notice that the process that trains is gone, and that one to notice
+that it is to stop."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Sent to all processes of a job; the process that trains decides what follows."""
@@ -104,8 +106,11 @@ class Workers(Generic[R]):
         for step in range(first_step, first_step + num_slots):
             self._ask_for(step)
 
-    def take(self) -> tuple[R, np.ndarray]:
+    def take(self, waiting: Callable[[float], None] = lambda _seconds: None) -> tuple[R, np.ndarray]:
         """The batch of the next step: what ``make`` gave, and its pixels, which are lent until ``give_back``.
+
+        Args:
+            waiting: called now and then while it waits, with the seconds so far; what it raises ends that.
 
         Raises:
             WorkerLost: the process that was to make it is gone.
@@ -113,7 +118,7 @@ class Workers(Generic[R]):
         """
         self.give_back()
         step = self._step
-        made = self._received(step)
+        made = self._received(step, waiting)
         self._step, self._lent = step + 1, step
         return made, self._slots[self._slot_of(step)]
 
@@ -141,10 +146,12 @@ class Workers(Generic[R]):
         with suppress(OSError):  # it is gone: who waits for its answer will know
             self._connections[self._worker_of(step)].send((step, self._slot_of(step)))
 
-    def _received(self, step: int) -> R:
+    def _received(self, step: int, waiting: Callable[[float], None]) -> R:
         worker = self._worker_of(step)
         connection, process = self._connections[worker], self._processes[worker]
-        wait([connection, process.sentinel])
+        began = time.monotonic()
+        while not wait([connection, process.sentinel], timeout=_LOOK_SECONDS):
+            waiting(time.monotonic() - began)
         try:
             if not connection.poll():
                 raise EOFError

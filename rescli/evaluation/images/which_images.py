@@ -131,5 +131,5 @@ def other_images(net: str, split: str, dataset: DatasetSpec, root: Path | None) 
     message = f"the {plural(image_of(split))} are not those of the run of {net}: their fingerprints differ."
     if not isinstance(dataset, ImageFolderSpec):
         return DataError(message)
-    place = [Remedy("data_root", root)] if root is not None else []
-    return DataError(message, hint="as a set of its own", remedy=[Remedy("dataset", dataset.kind), *place])
+    own = Remedy("dataset", dataset.kind, "as a set of its own", also={"data_root": root})
+    return DataError(message, remedy=own)

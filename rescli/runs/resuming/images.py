@@ -19,6 +19,8 @@ _log = logging.getLogger(__name__)
 
 _MANY_IMAGES = 20_000
 
+_SKIPPING = {"data.skip_damaged": True}
+
 
 def how_to_go_on(
     error: DataError,
@@ -49,9 +51,12 @@ def how_to_go_on(
         return DataError(
             f"{error}; {saved}.",
             remedy=[
-                Remedy("resume_skipping", run_dir.path, "goes on without damaged images"),
+                Remedy("resume", run_dir.path, "goes on without damaged images", also=_SKIPPING),
                 Remedy(
-                    "train_anew", run_dir.spec, "anew, once it is replaced or removed", data_root=data_root
+                    "train_anew",
+                    run_dir.spec,
+                    "anew, once it is replaced or removed",
+                    also={"data_root": data_root},
                 ),
             ],
         )
@@ -77,14 +82,11 @@ def _are_still_there(spec: RunSpec, data: DataRecord, data_root: Path | None) ->
 
 
 def _another_run(run_dir: RunDir, spec: RunSpec, data_root: Path | None, *, skipping: bool) -> Remedy:
+    also = {"data_root": data_root, **(_SKIPPING if skipping else {})}
     # Where val is drawn out of train, it would be drawn anew, of images that the weights have seen.
     if getattr(spec.data.dataset, "held_out", False):
-        anew = Remedy("train_anew", run_dir.spec, "begins anew on these", data_root=data_root)
-        skips = Remedy("train_anew_skipping", run_dir.spec, "begins anew on these", data_root=data_root)
-    else:
-        anew = Remedy("train_on", run_dir.path, "a new run, with its weights", data_root=data_root)
-        skips = Remedy("train_on_skipping", run_dir.path, "a new run, with its weights", data_root=data_root)
-    return skips if skipping else anew
+        return Remedy("train_anew", run_dir.spec, "begins anew on these", also=also)
+    return Remedy("train_on", run_dir.path, "a new run, with its weights", also=also)
 
 
 def with_images_of_now(spec: RunSpec, data_root: Path | None) -> RunSpec:

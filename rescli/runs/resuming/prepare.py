@@ -114,7 +114,7 @@ def _check_nothing_was_saved(run_dir: RunDir, data_root: Path | None) -> None:
     """To begin again would overwrite what the run has: only where it has nothing."""
     gone = f"{run_dir.state / 'latest.json'} is gone"
     hint = "its checkpoints can still be evaluated; to train again"
-    remedy = Remedy("train_anew", run_dir.spec, data_root=data_root)
+    remedy = Remedy("train_anew", run_dir.spec, also={"data_root": data_root})
     try:
         step = read_record(run_dir).get("last_saved_iteration")
     except CheckpointError as error:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from rescli.data.photos import prefetch
 from rescli.data.photos.prefetch import map_ahead, map_quick
 
 
@@ -97,3 +98,16 @@ def test_what_is_waited_for_is_done_in_several_threads() -> None:
 
     assert list(map_quick(slow, range(300), threads=3)) == list(range(300))
     assert len(seen) > 2
+
+
+def test_who_leaves_early_does_not_wait_for_a_disk_that_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(prefetch, "_LEAVING_SECONDS", 0.05)
+    answers = threading.Event()
+    results = map_ahead(lambda number: number and answers.wait(60), range(9), threads=2)
+    assert next(results) == 0
+    began = time.monotonic()
+    results.close()  # type: ignore[attr-defined]
+    assert time.monotonic() - began < 10
+    answers.set()

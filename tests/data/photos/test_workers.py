@@ -20,10 +20,11 @@ from PIL import Image
 from rescli.data.folders.read import read_folder
 from rescli.data.normalization import Normalization
 from rescli.data.photos import loader as loader_module
+from rescli.data.photos import workers as workers_module
 from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.loader import PhotoLoader
 from rescli.data.photos.workers import WorkerLost, Workers
-from rescli.errors import LostWorkersError
+from rescli.errors import Interrupted, LostWorkersError
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 
@@ -229,3 +230,28 @@ def test_workers_end_with_the_process_that_began_them(tmp_path: Path, how: str) 
     assert err == ""
     for pid in left:
         wait_for_end(pid)
+
+
+def test_a_batch_that_does_not_come_is_spoken_of_and_ends_once_training_is_to_stop(
+    files: ImageFiles, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As on a mount whose server is gone."""
+    monkeypatch.setattr(loader_module, "_SILENT_SECONDS", 0.0)
+    monkeypatch.setattr(workers_module, "_LOOK_SECONDS", 0.02)
+    loader = loader_of(files, workers=1)
+    loader.batch(0)
+    (pid,) = pids(loader)
+    asked: list[bool] = []
+
+    def stop() -> bool:
+        asked.append(True)
+        return len(asked) > 5
+
+    loader.should_stop = stop
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(Interrupted, match="while it waited for images"):
+        list(map(loader.batch, range(1, 9)))
+    assert not is_alive(pid)
+    assert "waits for its images" in caplog.text
+    assert str(files.root) in caplog.text
+    assert len(asked) == 5 + loader_module._LAST_SECONDS + 1

@@ -47,7 +47,7 @@ def of_images(
                 "odd",
                 f"{split}: {images_in_words(seen.num_damaged)}{of} cannot be opened: {shown}",
                 remedies=(
-                    Remedy("verify_data", "imagefolder", "names all of them", data_root=root),
+                    Remedy("verify_data", "imagefolder", "names all of them", also={"data_root": root}),
                     Remedy("data.skip_damaged", note="goes on without them"),
                 ),
             )
