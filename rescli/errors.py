@@ -8,7 +8,6 @@
     │   └── RunDirError          the run directory is taken, locked or not writable
     ├── WriteError          1    a file that is no checkpoint cannot be written
     ├── LostWorkersError    1    processes that decode images end again and again, or cannot begin
-    ├── LostWorkersError    1    processes that decode images end again and again
     ├── DataError           3    images missing or damaged
     ├── CheckpointError     4    a checkpoint or saved state missing, damaged or not writable
     ├── DivergedError       5    the loss is no longer a finite number
