@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -26,6 +26,8 @@ _MOST_PIXELS = 2**29
 
 _NAMED = 3
 
+_SKIP = Remedy("data.skip_damaged")
+
 
 @dataclass(frozen=True)
 class _Look:
@@ -44,7 +46,14 @@ class _Look:
     damage: str | None = None
 
 
-def require_whole(files: ImageFiles, split: str, *, decode: bool) -> None:
+def require_whole(
+    files: ImageFiles,
+    split: str,
+    *,
+    decode: bool,
+    most: int = _MOST_FILES,
+    remedy: Remedy | Sequence[Remedy] = _SKIP,
+) -> None:
     """Refuse image files that are damaged.
 
     The header of each is read, and whether the file ends as a whole one does: that finds what is no image and
@@ -56,13 +65,15 @@ def require_whole(files: ImageFiles, split: str, *, decode: bool) -> None:
         files: the images of a split.
         split: its name, for errors.
         decode: decode the images too, where all together have no more than ``_MOST_PIXELS``.
+        most: files that are looked at, at equal distances where there are more.
+        remedy: settings that go on without the damaged ones.
 
     Raises:
         DataError: how many are damaged, and the first few of them.
     """
     if isinstance(files, PackedImages):
         return
-    count = min(len(files), _MOST_FILES)
+    count = min(len(files), most)
     names = [files.file_names[index * len(files) // count] for index in range(count)]
     threads = usable_cores()
     found = list(map_quick(lambda name: _looked_at(files.root, name), names, threads=threads))
@@ -83,7 +94,7 @@ def require_whole(files: ImageFiles, split: str, *, decode: bool) -> None:
             f"{len(reasons)} of the {len(files)} {split} images cannot be read: "
             f"{'; '.join(reasons[:_NAMED])}{more}.",
             hint="replace or remove the files; or to go on without them",
-            remedy=Remedy("data.skip_damaged"),
+            remedy=remedy,
         )
 
 
