@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -12,8 +13,9 @@ from torch import nn
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.errors import CheckpointError, first_names
 from rescli.remedy import Remedy
+from rescli.spec.run import RunSpec, StartSpec
 
-__all__ = ["Head", "HeadFate", "begin_with"]
+__all__ = ["Head", "HeadFate", "begin_with", "build_net", "head_of", "read_start"]
 
 HeadFate = Literal["kept", "reordered", "new"]
 
@@ -76,6 +78,48 @@ def begin_with(model: nn.Module, checkpoint: Checkpoint, class_names: Sequence[s
         )
     model.load_state_dict({**own, **fitting})
     return _head(theirs, ours, tuple(fresh))
+
+
+def read_start(start: StartSpec) -> Checkpoint:
+    """The checkpoint that a spec begins with.
+
+    Raises:
+        CheckpointError: it is missing, damaged, or another file.
+    """
+    checkpoint = Checkpoint.read(Path(start.checkpoint))
+    if checkpoint.sha256 != start.sha256:
+        raise CheckpointError(
+            f"{start.checkpoint} is not the file that the run began with: its sha256 differs.",
+            hint="put that file back, or begin a new run",
+        )
+    return checkpoint
+
+
+def head_of(spec: RunSpec, start: Checkpoint, class_names: Sequence[str]) -> Head:
+    """What becomes of the last layer, by a trial.
+
+    Raises:
+        CheckpointError: the weights are of another network, or have a mean image of another size.
+    """
+    head = begin_with(build_net(spec), start, class_names)
+    dataset = spec.data.dataset
+    try:  # a mean image is taken over with the weights, and goes with images of its size alone
+        start.normalization.check_size(dataset.image_size, dataset.image_size)
+    except ValueError as error:
+        raise CheckpointError(
+            f"the weights to begin with come with a mean image of another size: {error}.",
+            remedy=Remedy("data.dataset.image_size", start.dataset.image_size) if dataset.any_size else (),
+        ) from error
+    return head
+
+
+def build_net(spec: RunSpec) -> nn.Module:
+    """The network of a spec, with the weights that its seed draws."""
+    dataset = spec.data.dataset
+    model: nn.Module = spec.model.build(
+        num_classes=dataset.num_classes, image_size=dataset.image_size, seed=spec.seed
+    )
+    return model
 
 
 def _head(theirs: tuple[str, ...], ours: tuple[str, ...], fresh: tuple[str, ...]) -> Head:
