@@ -88,7 +88,7 @@ def require_whole(
         if reason is not None:
             damaged[look.name] = reason
     if damaged:
-        reasons = [damaged[name] for name in names if name in damaged]
+        reasons = [damaged[name].removesuffix(".") for name in names if name in damaged]
         more = f"; and {len(reasons) - _NAMED} more" if len(reasons) > _NAMED else ""
         raise DataError(
             f"{len(reasons)} of the {len(files)} {split} images cannot be read: "

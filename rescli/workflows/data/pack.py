@@ -149,7 +149,7 @@ def pack(
                     if skip_damaged:
                         raise
                     raise DataError(
-                        f"{error} Nothing was left.",
+                        f"{str(error).removesuffix('.')}. Nothing was left.",
                         hint="replace or remove the file; or to go on without such files",
                         remedy=way_out,
                     ) from error
