@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from photographs import put_pictures
+from photographs import put_pictures, write_torture
 
 Rescli = Callable[..., Any]
+
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 SMALL = ("--depth", 8, "--set", "model.width=4", "--iterations", 1, "--batch-size", 4, "--workers", 0)
 ON_CPU = ("--device", "cpu", "--precision", "fp32")
@@ -139,3 +143,41 @@ def test_huge_images_are_named_without_warnings_of_pillow(
         assert "Warning" not in answer.err
         assert ".." not in answer.err
     assert rescli(*typed, "--skip-damaged").code == 0
+
+
+MEASURED = """
+import resource, sys
+import torch
+from rescli.cli.app import main
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+def type_(line):
+    sys.argv = ["rescli", *line.split()]
+    try:
+        main()
+    except SystemExit as stop:
+        assert not stop.code, line
+began = peak()
+net = "--depth 8 --set model.width=4 --iterations 2 --batch-size 4 --workers 0"
+cpu = "--device cpu --precision fp32 --skip-damaged"
+type_(f"train imagefolder/32 --data-root torture {net} {cpu} --out run")
+type_("eval run --data-root torture --skip-damaged --device cpu")
+print("grown by", (peak() - began) // 1024)
+"""
+
+
+def test_odd_files_take_no_more_memory_than_is_stated(tmp_path: Path) -> None:
+    """docs/data.md: half a gigabyte beside torch itself; in a process of its own, whose peak it is."""
+    write_torture(tmp_path / "torture")
+    path = os.pathsep.join([str(CHECKOUT), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert int(done.stdout.split()[-1]) < 512

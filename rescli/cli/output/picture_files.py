@@ -58,7 +58,8 @@ def write_figure(path: Path, figure: Figure) -> None:
     figure.savefig(written, format=path.suffix.lower().removeprefix("."))
     write_atomically(path, written.getvalue())
     if legend := getattr(figure, "legend_lines", ()):
-        say(f"{path}: no installed font has the letters of {len(legend)} names, which are numbers in it:")
+        count = "1 name, which is a number" if len(legend) == 1 else f"{len(legend)} names, which are numbers"
+        say(f"{path}: no installed font has the letters of {count} in it:")
         for line in legend[:_MOST_NUMBERS]:
             say(f"  {line}")
         if len(legend) > _MOST_NUMBERS:
