@@ -166,9 +166,8 @@ def _opened(source: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
 def _recognised(source: Path | BinaryIO, name: str) -> Image.Image:
     if isinstance(source, Path) and not stat.S_ISREG(mode := source.stat().st_mode):
         # A pipe would be waited for, perhaps for ever.
-        raise DataError(
-            f"{name} is {'a folder' if stat.S_ISDIR(mode) else 'a pipe or a device'}, not a file."
-        )
+        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+        raise DataError(f"{name} cannot be decoded: it is {kind}, not a file")
     try:
         return Image.open(source)
     except UnidentifiedImageError as error:

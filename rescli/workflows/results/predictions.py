@@ -33,9 +33,10 @@ EDITED = "edited"
 """The weights of a net that were changed since it was loaded."""
 
 _MOST_SKIPPED = 50
+"""Named in a notebook; all of them are in the object."""
+
 _WIDEST = 40
 """Columns that a table gives to names of files."""
-"""Named in a notebook; all of them are in the object."""
 
 
 class _LabelRow(TypedDict):
