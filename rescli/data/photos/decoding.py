@@ -167,7 +167,7 @@ def _recognised(source: Path | BinaryIO, name: str) -> Image.Image:
     if isinstance(source, Path) and not stat.S_ISREG(mode := source.stat().st_mode):
         # A pipe would be waited for, perhaps for ever.
         kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
-        raise DataError(f"{name} cannot be decoded: it is {kind}, not a file")
+        raise OSError(f"it is {kind}, not a file")
     try:
         return Image.open(source)
     except UnidentifiedImageError as error:
