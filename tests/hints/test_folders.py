@@ -174,7 +174,7 @@ def test_of_damaged_images_before_training(heed: Heed, photos: Path) -> None:
     (photos / "train/cat/cat0.jpg").write_bytes(b"\xff\xd8\xff")
     # To verify it says what is damaged, and is not content.
     found = {"data verify": 3}
-    heed(PLAN, 0, reaches=[f"{IMAGES} verify_data", f"{IMAGES} data.skip_damaged"], ends=found)
+    heed(PLAN, 3, reaches=[f"{IMAGES} verify_data", f"{IMAGES} data.skip_damaged"], ends=found)
 
 
 def test_of_damaged_images_as_training_begins(heed: Heed, photos: Path) -> None:
