@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -13,9 +14,10 @@ from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.errors import CheckpointError, first_names, nearest
 from rescli.plurals import counted
 from rescli.remedy import Remedy
+from rescli.spec.run import RunSpec, StartSpec
 from rescli.spec.warm_start import net_in_words
 
-__all__ = ["Head", "HeadFate", "begin_with"]
+__all__ = ["Head", "HeadFate", "begin_with", "build_net", "head_of", "read_start"]
 
 _ALIKE = 0.8
 """How like two names of classes must be so that one may be meant by the other: ``Dogs`` and ``dog``."""
@@ -102,6 +104,48 @@ def begin_with(
         )
     model.load_state_dict({**own, **fitting})
     return replace(_head(theirs, ours, tuple(fresh)), trunk=_trained_on(checkpoint))
+
+
+def read_start(start: StartSpec) -> Checkpoint:
+    """The checkpoint that a spec begins with.
+
+    Raises:
+        CheckpointError: it is missing, damaged, or another file.
+    """
+    checkpoint = Checkpoint.read(Path(start.checkpoint))
+    if checkpoint.sha256 != start.sha256:
+        raise CheckpointError(
+            f"{start.checkpoint} is not the file that the run began with: its sha256 differs.",
+            hint="put that file back, or begin a new run",
+        )
+    return checkpoint
+
+
+def head_of(spec: RunSpec, start: Checkpoint, class_names: Sequence[str]) -> Head:
+    """What becomes of the last layer, by a trial.
+
+    Raises:
+        CheckpointError: the weights are of another network, or have a mean image of another size.
+    """
+    assert spec.start_from is not None, "start was read by it"
+    dataset = spec.data.dataset
+    try:  # a mean image is taken over with the weights, and goes with images of its size alone
+        start.normalization.check_size(dataset.image_size, dataset.image_size)
+    except ValueError as error:
+        raise CheckpointError(
+            f"the weights to begin with come with a mean image of another size: {error}.",
+            remedy=Remedy("data.dataset.image_size", start.dataset.image_size) if dataset.any_size else (),
+        ) from error
+    return begin_with(build_net(spec), start, class_names, path=spec.start_from.checkpoint)
+
+
+def build_net(spec: RunSpec) -> nn.Module:
+    """The network of a spec, with the weights that its seed draws."""
+    dataset = spec.data.dataset
+    model: nn.Module = spec.model.build(
+        num_classes=dataset.num_classes, image_size=dataset.image_size, seed=spec.seed
+    )
+    return model
 
 
 def _head(theirs: tuple[str, ...], ours: tuple[str, ...], fresh: tuple[str, ...]) -> Head:

@@ -156,10 +156,16 @@ class ImageNetSpec(PhotoSetSpec):
 
         find_imagenet(given_root(data_root), ("train", "val"))
 
-    def read(self, data_root: Path | None, splits: tuple[str, ...]) -> dict[str, ImageFiles]:
+    @property
+    def is_known(self) -> bool:
+        return True
+
+    def read(
+        self, data_root: Path | None, splits: tuple[str, ...], *, hashed: bool = True
+    ) -> dict[str, ImageFiles]:
         from rescli.data.imagenet.images import read_imagenet
 
-        return read_imagenet(given_root(data_root), splits, self.class_names)
+        return read_imagenet(given_root(data_root), splits, self.class_names, hashed=hashed)
 
 
 @cache

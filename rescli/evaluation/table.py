@@ -9,7 +9,7 @@ from rescli.evaluation.metrics import percent
 from rescli.evaluation.result import ClassRow, ErrorFigures, EvalRow
 from rescli.plurals import counted
 
-__all__ = ["cell_width", "class_table", "eval_table", "padded", "visible"]
+__all__ = ["cell_width", "class_table", "eval_table", "padded", "short_name", "visible"]
 
 _LONGEST = 40
 """Letters of a class's name in a table; the middle of a longer one is left out."""
@@ -71,7 +71,7 @@ def eval_table(rows: Sequence[EvalRow], *, kept: str = "logits kept from before"
 
 def class_table(row: EvalRow, classes: Sequence[ClassRow]) -> str:
     """Error of each true class, and what it is taken for most often."""
-    names = [_cut(visible(entry["class"])) for entry in classes]
+    names = [short_name(entry["class"]) for entry in classes]
     width = max(5, *map(cell_width, names))
     among = f", among these {counted(len(names), 'class')}" if "subset" in row else ""
     lines = [
@@ -89,6 +89,11 @@ def class_table(row: EvalRow, classes: Sequence[ClassRow]) -> str:
         taken_for = ", ".join(f"{name} {count}" for count, name in most)
         lines.append(f"{padded(names[label], width)}  {entry['num_images']:>6}  {error:>11}  {taken_for}")
     return "\n".join(lines)
+
+
+def short_name(name: str) -> str:
+    """A class's name as a table has it: on one line, and without its middle where it is long."""
+    return _cut(visible(name))
 
 
 def _cut(name: str) -> str:

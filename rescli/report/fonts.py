@@ -21,6 +21,7 @@ __all__ = [
     "can_draw",
     "drawable",
     "families_for",
+    "file_names",
     "picture_font",
     "picture_names",
     "shortened",
@@ -83,6 +84,20 @@ def picture_names(names: Sequence[str], *, longest: int = _LONGEST) -> PictureNa
     return PictureNames(
         labels, families_for(labels), tuple(line for line in legend if _is_said(line, labels))
     )
+
+
+def file_names(names: Sequence[str]) -> PictureNames:
+    """As ``picture_names``, of files: none is cut, and the numbers are not those of classes.
+
+    Args:
+        names: of files, without their folders.
+    """
+    shown = [visible(name) for name in names]
+    labels = tuple(
+        name if can_draw(name) else f"file #{number}" for number, name in enumerate(shown, start=1)
+    )
+    legend = [f"{label} {name}" for label, name in zip(labels, shown, strict=True) if label != name]
+    return PictureNames(labels, families_for(labels), tuple(legend))
 
 
 def _is_said(line: str, labels: Sequence[str]) -> bool:

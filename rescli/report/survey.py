@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 
 from rescli.data.folders.finding import Finding, classes_in_words, images_in_words
 from rescli.data.folders.survey import SplitSurvey, Survey
@@ -10,7 +11,7 @@ from rescli.errors import readable
 from rescli.plurals import counted
 from rescli.remedy import Remedy
 
-__all__ = ["finding_line", "survey_lines"]
+__all__ = ["finding_line", "only_ways", "survey_lines"]
 
 _HEADS = {"note": "", "left out": "left out: ", "odd": "odd: ", "refused": "refused: "}
 
@@ -34,6 +35,15 @@ def finding_line(finding: Finding, word: Callable[[Remedy], str] = str) -> str:
     """One finding and its ways out."""
     ways = " | ".join(map(word, finding.remedies))
     return f"{_HEADS[finding.kind]}{finding.sentence}{f'; try {ways}' if ways else ''}"
+
+
+def only_ways(finding: Finding, without: Collection[str]) -> Finding:
+    """The finding without ways out that are none where it is said.
+
+    Args:
+        without: settings, such as ``data.skip_damaged`` where nothing is trained.
+    """
+    return replace(finding, remedies=tuple(way for way in finding.remedies if way.setting not in without))
 
 
 def _images(split: SplitSurvey) -> str:

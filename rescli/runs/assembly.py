@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 
 from rescli.checkpoints.checkpoint import Checkpoint
-from rescli.checkpoints.warm_start import Head, begin_with
+from rescli.checkpoints.warm_start import Head, begin_with, build_net, head_of, read_start
 from rescli.data.labelled_images import LabelledImages
 from rescli.data.normalization import Normalization
-from rescli.errors import CheckpointError, UsageError
+from rescli.errors import UsageError
 from rescli.evaluation.epoch import evaluate
 from rescli.evaluation.protocols import Protocol, default_protocol
 from rescli.hardware.numerics import Numerics, choose_device, choose_precision, use_threads
@@ -23,8 +23,7 @@ from rescli.remedy import Remedy
 from rescli.runs.loading import Loader, make_loader, read_images
 from rescli.runs.record import StartRecord
 from rescli.runs.where import Where
-from rescli.spec.base import DatasetSpec
-from rescli.spec.run import RunSpec, StartSpec
+from rescli.spec.run import RunSpec
 from rescli.training.engines.choose import (
     PLAIN,
     Chosen,
@@ -39,6 +38,7 @@ from rescli.training.state import TrainState
 __all__ = [
     "Assembly",
     "assemble",
+    "check_statistics",
     "numerics_for",
 ]
 
@@ -109,7 +109,7 @@ class Assembly:
             CheckpointError: the weights to begin with fit the network nowhere.
         """
         device = self.numerics.device
-        model = _build(self.spec)
+        model = build_net(self.spec)
         if self.start is not None and self.spec.start_from is not None:
             path = self.spec.start_from.checkpoint
             begin_with(model, self.start, self.train_set.class_names, path=path)
@@ -209,20 +209,17 @@ def assemble(
     kernels = choose_kernels(where.kernels or "auto", numerics, engine=engine)
     ranks = join_ranks(numerics.device)
     share = ranks.share(spec.data.batch_size)
-    _check_statistics(spec, ranks)
-    dataset = spec.data.dataset
-    start, head = None, None
-    if spec.start_from is not None:
-        start = _start(spec.start_from)
-        _check_size(start.normalization, start, dataset)
-        if dataset.class_names is not None:  # before the images are read, which may take long
-            head = begin_with(_build(spec), start, dataset.class_names, path=spec.start_from.checkpoint)
+    check_statistics(spec, ranks)
+    start = read_start(spec.start_from) if spec.start_from is not None else None
+    names = spec.data.dataset.class_names
+    # Refused before the images are read, which may take long, where the classes are known; and never later
+    # than before the run has begun.
+    head = head_of(spec, start, names) if start is not None and names is not None else None
     images = read_images(spec, where.data_root, ranks, measured=start is None)
     train_set, normalization = images.train_set, images.normalization
-    if start is not None and spec.start_from is not None:
+    if start is not None:
+        head = head or head_of(spec, start, train_set.class_names)
         normalization = start.normalization
-        if head is None:  # refused here rather than once the run has begun
-            head = begin_with(_build(spec), start, train_set.class_names, path=spec.start_from.checkpoint)
     assert normalization is not None, "it was measured, or came with the weights"
     loader = make_loader(train_set, normalization, spec, numerics, where.workers, share, kernels=kernels.name)
     loader.damaged |= images.skipped
@@ -252,8 +249,12 @@ def numerics_for(spec: RunSpec, device: str) -> Numerics:
     return Numerics(chosen, choose_precision(spec.precision, chosen))
 
 
-def _check_statistics(spec: RunSpec, ranks: Ranks) -> None:
-    """Refuse batches of one image where a map of the network is one number: it has no variance."""
+def check_statistics(spec: RunSpec, ranks: Ranks) -> None:
+    """Refuse batches of one image where a map of the network is one number: it has no variance.
+
+    Raises:
+        UsageError: they are of one image.
+    """
     dataset = spec.data.dataset
     layout = spec.model.layout(num_classes=dataset.num_classes, image_size=dataset.image_size)
     if layout is None or spec.data.batch_size > ranks.size:
@@ -265,32 +266,3 @@ def _check_statistics(spec: RunSpec, ranks: Ranks) -> None:
             f"{dataset.image_size}x{dataset.image_size} have one value a channel.",
             remedy=Remedy("data.batch_size", 2 * ranks.size),
         )
-
-
-def _build(spec: RunSpec) -> torch.nn.Module:
-    dataset = spec.data.dataset
-    model: torch.nn.Module = spec.model.build(
-        num_classes=dataset.num_classes, image_size=dataset.image_size, seed=spec.seed
-    )
-    return model
-
-
-def _check_size(normalization: Normalization, start: Checkpoint, dataset: DatasetSpec) -> None:
-    """A mean image is taken over with the weights, and goes with images of its size alone."""
-    try:
-        normalization.check_size(dataset.image_size, dataset.image_size)
-    except ValueError as error:
-        raise CheckpointError(
-            f"the weights to begin with come with a mean image of another size: {error}.",
-            remedy=Remedy("data.dataset.image_size", start.dataset.image_size) if dataset.any_size else (),
-        ) from error
-
-
-def _start(start: StartSpec) -> Checkpoint:
-    checkpoint = Checkpoint.read(Path(start.checkpoint))
-    if checkpoint.sha256 != start.sha256:
-        raise CheckpointError(
-            f"{start.checkpoint} is not the file that the run began with: its sha256 differs.",
-            hint="put that file back, or begin a new run",
-        )
-    return checkpoint

@@ -25,7 +25,6 @@ __all__ = ["RunDir", "default_run_path", "noted_data_root"]
 _log = logging.getLogger(__name__)
 
 _ANOTHER = Remedy("out", "DIR", "choose another")
-
 _TRIES = 20
 
 
@@ -102,6 +101,7 @@ class RunDir:
                         remedy=[Remedy("resume", str(path)), _ANOTHER],
                     )
                 if found:
+                    run_dir._lock.unlink(missing_ok=True)  # somebody else's folder stays as it was
                     raise RunDirError(
                         f"{path} is not empty: it holds {', '.join(found[:5])}.", remedy=_ANOTHER
                     )
@@ -110,6 +110,14 @@ class RunDir:
         finally:
             if not begun:
                 run_dir.release()
+
+    @classmethod
+    def try_out(cls, path: Path) -> None:
+        """Raise what ``create`` would, and leave nothing."""
+        with cls.create(path) as run_dir:
+            run_dir._lock.unlink(missing_ok=True)
+            stand_in_of(run_dir._lock).unlink(missing_ok=True)
+        run_dir.release()
 
     @classmethod
     def open(cls, path: Path) -> RunDir:

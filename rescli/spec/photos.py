@@ -78,9 +78,28 @@ class PhotoSetSpec(DatasetSpec):
         found = self.read(data_root, splits)
         return {split: files.oriented(upright=self.upright) for split, files in found.items()}
 
+    @property
+    def is_known(self) -> bool:
+        """Whether sizes and classes are known without the files."""
+        return False
+
+    def listed(self, data_root: Path | None, splits: tuple[str, ...]) -> Mapping[str, ImageFiles]:
+        """As ``build``, but of no file a byte is read: the fingerprints mean nothing.
+
+        Raises:
+            DataError: files missing, or images that were packed in another way.
+        """
+        found = self.read(data_root, splits, hashed=False)
+        return {split: files.oriented(upright=self.upright) for split, files in found.items()}
+
     @abstractmethod
-    def read(self, data_root: Path | None, splits: tuple[str, ...]) -> Mapping[str, ImageFiles]:
+    def read(
+        self, data_root: Path | None, splits: tuple[str, ...], *, hashed: bool = True
+    ) -> Mapping[str, ImageFiles]:
         """The named splits and no other, as their files store them.
+
+        Args:
+            hashed: read every file for the fingerprints; else those mean nothing.
 
         Raises:
             DataError: files missing or damaged.

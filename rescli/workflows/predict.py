@@ -98,7 +98,12 @@ def _files(paths: Sequence[str | os.PathLike[str]]) -> tuple[list[str], list[Ski
             found.append(os.fspath(path))
             continue
         prefix = os.path.join(path, "")
-        inside = sorted(images_below(Path(path), LeftOut(), by="content", prefix=prefix))
+        try:
+            inside = sorted(images_below(Path(path), LeftOut(), by="content", prefix=prefix))
+        except OSError as error:
+            why = f"{error.filename or path} cannot be read: {error.strerror or error}"
+            without.append(Skipped(os.fspath(path), why))
+            continue
         found += inside
         if not inside:
             suffixes = " ".join((*SUFFIXES, *PLUGIN_SUFFIXES))

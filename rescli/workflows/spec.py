@@ -18,6 +18,7 @@ from rescli.spec.run import RunSpec
 from rescli.spec.warm_start import WarmStart
 from rescli.workflows.notes import with_notes
 from rescli.workflows.results.planned_run import PlannedRun
+from rescli.workflows.running.rehearsal import Rehearsal, rehearse
 
 if TYPE_CHECKING:
     from rescli.data.folders.survey import Survey
@@ -95,6 +96,7 @@ def dry_run(
     data_root: str | os.PathLike[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
     on_survey: Callable[[Survey], None] | None = None,
+    rehearsal: Rehearsal | None = None,
 ) -> PlannedRun:
     """Plan a training without beginning it; no torch is imported.
 
@@ -104,6 +106,8 @@ def dry_run(
             sizes its files tell looks there.
         progress: called now and then with (photographs looked at, of all).
         on_survey: called with what a folder of photographs holds, before anything in it is refused.
+        rehearsal: where it would be trained: all that a training there would refuse before its first
+            iteration is refused; torch may be imported for that. None for the plan alone.
 
     Returns:
         The plan, which ``rescli.train`` takes in place of a spec.
@@ -129,7 +133,10 @@ def dry_run(
         survey.require_trainable()
     if (mismatch := _family_mismatch(whole)) is not None:
         _log.warning("%s", mismatch)
-    return PlannedRun(whole, make_plan(whole), survey)
+    planned = PlannedRun(whole, make_plan(whole), survey)
+    if rehearsal is not None:
+        rehearse(whole, rehearsal)
+    return planned
 
 
 def _family_mismatch(spec: RunSpec) -> str | None:

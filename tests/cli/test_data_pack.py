@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from photographs import rot
 from PIL import Image
 
 from rescli.data.folders.read import read_folder
+from rescli.data.photos import packed as packed_module
 from rescli.data.photos.packed import packed_counts
 
 Rescli = Callable[..., Any]
@@ -91,6 +95,7 @@ def test_a_damaged_image_leaves_nothing(rescli: Rescli, photos: Path, tmp_path: 
     (photos / "train/class1/1.jpg").write_bytes(b"no image")
     answer = rescli("data", "pack", "imagefolder", "--data-root", photos, "--out", tmp_path / "packed")
     assert answer.code == 3
+    assert "1 of the 8 train images cannot be read" in answer.err
     assert "class1/1.jpg cannot be decoded" in answer.err
     assert os.listdir(tmp_path) == ["photos"]
 
@@ -122,3 +127,91 @@ def test_what_no_net_can_be_trained_on_is_not_packed(
     )
     assert refused.code == 2
     assert "holds packed images" in refused.err
+
+
+@pytest.fixture
+def damaged(photos: Path) -> Path:
+    """Five that are known by their beginnings or ends, and one that only a decoding tells."""
+    for name in ("train/class0/2.jpg", "train/class1/1.jpg", "train/class1/3.jpg", "train/class1/5.jpg"):
+        (photos / name).write_bytes((photos / name).read_bytes()[:-40])
+    (photos / "val/class1/1.jpg").write_bytes(b"<html>404</html>")
+    return photos
+
+
+def test_all_that_is_known_to_be_damaged_is_named_before_anything_is_written(
+    rescli: Rescli, damaged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = ("data", "pack", "imagefolder", "--data-root", damaged, "--out", tmp_path / "packed")
+    with monkeypatch.context() as patched:
+        patched.setattr("rescli.data.photos.packed.write_packed_split", None)
+        refused = rescli(*typed)
+    assert refused.code == 3
+    assert "4 of the 8 train images cannot be read" in refused.err
+    assert "; and 1 more" in refused.err
+    assert "\n  --skip-damaged" in refused.err
+    assert f"rescli data tidy --data-root {damaged} --out" in refused.err
+    assert os.listdir(tmp_path) == ["photos"]
+    made = rescli(*typed, "--skip-damaged")
+    assert made.code == 0
+    assert "left out: 5 images that cannot be decoded: train class0/2.jpg" in made.err
+    assert packed_counts(tmp_path / "packed") == (("class0", "class1"), {"train": 4, "val": 3})
+    packed = read_folder(tmp_path / "packed", ("train",))["train"]
+    assert packed.file_names == ("class0/0.png", "class0/4.jpg", "class0/6.jpg", "class1/7.jpg")
+    assert packed.labels_N.tolist() == [0, 0, 0, 1]
+    for index in range(4):
+        packed.image(index)
+
+
+def test_a_rotten_image_met_on_the_way_leaves_nothing_and_says_how_to_go_on(
+    rescli: Rescli, photos: Path, tmp_path: Path
+) -> None:
+    rot(photos / "val/class0/2.png")
+    typed = ("data", "pack", "imagefolder", "--data-root", photos, "--out", tmp_path / "packed")
+    refused = rescli(*typed)
+    assert refused.code == 3
+    assert "val/class0/2.png cannot be decoded" in refused.err
+    assert "--skip-damaged" in refused.err
+    assert os.listdir(tmp_path) == ["photos"]
+    assert rescli(*typed, "--skip-damaged").code == 0
+
+
+def test_a_split_without_one_whole_image_is_refused(rescli: Rescli, photos: Path, tmp_path: Path) -> None:
+    for path in (photos / "val").rglob("*.*"):
+        path.write_bytes(b"\xff\xd8\xff")
+    typed = ("data", "pack", "imagefolder", "--data-root", photos, "--out", tmp_path / "packed")
+    refused = rescli(*typed, "--skip-damaged")
+    assert refused.code == 3
+    assert "none of the 4 val images can be decoded" in refused.err
+    assert os.listdir(tmp_path) == ["photos"]
+
+
+def test_the_next_command_trains_on_it(rescli: Rescli, photos: Path, tmp_path: Path) -> None:
+    typed = ("data", "pack", "imagefolder", "--data-root", photos, "--out", tmp_path / "the pack")
+    answer = rescli(*typed, "--orientation", "upright", "--set", "data.dataset.image_size=64")
+    command = answer.err.splitlines()[-1].removeprefix("train on it: rescli ")
+    assert rescli(*shlex.split(command), "--dry-run").code == 0
+    assert "the pack" in command
+
+
+def test_names_with_line_ends(rescli: Rescli, photos: Path, tmp_path: Path) -> None:
+    os.rename(photos / "val/class0/2.jpg", photos / "val/class0/two\nlines.jpg")
+    packed = tmp_path / "packed"
+    assert rescli("data", "pack", "imagefolder", "--data-root", photos, "--out", packed).code == 0
+    assert "class0/two\nlines.jpg" in read_folder(packed, ("val",))["val"].file_names
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_leaves_nothing(
+    rescli: Rescli, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    write = packed_module.write_packed_split
+
+    def interrupted(*args: Any, **kwargs: Any) -> int:
+        written = write(*args, **kwargs)
+        signal.raise_signal(number)
+        return written
+
+    monkeypatch.setattr(packed_module, "write_packed_split", interrupted)
+    answer = rescli("data", "pack", "imagefolder", "--data-root", photos, "--out", tmp_path / "packed")
+    assert answer.code == 130
+    assert os.listdir(tmp_path) == ["photos"]

@@ -174,7 +174,7 @@ def test_of_damaged_images_before_training(heed: Heed, photos: Path) -> None:
     (photos / "train/cat/cat0.jpg").write_bytes(b"\xff\xd8\xff")
     # To verify it says what is damaged, and is not content.
     found = {"data verify": 3}
-    heed(PLAN, 0, reaches=[f"{IMAGES} verify_data", f"{IMAGES} data.skip_damaged"], ends=found)
+    heed(PLAN, 3, reaches=[f"{IMAGES} verify_data", f"{IMAGES} data.skip_damaged"], ends=found)
 
 
 def test_of_damaged_images_as_training_begins(heed: Heed, photos: Path) -> None:
@@ -242,3 +242,59 @@ def test_of_cifar_that_is_incomplete(heed: Heed, place: Path, cifar_root: Path) 
         "train cifar10/resnet-20 --data-root data --set model.width=4 --depth 8 --iterations 1 --device cpu"
     )
     heed(typed, 3, reaches=["data/cifar/official_files.py data_root"], DIR=cifar_root)
+
+
+PACKING = "data pack imagefolder --data-root photos --out packed"
+PACK = "workflows/data/pack.py"
+
+
+@pytest.mark.parametrize(
+    ("damage", "name"), [(cut, "cat0.jpg"), (rot, "0.png")], ids=["known by its end", "met on the way"]
+)
+def test_of_damaged_images_to_pack(
+    heed: Heed, photos: Path, damage: Callable[[Path], None], name: str
+) -> None:
+    damage(photos / "train/cat" / name)
+    found = {"data verify": 3}
+    heed(PACKING, 3, reaches=[f"{PACK} skip_damaged", f"{PACK} tidy"], ends=found)
+
+
+@pytest.mark.parametrize(
+    "typed", [PACKING, f"{PACKING} --orientation upright", "data tidy --data-root photos --out packed"]
+)
+def test_of_what_is_made_of_a_folder(heed: Heed, photos: Path, typed: str) -> None:
+    heed(typed, 0, behind="--dry-run")
+
+
+FOLDS = fill(*(f"fold{number}/{name}" for number in range(1, 4) for name in ("cat", "dog")))
+TIDIED: dict[str, tuple[list[str], str, dict[str, Any]]] = {
+    "folds": (FOLDS, f"{SPLITS} data.dataset.train_folder", {"both": True}),
+    "a folder around the classes": (fill("all/cat", "all/dog"), f"{CLASSES} data_root", {}),
+    "a split's name among the classes": (
+        fill("cat", "dog", "validation/x"),
+        f"{CLASSES} data.dataset.exclude",
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("layout", TIDIED)
+def test_of_what_cannot_be_tidied_as_it_is(heed: Heed, place: Path, layout: str) -> None:
+    names, reached, options = TIDIED[layout]
+    put_pictures(place / "photos", *names)
+    heed("data tidy --data-root photos --out sound", 3, reaches=[reached], **options)
+
+
+def test_of_odd_images_to_verify(heed: Heed, photos: Path) -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    picture(1).save(photos / "train/dog/turned.jpg", exif=turned)
+    heed("data verify imagefolder --data-root photos", 0, reaches=[f"{IMAGES} data.dataset.orientation"])
+
+
+def test_verifying_suggests_nothing_that_is_of_training(photos: Path, rescli: Callable[..., Any]) -> None:
+    (photos / "train/cat/cat0.jpg").write_bytes(b"\xff\xd8\xff")
+    said = rescli("data", "verify", "imagefolder", "--data-root", photos).out
+    assert "1 image cannot be opened: cat/cat0.jpg" in said
+    assert "skip" not in said
+    assert "rescli data verify" not in said

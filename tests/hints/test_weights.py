@@ -166,4 +166,4 @@ def test_of_a_mean_image_of_another_size(
     checkpoint_of("resnet-18", dataset=pets, width=4).write(place / "net.safetensors")
     larger = "--set data.dataset.image_size=96 --set data.normalization=per-pixel-mean --set model.width=4"
     typed = f"{FINETUNE} {larger}".replace("/32", "/64")
-    heed(typed, 4, reaches=["runs/assembly.py data.dataset.image_size"])
+    heed(typed, 4, reaches=["checkpoints/warm_start.py data.dataset.image_size"])

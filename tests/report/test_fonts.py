@@ -115,3 +115,10 @@ def test_many_classes_stay_readable_and_the_picture_bounded(size: int) -> None:
             *("25 of 65  7 class 7", "      as 93 class 93"),
             *("12 of 52  93 class 93", "      as 7 class 7"),
         ]
+
+
+@pytest.mark.usefixtures("nothing_but_the_usual_font")
+def test_names_of_files_are_numbers_of_their_own_and_never_cut() -> None:
+    names = fonts.file_names(["a.jpg", "ねこ.jpg", "l" * 60, "t\tab\x1b[31m.jpg"])
+    assert names.labels == ("a.jpg", "file #2", "l" * 60, "t\\tab\\x1b[31m.jpg")
+    assert names.legend == ("file #2 ねこ.jpg",)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -317,3 +319,32 @@ def test_weights_that_are_of_no_use(checkpoint_of: Callable[..., Any], tmp_path:
     checkpoint.write(tmp_path / "huge.safetensors")
     with pytest.raises(CheckpointError, match="not finite in fp32"):
         load(tmp_path / "huge.safetensors").predict(np.full((32, 32, 3), 255, np.uint8))
+
+
+def test_a_folder_that_may_not_be_read_is_skipped(
+    net8: Path, shape_files: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "closed").mkdir()
+    scan = os.scandir
+
+    def refusing(folder: Any) -> Any:
+        if Path(folder).name == "closed":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    found = predict(net8, [tmp_path / "closed", shape_files[0]], device="cpu")
+    assert len(found) == len(shape_files[1])
+    assert [one.reason for one in found.skipped] == [
+        f"{tmp_path / 'closed'} cannot be read: Permission denied"
+    ]
+
+
+def test_long_names_move_their_own_line_alone(net8: Path, shape_files: tuple[Path, list[str]]) -> None:
+    found = predict(net8, shape_files[0], device="cpu", top=2)
+    top = tuple(replace(one, label="x" * 200) for one in found[0].top)
+    odd = replace(found, rows=(replace(found[0], file="l" * 200, top=top), *found.rows[1:]))
+    lines = str(odd).splitlines()
+    assert "x" * 41 not in lines[1]
+    assert "l" * 200 in lines[1]
+    assert len(lines[0]) < 110

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rescli.cli.output.results import print_json
 from rescli.cli.remedies import as_flag
 from rescli.plurals import are, counted, image_of, plural
-from rescli.report.survey import finding_line
+from rescli.report.survey import finding_line, only_ways
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -164,7 +164,8 @@ def print_report(report: DataReport, *, as_json: bool) -> None:
         odd := [one for one in report.survey.findings if one.kind != "refused"]
     ):
         for finding in odd:
-            print(finding_line(finding, partial(as_flag, parameters={"set_", "data_root"})))
+            shown = only_ways(finding, ("verify_data", "data.skip_damaged"))
+            print(finding_line(shown, partial(as_flag, parameters={"set_", "data_root"})))
         print()
     for text in dict.fromkeys(fault.text for fault in faults):
         print(f"fault: {text}")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rescli.cli.data.tidy import training_command
 from rescli.cli.options import DataRoot, DatasetKeys
 from rescli.cli.output.messages import say
+from rescli.errors import first_names
 from rescli.plurals import counted
 
 if TYPE_CHECKING:
@@ -41,6 +44,9 @@ def pack(
             metavar="NAME",
         ),
     ] = None,
+    skip_damaged: Annotated[
+        bool, typer.Option("--skip-damaged", help="Leave out photographs that cannot be decoded.")
+    ] = False,
     set_: DatasetKeys = None,
 ) -> None:
     """Pack photographs into one file for each split.
@@ -54,6 +60,7 @@ def pack(
     from rescli.spec.load import parse_overrides
     from rescli.workflows.data import pack as workflow
 
+    changes = parse_overrides(set_ or ())
     with in_flags({f"{out} exists": f"--out {out} exists"}), data_progress() as bar:
         made = workflow.pack(
             name,
@@ -62,18 +69,28 @@ def pack(
             short_side=short_side,
             quality=quality,
             orientation=orientation,  # type: ignore[arg-type]  # the workflow says which there are
-            changes=parse_overrides(set_ or ()),
+            changes=changes,
+            skip_damaged=skip_damaged,
             progress=bar.checking,
             on_survey=say_survey,
         )
     say(f"{counted(sum(made.num_images.values()), 'image')}, {made.num_bytes / 1e6:.1f} MB")
+    if made.skipped:
+        images = counted(len(made.skipped), "image")
+        say(f"left out: {images} that cannot be decoded: {first_names(list(made.skipped))}")
+    if orientation is not None:
+        changes["data.dataset.orientation"] = orientation
+    say(f"train on it: {training_command(name, made.root, changes)}")
     print(made.root)
 
 
 def say_survey(survey: Survey) -> None:
     """What the folder holds, and what is odd about it; what is refused, the error says."""
     from rescli.cli.remedies import as_flag
-    from rescli.report.survey import survey_lines
+    from rescli.report.survey import only_ways, survey_lines
 
-    for line in survey_lines(survey, partial(as_flag, parameters={"set_", "data_root"}), refused=False):
+    # The size of the crops is a matter of the training.
+    found = tuple(only_ways(finding, ("data.dataset.image_size",)) for finding in survey.findings)
+    word = partial(as_flag, parameters={"set_", "data_root", "skip_damaged"})
+    for line in survey_lines(replace(survey, findings=found), word, refused=False):
         say(line)

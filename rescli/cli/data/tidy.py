@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +12,12 @@ import typer
 
 from rescli.cli.options import DataRoot, DatasetKeys
 from rescli.cli.output.messages import say
+from rescli.cli.remedies import as_flag
+from rescli.remedy import Remedy
 
-__all__ = ["tidy"]
+__all__ = ["tidy", "training_command"]
+
+KEYS_OF_FOLDERS = ("labels", "train_folder", "val_folder", "test_folder", "exclude", "images_by", "kind")
 
 
 def tidy(
@@ -28,11 +35,39 @@ def tidy(
     """
     from rescli.cli.output.wording import in_flags
     from rescli.report.progress.counting import counting
+    from rescli.report.survey import finding_line
     from rescli.spec.load import parse_overrides
     from rescli.workflows.data import tidy as workflow
 
-    with in_flags({f"{out} exists": f"--out {out} exists"}), counting(True, unit="photographs") as shown:
-        made = workflow.tidy(out, data_root, changes=parse_overrides(set_ or ()), copy=copy, progress=shown)
-    for line in made.tidying.lines:
+    changes = parse_overrides(set_ or ())
+    with in_flags({f"{out} exists": f"--out {out} exists"}), counting(None, unit="photographs") as shown:
+        made = workflow.tidy(out, data_root, changes=changes, copy=copy, progress=shown)
+    word = partial(as_flag, parameters={"set_", "data_root"})
+    for line in (*made.tidying.lines, *(finding_line(one, word) for one in made.tidying.findings)):
         say(line)
+    if made.tidying.refusals:
+        say("no net can be trained on it as it is; it can be evaluated on:")
+        for finding in made.tidying.refusals:
+            say(f"  {finding.sentence}")
+    else:
+        say(f"train on it: {training_command('imagefolder', made.root, changes)}")
     print(made.root)
+
+
+def training_command(name: str, root: Path, changes: Mapping[str, object]) -> str:
+    """What trains on a folder that was made of another one.
+
+    Args:
+        name: imagefolder or imagenet.
+        changes: keys of the data set that it was made with; those that say where splits and labels are have
+            been followed, and mean nothing there.
+    """
+    size = changes.get("data.dataset.image_size")
+    small = isinstance(size, int) and size < 64  # a net of the other family
+    preset = {"imagenet": "imagenet/resnet-50"}.get(name, "imagefolder/32" if small else "imagefolder/base")
+    kept = [
+        as_flag(Remedy(key, value))
+        for key, value in changes.items()
+        if key.rpartition(".")[2] not in KEYS_OF_FOLDERS
+    ]
+    return " ".join([f"rescli train {preset} --data-root {shlex.quote(str(root))}", *kept])

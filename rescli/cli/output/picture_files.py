@@ -59,8 +59,10 @@ def write_figure(path: Path, figure: Figure) -> None:
     figure.savefig(written, format=path.suffix.lower().removeprefix("."))
     write_atomically(path, written.getvalue())
     if legend := getattr(figure, "legend_lines", ()):
-        names = counted(len(legend), "name")
-        say(f"{path}: no installed font has the letters of {names}, drawn as numbers:")
+        names = (
+            f"{counted(len(legend), 'name')}, which {'is a number' if len(legend) == 1 else 'are numbers'}"
+        )
+        say(f"{path}: no installed font has the letters of {names} in it:")
         for line in legend[:_MOST_NUMBERS]:
             say(f"  {line}")
         if len(legend) > _MOST_NUMBERS:

@@ -124,9 +124,11 @@ def train(
     from rescli.cli.train.refusals import changes_of_resume, new_path
     from rescli.durations import parse_seconds
     from rescli.report.progress.counting import counting
+    from rescli.runs.where import Where
     from rescli.spec.from_names import Choice, choose_spec
     from rescli.spec.load import parse_override
     from rescli.workflows.results.planned_run import PlannedRun
+    from rescli.workflows.running.rehearsal import Rehearsal
     from rescli.workflows.running.together import plan_together
     from rescli.workflows.spec import dry_run as plan_run
 
@@ -150,7 +152,7 @@ def train(
     quiet = quiet or not is_first()
     if nproc is not None and launched():
         raise UsageError("--nproc does not go with torchrun, which says how many processes there are.")
-    if nproc is not None and budget is not None and not dry_run:
+    if nproc is not None and budget is not None:
         raise UsageError("--budget times a step in one process; with --nproc, give --iterations.")
     if nproc is None and not dry_run:
         refuse_lone_copies(resume or out)
@@ -177,6 +179,11 @@ def train(
                     data_root=data_root,
                     progress=shown,
                     on_survey=None if quiet else partial(say_survey, parameters=_PARAMETERS),
+                    rehearsal=Rehearsal(
+                        Where(device, data_root, workers, engine, kernels, threads), out, nproc or 1
+                    )
+                    if dry_run
+                    else None,
                 )
                 planned = survey() if dry_run else plan_together(survey, spec, device)
         if dry_run:

@@ -9,19 +9,19 @@ FILE.csv, .tsv or .txt with a column of file names and one of classes, with a he
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from rescli.data.folders.names import ALL_SUFFIXES
+from rescli.data.folders.table import ImageNames, is_number, read_rows
 from rescli.errors import DataError, readable
 from rescli.plurals import counted
 from rescli.remedy import Remedy
 
-__all__ = ["FROM_NAMES", "Labels", "find_labels_file", "labels_from_names", "read_labels_file"]
+__all__ = ["FROM_NAMES", "Labels", "find_labels_file", "labels_from_names", "read_labels_file", "tables_in"]
 
 FROM_NAMES = "names"
 """What the key ``labels`` says where the class is the beginning of each file's name."""
@@ -36,6 +36,8 @@ _NAME_HEADINGS = (
 )
 _SPLIT_HEADINGS = ("split", "subset", "set", "fold", "is_valid", "is_train", "is_test", "data set", "usage")
 _BITS, _ONES = {"0", "1", "0.0", "1.0"}, {"1", "1.0"}
+_NO_LABELS = {"NaN", "nan"}
+"""What pandas writes where there was nothing."""
 _LABEL_HEADINGS = (
     *("label", "labels", "class", "classes", "classname", "class_name", "category", "categories", "species"),
     *("breed", "target", "classid", "class_id", "labelid", "label_id", "categoryid", "category_id", "wnid"),
@@ -52,18 +54,27 @@ class Labels:
         by_name: file name, as it is in the folder, to class.
         without: images that have none.
         split_columns: titles of columns that say which split an image is in; they are not used.
+        table: the file, relative to the root; empty where there is none.
+        used: numbers of the rows that name one of the images.
+        absent: number of each other row to what it names.
+        repeated: rows that give an image the class that it has by another one.
     """
 
     source: str
     by_name: Mapping[str, str]
     without: tuple[str, ...]
     split_columns: tuple[str, ...] = ()
+    table: str = ""
+    used: frozenset[int] = frozenset()
+    absent: Mapping[int, str] = field(default_factory=dict)
+    repeated: int = 0
 
 
 def find_labels_file(
     images: Sequence[str],
     places: Iterable[Path],
     *,
+    place: Path | None = None,
     root: Path,
     split: str,
     known_classes: Collection[str] = (),
@@ -76,6 +87,7 @@ def find_labels_file(
     Args:
         images: names in one folder.
         places: folders to look in.
+        place: the folder of the images; None for the root.
         root: the folder that remedies name the tables from.
         split: whose images they are.
         known_classes: where there are some, a table of other classes is none.
@@ -86,9 +98,9 @@ def find_labels_file(
     """
     clear: dict[Path, Labels] = {}
     unclear: list[DataError] = []
-    for path in _tables(places, split):
+    for path in tables_in(places, split):
         try:
-            labels = _labels_of(path, None, images, root)
+            labels = _labels_of(path, None, images, place or root, root)
         except DataError as error:
             unclear.append(error)
             continue
@@ -118,19 +130,26 @@ def _require_agreement(found: Mapping[Path, Labels]) -> None:
             )
 
 
-def read_labels_file(path: Path, column: str | None, images: Sequence[str], *, root: Path) -> Labels:
+def read_labels_file(
+    path: Path, column: str | None, images: Sequence[str], *, place: Path | None = None, root: Path
+) -> Labels:
     """The labels of the images out of the table that somebody named.
 
     Args:
         column: heading of the column with the classes, or its number from 1; None for the only one it can be.
+        place: the folder of the images; None for the root.
         root: the folder that remedies name the table from.
 
     Raises:
         DataError: it cannot be read, or names none of the images.
     """
     if not path.is_file():
-        raise DataError(f"no such file of labels: {path}")
-    labels = _labels_of(path, column, images, root)
+        others = [os.path.relpath(one, root) for one in tables_in([path.parent, root], "")][:3]
+        raise DataError(
+            f"no such file of labels: {path}",
+            remedy=[Remedy("data.dataset.labels", name) for name in dict.fromkeys(others)],
+        )
+    labels = _labels_of(path, column, images, place or root, root, least=0.0)
     if labels is None:
         raise DataError(
             f"{path} names none of the {counted(len(images), 'image')}, such as {readable(images[0])}."
@@ -154,7 +173,8 @@ def labels_from_names(images: Sequence[str]) -> Labels:
     return Labels("the beginnings of the files' names", by_name, tuple(without))
 
 
-def _tables(places: Iterable[Path], split: str) -> list[Path]:
+def tables_in(places: Iterable[Path], split: str) -> list[Path]:
+    """Files that may be tables of labels, those first whose names begin with the split's."""
     found: list[Path] = []
     for place in dict.fromkeys(places):
         if place.is_dir():
@@ -170,58 +190,67 @@ def _tables(places: Iterable[Path], split: str) -> list[Path]:
     return sorted(whole, key=lambda path: not path.name.lower().startswith(split))
 
 
-def _labels_of(path: Path, column: str | None, images: Sequence[str], root: Path) -> Labels | None:
-    """None where the table names less than half of the images."""
-    rows = _rows(path)
+def _labels_of(
+    path: Path, column: str | None, images: Sequence[str], place: Path, root: Path, *, least: float = 0.5
+) -> Labels | None:
+    """None where the table names less than that share of the images."""
+    rows = read_rows(path)
     if not rows:
         return None
-    by_key = {
-        key: name for name in images for key in (PurePosixPath(name).stem, PurePosixPath(name).name, name)
-    }
-
-    def named(row: list[str], at: int) -> str | None:
-        cell = row[at].strip() if at < len(row) else ""
-        return by_key.get(PurePosixPath(cell.replace("\\", "/")).name) or by_key.get(cell)
-
-    width, whole = max(map(len, rows)), {PurePosixPath(name).name for name in images}
-    found = [{named(row, at) for row in rows} - {None} for at in range(width)]
+    names = ImageNames(images, place, root)
+    width, whole = len(rows[0]), {PurePosixPath(name).name for name in images}
+    named = [[names.find(row[at]) for row in rows] for at in range(width)]
+    found = [{*column} - {None} for column in named]
     # Whole names count for more than numbers that could be names without their suffix.
-    spelled = [{PurePosixPath(row[at]).name for row in rows if at < len(row)} & whole for at in range(width)]
+    spelled = [{PurePosixPath(row[at]).name for row in rows} & whole for at in range(width)]
     hits = [(len(names), len(full)) for names, full in zip(found, spelled, strict=True)]
-    if max(hits)[0] * 2 < len(images) or not max(hits)[0]:
+    if not max(hits)[0] or max(hits)[0] < least * len(images):
         return None
     titles = [cell.strip() for cell in rows[0]]
     likely = [at for at, count in enumerate(hits) if count == max(hits)]
-    titled = [at for at in likely if at < len(titles) and titles[at].casefold() in _NAME_HEADINGS]
+    titled = [at for at in likely if titles[at].casefold() in _NAME_HEADINGS]
     if len(likely) > 1 and len(titled) != 1:
         raise _unclear(path, root, titles, "the files' names")
     files = titled[0] if titled else likely[0]
+    image_of = named[files]
     # A first row of an image that is not there is no heading.
-    first = titles[files].lower() if files < len(titles) else ""
-    is_heading = named(rows[0], files) is None and not first.endswith(ALL_SUFFIXES)
-    body = [row for row in rows if named(row, files) is not None]
+    is_heading = image_of[0] is None and not titles[files].lower().endswith(ALL_SUFFIXES)
+    body = [row for row, name in zip(rows, image_of, strict=True) if name is not None]
     label_of = _label_column(path, root, titles if is_heading else [], body, files, column)
     by_name: dict[str, str] = {}
-    for row in body:
-        name, label = named(row, files), label_of(row)
-        if name is None or not label:
+    conflicts: dict[str, str] = {}
+    used, absent, repeated = set(), {}, 0
+    for number, (row, name) in enumerate(zip(rows, image_of, strict=True)):
+        if name is None:
+            if (number or not is_heading) and row[files].strip():
+                absent[number] = row[files].strip()
             continue
+        used.add(number)
+        label = label_of(row)
+        if not label or label in _NO_LABELS:
+            continue
+        if name in by_name:
+            repeated += 1
         if by_name.setdefault(name, label) != label:
-            raise DataError(
-                f"{path} gives {readable(name)} two classes: "
-                f"{readable(by_name[name])} and {readable(label)}.",
-                hint="an image is of one class here; leave such rows out of the file",
-            )
+            conflicts[name] = f"{readable(name)} ({readable(by_name[name])} and {readable(label)})"
+    if conflicts:
+        shown = ", ".join([*conflicts.values()][:3]) + (", ..." if len(conflicts) > 3 else "")
+        count = "1 image" if len(conflicts) == 1 else f"{len(conflicts):,} images"
+        raise DataError(
+            f"{path} gives {count} two classes: {shown}.",
+            hint="an image is of one class here; leave such rows out of the file",
+        )
     without = tuple(name for name in images if name not in by_name)
     at = next((at for at in range(width) if at != files and _is_column(at, body, label_of)), None)
-    column = titles[at] if is_heading and at is not None and width > 2 else ""
+    title = titles[at] if is_heading and at is not None and width > 2 else ""
     unused = [title for title in titles if is_heading and title.casefold() in _SPLIT_HEADINGS]
-    source = os.path.relpath(path, root) + (f", column {column}" if column else "")
-    return Labels(source, by_name, without, tuple(unused))
+    table = os.path.relpath(path, root)
+    source = table + (f", column {title}" if title else "")
+    return Labels(source, by_name, without, tuple(unused), table, frozenset(used), absent, repeated)
 
 
 def _is_column(at: int, body: list[list[str]], label_of: Callable[[list[str]], str]) -> bool:
-    return all(at < len(row) and row[at].strip() == label_of(row) for row in body)
+    return all(row[at].strip() == label_of(row) for row in body)
 
 
 def _label_column(
@@ -235,17 +264,17 @@ def _label_column(
         files: the column of the images' names.
         wanted: title or number of the column that somebody named.
     """
-    others = [at for at in range(min(map(len, body))) if at != files]
+    others = [at for at in range(len(body[0])) if at != files and any(row[at].strip() for row in body)]
     if wanted is not None:
-        if wanted in titles:
-            return _cell(titles.index(wanted))
+        if alike := [at for at, title in enumerate(titles) if title.casefold() == wanted.casefold()]:
+            return _cell(titles.index(wanted) if wanted in titles else alike[0])
         if wanted.isdecimal() and int(wanted) - 1 in others:
             return _cell(int(wanted) - 1)
         columns = ", ".join(titles) or f"1 to {len(others) + 1}"
         raise DataError(f"{path} has no column {wanted!r}; it has {columns}.")
     if len(others) == 1:
         return _cell(others[0])
-    named = [at for at in others if at < len(titles) and titles[at].casefold() in _LABEL_HEADINGS]
+    named = [at for at in others if titles and titles[at].casefold() in _LABEL_HEADINGS]
     if len(named) == 1:
         return _cell(named[0])
     if titles and not named and len(others) > 1:
@@ -253,8 +282,8 @@ def _label_column(
         if set(ones) == {1} and all({row[at].strip() for row in body} <= _BITS for at in others):
             return lambda row: next(titles[at] for at in others if row[at].strip() in _ONES)
     # Tiny-ImageNet's: the class, then four numbers of a box.
-    boxes = len(others) == 5 and all(_is_number(row[at]) for row in body for at in others[1:])
-    if not titles and boxes and not any(_is_number(row[others[0]]) for row in body):
+    boxes = len(others) == 5 and all(is_number(row[at]) for row in body for at in others[1:])
+    if not titles and boxes and not any(is_number(row[others[0]]) for row in body):
         return _cell(others[0])
     raise _unclear(path, root, titles, "the classes")
 
@@ -268,33 +297,4 @@ def _unclear(path: Path, root: Path, titles: list[str], what: str) -> DataError:
 
 
 def _cell(at: int) -> Callable[[list[str]], str]:
-    return lambda row: row[at].strip() if at < len(row) else ""
-
-
-def _rows(path: Path) -> list[list[str]]:
-    """The cells of a table; none where it is no text."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        try:
-            text = path.read_text(encoding="latin-1")
-        except OSError:
-            return []
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
-    first = text.partition("\n")[0]
-    delimiter = next((one for one in ("\t", ",", ";", "|") if one in first), None)
-    if delimiter is None:
-        return [row.split() for row in text.splitlines() if row.strip()]
-    try:
-        return [row for row in csv.reader(text.splitlines(), delimiter=delimiter) if row]
-    except csv.Error as error:
-        raise DataError(f"{path} cannot be read as a table: {error}.") from error
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+    return lambda row: row[at].strip()

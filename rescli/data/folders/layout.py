@@ -145,6 +145,8 @@ def _by_content(root: Path, wanted: FolderOptions) -> Layout:
             continue
         # No class folders, or none of train's: labels may lie beside the images.
         labels = _labels(root, place, split, wanted, classes)
+        if labels is not None and any(_is_of_another(labels, part.labels) for part in parts.values()):
+            labels = None
         if labels is not None:
             at = place if _flat_images(place) else place / own[0]
             parts[split] = Part(split, at, labels)
@@ -179,7 +181,9 @@ def _one_split(root: Path, folders: list[str], wanted: FolderOptions) -> Layout:
         return Layout(root, wanted, {ALL: Part(ALL, place, labels, deep)})
     if (_flat_images(root) and not folders) or (len(folders) == 1 and _flat_images(root / folders[0])):
         place = root / folders[0] if folders else root
-        labels = find_labels_file(_flat_images(place), _places(root, place), root=root, split=ALL)
+        labels = find_labels_file(
+            _flat_images(place), _places(root, place), place=place, root=root, split=ALL
+        )
         if labels is not None:
             return Layout(root, wanted, {ALL: Part(ALL, place, labels)})
     named = [name for name in folders if named_split(name) and folders != ["invalid", "valid"]]
@@ -241,8 +245,15 @@ def _labels_of(
         return labels_from_names(images)
     if wanted.labels is not None:
         name, _, column = wanted.labels.partition(":")
-        return read_labels_file(root / name, column or None, images, root=root)
-    return find_labels_file(images, _places(root, place), root=root, split=split, known_classes=classes)
+        return read_labels_file(root / name, column or None, images, place=place, root=root)
+    return find_labels_file(
+        images, _places(root, place), place=place, root=root, split=split, known_classes=classes
+    )
+
+
+def _is_of_another(labels: Labels, other: Labels | None) -> bool:
+    """Whether rows of one table would label images of two splits: those of another split are called alike."""
+    return other is not None and labels.table == other.table and not labels.used.isdisjoint(other.used)
 
 
 def _places(root: Path, place: Path) -> list[Path]:

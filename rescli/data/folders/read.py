@@ -80,6 +80,7 @@ def read_folder(
     *,
     class_names: tuple[str, ...] | None = None,
     wanted: FolderOptions = _NOTHING_SAID,
+    hashed: bool = True,
 ) -> dict[str, ImageFiles]:
     """List, count and hash the images of the named splits; decodes none.
 
@@ -88,6 +89,7 @@ def read_folder(
     Args:
         class_names: what the classes must be, in this order; None for those that have images in any split.
         wanted: what somebody said of the folder.
+        hashed: read every file for the fingerprints; else those mean nothing.
 
     Raises:
         DataError: no such folder or split, a split without images, or other classes than ``class_names``.
@@ -101,7 +103,7 @@ def read_folder(
             raise DataError(f"{root} has no split {split!r}; it has {', '.join(layout.parts)}.")
     listings = {split: list_part(part, wanted) for split, part in layout.parts.items()}
     classes = _classes(root, listings, asked, class_names, wanted)
-    return {split: _read_split(listings[split], classes) for split in asked}
+    return {split: _read_split(listings[split], classes, hashed) for split in asked}
 
 
 def image_fingerprint(
@@ -193,7 +195,7 @@ def _classes(
     return expected
 
 
-def _read_split(listing: Listing, classes: tuple[str, ...]) -> ImageFiles:
+def _read_split(listing: Listing, classes: tuple[str, ...], hashed: bool) -> ImageFiles:
     place = listing.part.place
     names: list[str] = []
     called: list[str] = []
@@ -214,7 +216,7 @@ def _read_split(listing: Listing, classes: tuple[str, ...]) -> ImageFiles:
         file_names=tuple(names),
         labels_N=torch.tensor(labels, dtype=torch.int64),
         class_names=classes,
-        fingerprint=image_fingerprint(place, names, labels, called=called or None),
+        fingerprint=image_fingerprint(place, names, labels, called=called or None) if hashed else "",
     )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from rescli.data.folders.labels import FROM_NAMES, labels_from_names
-from rescli.data.folders.names import is_archive
-from rescli.errors import DataError
+from rescli.data.folders.labels import FROM_NAMES, labels_from_names, tables_in
+from rescli.data.folders.names import ALL, is_archive
+from rescli.data.folders.table import ImageNames, read_rows
+from rescli.errors import DataError, readable
 from rescli.plurals import counted
 from rescli.remedy import Remedy
 
@@ -111,13 +112,19 @@ def no_class_folders_in(root: Path, with_classes: list[str], flat: list[str]) ->
 
 
 def unlabelled(root: Path, images: list[str]) -> DataError:
-    """All images lie in one folder, and no table is beside them."""
+    """All images lie in one folder, and no table beside them names half of them."""
     remedies = [Remedy("data.dataset.labels", "FILE", "a table of file names and classes")]
     if by_names := _by_names(images):
         remedies.insert(0, by_names)
+    said, names = "", ImageNames(images, root, root)
+    for path in tables_in([root], ALL)[:3]:
+        named = len({names.find(cell) for row in read_rows(path) for cell in row} - {None})
+        said += f" {readable(path.name)} names {named or 'none'} of them."
+        if named:
+            remedies.insert(0, Remedy("data.dataset.labels", path.name, "for those that it names"))
     return DataError(
         f"{root} has no class folders: {counted(len(images), 'image')} "
-        f"{'lies' if len(images) == 1 else 'lie'} in it. Put each into one of its class.",
+        f"{'lies' if len(images) == 1 else 'lie'} in it.{said} Put each into one of its class.",
         remedy=remedies,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -166,18 +167,21 @@ class ImageFolderSpec(PhotoSetSpec):
             return there
         return ("train", *(("val",) if self.num_val else ()), *(("test",) if "test" in there else ()))
 
-    def read(self, data_root: Path | None, splits: tuple[str, ...]) -> dict[str, ImageFiles]:
+    def read(
+        self, data_root: Path | None, splits: tuple[str, ...], *, hashed: bool = True
+    ) -> dict[str, ImageFiles]:
         from rescli.data.folders.read import folder_splits, read_folder
 
         root, wanted = given_root(data_root), self.wanted
+        read = partial(read_folder, root, class_names=self.classes, wanted=wanted, hashed=hashed)
         there = folder_splits(root, wanted)
         if not self.held_out:
             asked = tuple(split for split in splits if split in there) if self.classes else splits
-            return read_folder(root, asked, class_names=self.classes, wanted=wanted)
+            return read(asked)
         from rescli.data.split import stratified_split, train_val_split
 
         whole_name = "train" if "train" in there else "all"
-        whole = read_folder(root, (whole_name,), class_names=self.classes, wanted=wanted)[whole_name]
+        whole = read((whole_name,))[whole_name]
         if len(whole) != (self.num_train or 0) + (self.num_val or 0):
             raise DataError(
                 f"{root} has {counted(len(whole), 'image')} where "
@@ -190,7 +194,7 @@ class ImageFolderSpec(PhotoSetSpec):
         parts = {"train": train, "val": val}
         found = {split: whole.subset(parts[split]) for split in splits if split in parts}
         if "test" in splits:
-            found |= read_folder(root, ("test",), class_names=self.classes, wanted=wanted)
+            found |= read(("test",))
         return found
 
     def _num_held_out(self, whole: int) -> int:

@@ -15,7 +15,7 @@ from rescli.data.folders.headers import HeaderSummary, look_at, num_looked_at
 from rescli.data.folders.layout import FolderOptions, Layout, find_layout
 from rescli.data.folders.listing import Listing, list_part, training_classes
 from rescli.data.folders.names import ALL
-from rescli.data.folders.rules.classes import of_classes
+from rescli.data.folders.rules.classes import of_classes, of_encodings
 from rescli.data.folders.rules.images import of_images
 from rescli.data.folders.rules.left_out import left_out
 from rescli.data.folders.rules.splits import of_splits
@@ -144,6 +144,7 @@ def survey_folder(
     findings = [
         *of_splits(layout, listings, num_held_out),
         *left_out(layout, listings),
+        *of_encodings(listings),
         *of_classes(layout, listings),
         *of_images(listings, looks, root=root, image_size=image_size, upright=upright),
     ]

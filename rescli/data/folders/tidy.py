@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from rescli.data.folders.finding import images_in_words
-from rescli.data.folders.layout import FolderOptions, find_layout
+from rescli.data.folders.finding import Finding, images_in_words
+from rescli.data.folders.layout import FolderOptions, Layout, find_layout
 from rescli.data.folders.listing import Listing, list_part, training_classes
 from rescli.data.folders.names import ALL
+from rescli.data.folders.rules.classes import of_classes
+from rescli.data.folders.rules.left_out import left_out
+from rescli.data.folders.rules.splits import of_splits
+from rescli.data.folders.walk import LeftOut
 from rescli.data.photos.decoding import open_rgb
 from rescli.data.photos.prefetch import map_ahead
 from rescli.errors import DataError, first_names, readable
@@ -29,6 +33,8 @@ class Tidying:
         renamed: class folders whose name was no UTF-8, to their new name.
         damaged: images that cannot be decoded, by name, with the reason; they are left out.
         foreign: split to class folders that train lacks; they are left out.
+        findings: which tables the labels are from, and what else is left out.
+        refusals: why no net can be trained on what is linked; it can be evaluated on.
     """
 
     links: Mapping[Path, Path]
@@ -36,10 +42,12 @@ class Tidying:
     renamed: Mapping[str, str]
     damaged: Mapping[str, str]
     foreign: Mapping[str, tuple[str, ...]]
+    findings: tuple[Finding, ...] = ()
+    refusals: tuple[Finding, ...] = ()
 
     @property
     def lines(self) -> list[str]:
-        """What it comes to, in words."""
+        """What it comes to, in words; of what was found in the folder, ``findings`` tell."""
         said = [f"{split}: {images_in_words(count)}" for split, count in self.num_images.items()]
         said += [f"renamed: {old} to {new}" for old, new in self.renamed.items()]
         said += [
@@ -79,11 +87,13 @@ def plan_tidy(
         progress: called with the number of images looked at, and of all.
 
     Raises:
-        DataError: no such folder, or its images have no classes.
+        DataError: no such folder, its images have no classes, or classes that a setting would mend.
     """
     layout = find_layout(root, wanted)
     listings = {split: list_part(part, wanted) for split, part in layout.parts.items()}
     classes = training_classes(listings)
+    _require_meant(layout, listings, classes)
+    found = [*of_splits(layout, listings, None), *left_out(layout, _whole(listings))]
     new_names = _new_names(classes)
     renamed = {readable(old): new for old, new in new_names.items() if new != old}
     links: dict[Path, Path] = {}
@@ -107,7 +117,16 @@ def plan_tidy(
             inside = within if listing.part.labels is not None else within.relative_to(class_name)
             links[folder / new_name / inside] = listing.part.place / name
         counts[split] = len(links) - before
-    return Tidying(links, counts, renamed, damaged, foreign)
+        listings[split] = _without(listing, bad, classes)
+    return Tidying(
+        links,
+        counts,
+        renamed,
+        damaged,
+        foreign,
+        tuple(finding for finding in found if finding.kind != "refused"),
+        tuple(finding for finding in of_classes(layout, listings) if finding.kind == "refused"),
+    )
 
 
 def write_tidy(tidying: Tidying, folder: Path, *, copy: bool) -> None:
@@ -123,6 +142,41 @@ def write_tidy(tidying: Tidying, folder: Path, *, copy: bool) -> None:
             shutil.copy2(image, place)
         else:
             place.symlink_to(os.path.abspath(image))
+
+
+def _require_meant(layout: Layout, listings: Mapping[str, Listing], classes: tuple[str, ...]) -> None:
+    """Refuse folders that cannot be what somebody means by classes, where a setting says what they are."""
+    mended = {
+        # A split of other classes altogether is no split of these.
+        split: _without(listing, (), classes) if {*listing.classes} & {*classes} else listing
+        for split, listing in _whole(listings).items()
+    }
+    found = [*of_splits(layout, mended, None), *left_out(layout, mended), *of_classes(layout, mended)]
+    mendable = [finding for finding in found if finding.kind == "refused" and finding.remedies]
+    if mendable:
+        raise DataError(
+            "\n".join(finding.sentence for finding in mendable),
+            remedy=list(dict.fromkeys(remedy for finding in mendable for remedy in finding.remedies)),
+        )
+
+
+def _whole(listings: Mapping[str, Listing]) -> dict[str, Listing]:
+    """The listings without links to nothing, which are damaged images like others."""
+    return {split: replace(one, left_out=_without_broken(one.left_out)) for split, one in listings.items()}
+
+
+def _without_broken(seen: LeftOut) -> LeftOut:
+    return replace(seen, broken_links=[])
+
+
+def _without(listing: Listing, bad: Container[str], classes: tuple[str, ...]) -> Listing:
+    """A listing of these classes without some images."""
+    images = {
+        label: tuple(name for name in names if name not in bad)
+        for label, names in listing.images.items()
+        if label in classes
+    }
+    return replace(listing, images=images)
 
 
 def _from(done: int, total: int, progress: Callable[[int, int], None]) -> Callable[[int], None]:

@@ -127,7 +127,7 @@ def images_below(
                     yield from images_below(Path(entry.path), left_out, by=by, prefix=f"{name}/")
             elif _is_image(entry, name, known, by, left_out):
                 yield name
-            elif entry.is_dir():
+            elif _is_dir(entry):
                 left_out.linked_folders.append(name)
             elif not (by == "content" and is_junk(entry.name)):
                 left_out.add_file(name)
@@ -139,8 +139,8 @@ def _is_image(
     suffixed = entry.name.lower().endswith(known)
     # A pipe or a socket by an image's name would be read for ever; a link that leads nowhere is reported when
     # it is read.
-    if not entry.is_file():
-        if suffixed and entry.is_symlink() and not entry.is_dir():
+    if not _is_file(entry):
+        if suffixed and entry.is_symlink() and not os.path.exists(entry.path):
             left_out.broken_links.append(readable(name))
             return True
         return False
@@ -151,6 +151,20 @@ def _is_image(
     try:
         with open(entry.path, "rb") as file:
             return begins_as_image(file.read(64))
+    except OSError:
+        return False
+
+
+def _is_dir(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # links in a circle
+        return False
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
     except OSError:
         return False
 

@@ -56,8 +56,13 @@ def find_imagenet(root: Path, splits: tuple[str, ...]) -> Path:
     return place
 
 
-def read_imagenet(root: Path, splits: tuple[str, ...], class_names: tuple[str, ...]) -> dict[str, ImageFiles]:
+def read_imagenet(
+    root: Path, splits: tuple[str, ...], class_names: tuple[str, ...], *, hashed: bool = True
+) -> dict[str, ImageFiles]:
     """List and hash the images of the splits; decodes none.
+
+    Args:
+        hashed: read every file for the fingerprints; else those mean nothing.
 
     Raises:
         DataError: files missing or damaged, other classes, or images without labels.
@@ -65,18 +70,22 @@ def read_imagenet(root: Path, splits: tuple[str, ...], class_names: tuple[str, .
     place = find_imagenet(root, splits)
     names = [] if is_packed(place) else _flat_images(place / "val")
     if not names:
-        return read_folder(place, splits, class_names=class_names, wanted=_AS_PUBLISHED)
+        return read_folder(place, splits, class_names=class_names, wanted=_AS_PUBLISHED, hashed=hashed)
     found = {}
     for split in splits:
         if split == "val":
-            found[split] = _read_flat(place, root, names, class_names)
+            found[split] = _read_flat(place, root, names, class_names, hashed)
         else:  # by itself: the val beside it has no class folders
-            whole = read_folder(place / split, (ALL,), class_names=class_names, wanted=_AS_PUBLISHED)
+            whole = read_folder(
+                place / split, (ALL,), class_names=class_names, wanted=_AS_PUBLISHED, hashed=hashed
+            )
             found[split] = whole[ALL]
     return found
 
 
-def _read_flat(place: Path, root: Path, names: list[str], class_names: tuple[str, ...]) -> ImageFiles:
+def _read_flat(
+    place: Path, root: Path, names: list[str], class_names: tuple[str, ...], hashed: bool
+) -> ImageFiles:
     val = place / "val"
     beside = [val, place, root]
     if place.parts[-3:] == _KAGGLE.parts:
@@ -102,7 +111,7 @@ def _read_flat(place: Path, root: Path, names: list[str], class_names: tuple[str
         file_names=tuple(files),
         labels_N=torch.tensor(numbers, dtype=torch.int64),
         class_names=class_names,
-        fingerprint=image_fingerprint(val, files, numbers, called=in_folders),
+        fingerprint=image_fingerprint(val, files, numbers, called=in_folders) if hashed else "",
     )
 
 

@@ -6,6 +6,7 @@ What a file is follows from its content alone; its name and suffix decide nothin
 from __future__ import annotations
 
 import re
+import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,7 +20,7 @@ from rescli.data.photos.content import read_with_plugin, what_it_holds
 from rescli.data.photos.orientation import orientation_of, turned
 from rescli.errors import DataError
 
-__all__ = ["Header", "decode_rgb", "end_of_tiff", "open_mode", "open_rgb", "read_header"]
+__all__ = ["Header", "decode_rgb", "end_of_tiff", "open_mode", "open_rgb", "pillow_unheard", "read_header"]
 
 _EIGHT_BIT_MODES = frozenset(
     {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "LAB", "HSV"}
@@ -129,7 +130,7 @@ def decode_rgb(
 
 
 @contextmanager
-def _pillow_unheard() -> Iterator[None]:
+def pillow_unheard() -> Iterator[None]:
     """No warnings of Pillow's, of damaged EXIF tags and the like, on which no pixel depends.
 
     ``warnings.catch_warnings`` puts back the filters of its beginning: where several threads decode, those of
@@ -149,19 +150,24 @@ def _pillow_unheard() -> Iterator[None]:
 def _opened(source: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
     """The file as Pillow sees it, not yet decoded; what goes wrong in the block is a DataError."""
     try:
-        with _pillow_unheard(), _recognised(source, name) as image:
+        with pillow_unheard(), _recognised(source, name) as image:
             yield image
     # Pillow's decoders raise SyntaxError, struct.error, ValueError and more on damaged files.
     except (DataError, MemoryError):
         raise
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        known = error.strerror if isinstance(error, OSError) else None  # its text has the name once more
+        reason = known or " ".join(str(error).split()) or type(error).__name__
         raise DataError(
             f"{name} cannot be decoded: {reason}", hint="replace or remove the file; then try again"
         ) from error
 
 
 def _recognised(source: Path | BinaryIO, name: str) -> Image.Image:
+    if isinstance(source, Path) and not stat.S_ISREG(mode := source.stat().st_mode):
+        # A pipe would be waited for, perhaps for ever.
+        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+        raise OSError(f"it is {kind}, not a file")
     try:
         return Image.open(source)
     except UnidentifiedImageError as error:

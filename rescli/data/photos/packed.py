@@ -1,8 +1,9 @@
 """Photographs packed into one file for each split: their bytes one after the other, and a table of places.
 
 ``packed.json`` names the splits and classes; ``SPLIT.images`` has the bytes; ``SPLIT.safetensors`` the table:
-``starts`` and ``lengths`` int64 (N,) in bytes, ``labels`` int64 (N,), ``names`` uint8, joined by line ends.
-Its metadata says whether the images were turned upright. They are JPEGs, but for those too long to be one.
+``starts`` and ``lengths`` int64 (N,) in bytes, ``labels`` int64 (N,), ``names`` uint8, joined by line ends,
+or by zeros where a name has a line end in it. Its metadata says which, and whether the images were turned
+upright. They are JPEGs, but for those too long to be one.
 A file system serves one large file faster than a million small ones, and a smaller picture decodes faster.
 """
 
@@ -125,7 +126,8 @@ def read_packed(root: Path, split: str, class_names: tuple[str, ...]) -> PackedI
             starts, lengths, labels, names = (file.get_tensor(name) for name in _TABLE)
             metadata = file.metadata()
         size = data.stat().st_size
-        file_names = tuple(names.numpy().tobytes().decode("utf-8", "surrogateescape").split("\n"))
+        between = "\0" if metadata.get("names_end") == "zero" else "\n"
+        file_names = tuple(names.numpy().tobytes().decode("utf-8", "surrogateescape").split(between))
         if not len(starts) == len(lengths) == len(labels) == len(file_names):
             raise ValueError("its columns differ in length")
         if size != int(metadata["bytes"]):
@@ -155,28 +157,52 @@ def write_packed_split(
     short_side: int,
     quality: int,
     threads: int,
+    skipped: dict[str, str] | None = None,
     progress: Callable[[int], None] = lambda _: None,
-) -> None:
+) -> int:
     """Write the two files of a split.
 
     An RGB JPEG whose shorter side is ``short_side`` or less is copied byte for byte, unless it has to be
     turned; other images are reduced (never enlarged) and written with ``quality``.
 
+    Args:
+        skipped: gets name and reason of each damaged image, which is left out; None for an error instead.
+
+    Returns:
+        How many images were written.
+
     Raises:
-        DataError: an image is damaged.
+        DataError: an image is damaged, or all are.
     """
     lengths, digest = [], hashlib.sha256()
+    whole = []
+
+    def packed(index: int) -> bytes | DataError:
+        try:
+            return _packed(files, index, short_side, quality)
+        except DataError as error:
+            if skipped is None:
+                raise
+            return error
+
     with open(folder / f"{split}.images", "wb") as out:
-        made = map_ahead(
-            lambda index: _packed(files, index, short_side, quality), range(len(files)), threads=threads
-        )
-        for count, content in enumerate(made, start=1):
-            out.write(content)
-            digest.update(content)
-            lengths.append(len(content))
-            progress(count)
+        for index, content in enumerate(map_ahead(packed, range(len(files)), threads=threads)):
+            if isinstance(content, DataError):
+                assert skipped is not None, "else it was raised"
+                skipped[files.file_names[index]] = str(content)
+            else:
+                out.write(content)
+                digest.update(content)
+                lengths.append(len(content))
+                whole.append(index)
+            progress(index + 1)
+    if not whole:
+        raise DataError(f"none of the {len(files)} {split} images can be decoded.")
+    if len(whole) < len(files):
+        files = files.subset(torch.tensor(whole))
     ends = torch.tensor(lengths, dtype=torch.int64).cumsum(0)
-    names = "\n".join(files.file_names).encode("utf-8", "surrogateescape")
+    split_lines = any("\n" in name for name in files.file_names)
+    names = ("\0" if split_lines else "\n").join(files.file_names).encode("utf-8", "surrogateescape")
     tensors = {
         "starts": ends - torch.tensor(lengths),
         "lengths": torch.tensor(lengths),
@@ -189,8 +215,10 @@ def write_packed_split(
         "made_from": files.fingerprint,
         "made_by": f"rescli {__version__}, shorter side {short_side}, quality {quality}",
         "orientation": "upright" if files.upright else "stored",
+        **({"names_end": "zero"} if split_lines else {}),
     }
     save_file(tensors, folder / f"{split}.safetensors", metadata=metadata)
+    return len(files)
 
 
 def write_index(folder: Path, class_names: tuple[str, ...], counts: dict[str, int]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -27,6 +27,8 @@ _MOST_PIXELS = 2**29
 
 _NAMED = 3
 
+_SKIP = Remedy("data.skip_damaged")
+
 
 @dataclass(frozen=True)
 class _Look:
@@ -45,7 +47,14 @@ class _Look:
     damage: str | None = None
 
 
-def require_whole(files: ImageFiles, split: str, *, decode: bool) -> None:
+def require_whole(
+    files: ImageFiles,
+    split: str,
+    *,
+    decode: bool,
+    most: int = _MOST_FILES,
+    remedy: Remedy | Sequence[Remedy] = _SKIP,
+) -> None:
     """Refuse image files that are damaged.
 
     The header of each is read, and whether the file ends as a whole one does: that finds what is no image and
@@ -57,13 +66,15 @@ def require_whole(files: ImageFiles, split: str, *, decode: bool) -> None:
         files: the images of a split.
         split: its name, for errors.
         decode: decode the images too, where all together have no more than ``_MOST_PIXELS``.
+        most: files that are looked at, at equal distances where there are more.
+        remedy: settings that go on without the damaged ones.
 
     Raises:
         DataError: how many are damaged, and the first few of them.
     """
     if isinstance(files, PackedImages):
         return
-    count = min(len(files), _MOST_FILES)
+    count = min(len(files), most)
     names = [files.file_names[index * len(files) // count] for index in range(count)]
     threads = usable_cores()
     found = list(map_quick(lambda name: _looked_at(files.root, name), names, threads=threads))
@@ -78,13 +89,13 @@ def require_whole(files: ImageFiles, split: str, *, decode: bool) -> None:
         if reason is not None:
             damaged[look.name] = reason
     if damaged:
-        reasons = [damaged[name] for name in names if name in damaged]
+        reasons = [damaged[name].removesuffix(".") for name in names if name in damaged]
         more = f"; and {len(reasons) - _NAMED} more" if len(reasons) > _NAMED else ""
         raise DataError(
             f"{len(reasons)} of the {len(files):,} {plural(image_of(split))} cannot be read: "
             f"{'; '.join(reasons[:_NAMED])}{more}.",
             hint="replace or remove the files; or to go on without them",
-            remedy=Remedy("data.skip_damaged"),
+            remedy=remedy,
         )
 
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 from rescli.data.image_set import ImageSet
 from rescli.data.labelled_images import LabelledImages
-from rescli.data.photos.decoding import open_rgb
+from rescli.data.photos.decoding import open_rgb, pillow_unheard
 from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.orientation import orientation_of, turned
 from rescli.data.photos.prefetch import map_ahead
@@ -209,7 +209,7 @@ def _file_rgb(path: Path, *, upright: bool, enough: int | None) -> Image.Image:
 
 def _grey16_file(path: Path, *, upright: bool) -> Image.Image | None:
     try:
-        with Image.open(path) as image:
+        with pillow_unheard(), Image.open(path) as image:
             grey = _grey16(image)
             return turned(grey, orientation_of(image)) if grey is not None and upright else grey
     # Damaged, which the error that came first says better; Pillow raises nearly anything.

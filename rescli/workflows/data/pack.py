@@ -5,17 +5,23 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rescli.data.folders.survey import Survey
-from rescli.errors import CheckpointError, UsageError
+from rescli.errors import CheckpointError, DataError, UsageError
 from rescli.files import require_nameable
 from rescli.hardware.cores import usable_cores
+from rescli.remedy import Remedy
+from rescli.spec.data_root import given_root
 from rescli.spec.photos import ORIENTATIONS, Orientation, PhotoSetSpec
 from rescli.workflows.arguments import check_count, check_name
 from rescli.workflows.data.split_progress import SplitProgress, unseen, within_split
 from rescli.workflows.notes import with_notes
+
+if TYPE_CHECKING:
+    from rescli.data.photos.image_files import ImageFiles
 
 __all__ = ["Pack", "pack"]
 
@@ -28,11 +34,13 @@ class Pack:
         root: the folder; it is a data root from then on.
         num_images: split to its number of images.
         num_bytes: size of all its files.
+        skipped: damaged images that were left out, by split and name, with the reason.
     """
 
     root: Path
     num_images: dict[str, int]
     num_bytes: int
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
 
 @with_notes
@@ -45,6 +53,7 @@ def pack(
     quality: int = 90,
     orientation: Orientation | None = None,
     changes: Mapping[str, object] | None = None,
+    skip_damaged: bool = False,
     progress: SplitProgress = unseen,
     on_survey: Callable[[Survey], None] = lambda _survey: None,
 ) -> Pack:
@@ -61,6 +70,7 @@ def pack(
             ``changes`` say. A run on the packed
             images has to ask for the same, by its key ``data.dataset.orientation``.
         changes: keys of the data set, ``{"data.dataset.labels": "names"}``.
+        skip_damaged: leave out images that cannot be decoded.
         progress: called with a split, the number of its images done, and how many it has: None while it is
             being read.
         on_survey: called with what the folder holds, before anything in it is refused.
@@ -89,6 +99,7 @@ def pack(
 
     from rescli.data.photos.image_files import ImageFiles
     from rescli.data.photos.packed import write_index, write_packed_split
+    from rescli.data.photos.probe import require_whole
     from rescli.spec.from_names import named_dataset
 
     dataset = named_dataset(name, changes)
@@ -103,31 +114,60 @@ def pack(
         # What no net can be trained on is refused here, and a pack has the classes that training would have.
         survey.require_trainable()
         dataset = dataset.model_copy(update={"classes": survey.class_names})
+    images: dict[str, ImageFiles] = {}
+    way_out = _ways_past(name, root, changes)
+    for split in dataset.splits(root):
+        progress(split, 0, None)
+        files = dataset.build(root, (split,))[split]
+        assert isinstance(files, ImageFiles)
+        images[split] = files
+        if not skip_damaged:
+            # What is known to be damaged is said before an hour of writing.
+            require_whole(files, split, decode=False, most=len(files), remedy=way_out)
     counts: dict[str, int] = {}
+    skipped: dict[str, str] = {}
     class_names: tuple[str, ...] = ()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         staging = out.with_name(f".{out.name}.{os.getpid()}.tmp")
         staging.mkdir()
         try:
-            for split in dataset.splits(root):
-                progress(split, 0, None)
-                files = dataset.build(root, (split,))[split]
-                assert isinstance(files, ImageFiles)
-                write_packed_split(
-                    files,
-                    staging,
-                    split,
-                    short_side=short_side,
-                    quality=quality,
-                    threads=usable_cores(),
-                    progress=within_split(progress, split, len(files)),
-                )
-                counts[split], class_names = len(files), files.class_names
+            for split, files in images.items():
+                damaged: dict[str, str] = {}
+                try:
+                    counts[split] = write_packed_split(
+                        files,
+                        staging,
+                        split,
+                        short_side=short_side,
+                        quality=quality,
+                        threads=usable_cores(),
+                        skipped=damaged if skip_damaged else None,
+                        progress=within_split(progress, split, len(files)),
+                    )
+                except DataError as error:
+                    if skip_damaged:
+                        raise
+                    raise DataError(
+                        f"{str(error).removesuffix('.')}. Nothing was left.",
+                        hint="replace or remove the file; or to go on without such files",
+                        remedy=way_out,
+                    ) from error
+                skipped |= {f"{split} {name}": why for name, why in damaged.items()}
+                class_names = files.class_names
             write_index(staging, class_names, counts)
             staging.rename(out)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
     except OSError as error:
         raise CheckpointError(f"cannot write {out}: {error.strerror or error}; nothing was left.") from error
-    return Pack(out, counts, sum(file.stat().st_size for file in out.iterdir()))
+    return Pack(out, counts, sum(file.stat().st_size for file in out.iterdir()), skipped)
+
+
+def _ways_past(name: str, root: Path | None, changes: Mapping[str, object] | None) -> list[Remedy]:
+    """What packs a folder, some of whose images are damaged."""
+    ways = [Remedy("skip_damaged")]
+    if name == "imagefolder" and not changes:  # else it would take the changes to do the same
+        note = "makes a folder of the whole ones"
+        ways.append(Remedy("tidy", given_root(root), note))
+    return ways

@@ -40,7 +40,8 @@ def tidy(
 
     Raises:
         UsageError: ``out`` exists, or lies in the folder itself.
-        DataError: images missing, or without classes; nothing is left.
+        DataError: images missing, without classes, or with folders for classes that a setting says to be
+            something else; nothing is left.
         CheckpointError: the folder cannot be written; nothing is left.
 
     Example:

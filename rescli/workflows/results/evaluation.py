@@ -144,28 +144,29 @@ class Evaluation:
             number: of the result; the last one unless it says else.
         """
         from rescli.report.contact_sheet import SHORT, Line, Tile, contact_sheet
-        from rescli.report.fonts import picture_names
+        from rescli.report.fonts import file_names, picture_names
 
         result = self.results[number]
         chosen = self.mistakes(number=number)
         row = result.row
         names = picture_names(result.class_names, longest=SHORT)
         shown = dict(zip(result.class_names, names.labels, strict=True))
+        files = file_names([Path(one.file).name for one in chosen[:most]])
         tiles = [
             Tile(
                 image=result.images.image(one.index),
                 lines=(
                     Line(f"{shown[one.predicted]} {one.probability:.0%}", bold=True, color="wrong"),
                     Line(f"true: {shown[one.true]} {one.probability_of_true:.0%}", color="right"),
-                    Line(Path(one.file).name, faint=True, middle=True),
+                    Line(file, faint=True, middle=True),
                 ),
             )
-            for one in chosen[:most]
+            for one, file in zip(chosen[:most], files.labels, strict=True)
         ]
         count = f"{len(tiles)} of " * (len(tiles) < len(chosen)) + counted(len(chosen), "mistake")
         where = f"{row['dataset']} {row['split']}, {counted(row['num_images'], 'image')}"
         figure = contact_sheet(tiles, title=f"{row['model']} on {where}: {count}, the most confident first")
-        figure.legend_lines = names.legend
+        figure.legend_lines = (*names.legend, *files.legend)
         return figure
 
     def confusion_figure(self, *, number: int = -1) -> Figure:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from rescli.evaluation.images.pictures import Picture, read_picture
-from rescli.evaluation.table import cell_width, padded, visible
+from rescli.evaluation.table import cell_width, padded, short_name, visible
 from rescli.files import write_atomically
 from rescli.plurals import counted
 from rescli.report.table import Column, Table, short
@@ -35,6 +35,9 @@ EDITED = "edited"
 
 _MOST_SKIPPED = 50
 """Named in a notebook; all of them are in the object."""
+
+_WIDEST = 40
+"""Columns that a table gives to names of files."""
 
 
 class _LabelRow(TypedDict):
@@ -160,8 +163,10 @@ class Predictions:
 
     def __str__(self) -> str:
         """Plain columns, as ``rescli predict`` prints them: file, label, probability, the further classes."""
-        files, labels = [visible(row.file) for row in self], [visible(row.label) for row in self]
-        width, label_width = (max(map(cell_width, texts)) for texts in (("file", *files), ("label", *labels)))
+        files, labels = [visible(row.file) for row in self], [short_name(row.label) for row in self]
+        # One long path moves its own line alone.
+        width = min(_WIDEST, max(map(cell_width, ("file", *files))))
+        label_width = max(map(cell_width, ("label", *labels)))
         lines = [f"{'file':{width}}  {'label':{label_width}}  probability"]
         for row, file, label in zip(self.rows, files, labels, strict=True):
             first = f"{padded(file, width)}  {padded(label, label_width)}  {row.probability:11.2%}"
@@ -221,8 +226,9 @@ class Predictions:
             most: how many pictures are shown, from the first on.
         """
         from rescli.report.contact_sheet import ENOUGH, SHORT, Line, Tile, contact_sheet
-        from rescli.report.fonts import picture_names
+        from rescli.report.fonts import file_names, picture_names
 
+        files = file_names([_base_name(row.file) for row in self.rows[:most]])
         labels = sorted({row.label for row in self.rows[:most]})
         names = picture_names(labels, longest=SHORT)
         named = dict(zip(labels, names.labels, strict=True))
@@ -232,14 +238,14 @@ class Predictions:
                 lines=(
                     Line(named[row.label], bold=True),
                     Line(f"{row.probability:.1%}"),
-                    Line(_base_name(row.file), faint=True, middle=True),
+                    Line(file, faint=True, middle=True),
                 ),
             )
-            for row, picture in zip(self.rows[:most], self.pictures[:most], strict=True)
+            for row, picture, file in zip(self.rows[:most], self.pictures[:most], files.labels, strict=True)
         ]
         shown = f"{len(tiles)} of " * (len(tiles) < len(self)) + counted(len(self), "picture")
         figure = contact_sheet(tiles, title=f"{self._net}, {self.protocol}: {shown}")
-        figure.legend_lines = names.legend
+        figure.legend_lines = (*names.legend, *files.legend)
         return figure
 
     def _repr_html_(self) -> str:
@@ -266,7 +272,7 @@ def _ranked(rank: int) -> list[Column[Prediction]]:
 
 
 def _classes(top: Sequence[ClassProbability]) -> str:
-    return ", ".join(f"{visible(one.label)} {one.probability:.2%}" for one in top)
+    return ", ".join(f"{short_name(one.label)} {one.probability:.2%}" for one in top)
 
 
 def _row(row: Prediction) -> PredictionRow:

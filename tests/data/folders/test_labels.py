@@ -49,7 +49,7 @@ def test_a_column_is_asked_for_where_several_could_be_it(tmp_path: Path) -> None
 
 def test_an_image_of_two_classes_is_refused(tmp_path: Path) -> None:
     table(tmp_path, "1.jpg,cat\n1.jpg,dog\n2.jpg,dog\n3.jpg,cat\n")
-    with pytest.raises(DataError, match=r"gives 1.jpg two classes: cat and dog"):
+    with pytest.raises(DataError, match=r"gives 1 image two classes: 1.jpg \(cat and dog\)"):
         find_labels_file(IMAGES, [tmp_path], root=tmp_path, split="train")
     table(tmp_path, "filename,cat,dog\n1.jpg,1,1\n2.jpg,0,1\n3.jpg,1,0\n")
     with pytest.raises(DataError, match="not clear which column has the classes"):

@@ -15,27 +15,18 @@ from rescli.errors import first_names, readable
 from rescli.installation import install_command
 from rescli.remedy import Remedy
 
-__all__ = ["of_classes"]
+__all__ = ["of_classes", "of_encodings"]
 
 _FEW_IMAGES = 5
 _UNEVEN = 50
 
 
 def of_classes(layout: Layout, listings: Mapping[str, Listing]) -> Iterator[Finding]:
-    """Names that are odd, classes that are small, and those that a split has and another lacks."""
+    """Classes that are too few, small or spelled alike, and those that a split has and another lacks."""
     classes = training_classes(listings)
-    undecodable = [name for name in classes if not _is_utf8(name)]
-    if undecodable:
-        yield Finding(
-            "refused",
-            f"{classes_in_words(len(undecodable))} with a name that is no UTF-8: {first_names(undecodable)}.",
-            hint="rename the folder; convmv -f cp1252 -t utf8 renames all of an old archive"
-            if sys.getfilesystemencoding() == "utf-8"
-            else "the environment variable PYTHONUTF8=1 lets Python read names in any script",
-        )
     train = listings.get("train") or listings.get(ALL)
     if train is None:
-        yield Finding("refused", f"{layout.root} has no training images: {', '.join(listings)} only.")
+        yield _of_no_train(layout, listings)
         return
     if len(classes) < 2:
         yield _of_too_few(layout.root, train, classes)
@@ -52,6 +43,35 @@ def of_classes(layout: Layout, listings: Mapping[str, Listing]) -> Iterator[Find
         )
     if len(classes) > 1:
         yield from _of_numbers(train, classes)
+
+
+def _of_no_train(layout: Layout, listings: Mapping[str, Listing]) -> Finding:
+    """Only splits to test on; or one class that is called as they are, among the others."""
+    beside = tuple(
+        dict.fromkeys(part.place.relative_to(layout.root).parts[0] for part in layout.parts.values())
+    )
+    text = f"{layout.root} has no training images: {', '.join(listings)} only"
+    if not layout.unused:
+        return Finding("refused", f"{text}.")
+    return Finding(
+        "refused",
+        f"{text}, beside {first_names(layout.unused)}.",
+        hint="where these are the classes, put them into a folder train",
+        remedies=(Remedy("data.dataset.exclude", beside, f"to leave {first_names(beside)} out"),),
+    )
+
+
+def of_encodings(listings: Mapping[str, Listing]) -> Iterator[Finding]:
+    """Names of classes that cannot be written down."""
+    undecodable = [name for name in training_classes(listings) if not _is_utf8(name)]
+    if undecodable:
+        yield Finding(
+            "refused",
+            f"{classes_in_words(len(undecodable))} with a name that is no UTF-8: {first_names(undecodable)}.",
+            hint="rename the folder; convmv -f cp1252 -t utf8 renames all of an old archive"
+            if sys.getfilesystemencoding() == "utf-8"
+            else "the environment variable PYTHONUTF8=1 lets Python read names in any script",
+        )
 
 
 def _of_another_split(split: str, listing: Listing, classes: Sequence[str]) -> Iterator[Finding]:

@@ -75,12 +75,13 @@ def of_images(
 
 def _of_orientation(split: str, seen: HeaderSummary, of: str, upright: bool) -> Finding:
     more = ", ..." if seen.turned > 1 else ""
+    are, side = ("is", "its side") if seen.turned == 1 else ("are", "their side")
     found = f"{split}: {images_in_words(seen.turned)}{of} with an EXIF orientation"
     if upright:
-        return Finding("note", f"{found} are turned upright: {seen.first_turned}{more}")
+        return Finding("note", f"{found} {are} turned upright: {seen.first_turned}{more}")
     return Finding(
         "odd",
-        f"{found} are read as they are stored, on their side: {seen.first_turned}{more}",
+        f"{found} {are} read as stored, lying on {side}: {seen.first_turned}{more}",
         remedies=(Remedy("data.dataset.orientation", "upright", "turns them, wherever the net is used"),),
     )
 

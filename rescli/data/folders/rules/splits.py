@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from rescli.data.folders.finding import Finding, images_in_words
+from rescli.data.folders.labels import Labels
 from rescli.data.folders.layout import Layout
 from rescli.data.folders.listing import Listing, training_classes
 from rescli.data.folders.names import ALL, is_download_part, named_split, split_in_name
@@ -26,6 +27,7 @@ def of_splits(layout: Layout, listings: Mapping[str, Listing], num_held_out: int
             for title in listing.part.labels.split_columns:
                 text = f"its column {readable(title)} is not used: all of its images are one split"
                 yield Finding("odd", text)
+    yield from _of_tables(listings)
     if num_held_out is not None:
         yield _of_held_out(next(iter(listings.values())).num_images, num_held_out)
     if layout.unlabelled is not None:
@@ -40,6 +42,27 @@ def of_splits(layout: Layout, listings: Mapping[str, Listing], num_held_out: int
         yield _of_unused(layout, listings, name)
     if ALL in listings and listings[ALL].part.labels is None:
         yield from _of_one_split(layout, listings[ALL])
+
+
+def _of_tables(listings: Mapping[str, Listing]) -> Iterator[Finding]:
+    """Rows that label nothing, in any split, and rows that say again what another one said."""
+    tables: dict[str, list[Labels]] = {}
+    for listing in listings.values():
+        if listing.part.labels is not None and listing.part.labels.table:
+            tables.setdefault(listing.part.labels.table, []).append(listing.part.labels)
+    for table, labels in tables.items():
+        absent = {
+            number: name
+            for number, name in labels[0].absent.items()
+            if not any(number in other.used for other in labels)
+        }
+        if absent:
+            rows = "1 row" if len(absent) == 1 else f"{len(absent):,} rows"
+            names = first_names([*absent.values()])
+            yield Finding("odd", f"{readable(table)}: {rows} of images that are not there: {names}")
+        if repeated := sum(one.repeated for one in labels):
+            rows = "1 row says" if repeated == 1 else f"{repeated:,} rows say"
+            yield Finding("note", f"{readable(table)}: {rows} again what an earlier one says")
 
 
 def _of_held_out(num_images: int, num_held_out: int) -> Finding:
@@ -106,7 +129,9 @@ def _of_folders_that_are_no_classes(layout: Layout, listing: Listing) -> Iterato
             "refused",
             f"{first_names(alike)} look like splits, not classes: each has the folders "
             f"{first_names(sorted(below[alike[0]]))}.",
-            hint="name both folders",
+            hint="name both folders"
+            if len(alike) == 2
+            else "name two of them, or put the images of those to train on into one folder train",
             remedies=(
                 Remedy("data.dataset.train_folder", train),
                 Remedy("data.dataset.val_folder", val),
