@@ -20,7 +20,12 @@ from rescli.evaluation.averaging import average_views
 from rescli.evaluation.classes import Matching, class_columns
 from rescli.evaluation.damage import naming_the_way_out, without_damaged
 from rescli.evaluation.images.views import view_batches
-from rescli.evaluation.images.which_images import choose_split, folder_as_it_is, other_images
+from rescli.evaluation.images.which_images import (
+    choose_split,
+    folder_as_it_is,
+    other_images,
+    say_where_trained,
+)
 from rescli.evaluation.logits.cache import CacheKey, InferenceNotes, LogitsCache, code_sha256, versions
 from rescli.evaluation.logits.inference import finite_logits
 from rescli.evaluation.protocols import Average, Protocol, ViewChoices, Views, choose_protocol
@@ -170,6 +175,8 @@ class NetEvaluator:
             _log.warning(
                 "%s was imported: it may have been trained on the %s.", net.name, plural(image_of(split))
             )
+        if not own and split == "all":
+            say_where_trained(net.name, net.data_root, root)
         return Prepared(net, dataset, split, own, protocol, views, images, columns, numerics)
 
     def measure(self, prepared: Prepared) -> NetResult:

@@ -127,6 +127,7 @@ def test_the_runs_own_folder_changed_is_refused_and_the_hint_works(
     answer = rescli("eval", run, *suggested(answer.err), "--json")
     assert answer.code == 0, answer.err
     assert answer.json["results"][0]["num_images"] == 8
+    assert f"was trained on images of {pets}" in " ".join(answer.err.split())
 
 
 def test_other_images_of_the_same_classes_are_refused_and_the_hint_works(
@@ -139,6 +140,7 @@ def test_other_images_of_the_same_classes_are_refused_and_the_hint_works(
     answer = rescli("eval", run, *suggested(answer.err), "--json")
     assert answer.code == 0, answer.err
     assert answer.json["results"][0]["num_images"] == 12
+    assert f"was trained on images of {pets}" in " ".join(answer.err.split())
 
 
 def test_a_net_whose_classes_stand_in_another_order_is_scored_by_their_names(

@@ -14,7 +14,7 @@ from rescli.plurals import image_of, plural
 from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec
 
-__all__ = ["choose_split", "folder_as_it_is", "other_images"]
+__all__ = ["choose_split", "folder_as_it_is", "other_images", "say_where_trained"]
 
 _log = logging.getLogger(__name__)
 
@@ -133,3 +133,15 @@ def other_images(net: str, split: str, dataset: DatasetSpec, root: Path | None) 
         return DataError(message)
     own = Remedy("dataset", dataset.kind, "as a set of its own", also={"data_root": root})
     return DataError(message, remedy=own)
+
+
+def say_where_trained(net: str, own_root: Path | None, root: Path | None) -> None:
+    """Warn where all images of the folder that a net was trained on are taken for a set of its own.
+
+    Args:
+        net: the name of the net.
+        own_root: the folder of its run; None where nobody knows.
+        root: where the images lie.
+    """
+    if own_root is not None and root is not None and own_root.resolve() == root.resolve():
+        _log.warning("%s was trained on images of %s: its error there says little of others", net, root)
