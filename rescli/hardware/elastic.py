@@ -2,7 +2,7 @@
 
 ``python -m rescli.hardware.elastic COUNT PROGRAM IMPORTED`` reads torch and the modules IMPORTED, waits for a
 line of JSON on stdin, the arguments, and runs the module PROGRAM with them in COUNT processes, as torchrun
-would. They are forked off this one where a system forks: none of them reads torch again. torch's own answer
+would. They are forked off this one on Linux without a GPU: none of them reads torch again. torch's own answer
 to a signal is to end them, with warnings and a traceback; here the command tells them to save and stop, and
 the launcher sees them come to their end.
 """
@@ -118,14 +118,21 @@ def _launch(count: int, program: str, arguments: list[str]) -> None:
         local_addr=_ADDRESS,
     )
     logs = DefaultLogsSpecs(log_dir=str(_beside("logs")))
-    how = "fork" if sys.platform == "linux" else "spawn"
-    agent = _agent_type()(spec, logs_specs=logs, start_method=how)
+    agent = _agent_type()(spec, logs_specs=logs, start_method=_start_method())
     signal.signal(END_NOW, lambda *_: _end(agent))
     with _forking_in_silence():
         result = agent.run()
     handler.shutdown()
     if result.is_failed():
         sys.exit(1)
+
+
+def _start_method() -> str:
+    """Forked processes share what was read, and could not use a GPU of which this one, unasked, knows more
+    than its number: with GPUs each begins for itself."""
+    import torch
+
+    return "fork" if sys.platform == "linux" and torch.cuda.device_count() == 0 else "spawn"
 
 
 def _agent_type() -> type[LocalElasticAgent]:

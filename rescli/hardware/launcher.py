@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rescli.errors import UsageError
 from rescli.plurals import counted
+from rescli.remedy import Remedy
 
 __all__ = [
     "JOINING",
@@ -18,6 +19,7 @@ __all__ = [
     "local_rank",
     "num_ranks",
     "on_one_machine",
+    "share_of",
 ]
 
 JOINING = "rescli-ranks"
@@ -84,6 +86,20 @@ def local_rank() -> int | None:
         UsageError: the environment says what is no number.
     """
     return _number("LOCAL_RANK", least=0, default=0) if launched() and os.environ.get("LOCAL_RANK") else None
+
+
+def share_of(batch_size: int, ranks: int) -> int:
+    """How many images of each batch a rank computes.
+
+    Raises:
+        UsageError: the batch cannot be shared evenly.
+    """
+    if batch_size % ranks:
+        raise UsageError(
+            f"a batch of {batch_size} cannot be shared evenly by {ranks} processes.",
+            remedy=Remedy("data.batch_size", max(1, batch_size // ranks) * ranks),
+        )
+    return batch_size // ranks
 
 
 def on_one_machine() -> bool:

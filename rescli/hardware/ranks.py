@@ -20,9 +20,8 @@ from torch import nn
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
-from rescli.errors import RescliError, UsageError, first_line
-from rescli.hardware.launcher import JOINING, check_complete, local_rank, num_ranks
-from rescli.remedy import Remedy
+from rescli.errors import RescliError, first_line
+from rescli.hardware.launcher import JOINING, check_complete, local_rank, num_ranks, share_of
 
 __all__ = ["ALONE", "Ranks", "is_lost_rank", "join_ranks", "leave_ranks", "rank_device"]
 
@@ -65,12 +64,7 @@ class Ranks:
         Raises:
             UsageError: the batch cannot be shared evenly.
         """
-        if batch_size % self.size:
-            raise UsageError(
-                f"a batch of {batch_size} cannot be shared evenly by {self.size} processes.",
-                remedy=Remedy("data.batch_size", max(1, batch_size // self.size) * self.size),
-            )
-        own = batch_size // self.size
+        own = share_of(batch_size, self.size)
         return slice(self.rank * own, (self.rank + 1) * own)
 
     def any(self, flag: bool) -> bool:

@@ -60,17 +60,6 @@ def _children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def test_two_processes_train_one_network(start_rescli: Start, tmp_path: Path) -> None:
-    process = start_rescli(*flags(tmp_path / "run", 20), "--json")
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
-    record = json.loads(out)  # printed once
-    assert record["ranks"] == 2
-    assert record["iterations_done"] == 20
-    assert record["results"]["val"]["num_images"] == 51  # odd: each is counted once
-    assert err.count("run directory") == 1
-
-
 def photo_flags(root: Path, out: Path) -> list[object]:
     return [
         *("train", "imagefolder/32", "--data-root", root, "--set", "model.depth=8", "--device", "cpu"),
@@ -86,14 +75,19 @@ def photos(tmp_path: Path, write_noise: Callable[..., None]) -> Path:
     return tmp_path / "photos"
 
 
-def test_the_folder_is_looked_at_and_spoken_of_once(
+def test_two_processes_train_one_network_and_speak_once(
     start_rescli: Start, photos: Path, tmp_path: Path
 ) -> None:
-    process = start_rescli(*photo_flags(photos, tmp_path / "run"), "--nproc", 2)
-    _, err = process.communicate(timeout=120)
+    next((photos / "val/bee").iterdir()).unlink()
+    process = start_rescli(*photo_flags(photos, tmp_path / "run"), "--nproc", 2, "--json")
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     for said in ("photographs in", "preset imagefolder/32", "note: the validation part", "run directory"):
         assert err.count(said) == 1, err
+    record = json.loads(out)  # printed once
+    assert record["ranks"] == 2
+    assert record["iterations_done"] == 2
+    assert record["results"]["val"]["num_images"] == 3  # odd: each is counted once
 
 
 def test_what_the_command_found_is_handed_on(
@@ -155,12 +149,16 @@ def test_an_empty_word_of_the_command_is_not_heard(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc to find the processes")
-def test_a_killed_process_is_made_good(start_rescli: Start, tmp_path: Path) -> None:
+def test_under_nohup_a_hang_up_stops_nobody_and_a_killed_process_is_made_good(
+    start_rescli: Start, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
-    process = start_rescli(*flags(run, 200))
+    process = start_rescli(*flags(run, 100), preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     wait_for(run / "state" / "latest.json", process)
-    victim = sorted(ranks_below(process))[-1]
-    os.kill(victim, signal.SIGKILL)
+    ranks = sorted(ranks_below(process))
+    for pid in (process.pid, *_children(process.pid), *ranks):
+        os.kill(pid, signal.SIGHUP)
+    os.kill(ranks[-1], signal.SIGKILL)
     _, err = process.communicate(timeout=180)
     assert process.returncode == 0, err
     (lost,) = [line for line in err.splitlines() if "SIGKILL" in line]
@@ -169,13 +167,13 @@ def test_a_killed_process_is_made_good(start_rescli: Start, tmp_path: Path) -> N
         r"all are begun anew; the state of iteration \d+ is saved\.",
         lost,
     )
-    for of_torch in ("gloo", "torch", "Traceback", "SIGTERM", "error:"):
+    for of_torch in ("gloo", "torch", "Traceback", "SIGHUP", "SIGTERM", "error:"):
         assert of_torch not in err, err
     record = json.loads((run / "record.json").read_text())
-    assert (record["status"], record["iterations_done"]) == ("finished", 200)
+    assert (record["status"], record["iterations_done"]) == ("finished", 100)
     assert len(record["resumed_at"]) == 1
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert [row["iteration"] for row in rows if row["event"] == "train"] == list(range(5, 201, 5))
+    assert [row["iteration"] for row in rows if row["event"] == "train"] == list(range(5, 101, 5))
 
 
 def test_an_interrupted_one_is_resumed(start_rescli: Start, tmp_path: Path) -> None:
@@ -200,7 +198,8 @@ def test_a_signal_to_the_command_alone_stops_all_and_leaves_none(
     wait_for(run / "state" / "latest.json", process)
     launcher = _children(process.pid)
     ranks = list(ranks_below(process))
-    assert (len(launcher), len(ranks)) == (1, 2)
+    assert len(launcher) == 1
+    assert len(ranks) >= 2  # and one that minds what they share, where they are not forked
     process.send_signal(number)
     _, err = process.communicate(timeout=120)  # all of them hold the pipe
     until = time.monotonic() + 10
@@ -220,18 +219,6 @@ def test_a_signal_to_the_command_alone_stops_all_and_leaves_none(
     assert err.count("stopped after") == 1
     assert "Traceback" not in err
     assert "torch" not in err
-
-
-@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc to find the processes")
-def test_a_hang_up_under_nohup_stops_nobody(start_rescli: Start, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    process = start_rescli(*flags(run, 60), preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
-    wait_for(run / "state" / "latest.json", process)
-    for pid in (process.pid, *_children(process.pid), *ranks_below(process)):
-        os.kill(pid, signal.SIGHUP)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
-    assert "SIGHUP" not in err
 
 
 def _lives(pid: int) -> bool:

@@ -19,7 +19,6 @@ NOT_HERE = {
     "data/photos/loader.py data.skip_damaged": "of Python: a run says how it goes on",
     "evaluation/images/which_images.py data_root": "typed in tests/cli/test_eval_folders.py",
     "exporters/formats/onnx.py opset": "typed in tests/exporters/onnx/test_opset.py, on a network of its own",
-    "hardware/ranks.py data.batch_size": "needs several processes",
     "importers/asked.py data.dataset.image_size": "typed in tests/cli/test_own_classes.py",
     "runs/record.py resume": "of Python: commands go on without the record",
     "training/fit.py precision": "needs more than a thousand iterations",

@@ -70,6 +70,11 @@ def test_of_a_directory_that_is_taken_before_several_processes_begin(
     heed(f"{TRAIN} --out run --nproc 2", 2, DIR="other")
 
 
+def test_of_batches_that_several_processes_cannot_share(heed: Heed, place: Path) -> None:
+    typed = f"{TRAIN} --batch-size 7 --out run --nproc 2 --dry-run"
+    heed(typed, 2, reaches=["hardware/launcher.py data.batch_size"])
+
+
 def test_of_no_run(heed: Heed, place: Path) -> None:
     heed("train --resume run", 2, reaches=[f"{DIRECTORY} train"], PRESET="quickstart", behind="--dry-run")
 

@@ -30,7 +30,7 @@ from rescli.cli.options import (
 from rescli.cli.signals import StopFlag, stop_requested
 from rescli.cli.train.processes import Launcher
 from rescli.errors import UsageError
-from rescli.hardware.launcher import is_first, is_restart, launched
+from rescli.hardware.launcher import is_first, is_restart, launched, share_of
 
 if TYPE_CHECKING:
     from rescli.spec.run import RunSpec
@@ -168,6 +168,8 @@ def train(
         path = resume
     else:
         used, spec = choose_spec(choice)
+        if nproc is not None:
+            share_of(spec.data.batch_size, nproc)
         if (handed := handed_spec()) is not None:
             planned = PlannedRun.known(handed)
         else:
