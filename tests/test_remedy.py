@@ -21,6 +21,7 @@ from rescli.errors import RescliError, SpecError, UsageError
 from rescli.remedy import ACTIONS, Remedy
 from rescli.workflows.analyze import layer_responses
 from rescli.workflows.bench import bench
+from rescli.workflows.data.pack import pack
 from rescli.workflows.data.prepare_imagenet import prepare_imagenet
 from rescli.workflows.import_weights import import_weights
 from rescli.workflows.notes import with_notes
@@ -44,6 +45,7 @@ SERVES: dict[str, tuple[Callable[..., object], ...]] = {
     "rescli/evaluation/protocols.py": (rescli.evaluate, rescli.predict),
     "rescli/exporters": (rescli.export,),
     "rescli/hardware": (rescli.train, rescli.evaluate, *_STUDIES, bench),
+    "rescli/hardware/launcher.py": _TRAIN,
     "rescli/hardware/ranks.py": _TRAIN,
     "rescli/importers": (import_weights,),
     "rescli/models": (rescli.spec,),
@@ -55,6 +57,7 @@ SERVES: dict[str, tuple[Callable[..., object], ...]] = {
     "rescli/studies/responses.py": (layer_responses,),
     "rescli/training": _TRAIN,
     "rescli/training/engines": (rescli.train, rescli.resume, bench),
+    "rescli/workflows/data/pack.py": (pack,),
     "rescli/workflows/data/prepare_imagenet.py": (prepare_imagenet,),
     "rescli/workflows/export.py": (rescli.export,),
     "rescli/workflows/import_weights.py": (import_weights,),

@@ -57,7 +57,7 @@ def test_a_subset_is_refused_unless_it_is_said(rescli, thousand, photo_folder):
 def test_part_of_imagenet_is_not_imagenet(rescli, thousand, photo_folder):
     answer = rescli("eval", thousand, "--data-root", photo_folder, "--device", "cpu")
     assert answer.code == 3
-    assert "1000 class folders" in answer.err
+    assert "1,000 class folders" in answer.err
     assert "--dataset imagefolder --classes wnids" in answer.err
 
 

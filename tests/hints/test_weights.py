@@ -149,14 +149,16 @@ def test_of_weights_that_saw_other_images(
     pets = ImageFolderSpec(
         image_size=64, orientation="upright", classes=("cat", "dog"), num_train=6, num_val=6, held_out=False
     )
-    checkpoint_of("resnet-8", dataset=pets, family="cifar").write(place / "net.safetensors")
-    small = f"{FINETUNE} --set data.dataset.orientation=stored"
-    for key in ("data.dataset.image_size", "data.dataset.orientation", "data.normalization"):
-        heed(
-            f"{small} --set data.normalization=per-channel --dry-run",
-            0,
-            reaches=[f"workflows/results/oddities.py {key}"],
-        )
+    small = f"{FINETUNE} --set data.dataset.orientation=stored --set data.normalization=per-channel --dry-run"
+    for size, normalization, key in (
+        (64, "per-channel", "data.dataset.image_size"),
+        (64, "per-channel", "data.dataset.orientation"),
+        (32, "per-pixel-mean", "data.normalization"),
+    ):
+        seen = pets.model_copy(update={"image_size": size})
+        net = checkpoint_of("resnet-8", dataset=seen, family="cifar", normalization=normalization)
+        net.write(place / "net.safetensors")
+        heed(small, 0, reaches=[f"workflows/results/oddities.py {key}"])
 
 
 def test_of_a_mean_image_of_another_size(

@@ -62,13 +62,12 @@ def kill_at_random_moments(start_rescli, run, begin, moments):
     assert process.returncode == 0, err
 
 
-def check(start_rescli, tmp_path, flags):
+def check(rescli, start_rescli, tmp_path, flags):
     # Two starts of auto precision may decide otherwise on a busy machine.
     flags = [*flags, "--iterations", ITERATIONS, "--device", "cpu", "--precision", "fp32", "--seed", 5]
     flags += ["--set", "checkpoint.every=7", "--set", "evaluation.every=15", "--set", "metrics.every=2"]
-    whole = start_rescli("train", *flags, "--out", tmp_path / "whole")
-    _, err = whole.communicate()
-    assert whole.returncode == 0, err
+    answer = rescli("train", *flags, "--out", tmp_path / "whole")
+    assert answer.code == 0, answer.err
 
     dice = random.Random(os.urandom(8))  # other moments every time: none may matter
     total = lines(tmp_path / "whole" / "metrics.jsonl")
@@ -79,15 +78,15 @@ def check(start_rescli, tmp_path, flags):
     assert_same_end(tmp_path / "whole", tmp_path / "killed")
 
 
-def test_stopped_within_evaluations_a_run_leaves_them_and_ends_the_same(start_rescli, tmp_path):
+def test_stopped_within_evaluations_a_run_leaves_them_and_ends_the_same(rescli, start_rescli, tmp_path):
     flags = ["shapes/base", "--model", "resnet-8", "--iterations", 10, "--batch-size", 16]
     # Two starts of auto precision may decide otherwise.
     flags += ["--device", "cpu", "--precision", "fp32"]
     flags += ["--set", "data.dataset.num_train=100", "--set", "data.dataset.num_val=1000"]
     flags += ["--set", "checkpoint.every=1000", "--set", "evaluation.every=5", "--set", "metrics.every=5"]
     whole, run = tmp_path / "whole", tmp_path / "run"
-    _, err = start_rescli("train", *flags, "--out", whole).communicate()
-    assert [row["event"] for row in metrics_without_clock(whole)] == ["train", "val"] * 2, err
+    answer = rescli("train", *flags, "--out", whole)
+    assert [row["event"] for row in metrics_without_clock(whole)] == ["train", "val"] * 2, answer.err
 
     arguments = [*flags, "--out", run]
     for step in (5, 10):
@@ -110,13 +109,15 @@ def test_stopped_within_evaluations_a_run_leaves_them_and_ends_the_same(start_re
     assert_same_end(whole, run)
 
 
-def test_killed_three_times_a_run_on_shapes_ends_the_same(start_rescli, tmp_path):
+def test_killed_three_times_a_run_on_shapes_ends_the_same(rescli, start_rescli, tmp_path):
     sizes = ["data.dataset.num_train=700", "data.dataset.num_val=100", "data.dataset.num_test=100"]
     settings = [part for size in sizes for part in ("--set", size)]
-    check(start_rescli, tmp_path, ["shapes/base", "--model", "resnet-8", "--batch-size", 64, *settings])
+    check(
+        rescli, start_rescli, tmp_path, ["shapes/base", "--model", "resnet-8", "--batch-size", 64, *settings]
+    )
 
 
 @pytest.mark.realdata
-def test_killed_three_times_a_run_on_cifar10_ends_the_same(start_rescli, tmp_path, cifar_root):
+def test_killed_three_times_a_run_on_cifar10_ends_the_same(rescli, start_rescli, tmp_path, cifar_root):
     sizes = ["--batch-size", 32, "--set", "data.dataset.val_size=200"]
-    check(start_rescli, tmp_path, ["cifar10/resnet-20", "--data-root", cifar_root, *sizes])
+    check(rescli, start_rescli, tmp_path, ["cifar10/resnet-20", "--data-root", cifar_root, *sizes])

@@ -149,8 +149,8 @@ def test_a_trial_that_was_wrong_is_made_good_while_the_first_run_trains(here, mo
     monkeypatch.setattr(RunQueue, "measure", slow_once)
     told = []
     found = short(
-        iterations=20_000,
-        budget="30s",
+        iterations=8_000,
+        budget="12s",
         on_event=told.append,
         changes={**CHANGES, "evaluation.every": 500},
     )

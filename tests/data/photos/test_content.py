@@ -201,7 +201,7 @@ class TestPlugins:
     def test_avif_where_this_pillow_reads_none(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "1.avif").write_bytes(heic_head(b"avif"))
         monkeypatch.setattr(Image, "open", _nothing)
-        with pytest.raises(DataError, match="it is a AVIF image") as caught:
+        with pytest.raises(DataError, match="it is an AVIF image") as caught:
             open_rgb(tmp_path / "1.avif")
         assert "Pillow>=" in str(caught.value.hint)
 
