@@ -22,6 +22,10 @@ import pytest
 # make a test of a second last a minute. Tests of real runs in processes of their own give it back.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# The width of a terminal that is not there: readline tells it to the processes of pytest-xdist.
+os.environ.pop("COLUMNS", None)
+os.environ.pop("LINES", None)
+
 # A program begun under nohup, or in the background of a script, ignores these signals, and so would all that
 # the tests start; rescli keeps to that, and the tests of signals would fail.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
