@@ -24,7 +24,7 @@ def test_the_notebook_is_kept_without_outputs() -> None:
 def test_the_notebook_runs_to_its_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from nbclient import NotebookClient
 
-    monkeypatch.setenv("RESCLI_NOTEBOOK_ITERATIONS", "6")
+    monkeypatch.setenv("RESCLI_NOTEBOOK_ITERATIONS", "2")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     resources = {"metadata": {"path": str(tmp_path)}}
@@ -34,7 +34,7 @@ def test_the_notebook_runs_to_its_verdict(tmp_path: Path, monkeypatch: pytest.Mo
     shown = next(cell for source, cell in by_source.items() if source.endswith("\ncomparison"))
     progress, result = _outputs(shown, "text/html")  # and no third, such as a warning or a line of stderr
     assert len(shown["outputs"]) == 2
-    for words in ("shapes-plain-32-seed0", "shapes-resnet-32-seed0", "6/6", "done", "testing ..."):
+    for words in ("shapes-plain-32-seed0", "shapes-resnet-32-seed0", "2/2", "done", "testing ..."):
         assert words in progress
     assert "resnet-32" in result
     assert _outputs(by_source["comparison.figure()"], "image/png") != []
