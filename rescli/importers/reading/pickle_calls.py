@@ -26,16 +26,16 @@ def called_by(content: bytes) -> set[str]:
     """
     found: set[str] = set()
     stack: list[object] = []
-    memo: dict[int, object] = {}
+    memo: dict[object, object] = {}
     for opcode, argument, _ in pickletools.genops(content):
         if opcode.name == "MARK":
             stack.append(_MARK)
         elif opcode.name == "GLOBAL":
             stack.append(str(argument).replace(" ", "."))
         elif opcode.name in ("BINPUT", "LONG_BINPUT", "PUT"):
-            memo[int(argument)] = stack[-1]
+            memo[argument] = stack[-1]
         elif opcode.name in ("BINGET", "LONG_BINGET", "GET"):
-            stack.append(memo[int(argument)])
+            stack.append(memo[argument])
         elif opcode.name in ("REDUCE", "NEWOBJ"):
             arguments, function = stack.pop(), stack.pop()
             found |= _called(function, arguments)
