@@ -298,3 +298,12 @@ def test_verifying_suggests_nothing_that_is_of_training(photos: Path, rescli: Ca
     assert "1 image cannot be opened: cat/cat0.jpg" in said
     assert "skip" not in said
     assert "rescli data verify" not in said
+
+
+def test_of_some_classes_of_imagenet_to_train_on(heed: Heed, place: Path) -> None:
+    wnids = ("n01440764", "n01443537")
+    put_pictures(
+        place / "photos", *fill(*(f"{split}/{wnid}" for split in ("train", "val") for wnid in wnids))
+    )
+    typed = "train imagenet/resnet-50 --data-root photos --device cpu --dry-run"
+    heed(typed, 3, reaches=["data/folders/read.py dataset"])

@@ -180,7 +180,7 @@ def test_a_dry_run_downloads_nothing(
         raise AssertionError("it downloads")
 
     monkeypatch.setattr("rescli.data.cifar.official_files._download", download)
-    typed = ("train", f"{dataset}/resnet-20", "--data-root")
+    typed = ("train", "--dataset", dataset, "--depth", 20, "--data-root")
     assert rescli(*typed, tmp_path, "--dry-run").code == 0
     assert rescli(*typed, tmp_path / "not made yet", "--dry-run").code == 0
     assert rescli(*typed, tmp_path / "no.tar.gz", "--dry-run").code == 3
