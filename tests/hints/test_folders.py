@@ -259,6 +259,20 @@ def test_of_damaged_images_to_pack(
     heed(PACKING, 3, reaches=[f"{PACK} skip_damaged", f"{PACK} tidy"], ends=found)
 
 
+def test_of_a_class_of_damaged_images_to_pack(heed: Heed, photos: Path) -> None:
+    put_pictures(photos, *fill("train/emu", "val/emu"))
+    for path in (photos / "train/emu").iterdir():
+        path.write_bytes(b"\xff\xd8\xff")
+    heed(f"{PACKING} --skip-damaged", 3, reaches=[f"{PACK} data.dataset.exclude"], ends={"data verify": 3})
+
+
+def test_of_a_table_that_names_images_of_two_splits(heed: Heed, place: Path) -> None:
+    put_pictures(place / "photos", *(f"{split}/{n}.jpg" for split in ("train", "valid") for n in range(6)))
+    rows = [f"{number}.jpg,{'ab'[number % 2]}" for number in range(6)]
+    (place / "photos/labels.csv").write_text("\n".join(["file,label", *rows]))
+    heed(PLAN, 3, reaches=["data/folders/refusals.py data.dataset.exclude"])
+
+
 @pytest.mark.parametrize(
     "typed", [PACKING, f"{PACKING} --orientation upright", "data tidy --data-root photos --out packed"]
 )

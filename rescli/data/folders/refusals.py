@@ -112,10 +112,9 @@ def alike_in_two_splits(root: Path, labels: Labels, other: str, split: str, plac
     return DataError(
         f"{readable(labels.table)} names images of {other} and of {split} alike, such as {name}: which of "
         "the two it labels, nobody can say.",
-        hint=f"write the folder before the name, {readable(str(folder / name))}; or",
-        remedy=Remedy(
-            "data.dataset.exclude", (folder.parts[0],), f"to leave {readable(folder.parts[0])} out"
-        ),
+        hint=f"write the folder before the name, {readable(str(folder / name))}; or to leave "
+        f"{readable(folder.parts[0])} out",
+        remedy=Remedy("data.dataset.exclude", (folder.parts[0],)),
     )
 
 
