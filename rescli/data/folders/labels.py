@@ -235,9 +235,8 @@ def _labels_of(
             conflicts[name] = f"{readable(name)} ({readable(by_name[name])} and {readable(label)})"
     if conflicts:
         shown = ", ".join([*conflicts.values()][:3]) + (", ..." if len(conflicts) > 3 else "")
-        count = "1 image" if len(conflicts) == 1 else f"{len(conflicts):,} images"
         raise DataError(
-            f"{path} gives {count} two classes: {shown}.",
+            f"{path} gives {counted(len(conflicts), 'image')} two classes: {shown}.",
             hint="an image is of one class here; leave such rows out of the file",
         )
     without = tuple(name for name in images if name not in by_name)
