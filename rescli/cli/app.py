@@ -136,12 +136,15 @@ def _mend_streams() -> None:
 
 
 def _spelled(error: UnicodeError) -> tuple[str | bytes, int]:
-    """What stands for a character that a stream lacks: ``x`` for the sign of multiplication, or a code."""
-    if isinstance(error, UnicodeEncodeError):
-        sign = error.object[error.start]
-        if sign in _SPELLED:
-            return _SPELLED[sign], error.start + 1
-    return codecs.backslashreplace_errors(error)
+    """What stands for characters that a stream lacks: ``x`` for the sign of multiplication, or a code."""
+    if not isinstance(error, UnicodeEncodeError):
+        return codecs.backslashreplace_errors(error)
+    signs = error.object[error.start : error.end]
+    return "".join(_SPELLED.get(sign) or _code(sign) for sign in signs), error.end
+
+
+def _code(sign: str) -> str:
+    return sign.encode("ascii", "backslashreplace").decode()
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -74,6 +74,7 @@ def hearing_the_command(answers: Callable[[], bool] = lambda: True) -> Iterator[
     rank = os.environ.get("RANK", "0")
     answered = Path(place).with_name(f"{HEARD}{rank}")
     with suppress(OSError):
+        answered.unlink(missing_ok=True)  # of the process before it, where all were begun anew
         answered.with_name(f"{LISTENS}{rank}").touch()
 
     def listen() -> None:

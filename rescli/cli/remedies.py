@@ -62,6 +62,8 @@ def as_flag(remedy: Remedy, parameters: Collection[str] | None = None) -> str:
     'rescli train --resume runs/x --nproc 2'
     """
     others = {setting: value for setting, value in remedy.also.items() if value is not None}
+    if remedy.setting not in COMMANDS and parameters is not None:
+        others = {setting: value for setting, value in others.items() if _is_taken(setting, parameters)}
     also = "".join(f" {_flag(setting, value, parameters)}" for setting, value in others.items())
     if remedy.setting == "start_from" and parameters is not None and "from_" in parameters:
         return "--from CKPT"  # beside what was typed, such as where the images are
@@ -73,6 +75,10 @@ def as_flag(remedy: Remedy, parameters: Collection[str] | None = None) -> str:
         return whole.rstrip().removesuffix("#").rstrip()
     flag = _flag(remedy.setting, remedy.value, parameters) + also
     return flag + (f" ({remedy.note})" if remedy.note else "")
+
+
+def _is_taken(setting: str, parameters: Collection[str]) -> bool:
+    return "." in setting or setting in parameters or _FLAG_OF_ARGUMENT.get(setting) in parameters
 
 
 def _flag(setting: str, value: object, parameters: Collection[str] | None) -> str:

@@ -52,6 +52,11 @@ class _CifarSpec(DatasetSpec):
             "test": _CIFAR_TEST_IMAGES,
         }
 
+    def would_download(self, data_root: Path | None) -> bool:
+        from rescli.data.cifar.official_files import would_download
+
+        return would_download(self._files().files, data_root)
+
     def build(self, data_root: Path | None, splits: tuple[str, ...]) -> dict[str, ImageSet]:
         from rescli.data.cifar.images import read_cifar
 

@@ -20,7 +20,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -29,6 +29,8 @@ from typing import TYPE_CHECKING, Any
 from rescli.hardware.cores import usable_cores
 
 if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
+
     from torch.distributed.elastic.agent.server.api import RunResult, WorkerGroup
     from torch.distributed.elastic.agent.server.local_elastic_agent import LocalElasticAgent
 
@@ -67,6 +69,7 @@ def main() -> None:
     The first of them says how many processes share the cores, unless the user said otherwise.
     """
     count, program, *imported = int(sys.argv[1]), sys.argv[2], *sys.argv[3:]
+    parent = os.getppid()
     for number in SIGNALS:
         # What is ignored the processes are to ignore too.
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -78,9 +81,9 @@ def main() -> None:
         importlib.import_module(module)
     logging.getLogger("torch").setLevel(logging.CRITICAL + 1)  # the command says what happened, in one line
     line = sys.stdin.readline()
-    if not line:  # the command came to another end
+    if not line:  # the command came to another end, perhaps too suddenly to take this away
+        shutil.rmtree(_beside("").parent, ignore_errors=True)
         return
-    parent = os.getppid()
     threading.Thread(target=_stop_with, args=(parent,), daemon=True).start()
     try:
         _launch(count, program, json.loads(line))
@@ -142,44 +145,33 @@ def _agent_type() -> type[LocalElasticAgent]:
         """Notes which process was lost, and lets the others finish what they are writing."""
 
         def _monitor_workers(self, worker_group: WorkerGroup) -> RunResult:
-            pids = _pids(self)
-            ended = {rank: how for rank, pid in pids.items() if (how := _ending(pid)) not in (None, 0)}
+            processes = _processes(self)
+            ended = [rank for rank, process in enumerate(processes) if process.exitcode not in (None, 0)]
             if ended:
-                rank, how = next(iter(ended.items()))
+                rank, how = ended[0], processes[ended[0]].exitcode
                 with open(_beside(LOST), "a", encoding="ascii") as file:
                     file.write(
                         json.dumps({"rank": rank, "code": how, "again": self._remaining_restarts}) + "\n"
                     )
-                _let_end([pid for other, pid in pids.items() if other not in ended])
+                _let_end(processes)
             result: RunResult = super()._monitor_workers(worker_group)
             return result
 
     return Agent
 
 
-def _pids(agent: LocalElasticAgent) -> dict[int, int]:
-    context = agent._pcontext
-    return {} if context is None else context.pids()
+def _processes(agent: LocalElasticAgent) -> Sequence[BaseProcess]:
+    """In the order of their ranks, with the exit code of each, or minus the signal that ended it."""
+    started = getattr(agent._pcontext, "_pc", None)  # torch tells their numbers alone
+    return [] if started is None else started.processes
 
 
-def _ending(pid: int) -> int | None:
-    """The exit code of a child, or minus the signal that ended it; None while it runs."""
-    try:
-        found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:  # it was waited for
-        return 0
-    if found is None:
-        return None
-    return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
-
-
-def _let_end(pids: list[int]) -> None:
+def _let_end(processes: Sequence[BaseProcess]) -> None:
     until = time.monotonic() + _LEAVING_SECONDS
-    while any(_ending(pid) is None for pid in pids) and time.monotonic() < until:
+    while any(process.exitcode is None for process in processes) and time.monotonic() < until:
         time.sleep(_MONITOR_SECONDS)
-    for pid in pids:
-        if _ending(pid) is None:
-            os.kill(pid, signal.SIGKILL)
+    for process in processes:
+        process.kill()
 
 
 def _work(program: str, arguments: list[str]) -> None:
@@ -219,9 +211,8 @@ def _leave_it(_number: int, _frame: FrameType | None) -> None:
 
 
 def _end(agent: LocalElasticAgent) -> None:
-    for pid in _pids(agent).values():
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    for process in _processes(agent):
+        process.kill()
     os._exit(1)
 
 

@@ -34,7 +34,7 @@ _BY_NAMES = (
         r"(?:^|\.)s\d\.b\d+\.f\.se\.|(?:^|\.)se(?:_module)?\.(?:fc|conv)\w*\.",
         "of blocks with squeeze-and-excitation",
     ),
-    (r"(?:^|\.)conv1\.\d+\.", "of a stem of several convolutions, as ResNet-C and ResNet-D have it"),
+    (r"(?:^|\.)conv1\.[3-9]\.", "of a stem of several convolutions, as ResNet-C and ResNet-D have it"),
     (
         r"\.downsample\.(?:2\.|\d\.filt$)",
         "of shortcuts that pool before they project, as ResNet-D and blurred nets do",

@@ -134,9 +134,10 @@ def execute(
                 data_root=assembly.data_root,
             ) from error
         except CheckpointError as error:
+            _require_there(run_dir, state.step, error)
             with suppress(CheckpointError):
                 saver.close("failed")
-            if error.remedies or not run_dir.spec.exists():
+            if error.remedies:
                 raise
             again = Remedy("resume", run_dir.path, "once there is room", also=_processes(assembly.ranks))
             raise CheckpointError(str(error), hint=error.hint, remedy=again) from error
@@ -152,15 +153,19 @@ def execute(
                 ),
             ) from error
         except Exception as error:  # a caller's sink may raise anything
-            if not run_dir.spec.exists():  # written before anything else, and never again
-                raise CheckpointError(
-                    f"{run_dir.path} was deleted or moved while the run was trained; iteration "
-                    f"{state.step} is not saved."
-                ) from error
+            _require_there(run_dir, state.step, error)
             with suppress(CheckpointError):  # the disk may be too full for the record as well
                 saver.close("failed")
             raise
     return saver.record
+
+
+def _require_there(run_dir: RunDir, step: int, met: Exception) -> None:
+    """Say what was met otherwise where the run directory is gone, and write nothing there again."""
+    if not run_dir.spec.exists():  # written before anything else, and never again
+        raise CheckpointError(
+            f"{run_dir.path} was deleted or moved while the run was trained; iteration {step} is not saved."
+        ) from met
 
 
 def _telling(step: int, sinks: Sequence[Sink]) -> Callable[[int, int], None]:

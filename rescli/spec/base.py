@@ -224,6 +224,10 @@ class DatasetSpec(PluggedSpec, ABC):
         """
         self.build(data_root, ("train",))
 
+    def would_download(self, data_root: Path | None) -> bool:
+        """Whether reading the images would download them first."""
+        return False
+
     @abstractmethod
     def build(
         self, data_root: Path | None, splits: tuple[str, ...]

@@ -185,6 +185,23 @@ def test_a_split_without_one_whole_image_is_refused(rescli: Rescli, photos: Path
     assert os.listdir(tmp_path) == ["photos"]
 
 
+def test_a_class_without_one_whole_training_image_is_refused_or_excluded(
+    rescli: Rescli, photos: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(photos / "train/class1", photos / "train/class2")
+    shutil.copytree(photos / "val/class1", photos / "val/class2")
+    for path in (photos / "train/class2").iterdir():
+        path.write_bytes(b"\xff\xd8\xff")
+    typed = ("data", "pack", "imagefolder", "--data-root", photos, "--out", tmp_path / "packed")
+    refused = rescli(*typed, "--skip-damaged")
+    assert refused.code == 3
+    assert "no training image of class2 can be decoded" in refused.err
+    (way,) = [line for line in refused.err.splitlines() if "exclude" in line]
+    assert os.listdir(tmp_path) == ["photos"]
+    assert rescli(*typed, *shlex.split(way.partition("try ")[2].partition(" (")[0])).code == 0
+    assert packed_counts(tmp_path / "packed")[0] == ("class0", "class1")
+
+
 def test_the_next_command_trains_on_it(rescli: Rescli, photos: Path, tmp_path: Path) -> None:
     typed = ("data", "pack", "imagefolder", "--data-root", photos, "--out", tmp_path / "the pack")
     answer = rescli(*typed, "--orientation", "upright", "--set", "data.dataset.image_size=64")

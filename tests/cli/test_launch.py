@@ -274,6 +274,17 @@ def test_several_runs_are_no_work_for_a_launcher(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_answer_of_the_process_before_it_is_no_answer(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """All were begun anew, and the one of that number hangs now."""
+    monkeypatch.setenv("RESCLI_OUTCOME", str(tmp_path / "outcome"))
+    monkeypatch.setenv("RANK", "1")
+    (tmp_path / "heard-1").touch()
+    with launch.hearing_the_command():
+        assert [path.name for path in tmp_path.iterdir()] == ["listens-1"]
+
+
 def test_copies_that_slurm_began_do_not_train_side_by_side_in_silence(
     rescli: Rescli, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,3 +36,9 @@ def test_what_can_be_typed_is_introduced_by_try() -> None:
     error = UsageError("no", hint="rescli presets", remedy=Remedy("device", "cpu"))
     assert next_steps(error) == "\n  try: rescli presets\n  --device cpu"
     assert next_steps(UsageError("no")) == ""
+
+
+def test_what_goes_with_a_flag_is_left_out_where_the_command_has_no_such_flag() -> None:
+    remedy = Remedy("dataset", "imagefolder", also={"classes": "wnids", "data.batch_size": 4})
+    assert as_flag(remedy) == "--dataset imagefolder --classes wnids --batch-size 4"
+    assert as_flag(remedy, {"dataset", "set_"}) == "--dataset imagefolder --set data.batch_size=4"

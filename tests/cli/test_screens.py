@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import sys
 from collections.abc import Callable
@@ -43,6 +44,14 @@ def test_signs_that_a_stream_lacks_are_spelled(monkeypatch: pytest.MonkeyPatch) 
     text = seen.getvalue().decode("ascii")
     assert "224x224 images" in text
     assert "\\x" not in text
+
+
+def test_signs_that_stand_together_are_spelled_each() -> None:
+    from rescli.cli import app
+
+    codecs.register_error("test-spelled", app._spelled)
+    assert "é×…\udcff".encode("ascii", "test-spelled") == b"\\xe9x...\\udcff"
+    assert "a×b".encode("latin-1", "test-spelled") == b"a\xd7b"
 
 
 @pytest.mark.parametrize("command", [("data", "verify", "imagefolder"), ("data", "pack", "imagefolder")])

@@ -259,6 +259,20 @@ def test_of_damaged_images_to_pack(
     heed(PACKING, 3, reaches=[f"{PACK} skip_damaged", f"{PACK} tidy"], ends=found)
 
 
+def test_of_a_class_of_damaged_images_to_pack(heed: Heed, photos: Path) -> None:
+    put_pictures(photos, *fill("train/emu", "val/emu"))
+    for path in (photos / "train/emu").iterdir():
+        path.write_bytes(b"\xff\xd8\xff")
+    heed(f"{PACKING} --skip-damaged", 3, reaches=[f"{PACK} data.dataset.exclude"], ends={"data verify": 3})
+
+
+def test_of_a_table_that_names_images_of_two_splits(heed: Heed, place: Path) -> None:
+    put_pictures(place / "photos", *(f"{split}/{n}.jpg" for split in ("train", "valid") for n in range(6)))
+    rows = [f"{number}.jpg,{'ab'[number % 2]}" for number in range(6)]
+    (place / "photos/labels.csv").write_text("\n".join(["file,label", *rows]))
+    heed(PLAN, 3, reaches=["data/folders/refusals.py data.dataset.exclude"])
+
+
 @pytest.mark.parametrize(
     "typed", [PACKING, f"{PACKING} --orientation upright", "data tidy --data-root photos --out packed"]
 )
@@ -298,3 +312,12 @@ def test_verifying_suggests_nothing_that_is_of_training(photos: Path, rescli: Ca
     assert "1 image cannot be opened: cat/cat0.jpg" in said
     assert "skip" not in said
     assert "rescli data verify" not in said
+
+
+def test_of_some_classes_of_imagenet_to_train_on(heed: Heed, place: Path) -> None:
+    wnids = ("n01440764", "n01443537")
+    put_pictures(
+        place / "photos", *fill(*(f"{split}/{wnid}" for split in ("train", "val") for wnid in wnids))
+    )
+    typed = "train imagenet/resnet-50 --data-root photos --device cpu --dry-run"
+    heed(typed, 3, reaches=["data/folders/read.py dataset"])

@@ -58,7 +58,7 @@ STRANGERS: dict[str, tuple[str, Callable[[State], State], str]] = {
         lambda s: s | {"layer1.0.se.fc1.weight": of((1, 16, 1, 1))},
         "squeeze-and-excitation",
     ),
-    "resnet-d": ("resnet-18", lambda s: s | {"conv1.0.weight": of((4, 3, 3, 3))}, "stem of several"),
+    "resnet-d": ("resnet-18", lambda s: s | {"conv1.3.weight": of((4, 4, 3, 3))}, "stem of several"),
     "blurred": ("resnet-18", lambda s: s | {"layer2.0.downsample.0.filt": of((1, 1, 3, 3))}, "pool before"),
     "group normalisation": (
         "resnet-18",
@@ -117,6 +117,10 @@ def test_other_families_by_their_names(names: list[str], says: str) -> None:
     with pytest.raises(Exception, match="in no layout that is known here") as refused:
         recognise(weights, importers)
     assert says in str(getattr(refused.value, "hint", ""))
+
+
+def test_a_stem_of_one_convolution_in_a_sequence_is_not_called_several() -> None:
+    assert kind_by_names(["conv1.0.weight", "conv1.1.weight", "conv2_x.0.residual_function.0.weight"]) is None
 
 
 @pytest.mark.parametrize("kind", registry.names("importers"))

@@ -331,10 +331,13 @@ def test_a_full_disk_leaves_the_last_state_and_names_the_way_on(tmp_path, monkey
     assert run_dir.last.read_bytes() == whole.last.read_bytes()
 
 
-def test_a_directory_that_was_deleted_under_the_run_is_named(tmp_path):
+@pytest.mark.parametrize("met", [None, CheckpointError("cannot write it"), FileNotFoundError("gone")])
+def test_a_directory_that_was_deleted_under_the_run_is_named(tmp_path, met):
     def delete(event):
         if isinstance(event, StepDone) and event.step == 3:
             shutil.rmtree(tmp_path / "run")
+            if met is not None:
+                raise met
 
     with pytest.raises(CheckpointError, match="was deleted or moved while the run was trained"):
         begin(tmp_path / "run", CPU_FP32, sinks=[delete])

@@ -170,3 +170,18 @@ def test_a_budget_of_several_processes(rescli: Rescli) -> None:
     ]
     assert [answer.code for answer in answers] == [2, 2]
     assert answers[0].err == answers[1].err
+
+
+@pytest.mark.parametrize("dataset", ["cifar10", "cifar100"])
+def test_a_dry_run_downloads_nothing(
+    rescli: Rescli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dataset: str
+) -> None:
+    def download(*_: object) -> None:
+        raise AssertionError("it downloads")
+
+    monkeypatch.setattr("rescli.data.cifar.official_files._download", download)
+    typed = ("train", "--dataset", dataset, "--depth", 20, "--data-root")
+    assert rescli(*typed, tmp_path, "--dry-run").code == 0
+    assert rescli(*typed, tmp_path / "not made yet", "--dry-run").code == 0
+    assert rescli(*typed, tmp_path / "no.tar.gz", "--dry-run").code == 3
+    assert list(tmp_path.iterdir()) == []

@@ -72,7 +72,7 @@ def pack(
             changes=changes,
             skip_damaged=skip_damaged,
             progress=bar.checking,
-            on_survey=say_survey,
+            on_survey=partial(say_survey, skips_damaged=skip_damaged),
         )
     say(f"{counted(sum(made.num_images.values()), 'image')}, {made.num_bytes / 1e6:.1f} MB")
     if made.skipped:
@@ -84,13 +84,18 @@ def pack(
     print(made.root)
 
 
-def say_survey(survey: Survey) -> None:
-    """What the folder holds, and what is odd about it; what is refused, the error says."""
+def say_survey(survey: Survey, *, skips_damaged: bool = False) -> None:
+    """What the folder holds, and what is odd about it; what is refused, the error says.
+
+    Args:
+        skips_damaged: whether damaged images are left out already.
+    """
     from rescli.cli.remedies import as_flag
     from rescli.report.survey import only_ways, survey_lines
 
     # The size of the crops is a matter of the training.
-    found = tuple(only_ways(finding, ("data.dataset.image_size",)) for finding in survey.findings)
+    without = ("data.dataset.image_size", *(("data.skip_damaged",) if skips_damaged else ()))
+    found = tuple(only_ways(finding, without) for finding in survey.findings)
     word = partial(as_flag, parameters={"set_", "data_root", "skip_damaged"})
     for line in survey_lines(replace(survey, findings=found), word, refused=False):
         say(line)

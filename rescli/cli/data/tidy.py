@@ -17,7 +17,8 @@ from rescli.remedy import Remedy
 
 __all__ = ["tidy", "training_command"]
 
-KEYS_OF_FOLDERS = ("labels", "train_folder", "val_folder", "test_folder", "exclude", "images_by", "kind")
+_KEYS_OF_FOLDERS = ("labels", "train_folder", "val_folder", "test_folder", "exclude", "images_by", "kind")
+"""Keys that say where the images and labels of a folder are, and mean nothing for one made of it."""
 
 
 def tidy(
@@ -68,6 +69,6 @@ def training_command(name: str, root: Path, changes: Mapping[str, object]) -> st
     kept = [
         as_flag(Remedy(key, value))
         for key, value in changes.items()
-        if key.rpartition(".")[2] not in KEYS_OF_FOLDERS
+        if key.rpartition(".")[2] not in _KEYS_OF_FOLDERS
     ]
     return " ".join([f"rescli train {preset} --data-root {shlex.quote(str(root))}", *kept])

@@ -25,7 +25,7 @@ from rescli.errors import DataError
 from rescli.files import cache_dir
 from rescli.remedy import Remedy
 
-__all__ = ["OfficialFiles", "default_data_root", "read_checked"]
+__all__ = ["OfficialFiles", "default_data_root", "read_checked", "would_download"]
 
 _log = logging.getLogger(__name__)
 
@@ -65,10 +65,7 @@ def read_checked(
     Raises:
         DataError: files missing, damaged or unreadable, or a download that failed.
     """
-    try:
-        root = Path(data_root).expanduser() if data_root is not None else default_data_root()
-    except RuntimeError as error:
-        raise DataError(f"{data_root} cannot be found: {error}") from error
+    root = _root(data_root)
     try:
         source = _locate(files, root)
         if source is None:
@@ -81,6 +78,25 @@ def read_checked(
             hint="check the path and its permissions",
             remedy=_ELSEWHERE,
         ) from error
+
+
+def would_download(files: OfficialFiles, data_root: Path | None) -> bool:
+    """Whether ``read_checked`` would download the archive first; False too where it would raise.
+
+    Args:
+        data_root: as there.
+    """
+    try:
+        return _locate(files, _root(data_root)) is None
+    except (OSError, DataError):
+        return False
+
+
+def _root(data_root: Path | None) -> Path:
+    try:
+        return Path(data_root).expanduser() if data_root is not None else default_data_root()
+    except RuntimeError as error:
+        raise DataError(f"{data_root} cannot be found: {error}") from error
 
 
 def _locate(files: OfficialFiles, root: Path) -> Path | None:

@@ -23,6 +23,7 @@ from rescli.data.folders.labels import (
 )
 from rescli.data.folders.names import ALL, TRAIN_VAL_TEST, is_junk, named_split
 from rescli.data.folders.refusals import (
+    alike_in_two_splits,
     check_folder,
     named_folder,
     no_class_folders,
@@ -145,7 +146,9 @@ def _by_content(root: Path, wanted: FolderOptions) -> Layout:
             continue
         # No class folders, or none of train's: labels may lie beside the images.
         labels = _labels(root, place, split, wanted, classes)
-        if labels is not None and any(_is_of_another(labels, part.labels) for part in parts.values()):
+        if labels is not None and (other := _labelled_alike(labels, parts)) is not None:
+            if split != "test":
+                raise alike_in_two_splits(root, labels, other, split, place)
             labels = None
         if labels is not None:
             at = place if _flat_images(place) else place / own[0]
@@ -251,9 +254,13 @@ def _labels_of(
     )
 
 
-def _is_of_another(labels: Labels, other: Labels | None) -> bool:
-    """Whether rows of one table would label images of two splits: those of another split are called alike."""
-    return other is not None and labels.table == other.table and not labels.used.isdisjoint(other.used)
+def _labelled_alike(labels: Labels, parts: Mapping[str, Part]) -> str | None:
+    """The split some of whose images the same rows of one table label, for they have the same names."""
+    for split, part in parts.items():
+        other = part.labels
+        if other is not None and labels.table == other.table and not labels.used.isdisjoint(other.used):
+            return split
+    return None
 
 
 def _places(root: Path, place: Path) -> list[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from rescli.data.folders.labels import FROM_NAMES, labels_from_names, tables_in
+from rescli.data.folders.labels import FROM_NAMES, Labels, labels_from_names, tables_in
 from rescli.data.folders.names import ALL, is_archive
 from rescli.data.folders.table import ImageNames, read_rows
 from rescli.errors import DataError, readable
@@ -13,6 +13,7 @@ from rescli.plurals import counted
 from rescli.remedy import Remedy
 
 __all__ = [
+    "alike_in_two_splits",
     "check_folder",
     "named_folder",
     "no_class_folders",
@@ -97,6 +98,24 @@ def _by_names(images: list[str]) -> Remedy | None:
         return None
     names = f"{', '.join(classes[:3])}{', ...' if len(classes) > 3 else ''}"
     return Remedy("data.dataset.labels", FROM_NAMES, f"{counted(len(classes), 'class')}: {names}")
+
+
+def alike_in_two_splits(root: Path, labels: Labels, other: str, split: str, place: Path) -> DataError:
+    """Rows of a table could mean an image of either of two splits.
+
+    Args:
+        root: the folder.
+        labels: of the images of ``split`` in the folder ``place``.
+        other: the split that the same rows label.
+    """
+    folder, name = place.relative_to(root), readable(next(iter(labels.by_name), "1.jpg"))
+    return DataError(
+        f"{readable(labels.table)} names images of {other} and of {split} alike, such as {name}: which of "
+        "the two it labels, nobody can say.",
+        hint=f"write the folder before the name, {readable(str(folder / name))}; or to leave "
+        f"{readable(folder.parts[0])} out",
+        remedy=Remedy("data.dataset.exclude", (folder.parts[0],)),
+    )
 
 
 def no_class_folders_in(root: Path, with_classes: list[str], flat: list[str]) -> DataError:

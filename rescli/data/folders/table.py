@@ -28,7 +28,8 @@ def read_rows(path: Path) -> list[list[str]]:
         text = _decoded(path.read_bytes())
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
-    lines = text.splitlines()
+    # Python's splitlines takes a letter of old code pages for the end of a line too.
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     while lines and (not lines[0].strip() or lines[0].lstrip().startswith("#")):
         del lines[0]
     delimiter = next((one for one in _DELIMITERS if lines and one in lines[0]), None)
@@ -104,13 +105,14 @@ class ImageNames:
         return known
 
     def _elsewhere(self, folder: PurePosixPath) -> bool:
-        """Whether it is another folder of the root: its 1.jpg is not the one of this folder."""
+        """Whether it is a folder of the root beside this one: its 1.jpg is not the one of this folder."""
         parts = [part for part in folder.parts if part not in ("/", "..")]
         for begin in range(len(parts)):
             found = self._root.joinpath(*parts[begin:])
             try:
                 if found.is_dir():
-                    return found != self._place and self._place not in found.parents
+                    inside, around = self._place in found.parents, found in self._place.parents
+                    return found != self._place and not inside and not around
             except (OSError, ValueError):
                 return False
         return False

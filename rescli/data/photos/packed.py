@@ -29,6 +29,7 @@ from rescli.data.photos.decoding import decode_rgb
 from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.prefetch import map_ahead
 from rescli.errors import DataError
+from rescli.plurals import counted, image_of
 
 __all__ = [
     "INDEX",
@@ -197,7 +198,7 @@ def write_packed_split(
                 whole.append(index)
             progress(index + 1)
     if not whole:
-        raise DataError(f"none of the {len(files)} {split} images can be decoded.")
+        raise DataError(f"none of the {counted(len(files), image_of(split))} can be decoded.")
     if len(whole) < len(files):
         files = files.subset(torch.tensor(whole))
     ends = torch.tensor(lengths, dtype=torch.int64).cumsum(0)

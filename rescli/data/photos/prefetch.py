@@ -34,15 +34,21 @@ def map_ahead(function: Callable[[S], T], items: Iterable[S], *, threads: int) -
         for item in items:
             waiting.append(pool.submit(function, item))
             if len(waiting) == ahead:
-                yield waiting.popleft().result()
+                yield _first_of(waiting)
         while waiting:
-            yield waiting.popleft().result()
+            yield _first_of(waiting)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         # Who leaves early is not to wait for a disk that does not answer.
         begun = [future for future in waiting if not future.cancelled()]
         if not wait(begun, timeout=_LEAVING_SECONDS).not_done:
             pool.shutdown()
+
+
+def _first_of(waiting: deque[Future[T]]) -> T:
+    result = waiting[0].result()  # who is interrupted here leaves one that is still at work
+    waiting.popleft()
+    return result
 
 
 def map_quick(function: Callable[[S], T], items: Sequence[S], *, threads: int) -> Iterator[T]:

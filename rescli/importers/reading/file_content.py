@@ -21,6 +21,7 @@ import torch
 from rescli.checkpoints.checkpoint import read_tensors
 from rescli.checkpoints.file_kinds import kind_of_file
 from rescli.errors import CheckpointError, UsageError, readable
+from rescli.importers.reading.pickle_calls import called_by
 from rescli.importers.reading.stored_arrays import numpy_stand_ins
 from rescli.plurals import counted
 from rescli.remedy import Remedy
@@ -74,9 +75,9 @@ _LIKE_LISTS = {"builtins.list", "collections.deque"}
 _IN_PARTS = b"ctorch.distributed.tensor\nDTensor\n"
 """By which a pickle names a class of tensors whose parts lie in several processes."""
 
-_CONSTRUCTOR = re.compile(rb"ctorch(?:\.[a-z.]+)?\n(?:[A-Za-z0-9]*Tensor|TypedStorage)\n")
-"""By which a pickle names a class that makes tensors of any size out of memory as it was found. torch takes
-it for safe; tensors that were saved are put together by functions instead, from what the file holds."""
+_CONSTRUCTOR = re.compile(r"torch(?:\.[a-z.]+)?\.(?:[A-Za-z0-9]*Tensor|TypedStorage)")
+"""A class that makes tensors of any size out of memory as it was found. torch takes a call of it for safe;
+tensors that were saved are put together by functions instead, from what the file holds."""
 
 _FOLDER_SUFFIXES = (".safetensors", ".bin", ".pth", ".pt", ".ckpt", ".tar", ".th", ".pyth")
 
@@ -194,6 +195,7 @@ def _classes(data: bytes, path: Path, what: str) -> list[str]:
     try:
         archive = data if data.startswith(b"PK") else _legacy_as_archive(data)
         names = torch.serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(archive))
+        made = sorted(filter(_CONSTRUCTOR.fullmatch, _called_in(archive)))
     except Exception as error:
         raise CheckpointError(f"{path} is {what}.", hint=_FETCH_AGAIN) from error
     if _IN_PARTS in data:  # torch takes the class for safe as soon as somebody has imported it
@@ -202,10 +204,10 @@ def _classes(data: bytes, path: Path, what: str) -> list[str]:
             hint="gather them where they were made: torch.distributed.checkpoint.state_dict."
             "get_model_state_dict with StateDictOptions(full_state_dict=True)",
         )
-    if made := next(filter(None, map(_CONSTRUCTOR.search, _pickles(archive))), None):
+    if made:
         raise CheckpointError(
-            f"{path} is a pickle that makes tensors by {_global_name(made[0])}, whose numbers would be no "
-            "part of the file.",
+            f"{path} is a pickle that makes tensors by {made[0]}, whose numbers would be no part of the "
+            "file.",
             hint=SAVE_TENSORS_ONLY,
         )
     for name in sorted(names):
@@ -220,14 +222,11 @@ def _classes(data: bytes, path: Path, what: str) -> list[str]:
     return sorted(names, key=lambda name: data.find(f"{name.rpartition('.')[2]}\n".encode()))
 
 
-def _pickles(archive: bytes) -> list[bytes]:
-    """Every pickle of an archive that torch could take for its own."""
+def _called_in(archive: bytes) -> set[str]:
+    """What is called by any pickle of an archive that torch could take for its own."""
     with zipfile.ZipFile(io.BytesIO(archive)) as inside:
-        return [inside.read(entry) for entry in inside.infolist() if entry.filename.endswith("data.pkl")]
-
-
-def _global_name(opcode: bytes) -> str:
-    return opcode[1:].decode().strip().replace("\n", ".")
+        entries = [entry for entry in inside.infolist() if entry.filename.endswith("data.pkl")]
+        return {name for entry in entries for name in called_by(inside.read(entry))}
 
 
 def _legacy_as_archive(data: bytes) -> bytes:

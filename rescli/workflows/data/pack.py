@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rescli.data.folders.survey import Survey
-from rescli.errors import CheckpointError, DataError, UsageError
+from rescli.errors import CheckpointError, DataError, UsageError, first_names
 from rescli.files import require_nameable
 from rescli.hardware.cores import usable_cores
 from rescli.remedy import Remedy
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from rescli.data.photos.image_files import ImageFiles
 
 __all__ = ["Pack", "pack"]
+
+_TRAINED_ON = ("train", "all")
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,9 @@ def pack(
                         hint="replace or remove the file; or to go on without such files",
                         remedy=way_out,
                     ) from error
-                skipped |= {f"{split} {name}": why for name, why in damaged.items()}
+                if split in _TRAINED_ON:
+                    _require_classes(files, damaged, can_exclude=name == "imagefolder")
+                skipped |= {f"{split} {file}": why for file, why in damaged.items()}
                 class_names = files.class_names
             write_index(staging, class_names, counts)
             staging.rename(out)
@@ -162,6 +166,18 @@ def pack(
     except OSError as error:
         raise CheckpointError(f"cannot write {out}: {error.strerror or error}; nothing was left.") from error
     return Pack(out, counts, sum(file.stat().st_size for file in out.iterdir()), skipped)
+
+
+def _require_classes(files: ImageFiles, damaged: Container[str], *, can_exclude: bool) -> None:
+    """Refuse that a class loses all its training images: of a pack nobody looks for that again."""
+    labels = files.labels_N.tolist()
+    whole = {label for label, file in zip(labels, files.file_names, strict=True) if file not in damaged}
+    if lost := tuple(files.class_names[label] for label in sorted({*labels} - whole)):
+        raise DataError(
+            f"no training image of {first_names(lost)} can be decoded. Nothing was left.",
+            hint="replace them" + "; or to go on without the class" * can_exclude,
+            remedy=Remedy("data.dataset.exclude", lost) if can_exclude else (),
+        )
 
 
 def _ways_past(name: str, root: Path | None, changes: Mapping[str, object] | None) -> list[Remedy]:

@@ -31,8 +31,8 @@ def rehearse(spec: RunSpec, wanted: Rehearsal) -> None:
     """Do nothing where a training of the spec would begin.
 
     The device and what is computed with are looked at where they were named, and images where they must lie:
-    their files are listed and probed, and decoded as far as that takes some seconds. Torch is imported only
-    for what needs it.
+    their files are listed and probed, and decoded as far as that takes some seconds. Nothing is downloaded.
+    Torch is imported only for what needs it.
 
     Args:
         spec: whole, with what only the files tell filled in.
@@ -60,7 +60,7 @@ def rehearse(spec: RunSpec, wanted: Rehearsal) -> None:
         check_statistics(spec, ranks)
     if spec.data.dataset.any_size:
         _require_images(spec, where.data_root)
-    elif where.data_root is not None:
+    elif where.data_root is not None and not spec.data.dataset.would_download(where.data_root):
         spec.data.dataset.check_available(where.data_root)
     if spec.start_from is not None:
         from rescli.checkpoints.warm_start import head_of, read_start

@@ -98,6 +98,16 @@ def test_splits_by_names_that_nobody_knows(tmp_path: Path, put_files: Put) -> No
     assert not survey.refusals
 
 
+def test_classes_with_the_same_folders_in_each_have_a_way_out(tmp_path: Path, put_files: Put) -> None:
+    names = [f"{name}/{side}/1.jpg" for name in ("cat", "dog") for side in ("front", "left")]
+    put_files(tmp_path / "flat", *names)
+    assert "where they are the classes, put them into a folder train" in refused(tmp_path / "flat")
+    put_files(tmp_path / "deep", *(f"train/{name}" for name in names))
+    survey = survey_of(tmp_path / "deep")
+    assert survey.class_names == ("cat", "dog")
+    assert not survey.refusals
+
+
 def test_a_split_by_another_name_beside_train(tmp_path: Path, put_files: Put) -> None:
     put_files(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "heldout/a/1.jpg", "heldout/b/1.jpg")
     assert "heldout looks like a split" in refused(tmp_path)

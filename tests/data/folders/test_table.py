@@ -145,3 +145,36 @@ def test_a_column_in_another_case_and_a_file_that_is_not_there(tmp_path: Path, p
     with pytest.raises(DataError, match="no such file of labels") as refused:
         said_of(root, labels="lables.csv")
     assert [one.value for one in refused.value.remedies] == ["labels.csv"]
+
+
+def test_cells_that_name_a_folder_around_the_images(tmp_path: Path, put_files: PutFiles) -> None:
+    classes = (f"train/{name}/{n}.jpg" for name in "ab" for n in range(3))
+    root = put_files(tmp_path / "p", *classes, *(f"val/images/{n}.jpg" for n in range(4)))
+    rows = [(f"val/{n}.jpg", "ab"[n % 2]) for n in range(4)]
+    (root / "val/labels.csv").write_text(written(rows))
+    survey = ImageFolderSpec().survey(root)
+    assert survey is not None
+    assert survey.counts == {"train": 6, "val": 4}
+    assert survey.refusals == ()
+
+
+def test_lines_end_where_programs_end_them_alone(tmp_path: Path, put_files: PutFiles) -> None:
+    """The byte 0x85 is three dots in the code page of Windows, and no end of a line."""
+    root = put_files(tmp_path / "p", *NAMES)
+    content = written([(name, f"{label}\x85 big") for name, label in ROWS])
+    (root / "labels.csv").write_bytes(content.encode("latin-1"))
+    assert classes_of(root) == {"cat\x85 big": 3, "dog\x85 big": 3}
+
+
+def test_rows_that_could_be_of_train_or_of_val(tmp_path: Path, put_files: PutFiles) -> None:
+    root = put_files(tmp_path / "p", *(f"{split}/{n}.jpg" for split in ("train", "valid") for n in range(4)))
+    (root / "labels.csv").write_text(written([(f"{n}.jpg", "ab"[n % 2]) for n in range(4)]))
+    for keys in ({}, {"labels": "labels.csv"}):
+        with pytest.raises(DataError, match=r"labels\.csv names images of train and of val alike") as refused:
+            said_of(root, **keys)
+        assert "valid/0.jpg" in str(refused.value.hint)
+        (remedy,) = refused.value.remedies
+        assert (remedy.setting, remedy.value) == ("data.dataset.exclude", ("valid",))
+    survey = ImageFolderSpec(exclude=("valid",)).survey(root)
+    assert survey is not None
+    assert survey.counts == {"train": 4}

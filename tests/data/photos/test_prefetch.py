@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 
 import pytest
 
@@ -109,5 +110,22 @@ def test_who_leaves_early_does_not_wait_for_a_disk_that_does_not_answer(
     assert next(results) == 0
     began = time.monotonic()
     results.close()  # type: ignore[attr-defined]
+    assert time.monotonic() - began < 10
+    answers.set()
+
+
+def test_who_is_interrupted_does_not_wait_for_the_one_file_that_hangs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(prefetch, "_LEAVING_SECONDS", 0.05)
+    answers = threading.Event()
+
+    def interrupted(_: Future[object]) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Future, "result", interrupted)
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        next(map_ahead(lambda _: answers.wait(20), range(1), threads=1))
     assert time.monotonic() - began < 10
     answers.set()

@@ -43,6 +43,9 @@ MADE_UP = {
     "one of a type": b"ctorch\nFloatTensor\nM\xe8\x03\x85R",
     "a parameter of one": b"ctorch.nn.parameter\nParameter\nctorch\nTensor\nM\xe8\x03\x85R\x85R",
     "by a function": b"ctorch._tensor\n_rebuild_from_type_v2\n(ctorch\nTensor\nq\x01h\x01M\xe8\x03\x85}tR",
+    "by a list": b"ctorch._tensor\n_rebuild_from_type_v2\n](ctorch\nTensor\nq\x01h\x01M\xe8\x03\x85}eR",
+    "by a name that was kept": b"ctorch\nTensor\nq\x01h\x01M\xe8\x03\x85R\x86",
+    "a new one": b"ctorch\nFloatTensor\nM\xe8\x03\x85\x81",
     "a storage of a size": b"ctorch.storage\nTypedStorage\nM\xe8\x03\x85R",
 }
 
@@ -82,6 +85,18 @@ def test_numbers_that_the_file_does_not_hold_are_not_made(
     with pytest.raises(CheckpointError, match="would be no part of the file") as caught:
         read_content(craft(piece))
     assert "save the tensors alone" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("as_zip", [True, False], ids=["zip", "legacy"])
+def test_tensors_with_attributes_and_types_as_values_are_read(tmp_path: Path, as_zip: bool) -> None:
+    """They name the class of tensors, and call it nowhere."""
+    marked = {name: tensor.clone() for name, tensor in STATE.items()}
+    for tensor in marked.values():
+        tensor.note = "as some training programs put it"  # type: ignore[attr-defined]
+    options = {"tensor_type": torch.FloatTensor, "kind": torch.Tensor}
+    content = {"model": marked, "options": options}
+    torch.save(content, tmp_path / "net", _use_new_zipfile_serialization=as_zip)
+    assert read_weights(tmp_path / "net").tensors["a"].equal(STATE["a"])
 
 
 @pytest.mark.parametrize("piece", UNTAKEN.values(), ids=UNTAKEN)

@@ -129,9 +129,8 @@ def _of_folders_that_are_no_classes(layout: Layout, listing: Listing) -> Iterato
             "refused",
             f"{first_names(alike)} look like splits, not classes: each has the folders "
             f"{first_names(sorted(below[alike[0]]))}.",
-            hint="name both folders"
-            if len(alike) == 2
-            else "name two of them, or put the images of those to train on into one folder train",
+            hint=("name both folders" if len(alike) == 2 else "name two of them")
+            + "; where they are the classes, put them into a folder train",
             remedies=(
                 Remedy("data.dataset.train_folder", train),
                 Remedy("data.dataset.val_folder", val),
