@@ -23,7 +23,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from rescli.hardware.cores import usable_cores
@@ -70,30 +69,36 @@ def main() -> None:
     """
     count, program, *imported = int(sys.argv[1]), sys.argv[2], *sys.argv[3:]
     parent = os.getppid()
-    for number in SIGNALS:
-        # What is ignored the processes are to ignore too.
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _leave_it)
+    # Ignored here and, until they can answer for themselves, in the processes: the command tells them.
+    heeded = [number for number in SIGNALS if signal.signal(number, signal.SIG_IGN) is not signal.SIG_IGN]
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     if not (os.environ.get("OMP_NUM_THREADS") or "").isdecimal():
         os.environ["OMP_NUM_THREADS"] = str(max(1, usable_cores() // count))
     for module in imported:
         importlib.import_module(module)
-    logging.getLogger("torch").setLevel(logging.CRITICAL + 1)  # the command says what happened, in one line
+    # What happened the command says, in one line.
+    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL + 1)
     line = sys.stdin.readline()
     if not line:  # the command came to another end, perhaps too suddenly to take this away
         shutil.rmtree(_beside("").parent, ignore_errors=True)
         return
     threading.Thread(target=_stop_with, args=(parent,), daemon=True).start()
     try:
-        _launch(count, program, json.loads(line))
+        _launch(count, program, json.loads(line), heeded)
     finally:
         if os.getppid() != parent:  # nobody else is left to take it away
             shutil.rmtree(_beside("").parent, ignore_errors=True)
 
 
-def _launch(count: int, program: str, arguments: list[str]) -> None:
-    """Run the program in the processes until all have ended; exits with 1 where one was lost too often."""
+def _launch(count: int, program: str, arguments: list[str], heeded: Sequence[int]) -> None:
+    """Run the program in the processes until all have ended; exits with 1 where one was lost too often.
+
+    Args:
+        count: how many processes.
+        program: the name of a module.
+        arguments: of its command line.
+        heeded: the signals that were not ignored when the command began.
+    """
     from torch.distributed.elastic.agent.server.api import WorkerSpec
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
     from torch.distributed.elastic.rendezvous import RendezvousParameters
@@ -114,7 +119,7 @@ def _launch(count: int, program: str, arguments: list[str]) -> None:
         role="rescli",
         local_world_size=count,
         entrypoint=_work,
-        args=(program, arguments),
+        args=(program, arguments, heeded),
         rdzv_handler=handler,
         max_restarts=RESTARTS,
         monitor_interval=_MONITOR_SECONDS,
@@ -174,12 +179,10 @@ def _let_end(processes: Sequence[BaseProcess]) -> None:
         process.kill()
 
 
-def _work(program: str, arguments: list[str]) -> None:
+def _work(program: str, arguments: list[str], heeded: Sequence[int]) -> None:
     """The life of one of the processes: the program, as if it were typed."""
-    for number in (*SIGNALS, END_NOW, signal.SIGUSR2):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            usual = signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL
-            signal.signal(number, usual)
+    for number in (*heeded, END_NOW, signal.SIGUSR2):
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     sys.argv = [program, *arguments]
     code: Any = 0
     try:
@@ -204,10 +207,6 @@ def _forking_in_silence() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         yield
-
-
-def _leave_it(_number: int, _frame: FrameType | None) -> None:
-    pass
 
 
 def _end(agent: LocalElasticAgent) -> None:
