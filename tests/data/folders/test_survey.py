@@ -251,6 +251,26 @@ def test_words_that_are_no_splits(tmp_path: Path, put_files: Put) -> None:
     assert not survey_of(tmp_path).refusals
 
 
+def test_one_class_may_be_called_as_a_part_of_a_download_is(tmp_path: Path, put_files: Put) -> None:
+    put_files(tmp_path, "mask/1.jpg", "no_mask/1.jpg")
+    survey = survey_of(tmp_path)
+    assert not survey.refusals
+    (finding,) = [finding for finding in survey.findings if "download" in finding.text]
+    assert (finding.kind, finding.text) == (
+        "odd",
+        "mask is called as parts of a download are, and taken for a class",
+    )
+    assert finding.remedies == ()  # one class would be left
+
+
+def test_parts_of_a_download_beside_classes_can_be_left_out(tmp_path: Path, put_files: Put) -> None:
+    put_files(tmp_path, "images/1.jpg", "labels/1.jpg", "cat/1.jpg", "dog/1.jpg")
+    with pytest.raises(DataError) as caught:
+        survey_of(tmp_path).require_trainable()
+    assert ("images", "labels") in [remedy.value for remedy in caught.value.remedies]
+    assert not survey_of(tmp_path, exclude=("images", "labels")).refusals
+
+
 def test_parts_of_a_download_are_labelled_together(tmp_path: Path, put_files: Put) -> None:
     put_files(tmp_path, "part_1/x1.jpg", "part_1/x2.jpg", "part_2/x3.jpg", "part_2/x4.jpg")
     rows = "".join(f"x{number},{('nv', 'mel')[number % 2]},male\n" for number in range(1, 5))

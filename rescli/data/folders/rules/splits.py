@@ -147,14 +147,24 @@ def _of_folders_that_are_no_classes(layout: Layout, listing: Listing) -> Iterato
             remedies=(*excluded[: len(found) < len(classes)], *_labels_remedies(layout)),
         )
     elif parts := [name for name in classes if is_download_part(name)]:
-        flat = [root / name for name in parts if not subfolders(root / name)]
-        yield Finding(
-            "refused",
-            f"{first_names(parts)} {'is' if len(parts) == 1 else 'are'} called as parts of a download are, "
-            "and would be classes.",
-            hint="where that is meant, put all class folders into a folder train",
-            remedies=_labels_remedies(layout) or tuple(Remedy("data_root", place) for place in flat[:1]),
-        )
+        yield _of_parts_of_a_download(layout, classes, parts)
+
+
+def _of_parts_of_a_download(layout: Layout, classes: tuple[str, ...], parts: list[str]) -> Finding:
+    one = len(parts) == 1
+    are = f"{first_names(parts)} {'is' if one else 'are'} called as parts of a download are"
+    exclude = Remedy("data.dataset.exclude", (*parts,), f"to leave {'it' if one else 'them'} out")
+    left_out = [exclude] if len(classes) - len(parts) > 1 else []
+    if one:  # a class may well be called so: mask and no_mask
+        return Finding("odd", f"{are}, and taken for a class", remedies=(*left_out,))
+    flat = [layout.root / name for name in parts if not subfolders(layout.root / name)]
+    others = _labels_remedies(layout) or tuple(Remedy("data_root", place) for place in flat[:1])
+    return Finding(
+        "refused",
+        f"{are}, and would be classes.",
+        hint="where that is meant, put all class folders into a folder train",
+        remedies=(*others, *left_out),
+    )
 
 
 def _labels_remedies(layout: Layout) -> tuple[Remedy, ...]:
