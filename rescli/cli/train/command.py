@@ -30,7 +30,7 @@ from rescli.cli.options import (
 from rescli.cli.signals import StopFlag, stop_requested
 from rescli.cli.train.processes import Launcher
 from rescli.errors import UsageError
-from rescli.hardware.launcher import is_first, is_restart, launched, share_of
+from rescli.hardware.launcher import is_first, is_restart, launched
 
 if TYPE_CHECKING:
     from rescli.spec.run import RunSpec
@@ -168,8 +168,6 @@ def train(
         path = resume
     else:
         used, spec = choose_spec(choice)
-        if nproc is not None:
-            share_of(spec.data.batch_size, nproc)
         if (handed := handed_spec()) is not None:
             planned = PlannedRun.known(handed)
         else:
@@ -187,7 +185,7 @@ def train(
                     if dry_run
                     else None,
                 )
-                planned = survey() if dry_run else plan_together(survey, spec, device)
+                planned = survey() if dry_run else plan_together(survey, spec, device, nproc)
         if dry_run:
             from rescli.cli.train.dry_run import print_dry_run
 
