@@ -37,6 +37,7 @@ ACTIONS = {
 """What a remedy may do that is no setting, as a call; ``cli/remedies.py`` has the commands. Words in capitals
 are the user's to choose."""
 
+_DATASET = "dataset"
 _PROCESSES = "nproc"
 """How many processes train a run together: a flag on the command line, and torchrun's matter in Python."""
 
@@ -87,6 +88,8 @@ class Remedy:
             'changes={"precision": "fp32"}'
             >>> Remedy("precision", "fp32").worded({"run"})  # a run that is resumed keeps its spec
             'rescli.train(..., changes={"precision": "fp32"})'
+            >>> Remedy("dataset", "imagefolder").worded({"spec", "changes"})
+            'rescli.spec(..., dataset="imagefolder")'
         """
         settings = {name: value for name, value in self.also.items() if value is not None}
         processes = settings.pop(_PROCESSES, None)
@@ -113,6 +116,11 @@ class Remedy:
 def _as_arguments(settings: Mapping[str, object], parameters: Collection[str] | None) -> str:
     """Keyword arguments of the function that was called; all keys of the spec are one of them."""
     keys, others = {}, []
+    if parameters is not None and "changes" in parameters and _DATASET in {*settings} - {*parameters}:
+        # The function takes a spec, which is made of a data set; of evaluation's settings it has none.
+        spec = f"rescli.spec(..., {_DATASET}={_in_python(settings[_DATASET])})"
+        taken = {name: value for name, value in settings.items() if "." in name or name in parameters}
+        return ", ".join(filter(None, [spec, _as_arguments(taken, parameters)]))
     for setting, value in settings.items():
         name = setting.rpartition(".")[2]
         if parameters is not None and "changes" not in parameters and name in parameters:

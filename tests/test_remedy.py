@@ -220,3 +220,12 @@ def test_a_precision_that_does_not_go_here_is_advised_as_the_function_has_it(tmp
     with pytest.raises(UsageError, match="fp16") as raised:
         rescli.train(spec, out=tmp_path / "run", device="cpu")
     assert raised.value.__notes__ == ['try: changes={"precision": "auto"}']
+
+
+def test_a_data_set_is_chosen_with_the_spec_where_the_function_takes_one() -> None:
+    remedy = Remedy("dataset", "imagefolder", also={"classes": "wnids", "data.batch_size": 8})
+    spec = 'rescli.spec(..., dataset="imagefolder")'
+    assert remedy.worded({"spec", "changes"}) == f'{spec}, changes={{"data.batch_size": 8}}'
+    of_evaluation = Remedy("dataset", "imagefolder", also={"classes": "wnids"})
+    assert of_evaluation.worded({"nets", "dataset", "classes"}) == 'dataset="imagefolder", classes="wnids"'
+    assert Remedy("dataset", "shapes").worded({"operands", "dataset", "changes"}) == 'dataset="shapes"'
