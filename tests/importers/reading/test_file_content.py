@@ -37,6 +37,8 @@ def test_a_file_is_read_once_however_many_classes_it_names(
 STORED = b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x02tQ"
 REBUILD = b"ctorch._utils\n_rebuild_tensor_v2\n(" + STORED + b"K\x00"
 REST = b"\x89ccollections\nOrderedDict\n)RtR"
+GROWN = b"(" + STORED + b"K\x00M\xe8\x03\x85K\x01\x85tb"
+"""Gives a tensor another shape, by its state."""
 
 MADE_UP = {
     "a tensor of a size": b"ctorch\nTensor\nM\xe8\x03M\xe8\x03\x86R",
@@ -52,6 +54,11 @@ MADE_UP = {
 UNTAKEN = {
     "more than is stored": REBUILD + b"M\xe8\x03\x85K\x01\x85" + REST,
     "one number for all": REBUILD + b"J\0\0\0\x40J\0\0\0\x40\x86K\0K\0\x86" + REST,
+    "more by a state": (WHOLE := REBUILD + b"K\x02\x85K\x01\x85" + REST) + GROWN,
+    "a parameter's more": b"ctorch._utils\n_rebuild_parameter\n("
+    + WHOLE
+    + b"\x89ccollections\nOrderedDict\n)RtR"
+    + GROWN,
     "without values": b"ctorch._utils\n_rebuild_meta_tensor_no_storage\n"
     b"(ctorch\nfloat32\nK\x02\x85K\x01\x85\x89tR",
     "a shell": b"ctorch._utils\n_rebuild_wrapper_subclass\n(ctorch.nn.parameter\nParameter\nctorch\nfloat32\n"
