@@ -71,6 +71,7 @@ def write_torture(root: Path) -> None:
     picture(5, mode="P").save(train / "dog/palette.png", transparency=0)
     picture(6, mode="RGBA").save(train / "dog/glass.png")
     Image.fromarray(np.full((30, 40), 40_000, np.uint16)).save(train / "dog/deep.png")
+    Image.fromarray(np.full((30, 40), 0.5, np.float32)).save(train / "dog/depth.tif")
     (train / "dog/linked.jpg").symlink_to(train / "dog/0.jpg")
     (train / "dog/circle").symlink_to(train)
     os.mkfifo(train / "dog/pipe.jpg")

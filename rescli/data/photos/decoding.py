@@ -17,6 +17,7 @@ from typing import BinaryIO, cast
 from PIL import Image, UnidentifiedImageError
 
 from rescli.data.photos.content import read_with_plugin, what_it_holds
+from rescli.data.photos.grey_levels import grey_of_16_bits
 from rescli.data.photos.orientation import orientation_of, turned
 from rescli.errors import DataError
 
@@ -96,8 +97,8 @@ def end_of_tiff(path: Path) -> int | None:
 def open_rgb(path: Path, *, upright: bool = False, enough: int | None = None) -> Image.Image:
     """Any image file as RGB: grey is repeated, CMYK converted, transparency dropped.
 
-    Of an animation the first frame counts. Colour of 16 bits per channel is read by its upper 8, as Pillow
-    does; grey of 16 bits is refused, for Pillow would clip it.
+    Of an animation the first frame counts. Of 16 bits per channel the upper 8 are read, in colour as Pillow
+    does it, and in grey, which Pillow would clip.
 
     Args:
         path: of the file.
@@ -107,7 +108,7 @@ def open_rgb(path: Path, *, upright: bool = False, enough: int | None = None) ->
             or an eighth of its size. None for every pixel.
 
     Raises:
-        DataError: the file is missing, damaged, or has pixels that are not levels of 8 bits.
+        DataError: the file is missing, damaged, or has pixels that are not levels of 8 or 16 bits.
     """
     return decode_rgb(path, str(path), upright=upright, enough=enough)
 
@@ -117,14 +118,17 @@ def decode_rgb(
 ) -> Image.Image:
     """An image as RGB, like ``open_rgb``, from a file or from bytes that errors call ``name``."""
     with _opened(source, name) as image:
-        if image.mode not in _EIGHT_BIT_MODES:
+        if image.mode in _EIGHT_BIT_MODES:
+            if enough is not None:
+                image.draft(None, (enough, enough))
+            pixels = image.convert("RGB")
+        elif (grey := grey_of_16_bits(image)) is not None:
+            pixels = grey
+        else:
             raise DataError(
-                f"{name} has pixels of mode {image.mode!r}; images need 8 bits per channel.",
+                f"{name} has pixels of mode {image.mode!r}; images need levels of 8 or 16 bits.",
                 hint="convert it, for example to PNG with 8 bits per channel",
             )
-        if enough is not None:
-            image.draft(None, (enough, enough))
-        pixels = image.convert("RGB")
         # After decoding: a PNG may say it behind its pixels.
         return turned(pixels, orientation_of(image)) if upright else pixels
 

@@ -107,7 +107,7 @@ class ImageFiles(LabelledImages):
         """The decoded image, RGB.
 
         Raises:
-            DataError: the file is missing, damaged, or no image of 8 bits per channel.
+            DataError: the file is missing, damaged, or no image of 8 or 16 bits per channel.
         """
         return open_rgb(self.root / self.file_names[index], upright=self.upright)
 

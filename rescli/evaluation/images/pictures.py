@@ -20,6 +20,7 @@ from PIL import Image
 from rescli.data.image_set import ImageSet
 from rescli.data.labelled_images import LabelledImages
 from rescli.data.photos.decoding import open_rgb, pillow_unheard
+from rescli.data.photos.grey_levels import grey_of_16_bits
 from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.orientation import orientation_of, turned
 from rescli.data.photos.prefetch import map_ahead
@@ -44,8 +45,6 @@ Picture = str | os.PathLike[str] | Image.Image | NDArray[np.uint8] | torch.Tenso
 
 T = TypeVar("T")
 
-_EIGHT_BITS = 256
-_LEVELS_OF_16_BITS = ("PNG", "PPM")
 """Formats that Pillow reads as 32-bit integers where a file holds levels of 16 bits."""
 _TAKEN = "a file's name, an image of Pillow, or a uint8 array (H, W, 3), (H, W, 1) or (H, W)"
 
@@ -210,37 +209,18 @@ def _file_rgb(path: Path, *, upright: bool, enough: int | None) -> Image.Image:
 def _grey16_file(path: Path, *, upright: bool) -> Image.Image | None:
     try:
         with pillow_unheard(), Image.open(path) as image:
-            grey = _grey16(image)
+            grey = grey_of_16_bits(image)
             return turned(grey, orientation_of(image)) if grey is not None and upright else grey
     # Damaged, which the error that came first says better; Pillow raises nearly anything.
     except Exception:
         return None
 
 
-def _grey16(image: Image.Image) -> Image.Image | None:
-    """Grey of 16 bits by its upper 8; None for other images.
-
-    Pillow's modes ``I;16``, ``I;16B`` and so on are levels of 16 bits. Its mode ``I`` is an integer of 32
-    bits, of which only the file's format may say where white is.
-    """
-    if not (image.mode.startswith("I;16") or (image.mode == "I" and image.format in _LEVELS_OF_16_BITS)):
-        return None
-    levels = np.asarray(image)
-    if (
-        levels.dtype.kind not in "iu"
-        or levels.size == 0
-        or levels.min() < 0
-        or levels.max() >= _EIGHT_BITS**2
-    ):
-        return None
-    return Image.fromarray((levels // _EIGHT_BITS).astype(np.uint8)).convert("RGB")
-
-
 def _pillow_rgb(image: Image.Image) -> Image.Image:
     name = str(getattr(image, "filename", "") or "an image")
     try:
         if image.mode.startswith("I") or image.mode == "F":
-            grey = _grey16(image)
+            grey = grey_of_16_bits(image)
             if grey is None:
                 raise DataError(
                     f"{name} has pixels of mode {image.mode!r}, which do not say which number is white.",

@@ -31,7 +31,7 @@ def test_everything_odd_is_named_in_one_screen(torture: Path) -> None:
     text = "\n".join(lines)
     for words in (
         "7 classes",
-        "train  107 images",
+        "train  108 images",
         "train is the folder Train",
         "val is the folder validation",
         "test: its images have no labels",
@@ -53,7 +53,8 @@ def test_everything_odd_is_named_in_one_screen(torture: Path) -> None:
         "train: 1 image with an EXIF orientation",
         "train: 1 image far longer than wide: dog/thin.png (1000x1)",
         "val: 1 image far longer than wide: dog/panorama.png (1200x20)",
-        "train: 1 image with more than 8 bits a channel",
+        "train: 1 image in grey of 16 bits",
+        "train: 1 image with numbers of 32 bits",
         "half of the images have a shorter side of 30 pixels or less",
         "JPEG and 3 other formats",
     ):

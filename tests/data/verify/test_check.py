@@ -137,7 +137,7 @@ class TestFiles:
         broken = {"cat/00.png": b"", "cat/05.png": b"text", "cat/11.png": b"\x89PNG\r\n\x1a\n"}
         for name, content in broken.items():
             (tmp_path / name).write_bytes(content)
-        Image.new("I;16", (3, 3)).save(tmp_path / "cat/06.png")
+        Image.new("F", (3, 3)).save(tmp_path / "cat/06.png", "TIFF")
         shutil.copy(tmp_path / "cat/04.png", tmp_path / "cat/07.png")
         seen: list[int] = []
         check = check_split(read(tmp_path), split="all", threads=3, progress=seen.append)

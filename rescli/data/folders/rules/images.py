@@ -15,7 +15,8 @@ from rescli.remedy import Remedy
 
 __all__ = ["of_images"]
 
-_MORE_THAN_8_BITS = ("F", "I", "I;16", "I;16B", "I;16L", "I;16N")
+_GREY_OF_16_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
+_OF_NO_KNOWN_WHITE = ("F", "I")
 _MASK = re.compile(r"(.*?)[-_ ](?:mask|seg|segmentation)(?:[-_ ]?\d+)?", re.DOTALL)
 _SIZES = (64, 96, 128, 160, 192)
 
@@ -59,9 +60,12 @@ def of_images(
         if seen.huge:
             found = f"{images_in_words(len(seen.huge))}{of} of more than 50 megapixels, slow to decode"
             yield Finding("odd", f"{split}: {found}: {first_names(seen.huge)}")
-        if deep := sum(seen.modes[mode] for mode in _MORE_THAN_8_BITS):
-            found = f"{images_in_words(deep)}{of} with more than 8 bits a channel"
-            yield Finding("odd", f"{split}: {found}, which cannot be read as they are")
+        if deep := sum(seen.modes[mode] for mode in _GREY_OF_16_BITS):
+            found = f"{images_in_words(deep)}{of} in grey of 16 bits"
+            yield Finding("odd", f"{split}: {found}, read by the upper 8: dark where fewer are in use")
+        if deep := sum(seen.modes[mode] for mode in _OF_NO_KNOWN_WHITE):
+            found = f"{images_in_words(deep)}{of} with numbers of 32 bits"
+            yield Finding("odd", f"{split}: {found}, which may not say which of them is white")
         side = seen.median_side
         if split in ("train", ALL) and side is not None and side * 2 < image_size:
             fitting = next((size for size in _SIZES if size >= side), _SIZES[-1])
