@@ -15,8 +15,14 @@ from rescli.spec.base import DatasetSpec
 
 __all__ = ["given_classes", "named_in_file", "with_classes"]
 
-_KEYS = ("class_to_idx", "class_names", "classes")
+_KEYS = ("class_to_idx", "class_names", "classes", "idx_to_class", "id2label", "label2id")
 """Under which training programs keep the names, in any case."""
+
+_DOUBTFUL_KEYS = (
+    *("class2idx", "class_to_index", "idx2class", "index_to_class", "idx2label", "idx_to_label", "label2idx"),
+    *("label_to_idx", "label_map", "label_names", "labels", "categories", "names", "vocab"),
+)
+"""The same; other names may lie there, so that there must be as many as the net has outputs."""
 
 _MOST_DEPTH = 3
 
@@ -91,10 +97,18 @@ def with_classes(
     return (dataset.model_copy(update={"classes": tuple(sorted(names))}) if fills else dataset), names
 
 
-def named_in_file(value: object) -> tuple[str, ...] | None:
+def named_in_file(value: object, num_outputs: int | None = None) -> tuple[str, ...] | None:
     """The names of the classes that a training program kept beside the weights, in their order.
 
     The outermost ones, where there are several.
+
+    Args:
+        value: what the file holds.
+        num_outputs: of the net; None where nobody knows.
+
+    Example:
+        >>> named_in_file({"names": {0: "bee", 1: "ant"}}, 2)
+        ('bee', 'ant')
     """
     seen: set[int] = set()
     level = [value]
@@ -107,6 +121,9 @@ def named_in_file(value: object) -> tuple[str, ...] | None:
             by_key = {key.lower(): entry for key, entry in one.items() if isinstance(key, str)}
             for key in _KEYS:
                 if names := _names(by_key.get(key)):
+                    return names
+            for key in _DOUBTFUL_KEYS:
+                if (names := _names(by_key.get(key))) and len(names) == num_outputs:
                     return names
             inner += [entry for entry in one.values() if isinstance(entry, Mapping) and id(entry) not in seen]
         level = inner
@@ -126,6 +143,10 @@ _REMEDY = (
 
 
 def _names(entry: object) -> tuple[str, ...] | None:
+    """The names of an entry: a list of them, or a dict from names to numbers or from numbers to names."""
+    if isinstance(entry, Mapping) and entry and all(isinstance(name, str) for name in entry.values()):
+        numbers = {int(str(key)) if str(key).isdecimal() else -1: name for key, name in entry.items()}
+        entry = {name: number for number, name in numbers.items()}
     if isinstance(entry, Mapping) and all(isinstance(number, int) for number in entry.values()):
         by_number = {number: name for name, number in entry.items()}
         if sorted(by_number) != list(range(len(entry))):

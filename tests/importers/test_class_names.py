@@ -100,10 +100,21 @@ def test_no_folder(tmp_path: Path) -> None:
         {"state_dict": {}, "class_to_idx": {"bee": 1, "ant": 0}},
         {"meta": {"CLASSES": ("ant", "bee")}},
         {"hyper_parameters": {"data": {"class_names": ["ant", "bee"]}}},
+        {"idx_to_class": {1: "bee", 0: "ant"}},
+        {"config": {"id2label": {"0": "ant", "1": "bee"}, "architectures": ["ResNet"]}},
+        {"label2id": {"bee": 1, "ant": 0}},
     ],
 )
 def test_names_in_the_file(content: Any) -> None:
     assert named_in_file(content) == ("ant", "bee")
+
+
+@pytest.mark.parametrize("key", ["names", "labels", "categories", "idx2label", "label_map"])
+def test_names_that_may_be_of_something_else(key: str) -> None:
+    content = {"epoch": 3, "extra": {key: {0: "ant", 1: "bee"}}}
+    assert named_in_file(content, 2) == ("ant", "bee")
+    assert named_in_file(content, 3) is None
+    assert named_in_file(content) is None
 
 
 def test_the_outermost_names_in_the_file() -> None:

@@ -116,8 +116,14 @@ def read_weights(
         head=taken.head,
         zero_bias=taken.zero_bias,
         left_out=taken.left_out,
-        class_names=named_in_file(content.value),
+        class_names=named_in_file(content.value, _num_outputs(taken)),
     )
+
+
+def _num_outputs(taken: WeightSet) -> int | None:
+    """Of the one linear layer."""
+    linear = [len(tensor) for tensor in taken.tensors.values() if tensor.ndim == 2]
+    return linear[0] if len(linear) == 1 else None
 
 
 def listed(items: Sequence[str], *, limit: int = 6) -> str:
