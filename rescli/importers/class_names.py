@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rescli.data.folders.read import folder_classes
 from rescli.data.folders.specs import ImageFolderSpec
-from rescli.errors import UsageError, first_names
+from rescli.errors import DataError, UsageError, first_names
 from rescli.plurals import are, counted
 from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec
@@ -70,7 +70,7 @@ def with_classes(
         data_root: a folder of class folders; None where the names are given, or not known yet.
 
     Raises:
-        DataError: there are no class folders.
+        DataError: there are no class folders with images.
         UsageError: the data set has classes of its own, or the folders are not those that were given.
     """
     if dataset.class_names is not None:
@@ -132,7 +132,12 @@ def named_in_file(value: object, num_outputs: int | None = None) -> tuple[str, .
 
 def _in_folders(dataset: DatasetSpec, data_root: Path) -> tuple[str, ...]:
     if isinstance(dataset, ImageFolderSpec):  # its images need not be such as a net could be trained on
-        return folder_classes(data_root, dataset.wanted)
+        found = folder_classes(data_root, dataset.wanted)
+        if not found:
+            raise DataError(
+                f"{data_root} has no image in a class folder, so that it names no class.", remedy=_REMEDY[:1]
+            )
+        return found
     return dataset.resolved(data_root).class_names or ()
 
 

@@ -94,6 +94,15 @@ def test_no_folder(tmp_path: Path) -> None:
         with_classes(ImageFolderSpec(), None, tmp_path / "absent")
 
 
+@pytest.mark.parametrize("names", [None, ("ant", "bee")])
+def test_folders_without_images_name_no_class(tmp_path: Path, names: tuple[str, ...] | None) -> None:
+    for name in ("ant", "bee"):
+        (tmp_path / "train" / name).mkdir(parents=True)
+    with pytest.raises(DataError, match="has no image in a class folder") as caught:
+        with_classes(ImageFolderSpec(), names, tmp_path)
+    assert [one.setting for one in caught.value.remedies] == ["classes"]
+
+
 @pytest.mark.parametrize(
     "content",
     [

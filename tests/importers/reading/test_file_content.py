@@ -144,3 +144,15 @@ def test_an_archive_without_sums_is_read(tmp_path: Path) -> None:
     finally:
         torch.serialization.set_crc32_options(True)
     assert read_weights(tmp_path / "net.pth").tensors["a"].equal(STATE["a"])
+
+
+def test_one_of_the_files_over_which_weights_are_spread(tmp_path: Path) -> None:
+    """Alone it would be a net without its head."""
+    for number in (1, 2):
+        torch.save(STATE, tmp_path / f"model-0000{number}-of-00002.bin")
+    for path in (tmp_path, tmp_path / "model-00002-of-00002.bin"):
+        with pytest.raises(CheckpointError, match="one of several files") as caught:
+            read_content(path)
+        assert "join them into one file" in str(caught.value.hint)
+    torch.save(STATE, tmp_path / "model-00001-of-00001.bin")
+    assert read_weights(tmp_path / "model-00001-of-00001.bin").tensors["a"].equal(STATE["a"])
