@@ -176,11 +176,12 @@ def test_under_nohup_a_hang_up_stops_nobody_and_a_killed_process_is_made_good(
     assert [row["iteration"] for row in rows if row["event"] == "train"] == list(range(5, 101, 5))
 
 
-def test_an_interrupted_one_is_resumed(start_rescli: Start, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGUSR1])
+def test_an_interrupted_one_is_resumed(start_rescli: Start, tmp_path: Path, number: signal.Signals) -> None:
     run = tmp_path / "run"
     process = start_rescli(*flags(run, 3000), start_new_session=True)
     wait_for(run / "state" / "latest.json", process)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, number)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     record = json.loads((run / "record.json").read_text())

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, NoReturn
 from rescli.cli.launch import HEARD, LISTENS, SPEC
 from rescli.cli.output.messages import say
 from rescli.errors import Interrupted, LostRankError
-from rescli.hardware.elastic import END_NOW, LOST, OUTCOME, RESTARTS, SIGNALS, STOP
+from rescli.hardware.elastic import END_NOW, LOST, OUTCOME, RESTARTS, STOP
+from rescli.hardware.stop_signals import STOP_SIGNALS
 from rescli.remedy import Remedy
 from rescli.workflows.running.stopping import DOUBLE_TAP_SECONDS
 
@@ -60,7 +61,7 @@ class Launcher:
         self._outcome = folder / "outcome"
         command = [sys.executable, "-m", "rescli.hardware.elastic", str(count), "rescli", *_READ_AHEAD]
         # It begins with signals blocked, until it can leave them to this process.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         try:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, env={**os.environ, OUTCOME: str(self._outcome)}
@@ -224,7 +225,7 @@ def _passing_on(stop: Path) -> Iterator[Signals]:
         stop.with_suffix(".new").write_text(f"{name} {signals.count}", encoding="ascii")
         stop.with_suffix(".new").replace(stop)
 
-    numbers = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    numbers = [number for number in STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, note) for number in numbers}
     try:
         yield signals

@@ -121,7 +121,7 @@ def read_weights(
 
 
 def _num_outputs(taken: WeightSet) -> int | None:
-    """Of the one linear layer."""
+    """How many outputs the one linear layer has."""
     linear = [len(tensor) for tensor in taken.tensors.values() if tensor.ndim == 2]
     return linear[0] if len(linear) == 1 else None
 
