@@ -129,7 +129,11 @@ def _launch(count: int, program: str, arguments: list[str], heeded: Sequence[int
     agent = _agent_type()(spec, logs_specs=logs, start_method=_start_method())
     signal.signal(END_NOW, lambda *_: _end(agent))
     with _forking_in_silence():
-        result = agent.run()
+        try:
+            result = agent.run()
+        except OSError as error:
+            print(f"error: {count} processes cannot be begun: {error.strerror or error}", file=sys.stderr)
+            _end(agent)
     handler.shutdown()
     if result.is_failed():
         sys.exit(1)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +23,7 @@ from rescli.cli.train import processes
 from rescli.cli.train.processes import Launcher
 from rescli.data.folders.specs import ImageFolderSpec
 from rescli.errors import Interrupted
+from rescli.hardware import elastic
 from rescli.runs.directory import RunDir
 from rescli.spec.load import spec_from_dict
 
@@ -340,3 +343,28 @@ def test_a_process_that_does_not_answer_a_signal_ends_them_all(
         Launcher(2).run([], tmp_path)
     assert sent == [processes.END_NOW]
     assert [as_flag(one) for one in caught.value.remedies] == [f"rescli train --resume {tmp_path} --nproc 2"]
+
+
+def test_processes_that_cannot_be_begun_are_said_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As under ``ulimit -n``."""
+
+    class Agent:
+        def __init__(self, *_: object, **__: object) -> None:
+            pass
+
+        def run(self) -> None:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setenv(elastic.OUTCOME, str(tmp_path / "outcome"))
+    monkeypatch.setenv("TORCHELASTIC_SIGNALS_TO_HANDLE", "")
+    monkeypatch.setattr(elastic, "_agent_type", lambda: Agent)
+    monkeypatch.setattr(elastic, "_end", lambda _: sys.exit(1))
+    before = signal.getsignal(elastic.END_NOW)
+    try:
+        with pytest.raises(SystemExit):
+            elastic._launch(2, "rescli", [], [])
+    finally:
+        signal.signal(elastic.END_NOW, before)
+    assert capfd.readouterr().err == "error: 2 processes cannot be begun: Too many open files\n"
