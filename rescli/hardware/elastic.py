@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from torch.distributed.elastic.agent.server.api import RunResult, WorkerGroup
     from torch.distributed.elastic.agent.server.local_elastic_agent import LocalElasticAgent
 
-__all__ = ["END_NOW", "LOST", "OUTCOME", "RESTARTS", "STOP", "main"]
+__all__ = ["END_NOW", "LOST", "OUTCOME", "RESTARTS", "STOP", "UNBEGUN", "main"]
 
 OUTCOME = "RESCLI_OUTCOME"
 """The environment variable that names a file for the exit code of the run."""
@@ -44,6 +44,9 @@ STOP = "stop"
 
 LOST = "lost"
 """The file beside it in which the launcher says which process ended and how, a line of JSON for each time."""
+
+UNBEGUN = "unbegun"
+"""The file beside it in which the launcher says why it cannot begin the processes."""
 
 END_NOW = signal.SIGVTALRM
 """Makes the launcher end its processes at once. Nobody else sends it."""
@@ -132,7 +135,7 @@ def _launch(count: int, program: str, arguments: list[str], heeded: Sequence[int
         try:
             result = agent.run()
         except OSError as error:
-            print(f"error: {count} processes cannot be begun: {error.strerror or error}", file=sys.stderr)
+            _beside(UNBEGUN).write_text(error.strerror or str(error), encoding="utf-8")
             _end(agent)
     handler.shutdown()
     if result.is_failed():

@@ -22,7 +22,7 @@ from rescli.cli.remedies import as_flag
 from rescli.cli.train import processes
 from rescli.cli.train.processes import Launcher
 from rescli.data.folders.specs import ImageFolderSpec
-from rescli.errors import Interrupted
+from rescli.errors import Interrupted, RescliError
 from rescli.hardware import elastic
 from rescli.runs.directory import RunDir
 from rescli.spec.load import spec_from_dict
@@ -345,8 +345,8 @@ def test_a_process_that_does_not_answer_a_signal_ends_them_all(
     assert [as_flag(one) for one in caught.value.remedies] == [f"rescli train --resume {tmp_path} --nproc 2"]
 
 
-def test_processes_that_cannot_be_begun_are_said_in_a_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+def test_why_processes_cannot_be_begun_is_told_to_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As under ``ulimit -n``."""
 
@@ -367,4 +367,30 @@ def test_processes_that_cannot_be_begun_are_said_in_a_sentence(
             elastic._launch(2, "rescli", [], [])
     finally:
         signal.signal(elastic.END_NOW, before)
-    assert capfd.readouterr().err == "error: 2 processes cannot be begun: Too many open files\n"
+    assert (tmp_path / elastic.UNBEGUN).read_text() == "Too many open files"
+
+
+def test_the_command_says_that_processes_cannot_be_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes.subprocess, "Popen", _NoProcess)
+    launcher = Launcher(2)
+    launcher._beside(elastic.UNBEGUN).write_text("Too many open files")
+    with pytest.raises(RescliError, match="2 processes cannot be begun: Too many open files"):
+        launcher.run(["train"], tmp_path / "run")
+
+
+class _NoProcess:
+    """A launcher that ended at once."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        self.stdin = io.BytesIO()
+
+    def wait(self, timeout: float | None = None) -> int:
+        return 1
+
+    def kill(self) -> None:
+        pass
+
+    def communicate(self) -> tuple[None, None]:
+        return None, None

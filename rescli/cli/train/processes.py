@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 from rescli.cli.launch import HEARD, LISTENS, SPEC
 from rescli.cli.output.messages import say
-from rescli.errors import Interrupted, LostRankError
-from rescli.hardware.elastic import END_NOW, LOST, OUTCOME, RESTARTS, STOP
+from rescli.errors import Interrupted, LostRankError, RescliError
+from rescli.hardware.elastic import END_NOW, LOST, OUTCOME, RESTARTS, STOP, UNBEGUN
 from rescli.hardware.stop_signals import STOP_SIGNALS
+from rescli.plurals import counted
 from rescli.remedy import Remedy
 from rescli.workflows.running.stopping import DOUBLE_TAP_SECONDS
 
@@ -99,6 +100,9 @@ class Launcher:
                 self._process.stdin.close()
             self._abandon.detach()
             code = self._wait(signals, out)
+        if self._beside(UNBEGUN).is_file():
+            why = self._beside(UNBEGUN).read_text(encoding="utf-8")
+            raise RescliError(f"{counted(self._count, 'process')} cannot be begun: {why}.")
         if self._outcome.is_file():
             raise SystemExit(int(self._outcome.read_text()))
         raise SystemExit(code if code >= 0 else 128 - code)  # as a shell has it
