@@ -83,6 +83,11 @@ def read_weights(
         raise _without_tensors(content, path)
     sets = weight_sets(dicts, importers or {}) or _largest(dicts)
     taken = _chosen(sets, which, path)
+    if taken.odd:
+        raise CheckpointError(
+            f"{path} holds, among its tensors, {len(taken.odd)} that nobody can take: {listed(taken.odd)}.",
+            hint=_QUANTIZED if any("(quantized)" in name for name in taken.odd) else SAVE_TENSORS_ONLY,
+        )
     if taken.linear:
         raise CheckpointError(
             f"{path} has {counted(len(taken.linear), 'linear layer')}, {listed(taken.linear)}, where the "
@@ -94,11 +99,6 @@ def read_weights(
             f"{path} holds a ResNet without its head: none of its {counted(len(taken.tensors), 'tensor')} is "
             "a linear layer's.",
             hint=_without_its_head(taken),
-        )
-    if taken.odd:
-        raise CheckpointError(
-            f"{path} holds, among its tensors, {len(taken.odd)} that nobody can take: {listed(taken.odd)}.",
-            hint=_QUANTIZED if any("(quantized)" in name for name in taken.odd) else SAVE_TENSORS_ONLY,
         )
     if taken.layouts:
         raise UsageError(
