@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["FileKind", "foreign_tensors", "kind_of_file"]
+__all__ = ["JOIN", "FileKind", "foreign_tensors", "kind_of_file"]
+
+JOIN = (
+    "join them into one file: safetensors.torch.save_file({name: tensor for file in FILES for name, "
+    "tensor in safetensors.torch.load_file(file).items()}, 'weights.safetensors')"
+)
+"""What to do with weights that lie in several files."""
 
 _HEAD_BYTES = 512
 _MOST_HEADER = 100_000_000
@@ -159,6 +165,5 @@ def _kind_of_text(path: Path, head: bytes) -> FileKind:
     return FileKind(
         "other",
         "the index of weights that lie in several files, not weights",
-        "join them into one file: safetensors.torch.save_file({name: tensor for file in FILES for name, "
-        "tensor in safetensors.torch.load_file(file).items()}, 'weights.safetensors')",
+        JOIN,
     )

@@ -80,12 +80,20 @@ def named_checkpoint(given: Path) -> Path:
     if os.path.isfile(exported) and os.path.isfile(given / "config.json"):
         return exported
     files = sorted(given.glob("*.safetensors"))
+    run = _run_of_part(given)
     foreign = sorted(file for suffix in _FOREIGN for file in given.glob(f"*{suffix}"))
     raise RunDirError(
         f"{given} is a folder and no run directory: it holds no checkpoints/last.safetensors.",
-        hint=f"name a file: {files[0]}" if files else None,
+        hint=f"name the run: {run}" if run else f"name a file: {files[0]}" if files else None,
         remedy=Remedy("import_this", foreign[0], "makes a checkpoint of it") if foreign and not files else (),
     )
+
+
+def _run_of_part(folder: Path) -> Path | None:
+    """The run that a folder of its checkpoints or of its state belongs to; None of other folders."""
+    run = folder.absolute().parent
+    in_run = folder.name in ("checkpoints", "state") and os.path.isfile(run / "spec.toml")
+    return folder.parent if in_run else None
 
 
 def _require_safetensors(path: Path) -> None:
@@ -95,6 +103,10 @@ def _require_safetensors(path: Path) -> None:
         tensors = foreign_tensors(path) if kind.form == "safetensors" else None
     except OSError:  # said by whoever reads it
         return
+    if path.parent.name == "state" and (run := _run_of_part(path.parent)) is not None:
+        raise CheckpointError(
+            f"{path} is what a run needs to go on, not a checkpoint.", hint=f"name the run: {run}"
+        )
     if kind.form == "torch":
         raise CheckpointError(
             f"{path} is a file of PyTorch, not a checkpoint of rescli.",

@@ -90,6 +90,9 @@ def _root(
 def main() -> None:
     """Entry point of the console script."""
     _mend_streams()
+    # Pictures go to files alone, and matplotlib cannot even be imported where a notebook or another machine
+    # left the name of a backend that it does not have.
+    os.environ["MPLBACKEND"] = "agg"
     try:
         os.getcwd()
     except FileNotFoundError:  # libraries end the process without a word of why
@@ -109,6 +112,14 @@ def main() -> None:
         _fail("interrupted", 130)
     except MemoryError:
         _fail("error: this machine has not enough memory for it.", RescliError.exit_code)
+    except ImportError as error:
+        if "shared object" not in str(error):
+            raise
+        _fail(
+            f"error: a library cannot be loaded: {error}\n"
+            "  the process may use too little memory (ulimit -v), or the installation is damaged",
+            UsageError.exit_code,
+        )
     except (OSError, RecursionError, OverflowError) as error:
         # What the machine refuses without any part of rescli having foreseen it.
         _fail(f"error: {type(error).__name__}: {error}", UsageError.exit_code)

@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and SIGHUP, answered at once with a line on stderr."""
+"""Signals that ask to stop, answered at once with a line on stderr."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from types import FrameType
 
 from rescli.cli.launch import hearing_the_command
 from rescli.cli.output.messages import say
+from rescli.hardware.stop_signals import STOP_SIGNALS
 from rescli.workflows.running.stopping import StopFlag
 from rescli.workflows.running.stopping import stop_requested as stop_silently
 
@@ -17,12 +18,12 @@ __all__ = ["StopFlag", "Terminated", "ending_in_order", "stop_requested"]
 
 
 class Terminated(BaseException):
-    """SIGTERM or SIGHUP, by name, in the midst of work that has no state to save."""
+    """A signal other than SIGINT, by name, in the midst of work that has no state to save."""
 
 
 @contextmanager
 def ending_in_order() -> Iterator[None]:
-    """Within the block SIGTERM and SIGHUP end the work as Ctrl-C does: files half written are taken back.
+    """Let signals that ask to stop end the work as Ctrl-C does: files half written are taken back.
 
     Without it the first process of a container would be deaf to them. What is ignored or handled already
     stays so.
@@ -34,8 +35,7 @@ def ending_in_order() -> Iterator[None]:
     def interrupt(number: int, _frame: FrameType | None) -> None:
         raise Terminated(signal.Signals(number).name)
 
-    signals = (signal.SIGTERM, signal.SIGHUP)
-    numbers = [number for number in signals if signal.getsignal(number) is signal.SIG_DFL]
+    numbers = [number for number in STOP_SIGNALS if signal.getsignal(number) is signal.SIG_DFL]
     for number in numbers:
         signal.signal(number, interrupt)
     try:

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rescli.hardware.cores import usable_cores
+from rescli.hardware.stop_signals import STOP_SIGNALS
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from torch.distributed.elastic.agent.server.api import RunResult, WorkerGroup
     from torch.distributed.elastic.agent.server.local_elastic_agent import LocalElasticAgent
 
-__all__ = ["END_NOW", "LOST", "OUTCOME", "RESTARTS", "SIGNALS", "STOP", "main"]
+__all__ = ["END_NOW", "LOST", "OUTCOME", "RESTARTS", "STOP", "UNBEGUN", "main"]
 
 OUTCOME = "RESCLI_OUTCOME"
 """The environment variable that names a file for the exit code of the run."""
@@ -44,11 +45,11 @@ STOP = "stop"
 LOST = "lost"
 """The file beside it in which the launcher says which process ended and how, a line of JSON for each time."""
 
-END_NOW = signal.SIGUSR1
-"""Makes the launcher end its processes at once."""
+UNBEGUN = "unbegun"
+"""The file beside it in which the launcher says why it cannot begin the processes."""
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Those that people and schedulers send; the command answers them."""
+END_NOW = signal.SIGVTALRM
+"""Makes the launcher end its processes at once. Nobody else sends it."""
 
 RESTARTS = 3
 """How often all processes are begun anew where one is lost."""
@@ -70,8 +71,10 @@ def main() -> None:
     count, program, *imported = int(sys.argv[1]), sys.argv[2], *sys.argv[3:]
     parent = os.getppid()
     # Ignored here and, until they can answer for themselves, in the processes: the command tells them.
-    heeded = [number for number in SIGNALS if signal.signal(number, signal.SIG_IGN) is not signal.SIG_IGN]
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    heeded = [
+        number for number in STOP_SIGNALS if signal.signal(number, signal.SIG_IGN) is not signal.SIG_IGN
+    ]
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     if not (os.environ.get("OMP_NUM_THREADS") or "").isdecimal():
         os.environ["OMP_NUM_THREADS"] = str(max(1, usable_cores() // count))
     for module in imported:
@@ -105,7 +108,7 @@ def _launch(count: int, program: str, arguments: list[str], heeded: Sequence[int
     from torch.distributed.elastic.rendezvous.registry import get_rendezvous_handler
 
     # None that anybody sends: torch's agent would end the processes.
-    os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = "SIGUSR2"
+    os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = signal.SIGPROF.name
     here = RendezvousParameters(
         backend="c10d",
         endpoint="localhost:0",
@@ -129,7 +132,11 @@ def _launch(count: int, program: str, arguments: list[str], heeded: Sequence[int
     agent = _agent_type()(spec, logs_specs=logs, start_method=_start_method())
     signal.signal(END_NOW, lambda *_: _end(agent))
     with _forking_in_silence():
-        result = agent.run()
+        try:
+            result = agent.run()
+        except OSError as error:
+            _beside(UNBEGUN).write_text(error.strerror or str(error), encoding="utf-8")
+            _end(agent)
     handler.shutdown()
     if result.is_failed():
         sys.exit(1)
@@ -181,7 +188,7 @@ def _let_end(processes: Sequence[BaseProcess]) -> None:
 
 def _work(program: str, arguments: list[str], heeded: Sequence[int]) -> None:
     """The life of one of the processes: the program, as if it were typed."""
-    for number in (*heeded, END_NOW, signal.SIGUSR2):
+    for number in (*heeded, END_NOW, signal.SIGPROF):
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     sys.argv = [program, *arguments]
     code: Any = 0

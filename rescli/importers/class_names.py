@@ -8,15 +8,21 @@ from pathlib import Path
 
 from rescli.data.folders.read import folder_classes
 from rescli.data.folders.specs import ImageFolderSpec
-from rescli.errors import UsageError, first_names
+from rescli.errors import DataError, UsageError, first_names
 from rescli.plurals import are, counted
 from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec
 
 __all__ = ["given_classes", "named_in_file", "with_classes"]
 
-_KEYS = ("class_to_idx", "class_names", "classes")
+_KEYS = ("class_to_idx", "class_names", "classes", "idx_to_class", "id2label", "label2id")
 """Under which training programs keep the names, in any case."""
+
+_DOUBTFUL_KEYS = (
+    *("class2idx", "class_to_index", "idx2class", "index_to_class", "idx2label", "idx_to_label", "label2idx"),
+    *("label_to_idx", "label_map", "label_names", "labels", "categories", "names", "vocab"),
+)
+"""The same; other names may lie there, so that there must be as many as the net has outputs."""
 
 _MOST_DEPTH = 3
 
@@ -64,7 +70,7 @@ def with_classes(
         data_root: a folder of class folders; None where the names are given, or not known yet.
 
     Raises:
-        DataError: there are no class folders.
+        DataError: there are no class folders with images.
         UsageError: the data set has classes of its own, or the folders are not those that were given.
     """
     if dataset.class_names is not None:
@@ -91,10 +97,18 @@ def with_classes(
     return (dataset.model_copy(update={"classes": tuple(sorted(names))}) if fills else dataset), names
 
 
-def named_in_file(value: object) -> tuple[str, ...] | None:
+def named_in_file(value: object, num_outputs: int | None = None) -> tuple[str, ...] | None:
     """The names of the classes that a training program kept beside the weights, in their order.
 
     The outermost ones, where there are several.
+
+    Args:
+        value: what the file holds.
+        num_outputs: of the net; None where nobody knows.
+
+    Example:
+        >>> named_in_file({"names": {0: "bee", 1: "ant"}}, 2)
+        ('bee', 'ant')
     """
     seen: set[int] = set()
     level = [value]
@@ -108,6 +122,9 @@ def named_in_file(value: object) -> tuple[str, ...] | None:
             for key in _KEYS:
                 if names := _names(by_key.get(key)):
                     return names
+            for key in _DOUBTFUL_KEYS:
+                if (names := _names(by_key.get(key))) and len(names) == num_outputs:
+                    return names
             inner += [entry for entry in one.values() if isinstance(entry, Mapping) and id(entry) not in seen]
         level = inner
     return None
@@ -115,7 +132,12 @@ def named_in_file(value: object) -> tuple[str, ...] | None:
 
 def _in_folders(dataset: DatasetSpec, data_root: Path) -> tuple[str, ...]:
     if isinstance(dataset, ImageFolderSpec):  # its images need not be such as a net could be trained on
-        return folder_classes(data_root, dataset.wanted)
+        found = folder_classes(data_root, dataset.wanted)
+        if not found:
+            raise DataError(
+                f"{data_root} has no image in a class folder, so that it names no class.", remedy=_REMEDY[:1]
+            )
+        return found
     return dataset.resolved(data_root).class_names or ()
 
 
@@ -126,6 +148,10 @@ _REMEDY = (
 
 
 def _names(entry: object) -> tuple[str, ...] | None:
+    """The names of an entry: a list of them, or a dict from names to numbers or from numbers to names."""
+    if isinstance(entry, Mapping) and entry and all(isinstance(name, str) for name in entry.values()):
+        numbers = {int(str(key)) if str(key).isdecimal() else -1: name for key, name in entry.items()}
+        entry = {name: number for number, name in numbers.items()}
     if isinstance(entry, Mapping) and all(isinstance(number, int) for number in entry.values()):
         by_number = {number: name for name, number in entry.items()}
         if sorted(by_number) != list(range(len(entry))):

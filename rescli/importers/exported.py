@@ -27,7 +27,7 @@ from rescli.spec.base import DatasetSpec, ModelSpec, plugged
 from rescli.spec.from_names import named_dataset
 from rescli.spec.load import spec_from_dict
 
-__all__ = ["read_checkpoint"]
+__all__ = ["normalization_beside", "read_checkpoint"]
 
 _MODEL: TypeAdapter[ModelSpec] = TypeAdapter(plugged(ModelSpec))
 _BN_EPS = 1e-5
@@ -64,6 +64,20 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(
             f"{config} is damaged: {type(error).__name__}: {readable(str(error))}"
         ) from error
+
+
+def normalization_beside(path: Path) -> Normalization | None:
+    """How images are to be normalised for weights that rescli exported; None for weights from elsewhere.
+
+    Args:
+        path: of the file of weights, with or without a config.json beside it.
+    """
+    try:
+        found = json.loads(path.with_name("config.json").read_text(encoding="utf-8"))
+        description = found.get("rescli", found)
+        return Normalization.from_json(description["normalization"]) if "model_spec" in description else None
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, RescliError):
+        return None
 
 
 def _checkpoint(

@@ -291,10 +291,8 @@ def noted_data_root(checkpoint: Path) -> Path | None:
     noted = run_dir.noted_data_root() if run_dir is not None else None
     if noted is None or os.path.exists(noted):
         return noted
-    if os.environ.get("RESCLI_DATA"):
-        _log.warning(
-            "%s is gone, where the run of %s read its images; unless another place is named, those of "
-            "RESCLI_DATA are taken: %s",
-            *(noted, checkpoint, os.environ["RESCLI_DATA"]),
-        )
+    of_user = os.environ.get("RESCLI_DATA")
+    taken = f"those of RESCLI_DATA are taken: {of_user}" if of_user else "the usual ones are tried"
+    gone = "%s is gone, where the run of %s read its images; unless another place is named, %s"
+    _log.warning(gone, noted, checkpoint, taken)
     return None

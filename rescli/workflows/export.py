@@ -39,6 +39,12 @@ __all__ = ["ExportResult", "export"]
 
 _log = logging.getLogger(__name__)
 
+_MADE_FROM = {
+    **dict.fromkeys(("tensorrt", "trt", "engine", "openvino", "ncnn", "tflite", "opencv"), "onnx"),
+    **dict.fromkeys(("coreml", "executorch", "aoti"), "torch-export"),
+}
+"""Formats that are not written here, by the names that people type, and what their tools begin with."""
+
 
 @dataclass(frozen=True, repr=False)
 class ExportResult:
@@ -211,6 +217,11 @@ def _unheard(_text: str) -> None:
 
 def _exporter(name: str) -> Exporter:
     known = registry.names("exporters")
+    if name not in known and (instead := _MADE_FROM.get(name.casefold())) in known:
+        raise UsageError(
+            f"there is no format {name!r}; it is made from a file of the format {instead}, by its own tools.",
+            remedy=Remedy("format", instead),
+        )
     if name not in known:
         raise UnknownNameError("format", name, known)
     made: Exporter = registry.load("exporters", name)()

@@ -6,7 +6,7 @@ import html
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -25,6 +25,7 @@ __all__ = ["ImportResult", "ImportedFrom", "import_weights"]
 _log = logging.getLogger(__name__)
 
 _AUTO = "auto"
+_BESIDE = "config.json"
 
 _SHOWN = 6
 """Names of classes, of more."""
@@ -134,7 +135,8 @@ def import_weights(
         shortcut: A zero padding, B projection where the size changes, C everywhere; None for the net's.
         stride_on: the convolution of bottlenecks that has the stride; bottlenecks need it said.
         layout: whose names the tensors have; ``auto`` looks at them.
-        normalization: name of what the images were normalised with; ``auto`` is the layout's.
+        normalization: name of what the images were normalised with; ``auto`` is the layout's, or of weights
+            that rescli exported that of the config.json beside them.
         which: the set of weights to take where the file holds several, such as ``model_ema``; None for the
             only one that is no average.
         classes: of a data set of one's own: names in the order of the net's outputs, ``"a,b,c"``, or a text
@@ -178,6 +180,7 @@ def import_weights(
     spec = asked_model(model, dataset_spec, {**given, **of_model})
 
     from rescli.importers.convert import recognise, to_checkpoint
+    from rescli.importers.exported import normalization_beside
     from rescli.importers.normalizations import named_normalization
     from rescli.importers.reading.weights_file import read_weights
 
@@ -198,6 +201,9 @@ def import_weights(
     checkpoint = to_checkpoint(
         read, importer, model=spec, dataset=dataset_spec, normalization=scheme, class_names=names
     )
+    if scheme is None and (own := normalization_beside(weights)) is not None:
+        scheme, checkpoint = _BESIDE, replace(checkpoint, normalization=own)
+        checkpoint.data["imported_from"]["normalization"] = _BESIDE
     # Built and loaded once as eval will: whatever could fail there fails here, before there is a file.
     params = sum(parameter.numel() for parameter in checkpoint.build_model().parameters())
     result = ImportResult(

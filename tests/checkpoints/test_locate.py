@@ -63,3 +63,15 @@ def test_a_folder_without_one_says_what_to_give(
     answer = rescli(*command.split(), folder, *FLAGS[command])
     assert "stopped before its first one" in answer.err
     assert f"try: rescli train --resume {folder}" in answer.err
+
+
+@pytest.mark.parametrize("part", ["checkpoints", "state", "state/00000004-abc.safetensors"])
+@pytest.mark.parametrize("command", FLAGS)
+def test_a_part_of_a_run_is_told_the_run(rescli: Rescli, tmp_path: Path, command: str, part: str) -> None:
+    run = tmp_path / "run"
+    for file in ("checkpoints/best.safetensors", "state/00000004-abc.safetensors", "spec.toml"):
+        (run / file).parent.mkdir(parents=True, exist_ok=True)
+        (run / file).touch()
+    answer = rescli(*command.split(), run / part, *FLAGS[command])
+    assert answer.out == ""
+    assert f"name the run: {run}" in answer.err

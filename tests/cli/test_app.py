@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -196,3 +198,30 @@ def test_a_working_directory_that_was_deleted_is_named(
         app_module.main()
     assert caught.value.code == 2
     assert "the working directory was deleted" in capsys.readouterr().err
+
+
+def test_a_library_that_cannot_be_loaded_is_named(
+    rescli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As PyTorch's under ``ulimit -v``."""
+    _make_it_raise(ImportError("libc10.so: failed to map segment from shared object"), monkeypatch)
+    answer = rescli("train")
+    assert answer.code == 2
+    assert "error: a library cannot be loaded: libc10.so: failed to map segment" in answer.err
+    assert "ulimit -v" in answer.err
+    _make_it_raise(ModuleNotFoundError("No module named 'rescli.gone'"), monkeypatch)
+    with pytest.raises(ModuleNotFoundError):
+        rescli("train")
+
+
+def test_the_name_of_a_backend_that_matplotlib_does_not_have_is_in_nobodys_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MPLBACKEND", "nonsense")
+    program = (
+        "import contextlib, sys; sys.argv = ['rescli', '--version']; from rescli.cli.app import main\n"
+        "with contextlib.suppress(SystemExit): main()\n"
+        "import matplotlib; print(matplotlib.rcParams['backend'])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1:] == ["agg"], done.stderr

@@ -19,6 +19,8 @@ FEW = ("--check-images", "10")
     [
         (["--format", "onxx", "--out", "net.onnx"], "Did you mean 'onnx'?"),
         (["--format", "onnx", "--out", "net.pt"], "ends in .onnx"),
+        (["--format", "TensorRT", "--out", "net.engine"], "a file of the format onnx, by its own tools"),
+        (["--format", "coreml", "--out", "net.mlpackage"], "--format torch-export"),
         (["--format", "timm", "--out", "net.pth"], "none of 6n+2 layers such as resnet-8"),
         (["--format", "torchvision", "--out", "net.pth"], "torchvision does not have this network"),
         (["--format", "onnx", "--out", "net.onnx", "--precision", "bf16"], "no bf16 convolution on the CPU"),

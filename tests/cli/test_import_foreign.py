@@ -160,3 +160,15 @@ def test_the_way_out_of_bottlenecks_works(rescli: Rescli, tmp_path: Path) -> Non
     )
     answer = rescli(*typed, *shlex.split(tried))
     assert answer.code == 0, answer.err
+
+
+@pytest.mark.filterwarnings("ignore:.*(Sparse|sparse).*")
+def test_a_head_that_nobody_can_take_is_not_called_missing(
+    rescli: Rescli, tmp_path: Path, flags: list[object]
+) -> None:
+    state = small()
+    state["fc.weight"] = state["fc.weight"].to_sparse()
+    torch.save(state, tmp_path / "net.pth")
+    answer = rescli("import", tmp_path / "net.pth", *flags)
+    assert answer.code == 4
+    assert "among its tensors, 1 that nobody can take: fc.weight (" in answer.err

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +22,8 @@ from rescli.cli.remedies import as_flag
 from rescli.cli.train import processes
 from rescli.cli.train.processes import Launcher
 from rescli.data.folders.specs import ImageFolderSpec
-from rescli.errors import Interrupted
+from rescli.errors import Interrupted, RescliError
+from rescli.hardware import elastic
 from rescli.runs.directory import RunDir
 from rescli.spec.load import spec_from_dict
 
@@ -176,11 +179,12 @@ def test_under_nohup_a_hang_up_stops_nobody_and_a_killed_process_is_made_good(
     assert [row["iteration"] for row in rows if row["event"] == "train"] == list(range(5, 101, 5))
 
 
-def test_an_interrupted_one_is_resumed(start_rescli: Start, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGUSR1])
+def test_an_interrupted_one_is_resumed(start_rescli: Start, tmp_path: Path, number: signal.Signals) -> None:
     run = tmp_path / "run"
     process = start_rescli(*flags(run, 3000), start_new_session=True)
     wait_for(run / "state" / "latest.json", process)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, number)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     record = json.loads((run / "record.json").read_text())
@@ -339,3 +343,54 @@ def test_a_process_that_does_not_answer_a_signal_ends_them_all(
         Launcher(2).run([], tmp_path)
     assert sent == [processes.END_NOW]
     assert [as_flag(one) for one in caught.value.remedies] == [f"rescli train --resume {tmp_path} --nproc 2"]
+
+
+def test_why_processes_cannot_be_begun_is_told_to_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As under ``ulimit -n``."""
+
+    class Agent:
+        def __init__(self, *_: object, **__: object) -> None:
+            pass
+
+        def run(self) -> None:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setenv(elastic.OUTCOME, str(tmp_path / "outcome"))
+    monkeypatch.setenv("TORCHELASTIC_SIGNALS_TO_HANDLE", "")
+    monkeypatch.setattr(elastic, "_agent_type", lambda: Agent)
+    monkeypatch.setattr(elastic, "_end", lambda _: sys.exit(1))
+    before = signal.getsignal(elastic.END_NOW)
+    try:
+        with pytest.raises(SystemExit):
+            elastic._launch(2, "rescli", [], [])
+    finally:
+        signal.signal(elastic.END_NOW, before)
+    assert (tmp_path / elastic.UNBEGUN).read_text() == "Too many open files"
+
+
+def test_the_command_says_that_processes_cannot_be_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes.subprocess, "Popen", _NoProcess)
+    launcher = Launcher(2)
+    launcher._beside(elastic.UNBEGUN).write_text("Too many open files")
+    with pytest.raises(RescliError, match="2 processes cannot be begun: Too many open files"):
+        launcher.run(["train"], tmp_path / "run")
+
+
+class _NoProcess:
+    """A launcher that ended at once."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        self.stdin = io.BytesIO()
+
+    def wait(self, timeout: float | None = None) -> int:
+        return 1
+
+    def kill(self) -> None:
+        pass
+
+    def communicate(self) -> tuple[None, None]:
+        return None, None

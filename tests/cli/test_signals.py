@@ -59,7 +59,7 @@ def test_a_campaign_leaves_nothing_either(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_what_was_ignored_at_the_start_stays_ignored(number):
     """SIGHUP under nohup, SIGINT of a script's background job."""
     before = signal.signal(number, signal.SIG_IGN)
@@ -133,7 +133,41 @@ def test_a_flag_set_before_the_block_ends_it_at_its_beginning():
             pytest.fail("not reached")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU])
+def test_what_schedulers_send_before_a_limit_stops_a_run_with_its_state_saved(
+    rescli, tmp_path, monkeypatch, number
+):
+    """Slurm's ``--signal=USR1@90`` would end it unsaved."""
+    from rescli.training.engines.eager import EagerEngine
+
+    advance = EagerEngine.advance
+
+    def signalled(*given):
+        signal.raise_signal(number)
+        return advance(*given)
+
+    monkeypatch.setattr(EagerEngine, "advance", signalled)
+    run = tmp_path / "run"
+    answer = rescli("train", "shapes/base", "--iterations", 9, "--device", "cpu", "--out", run, "-q")
+    assert answer.code == 130
+    assert f"{number.name}: stopping as soon as the state is saved" in answer.err
+    assert f"--resume {run}" in answer.err
+    assert (run / "state" / "latest.json").is_file()
+
+
+def test_a_callers_own_handler_of_such_a_signal_is_left_to_it():
+    heard = []
+    before = signal.signal(signal.SIGUSR2, lambda *_: heard.append(1))
+    try:
+        with stop_requested(silent=True) as stop:
+            signal.raise_signal(signal.SIGUSR2)
+            assert heard == [1]
+            assert not stop()
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGXCPU])
 def test_every_command_answers_sigterm_in_order(rescli, monkeypatch, number):
     """As the first process of a container it would be deaf to what nobody handles."""
 

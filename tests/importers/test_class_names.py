@@ -94,16 +94,36 @@ def test_no_folder(tmp_path: Path) -> None:
         with_classes(ImageFolderSpec(), None, tmp_path / "absent")
 
 
+@pytest.mark.parametrize("names", [None, ("ant", "bee")])
+def test_folders_without_images_name_no_class(tmp_path: Path, names: tuple[str, ...] | None) -> None:
+    for name in ("ant", "bee"):
+        (tmp_path / "train" / name).mkdir(parents=True)
+    with pytest.raises(DataError, match="has no image in a class folder") as caught:
+        with_classes(ImageFolderSpec(), names, tmp_path)
+    assert [one.setting for one in caught.value.remedies] == ["classes"]
+
+
 @pytest.mark.parametrize(
     "content",
     [
         {"state_dict": {}, "class_to_idx": {"bee": 1, "ant": 0}},
         {"meta": {"CLASSES": ("ant", "bee")}},
         {"hyper_parameters": {"data": {"class_names": ["ant", "bee"]}}},
+        {"idx_to_class": {1: "bee", 0: "ant"}},
+        {"config": {"id2label": {"0": "ant", "1": "bee"}, "architectures": ["ResNet"]}},
+        {"label2id": {"bee": 1, "ant": 0}},
     ],
 )
 def test_names_in_the_file(content: Any) -> None:
     assert named_in_file(content) == ("ant", "bee")
+
+
+@pytest.mark.parametrize("key", ["names", "labels", "categories", "idx2label", "label_map"])
+def test_names_that_may_be_of_something_else(key: str) -> None:
+    content = {"epoch": 3, "extra": {key: {0: "ant", 1: "bee"}}}
+    assert named_in_file(content, 2) == ("ant", "bee")
+    assert named_in_file(content, 3) is None
+    assert named_in_file(content) is None
 
 
 def test_the_outermost_names_in_the_file() -> None:

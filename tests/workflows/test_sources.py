@@ -14,6 +14,7 @@ from rescli.runs.directory import RunDir
 from rescli.workflows.analyze import layer_responses
 from rescli.workflows.evaluate import evaluate
 from rescli.workflows.export import export
+from rescli.workflows.import_weights import import_weights
 from rescli.workflows.listings.show import show
 from rescli.workflows.load import load
 from rescli.workflows.predict import predict
@@ -83,6 +84,19 @@ def test_a_folder_for_hugging_face_is_exported_again(net8, tmp_path):
     assert made.check["top1_agreement"] == 100
 
 
+def test_weights_that_were_exported_are_imported_with_their_own_normalisation(net8, tmp_path):
+    """Their names are torchvision's, whose normalisation would be assumed otherwise."""
+    export(net8, "huggingface", tmp_path / "folder", check_images=10)
+    made = import_weights(
+        tmp_path / "folder" / "model.safetensors", "resnet-8", "shapes", tmp_path / "back.safetensors"
+    )
+    assert (made.normalization, made.normalization_assumed) == ("config.json", False)
+    before, after = load(net8), load(tmp_path / "back.safetensors")
+    images = torch.randint(0, 256, (3, 32, 32, 3), dtype=torch.uint8).numpy()
+    for image in images:
+        assert after.preprocess(image).equal(before.preprocess(image))
+
+
 def test_a_run_knows_where_its_images_lie(photo_run, tmp_path, monkeypatch):
     monkeypatch.delenv("RESCLI_DATA", raising=False)
     for source in (photo_run, load(photo_run)):
@@ -105,6 +119,15 @@ def test_a_place_that_is_given_wins_and_the_runs_wins_over_the_environment(
     assert evaluate(photo_run, device="cpu").rows[0]["num_images"] == 12
     shutil.rmtree(photo_folder)  # the run came from another machine
     assert evaluate(photo_run, device="cpu").rows[0]["num_images"] == 9
+
+
+def test_a_place_that_is_gone_is_named(photo_run, photo_folder, monkeypatch, caplog):
+    """That nobody said where the images are would be wrong: the run knew, and somebody moved them."""
+    monkeypatch.delenv("RESCLI_DATA", raising=False)
+    shutil.rmtree(photo_folder)
+    with caplog.at_level(logging.WARNING), pytest.raises(DataError, match="nobody said where"):
+        evaluate(photo_run, device="cpu")
+    assert f"{photo_folder} is gone, where the run of" in caplog.text
 
 
 def test_a_damaged_note_is_told_and_passed_over(photo_run, monkeypatch, caplog):

@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 from rescli.cli.launch import HEARD, LISTENS, SPEC
 from rescli.cli.output.messages import say
-from rescli.errors import Interrupted, LostRankError
-from rescli.hardware.elastic import END_NOW, LOST, OUTCOME, RESTARTS, SIGNALS, STOP
+from rescli.errors import Interrupted, LostRankError, RescliError
+from rescli.hardware.elastic import END_NOW, LOST, OUTCOME, RESTARTS, STOP, UNBEGUN
+from rescli.hardware.stop_signals import STOP_SIGNALS
+from rescli.plurals import counted
 from rescli.remedy import Remedy
 from rescli.workflows.running.stopping import DOUBLE_TAP_SECONDS
 
@@ -60,7 +62,7 @@ class Launcher:
         self._outcome = folder / "outcome"
         command = [sys.executable, "-m", "rescli.hardware.elastic", str(count), "rescli", *_READ_AHEAD]
         # It begins with signals blocked, until it can leave them to this process.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         try:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, env={**os.environ, OUTCOME: str(self._outcome)}
@@ -98,6 +100,9 @@ class Launcher:
                 self._process.stdin.close()
             self._abandon.detach()
             code = self._wait(signals, out)
+        if self._beside(UNBEGUN).is_file():
+            why = self._beside(UNBEGUN).read_text(encoding="utf-8")
+            raise RescliError(f"{counted(self._count, 'process')} cannot be begun: {why}.")
         if self._outcome.is_file():
             raise SystemExit(int(self._outcome.read_text()))
         raise SystemExit(code if code >= 0 else 128 - code)  # as a shell has it
@@ -224,7 +229,7 @@ def _passing_on(stop: Path) -> Iterator[Signals]:
         stop.with_suffix(".new").write_text(f"{name} {signals.count}", encoding="ascii")
         stop.with_suffix(".new").replace(stop)
 
-    numbers = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    numbers = [number for number in STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, note) for number in numbers}
     try:
         yield signals

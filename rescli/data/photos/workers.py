@@ -27,6 +27,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import torch
 
+from rescli.hardware.stop_signals import STOP_SIGNALS
+
 __all__ = ["MakeBatch", "WorkerLost", "Workers"]
 
 R = TypeVar("R")
@@ -40,9 +42,6 @@ _AHEAD = 2
 _LOOK_SECONDS = 1.0
 """How long a worker without work needs to notice that the process that trains is gone, and that one to notice
 that it is to stop."""
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Sent to all processes of a job; the process that trains decides what follows."""
 
 
 class WorkerLost(Exception):
@@ -183,9 +182,9 @@ def _work(
     parent: int,
 ) -> None:
     """The life of a worker: make what is asked for until nobody is there who asks."""
-    for number in _SIGNALS:
+    for number in STOP_SIGNALS:  # sent to all processes of a job; the one that trains decides what follows
         signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     torch.set_num_threads(1)  # those of the process that trains were not forked with it
     try:
         while True:
@@ -228,7 +227,7 @@ def _left_to_the_parent() -> Iterator[None]:
 
     Python 3.12 on warns of a process with threads that forks: what the workers compute, they compute alone.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from rescli.checkpoints.checkpoint import read_tensors
-from rescli.checkpoints.file_kinds import kind_of_file
+from rescli.checkpoints.file_kinds import JOIN, kind_of_file
 from rescli.errors import CheckpointError, UsageError, readable
 from rescli.importers.reading.pickle_calls import called_by
 from rescli.importers.reading.stored_arrays import numpy_stand_ins
@@ -79,6 +79,14 @@ _CONSTRUCTOR = re.compile(r"torch(?:\.[a-z.]+)?\.(?:[A-Za-z0-9]*Tensor|TypedStor
 """A class that makes tensors of any size out of memory as it was found. torch takes a call of it for safe;
 tensors that were saved are put together by functions instead, from what the file holds."""
 
+_PART = re.compile(r"-\d{5}-of-(?!00001)\d{5}\.")
+"""In the names of the files that the weights of one net are spread over."""
+
+_JOIN_PICKLES = (
+    "join them into one file: torch.save({name: tensor for file in FILES for name, tensor in "
+    "torch.load(file, map_location='cpu', weights_only=True).items()}, 'weights.pth')"
+)
+
 _FOLDER_SUFFIXES = (".safetensors", ".bin", ".pth", ".pt", ".ckpt", ".tar", ".th", ".pyth")
 
 
@@ -108,6 +116,8 @@ def read_content(path: Path) -> FileContent:
         if not os.path.isdir(path):
             raise CheckpointError(f"no such file: {path}", hint="give the file of weights itself")
         inside = [file for file in sorted(path.iterdir()) if file.name.endswith(_FOLDER_SUFFIXES)]
+        if parts := [file for file in inside if _PART.search(file.name)]:
+            raise _one_of_parts(parts[0])
         raise CheckpointError(
             f"{path} is a directory, not a file.",
             hint=f"give the file of weights itself{': ' * bool(inside)}{', '.join(map(str, inside[:3]))}",
@@ -116,11 +126,20 @@ def read_content(path: Path) -> FileContent:
         kind = kind_of_file(path)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from error
+    if _PART.search(path.name) and kind.form != "other":
+        raise _one_of_parts(path)
     if kind.form == "safetensors":
         return _read_safetensors(path, kind.what)
     if kind.form == "torch":
         return _read_torch(path, kind.what)
     raise CheckpointError(f"{path} is {kind.what}.", hint=kind.advice or _NAME_WEIGHTS)
+
+
+def _one_of_parts(path: Path) -> CheckpointError:
+    return CheckpointError(
+        f"{path} is one of several files over which a net's weights are spread.",
+        hint=JOIN if path.suffix == ".safetensors" else _JOIN_PICKLES,
+    )
 
 
 def _read_safetensors(path: Path, what: str) -> FileContent:
@@ -223,10 +242,20 @@ def _classes(data: bytes, path: Path, what: str) -> list[str]:
 
 
 def _called_in(archive: bytes) -> set[str]:
-    """What is called by any pickle of an archive that torch could take for its own."""
+    """What is called by any pickle of an archive that torch could take for its own.
+
+    Raises:
+        zipfile.BadZipFile: an entry of the archive is not what was written, by its sum; torch looks at none.
+    """
+    called: set[str] = set()
     with zipfile.ZipFile(io.BytesIO(archive)) as inside:
-        entries = [entry for entry in inside.infolist() if entry.filename.endswith("data.pkl")]
-        return {name for entry in entries for name in called_by(inside.read(entry))}
+        for entry in inside.infolist():
+            if not entry.CRC:  # torch can be told to write no sums
+                del entry.CRC
+            content = inside.read(entry)
+            if entry.filename.endswith("data.pkl"):
+                called |= set(called_by(content))
+    return called
 
 
 def _legacy_as_archive(data: bytes) -> bytes:

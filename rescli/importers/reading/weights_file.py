@@ -83,6 +83,11 @@ def read_weights(
         raise _without_tensors(content, path)
     sets = weight_sets(dicts, importers or {}) or _largest(dicts)
     taken = _chosen(sets, which, path)
+    if taken.odd:
+        raise CheckpointError(
+            f"{path} holds, among its tensors, {len(taken.odd)} that nobody can take: {listed(taken.odd)}.",
+            hint=_QUANTIZED if any("(quantized)" in name for name in taken.odd) else SAVE_TENSORS_ONLY,
+        )
     if taken.linear:
         raise CheckpointError(
             f"{path} has {counted(len(taken.linear), 'linear layer')}, {listed(taken.linear)}, where the "
@@ -94,11 +99,6 @@ def read_weights(
             f"{path} holds a ResNet without its head: none of its {counted(len(taken.tensors), 'tensor')} is "
             "a linear layer's.",
             hint=_without_its_head(taken),
-        )
-    if taken.odd:
-        raise CheckpointError(
-            f"{path} holds, among its tensors, {len(taken.odd)} that nobody can take: {listed(taken.odd)}.",
-            hint=_QUANTIZED if any("(quantized)" in name for name in taken.odd) else SAVE_TENSORS_ONLY,
         )
     if taken.layouts:
         raise UsageError(
@@ -116,8 +116,14 @@ def read_weights(
         head=taken.head,
         zero_bias=taken.zero_bias,
         left_out=taken.left_out,
-        class_names=named_in_file(content.value),
+        class_names=named_in_file(content.value, _num_outputs(taken)),
     )
+
+
+def _num_outputs(taken: WeightSet) -> int | None:
+    """How many outputs the one linear layer has."""
+    linear = [len(tensor) for tensor in taken.tensors.values() if tensor.ndim == 2]
+    return linear[0] if len(linear) == 1 else None
 
 
 def listed(items: Sequence[str], *, limit: int = 6) -> str:

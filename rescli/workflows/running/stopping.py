@@ -1,4 +1,5 @@
-"""Stopping work that saves its state: SIGINT (Ctrl-C, a notebook's stop), SIGTERM and SIGHUP.
+"""Stopping work that saves its state: SIGINT (Ctrl-C, a notebook's stop), SIGTERM and SIGHUP, and what
+schedulers send before a limit is reached: SIGUSR1, SIGUSR2 and SIGXCPU.
 
 A signal sets a flag while work is done that can be saved, and ends the work at once before it.
 """
@@ -15,6 +16,7 @@ from types import FrameType
 from typing import Protocol, TypeVar
 
 from rescli.errors import Interrupted
+from rescli.hardware.stop_signals import FROM_PEOPLE, STOP_SIGNALS
 
 __all__ = ["Stop", "StopFlag", "StopFromSink", "stop_on_interrupt", "stop_requested"]
 
@@ -156,7 +158,8 @@ class StopFromSink:
 def stop_requested(tell: Callable[[str], None] | None = None) -> Iterator[StopFlag]:
     """Let signals set a flag for as long as the block lasts; a second SIGINT, later, ends it at once.
 
-    One that is ignored stays ignored: SIGHUP under nohup, SIGINT of a script's background job.
+    One that is ignored stays ignored: SIGHUP under nohup, SIGINT of a script's background job. SIGUSR1
+    and the like are left to a caller who handles them.
 
     Outside the main thread Python delivers no signals: there nothing but the caller sets the flag.
 
@@ -168,14 +171,21 @@ def stop_requested(tell: Callable[[str], None] | None = None) -> Iterator[StopFl
         return
     with _telling(tell) as tell_later:
         flag = StopFlag(tell_later)
-        signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        numbers = [number for number in signals if signal.getsignal(number) is not signal.SIG_IGN]
+        numbers = [*filter(_may_be_handled, STOP_SIGNALS)]
         before = {number: signal.signal(number, flag.on_signal) for number in numbers}
         try:
             yield flag
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _may_be_handled(number: signal.Signals) -> bool:
+    handler = signal.getsignal(number)
+    if number in FROM_PEOPLE:
+        return handler is not signal.SIG_IGN
+    ours = (getattr(handler, "__module__", None) or "").partition(".")[0] == __name__.partition(".")[0]
+    return handler is signal.SIG_DFL or ours
 
 
 @contextmanager

@@ -128,7 +128,7 @@ def test_signals_to_all_processes_leave_the_workers_at_work(files: ImageFiles) -
     loader.batch(0)
     before = pids(loader)
     for pid in before:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGXCPU):
             os.kill(pid, number)
     assert loader.batch(1)[0].equal(loader_of(files).batch(1)[0])
     assert pids(loader) == before

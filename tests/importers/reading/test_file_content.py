@@ -124,3 +124,35 @@ def test_tensors_in_parts_are_not_weights(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="in parts") as caught:
         read_weights(tmp_path / "net")
     assert "full_state_dict" in str(caught.value.hint)
+
+
+def test_a_changed_number_in_an_archive_is_damage(tmp_path: Path) -> None:
+    """torch compares no sums, and would take the number for another."""
+    torch.save({"a": torch.full((500,), 3.0)}, tmp_path / "net.pth")
+    content = bytearray((tmp_path / "net.pth").read_bytes())
+    content[content.index(torch.full((9,), 3.0).numpy().tobytes()) + 402] ^= 64
+    (tmp_path / "net.pth").write_bytes(content)
+    assert not torch.load(tmp_path / "net.pth")["a"].eq(3).all()
+    with pytest.raises(CheckpointError, match="truncated, damaged"):
+        read_content(tmp_path / "net.pth")
+
+
+def test_an_archive_without_sums_is_read(tmp_path: Path) -> None:
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save(STATE, tmp_path / "net.pth")
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert read_weights(tmp_path / "net.pth").tensors["a"].equal(STATE["a"])
+
+
+def test_one_of_the_files_over_which_weights_are_spread(tmp_path: Path) -> None:
+    """Alone it would be a net without its head."""
+    for number in (1, 2):
+        torch.save(STATE, tmp_path / f"model-0000{number}-of-00002.bin")
+    for path in (tmp_path, tmp_path / "model-00002-of-00002.bin"):
+        with pytest.raises(CheckpointError, match="one of several files") as caught:
+            read_content(path)
+        assert "join them into one file" in str(caught.value.hint)
+    torch.save(STATE, tmp_path / "model-00001-of-00001.bin")
+    assert read_weights(tmp_path / "model-00001-of-00001.bin").tensors["a"].equal(STATE["a"])
