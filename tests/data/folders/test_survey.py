@@ -56,7 +56,7 @@ def test_everything_odd_is_named_in_one_screen(torture: Path) -> None:
         "train: 1 image in grey of 16 bits",
         "train: 1 image with numbers of 32 bits",
         "half of the images have a shorter side of 30 pixels or less",
-        "JPEG and 3 other formats",
+        "JPEG and 4 other formats",
     ):
         assert words in text
     assert "refused" not in text
