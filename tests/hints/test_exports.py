@@ -59,6 +59,7 @@ def report(sample: Any) -> dict[str, Any]:
         ("--format torch-export --out b.pt2 --precision int8", "exporters/export.py format"),
         ("--format safetensors --out b.safetensors --with-preprocessing", "exporters/export.py format"),
         ("--format torch-export --out b.pt2 --opset 17", "exporters/export.py format"),
+        ("--format tensorrt --out b.engine", "workflows/export.py format"),
     ],
 )
 def test_of_settings(heed: Heed, net: Path, typed: str, reaches: str) -> None:
