@@ -8,7 +8,8 @@ from pathlib import Path
 from rescli.data.folders.labels import FROM_NAMES, Labels, labels_from_names, tables_in
 from rescli.data.folders.names import ALL, is_archive
 from rescli.data.folders.table import ImageNames, read_rows
-from rescli.errors import DataError, readable
+from rescli.data.folders.walk import dead_links
+from rescli.errors import DataError, first_names, readable
 from rescli.plurals import counted
 from rescli.remedy import Remedy
 
@@ -152,6 +153,11 @@ def no_class_folders(root: Path) -> DataError:
     """There is nothing to train on."""
     with os.scandir(root) as entries:
         archives = sorted(entry.name for entry in entries if is_archive(entry.name))
+    if dead := dead_links(root):
+        return DataError(
+            f"{root} has no class folders, but links to places that are not there: {first_names(dead)}.",
+            hint="mount the disk, or mend the links",
+        )
     if archives:
         return DataError(f"{root} has no class folders.", hint=f"unpack {', '.join(archives[:3])} first")
     return DataError(

@@ -135,6 +135,29 @@ def test_links_to_nothing_are_refused(tmp_path: Path, put_files: Put) -> None:
     assert "1 image by name, but only a link to nothing: a/2.jpg" in refused(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("link", "exclude"), [("train/pump", "pump"), ("val/pump", "pump"), ("val", "val"), ("test", "test")]
+)
+def test_a_folder_that_is_a_dead_link_is_refused(
+    tmp_path: Path, put_files: Put, link: str, exclude: str
+) -> None:
+    put_files(tmp_path, "train/a/1.jpg", "train/b/1.jpg", *(["val/a/1.jpg"] if link != "val" else []))
+    (tmp_path / link).symlink_to("/nowhere/unplugged")
+    (tmp_path / "README").symlink_to("/nowhere/unplugged")
+    assert f"{link} is a link to a place that is not there: mount the disk" in refused(tmp_path)
+    assert not survey_of(tmp_path, exclude=[exclude]).refusals
+
+
+def test_a_class_of_the_root_that_is_a_dead_link_is_refused(tmp_path: Path, put_files: Put) -> None:
+    put_files(tmp_path, "a/1.jpg", "b/1.jpg")
+    (tmp_path / "pump").symlink_to("/nowhere/unplugged")
+    assert "pump is a link to a place that is not there" in refused(tmp_path)
+    assert survey_of(tmp_path, exclude=["pump"]).class_names == ("a", "b")
+    (tmp_path / "all").mkdir()
+    (tmp_path / "all/pump").symlink_to("/nowhere/unplugged")
+    assert "links to places that are not there: pump." in refused(tmp_path / "all")
+
+
 def test_names_that_are_no_utf8(tmp_path: Path, put_files: Put, monkeypatch: pytest.MonkeyPatch) -> None:
     put_files(tmp_path, "caf\udce9/1.jpg", "b/1.jpg")
     assert r"1 class with a name that is no UTF-8: caf\xe9: rename the folder" in refused(tmp_path)
