@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from rescli.data.folders.labels import FROM_NAMES, Labels, labels_from_names, tables_in
@@ -17,6 +18,7 @@ __all__ = [
     "alike_in_two_splits",
     "check_folder",
     "named_folder",
+    "named_without_classes",
     "no_class_folders",
     "no_class_folders_in",
     "several_folders",
@@ -49,11 +51,28 @@ def named_folder(root: Path, split: str, name: str, folders: list[str]) -> Path:
     """
     # Not resolved: a split may be a link to somewhere else.
     place, base = Path(os.path.normpath(root.absolute() / name)), Path(os.path.normpath(root.absolute()))
+    if split == "train" and place == base:  # the class folders lie in the root itself
+        return root
     if base not in place.parents:
         raise DataError(f"the folder {name!r} for {split} is not one below {root}.")
     if not place.is_dir():
         raise DataError(f"{root} has no folder {name!r}; it has {', '.join(folders) or 'none'}.")
     return root / place.relative_to(base)
+
+
+def named_without_classes(root: Path, places: Mapping[str, Path]) -> DataError:
+    """Somebody named folders for splits, and they have no class folders."""
+    names = ", ".join(
+        f"{readable(str(place.relative_to(root)))} for {split}" for split, place in places.items()
+    )
+    return DataError(
+        f"{root}: the folder {names} has no class folders and no table of labels: put each image into the "
+        "folder of its class.",
+        remedy=[
+            Remedy("data.dataset.labels", "FILE", "a table of file names and classes"),
+            Remedy("data.dataset.labels", FROM_NAMES, "for files called CLASS_12.jpg"),
+        ],
+    )
 
 
 def several_folders(root: Path, split: str, names: list[str]) -> DataError:

@@ -124,6 +124,13 @@ def test_folders_that_are_none_of_the_root(tmp_path: Path, put_files: Put, folde
         find_layout(root, FolderOptions(folders={"val": folder}))
 
 
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_a_named_folder_without_class_folders_is_refused(tmp_path: Path, put_files: Put, split: str) -> None:
+    put_files(tmp_path, "cat/1.jpg", "dog/1.jpg", "flat/1.jpg")
+    with pytest.raises(DataError, match=f"folder flat for {split} has no class folders"):
+        find_layout(tmp_path, FolderOptions(folders={split: "flat"}))
+
+
 def test_one_folder_is_not_two_splits(tmp_path: Path, put_files: Put) -> None:
     put_files(tmp_path, "train/a/1.jpg", "train/b/1.jpg")
     with pytest.raises(DataError, match="cannot both be the folder train"):
