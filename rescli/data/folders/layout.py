@@ -210,7 +210,7 @@ def _one_split(root: Path, folders: list[str], wanted: FolderOptions) -> Layout:
     if named and _flat_images(root / named[0]):
         best = next((name for name in named if named_split(name) == "train"), named[0])
         images = _flat_images(root / best)
-        raise splits_without_classes(root, named, images, others=len(folders) > len(named))
+        raise splits_without_classes(root, named, images, others=len(folders) - len(named))
     if folders:
         return Layout(root, wanted, {ALL: Part(ALL, root)})
     if images := _flat_images(root):

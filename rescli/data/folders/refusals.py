@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rescli.data.folders.labels import FROM_NAMES, Labels, labels_from_names, tables_in
-from rescli.data.folders.names import ALL, is_archive
+from rescli.data.folders.names import ALL, is_archive, named_split
 from rescli.data.folders.table import ImageNames, read_rows
 from rescli.data.folders.walk import dead_links
 from rescli.errors import DataError, first_names, readable
@@ -88,21 +88,25 @@ def several_folders(root: Path, split: str, names: list[str]) -> DataError:
     )
 
 
-def splits_without_classes(root: Path, names: list[str], images: list[str], *, others: bool) -> DataError:
+def splits_without_classes(root: Path, names: list[str], images: list[str], *, others: int) -> DataError:
     """Folders are called as splits are, and hold images without a class.
 
     Args:
         root: the folder.
         names: those that are called as splits are.
         images: names of those in one of them.
-        others: whether other folders lie beside them, which may be the classes.
+        others: how many other folders lie beside them, which may be the classes.
     """
-    if others:
+    # What is no train is nothing to train on, whoever labels it.
+    by_names = (
+        _by_names(images) if not others or any(named_split(name) == "train" for name in names) else None
+    )
+    if others > 1 or (others and by_names is None):
         ways = [Remedy("data.dataset.exclude", (*names,), "to leave them out")]
     else:
         ways = [Remedy("data.dataset.labels", "FILE", "a table of file names and classes")]
-        if by_names := _by_names(images):
-            ways.insert(0, by_names)
+    if by_names is not None:
+        ways.insert(0, by_names)
     return DataError(
         f"{root} has images without classes in {', '.join(names)}: a split holds class folders, or has a "
         "table of labels beside it. Where they are classes, put them into a folder train.",

@@ -90,6 +90,19 @@ def test_the_class_in_the_name_only_where_it_is_asked_for(tmp_path: Path, put_fi
     assert set(labels.by_name.values()) == {"Abyssinian", "great_dane"}
 
 
+def test_a_folder_of_a_contest_is_labelled_by_names(tmp_path: Path, put_files: Put) -> None:
+    put_files(tmp_path, "train/cat.0.jpg", "train/dog.0.jpg", "test1/1.jpg", "test1/2.jpg")
+    with pytest.raises(DataError, match="images without classes in train") as caught:
+        find_layout(tmp_path, FolderOptions())
+    assert [remedy.value for remedy in caught.value.remedies] == ["names", "FILE"]
+    layout = find_layout(tmp_path, FolderOptions(labels="names"))
+    assert (list(layout.parts), layout.unused) == (["train"], ("test1",))
+    put_files(tmp_path, "more/1.jpg")
+    with pytest.raises(DataError) as caught:
+        find_layout(tmp_path, FolderOptions())
+    assert [remedy.value for remedy in caught.value.remedies] == ["names", ("train",)]
+
+
 def test_an_archive_is_to_be_unpacked(tmp_path: Path) -> None:
     (tmp_path / "photos.zip").write_bytes(b"PK")
     with pytest.raises(DataError, match="is an archive") as caught:
