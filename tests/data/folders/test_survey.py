@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from rescli.data.folders.specs import ImageFolderSpec
 from rescli.data.folders.survey import Survey
@@ -202,6 +203,20 @@ def test_train_itself_beside_a_val(tmp_path: Path, put_files: Put) -> None:
     put_files(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "val/a/1.jpg", "val/b/1.jpg")
     texts = [finding.text for finding in survey_of(tmp_path / "train").findings]
     assert "beside train lies val, which is not used" in texts
+
+
+@pytest.mark.parametrize(
+    ("side", "image_size", "proposed"),
+    [(8, 224, [32]), (8, 64, [32]), (8, 32, None), (30, 64, [32]), (40, 96, [64]), (50, 64, None)],
+)
+def test_a_size_for_small_images_is_a_smaller_one(
+    tmp_path: Path, side: int, image_size: int, proposed: list[int] | None
+) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (side, side)).save(tmp_path / name / "1.png")
+    found = [one for one in survey_of(tmp_path, image_size=image_size).findings if "enlarged" in one.text]
+    assert [[way.value for way in one.remedies] for one in found] == ([proposed] if proposed else [])
 
 
 def test_links_to_nothing_are_refused(tmp_path: Path, put_files: Put) -> None:

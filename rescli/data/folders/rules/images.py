@@ -17,7 +17,7 @@ __all__ = ["of_images"]
 
 _MORE_THAN_8_BITS = ("F", "I", "I;16", "I;16B", "I;16L", "I;16N")
 _MASK = re.compile(r"(.*?)[-_ ](?:mask|seg|segmentation)(?:[-_ ]?\d+)?", re.DOTALL)
-_SIZES = (64, 96, 128, 160, 192)
+_SIZES = (32, 64, 96, 128, 160, 192)
 
 
 def of_images(
@@ -63,8 +63,8 @@ def of_images(
             found = f"{images_in_words(deep)}{of} with more than 8 bits a channel"
             yield Finding("odd", f"{split}: {found}, which cannot be read as they are")
         side = seen.median_side
-        if split in ("train", ALL) and side is not None and side * 2 < image_size:
-            fitting = next((size for size in _SIZES if size >= side), _SIZES[-1])
+        fitting = next((size for size in _SIZES if size >= (side or 0)), _SIZES[-1])
+        if split in ("train", ALL) and side is not None and side * 2 < image_size and fitting < image_size:
             yield Finding(
                 "odd",
                 f"{split}: half of the images have a shorter side of {side} pixels or less, and are enlarged "
