@@ -207,7 +207,7 @@ def test_train_itself_beside_a_val(tmp_path: Path, put_files: Put) -> None:
 
 @pytest.mark.parametrize(
     ("side", "image_size", "proposed"),
-    [(8, 224, [32]), (8, 64, [32]), (8, 32, None), (30, 64, [32]), (40, 96, [64]), (50, 64, None)],
+    [(8, 224, [64]), (8, 64, []), (8, 32, None), (30, 64, []), (40, 96, [64]), (50, 64, None)],
 )
 def test_a_size_for_small_images_is_a_smaller_one(
     tmp_path: Path, side: int, image_size: int, proposed: list[int] | None
@@ -216,7 +216,8 @@ def test_a_size_for_small_images_is_a_smaller_one(
         (tmp_path / name).mkdir()
         Image.new("RGB", (side, side)).save(tmp_path / name / "1.png")
     found = [one for one in survey_of(tmp_path, image_size=image_size).findings if "enlarged" in one.text]
-    assert [[way.value for way in one.remedies] for one in found] == ([proposed] if proposed else [])
+    assert [[way.value for way in one.remedies] for one in found] == ([] if proposed is None else [proposed])
+    assert all(one.remedies or "imagefolder/32" in one.sentence for one in found)
 
 
 def test_links_to_nothing_are_refused(tmp_path: Path, put_files: Put) -> None:

@@ -17,7 +17,8 @@ __all__ = ["of_images"]
 
 _MORE_THAN_8_BITS = ("F", "I", "I;16", "I;16B", "I;16L", "I;16N")
 _MASK = re.compile(r"(.*?)[-_ ](?:mask|seg|segmentation)(?:[-_ ]?\d+)?", re.DOTALL)
-_SIZES = (32, 64, 96, 128, 160, 192)
+_LEAST = 32
+_SIZES = (64, 96, 128, 160, 192)
 
 
 def of_images(
@@ -64,12 +65,14 @@ def of_images(
             yield Finding("odd", f"{split}: {found}, which cannot be read as they are")
         side = seen.median_side
         fitting = next((size for size in _SIZES if size >= (side or 0)), _SIZES[-1])
-        if split in ("train", ALL) and side is not None and side * 2 < image_size and fitting < image_size:
+        if split in ("train", ALL) and side is not None and side * 2 < image_size and image_size > _LEAST:
             yield Finding(
                 "odd",
                 f"{split}: half of the images have a shorter side of {side} pixels or less, and are enlarged "
                 f"for crops of {image_size}",
-                remedies=(Remedy("data.dataset.image_size", fitting),),
+                # Below 64 pixels nets are of another family, which a size alone does not change.
+                hint=None if fitting < image_size else "the preset imagefolder/32 has a net for smaller ones",
+                remedies=(Remedy("data.dataset.image_size", fitting),) if fitting < image_size else (),
             )
 
 
