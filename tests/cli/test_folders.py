@@ -90,6 +90,15 @@ def test_json_of_a_dry_run_holds_what_was_found(rescli: Rescli, tmp_path: Path) 
     assert {"kind": "left out", "text": "1 file that is no image: 1 .md"} in found["findings"]
 
 
+def test_what_is_odd_is_said_quietly_too(rescli: Rescli, tmp_path: Path) -> None:
+    put_pictures(tmp_path, *(f"{name}/{number}.jpg" for name in "ab" for number in range(3)))
+    (tmp_path / "a/readme.md").touch()
+    answer = plan(rescli, tmp_path, "--quiet")
+    assert "odd: 2 classes of fewer than 5 training images: a 3, b 3" in answer.err
+    assert "left out" not in answer.err
+    assert "photographs in" not in answer.err
+
+
 def test_everything_odd_at_once_trains_and_is_evaluated(rescli: Rescli, tmp_path: Path) -> None:
     root = tmp_path / "torture"
     write_torture(root)

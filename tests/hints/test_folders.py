@@ -67,8 +67,44 @@ LAYOUTS: dict[str, tuple[list[str], int, list[str], dict[str, Any]]] = {
         [f"{SPLITS} data.dataset.val_folder", f"{SPLITS} data.dataset.exclude"],
         {},
     ),
-    "two such splits": (
-        fill("one/cat", "one/dog", "two/cat", "two/dog"),
+    "classes with the same folders in each": (
+        fill("cat/left", "cat/right", "dog/left", "dog/right"),
+        3,
+        [f"{SPLITS} data.dataset.train_folder"],
+        {},
+    ),
+    "classes beside a val": (
+        fill("cat", "dog", "val/cat", "val/dog"),
+        3,
+        [f"{CLASSES} data.dataset.train_folder", f"{CLASSES} data.dataset.exclude"],
+        {},
+    ),
+    "a val in train": (
+        fill("train/cat", "train/dog", "train/val/cat", "train/val/dog"),
+        3,
+        [f"{SPLITS} data.dataset.val_folder", f"{SPLITS} data.dataset.exclude"],
+        {},
+    ),
+    "a val in train and one beside it": (
+        fill("train/cat", "train/dog", "train/val/cat", "train/val/dog", "val/cat", "val/dog"),
+        3,
+        [f"{SPLITS} data.dataset.exclude"],
+        {},
+    ),
+    "splits like train and test": (
+        fill("seg_train/cat", "seg_train/dog", "seg_test/cat", "seg_test/dog"),
+        3,
+        [f"{SPLITS} data.dataset.train_folder", f"{SPLITS} data.dataset.test_folder"],
+        {"both": True},
+    ),
+    "a split like test beside train": (
+        fill("train/cat", "train/dog", "tst/cat", "tst/dog"),
+        3,
+        [f"{SPLITS} data.dataset.test_folder", f"{SPLITS} data.dataset.exclude"],
+        {},
+    ),
+    "two folds": (
+        fill("fold1/cat", "fold1/dog", "fold2/cat", "fold2/dog"),
         3,
         [f"{SPLITS} data.dataset.train_folder", f"{SPLITS} data.dataset.val_folder"],
         {"both": True},

@@ -178,7 +178,9 @@ def train(
                     spec,
                     data_root=data_root,
                     progress=shown,
-                    on_survey=None if quiet else partial(say_survey, parameters=_PARAMETERS),
+                    on_survey=partial(say_survey, parameters=_PARAMETERS, only_odd=quiet)
+                    if is_first()
+                    else None,
                     rehearsal=Rehearsal(
                         Where(device, data_root, workers, engine, kernels, threads), out, nproc or 1
                     )

@@ -14,7 +14,7 @@ from rescli.durations import format_seconds
 from rescli.plurals import are, counted
 from rescli.report.progress.image_wait import advice
 from rescli.report.progress.run import training_progress
-from rescli.report.survey import survey_lines
+from rescli.report.survey import finding_line, survey_lines
 from rescli.spec.ledger.ledger import differences, ledger
 
 if TYPE_CHECKING:
@@ -115,13 +115,20 @@ def _ledger_lines(rows: Sequence[LedgerRow]) -> list[str]:
     return [line for text in texts for line in textwrap.wrap(text, _LEDGER_WIDTH, subsequent_indent=inside)]
 
 
-def say_survey(survey: Survey, parameters: Collection[str]) -> None:
+def say_survey(survey: Survey, parameters: Collection[str], *, only_odd: bool = False) -> None:
     """What the folder of photographs holds, and what is odd about it; what is refused, the error says.
 
     Args:
         parameters: those of the command that was typed.
+        only_odd: nothing but what may be wrong, as where no progress is to be shown.
     """
-    for line in survey_lines(survey, partial(as_flag, parameters=parameters), refused=False):
+    word = partial(as_flag, parameters=parameters)
+    if only_odd:
+        for finding in survey.findings:
+            if finding.kind == "odd":
+                say(finding_line(finding, word))
+        return
+    for line in survey_lines(survey, word, refused=False):
         say(line)
     if (count := sum(survey.counts.values())) >= _MANY_IMAGES:
         say(f"reading the {counted(count, 'file')} once, so that the run knows them again")

@@ -26,13 +26,14 @@ from rescli.data.folders.refusals import (
     alike_in_two_splits,
     check_folder,
     named_folder,
+    named_without_classes,
     no_class_folders,
     no_class_folders_in,
     several_folders,
     splits_without_classes,
     unlabelled,
 )
-from rescli.data.folders.walk import Detection, LeftOut, images_below, subfolders
+from rescli.data.folders.walk import Detection, LeftOut, first_below, images_below, subfolders
 from rescli.errors import DataError
 
 __all__ = ["FolderOptions", "Layout", "Part", "find_layout", "is_runs_folder"]
@@ -68,12 +69,16 @@ class Part:
         place: the folder that names of images are relative to.
         labels: of each image; None where class folders say it.
         deep: whether images in folders below are labelled too.
+        without: names of folders in it that are other splits, and no classes.
+        among_runs: whether runs may lie in it, which are no classes.
     """
 
     split: str
     place: Path
     labels: Labels | None = None
     deep: bool = False
+    without: tuple[str, ...] = ()
+    among_runs: bool = False
 
 
 @dataclass(frozen=True)
@@ -134,14 +139,24 @@ def _by_suffix(root: Path, wanted: FolderOptions) -> Layout:
 def _by_content(root: Path, wanted: FolderOptions) -> Layout:
     folders = [name for name in _class_folders(root, wanted) if not is_runs_folder(root / name)]
     place_of = _split_folders(root, folders, wanted)
-    with_classes = {split: place for split, place in place_of.items() if _class_folders(place, wanted)}
-    parts = {split: Part(split, place) for split, place in with_classes.items()}
+    own_of = {
+        split: [
+            name
+            for name in _class_folders(place, wanted)
+            if name not in first_below(place, place_of.values())
+        ]
+        for split, place in place_of.items()
+    }
+    with_classes = {split: place for split, place in place_of.items() if own_of[split]}
+    parts = {
+        split: Part(split, place, without=first_below(place, place_of.values()), among_runs=place == root)
+        for split, place in with_classes.items()
+    }
     unlabelled = None
-    train = with_classes.get("train")
-    classes = _class_folders(train, wanted) if train is not None else []
+    classes = own_of.get("train", [])
     for split in sorted(place_of, key=TRAIN_VAL_TEST.index):
         place = place_of[split]
-        own = _class_folders(place, wanted)
+        own = own_of[split]
         if split in parts and (split == "train" or not classes or {*classes} & {*own}):
             continue
         # No class folders, or none of train's: labels may lie beside the images.
@@ -161,10 +176,12 @@ def _by_content(root: Path, wanted: FolderOptions) -> Layout:
         flat = [split for split in place_of if split not in parts and split != "test"]
         if flat:
             raise no_class_folders_in(root, list(parts), flat)
-        used = {place.relative_to(root).parts[0] for place in place_of.values()}
+        used = folders if root in place_of.values() else first_below(root, place_of.values())
         unused = tuple(name for name in folders if name not in used and _holds_images(root / name))
         ordered = {split: parts[split] for split in TRAIN_VAL_TEST if split in parts}
         return Layout(root, wanted, ordered, unlabelled, unused)
+    if named := [split for split in place_of if split in wanted.folders]:
+        raise named_without_classes(root, {split: place_of[split] for split in named})
     return _one_split(root, folders, wanted)
 
 
@@ -193,7 +210,7 @@ def _one_split(root: Path, folders: list[str], wanted: FolderOptions) -> Layout:
     if named and _flat_images(root / named[0]):
         best = next((name for name in named if named_split(name) == "train"), named[0])
         images = _flat_images(root / best)
-        raise splits_without_classes(root, named, images, others=len(folders) > len(named))
+        raise splits_without_classes(root, named, images, others=len(folders) - len(named))
     if folders:
         return Layout(root, wanted, {ALL: Part(ALL, root)})
     if images := _flat_images(root):
@@ -209,11 +226,12 @@ def _split_folders(root: Path, folders: list[str], wanted: FolderOptions) -> dic
     for split, place in found.items():
         if twin := next((other for other in found if other != split and found[other] == place), None):
             raise DataError(f"{split} and {twin} cannot both be the folder {place.relative_to(root)}.")
-    taken = {place.relative_to(root).parts[0] for place in found.values()}
+    taken = first_below(root, found.values())
     spelled: dict[str, list[str]] = {}
     for name in folders:
         meant = named_split(name)
-        if meant is not None and meant not in found and name not in taken and name not in wanted.exclude:
+        free = name not in taken or meant == "train"  # its val may be a folder in it
+        if meant is not None and meant not in found and free and name not in wanted.exclude:
             spelled.setdefault(meant, []).append(name)
     for split, names in spelled.items():
         full = [name for name in names if _class_folders(root / name, wanted) or _flat_images(root / name)]

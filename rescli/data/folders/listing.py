@@ -71,12 +71,12 @@ def _by_folders(part: Part, wanted: FolderOptions) -> Listing:
     images: dict[str, tuple[str, ...]] = {}
     by_content = wanted.by == "content"
     for name in subfolders(part.place):
-        if name in wanted.exclude:
+        if name in wanted.exclude or name in part.without:
             continue
         if by_content and is_junk(name):
             left_out.folders[name] += 1
             continue
-        if by_content and part.split == ALL and is_runs_folder(part.place / name):
+        if by_content and (part.split == ALL or part.among_runs) and is_runs_folder(part.place / name):
             runs.append(readable(name))
             continue
         folder = part.place / name

@@ -14,9 +14,11 @@ __all__ = [
     "PLUGIN_SUFFIXES",
     "SUFFIXES",
     "TRAIN_VAL_TEST",
+    "guessed_split",
     "is_archive",
     "is_background",
     "is_download_part",
+    "is_fold",
     "is_junk",
     "named_split",
     "near_names",
@@ -45,6 +47,13 @@ _SPELLINGS = {
     "test": ("test", "testing", "testset", "testdata"),
 }
 _SPLIT_OF = {spelling: split for split, spellings in _SPELLINGS.items() for spelling in spellings}
+
+_GUESSES = {
+    **_SPLIT_OF,
+    **dict.fromkeys(("trn", "learn", "learning", "fit", "entrenamiento", "treino", "apprentissage"), "train"),
+    **dict.fromkeys(("dev", "vld", "eval", "evaluation", "heldout", "holdout", "validacion"), "val"),
+    **dict.fromkeys(("tst", "tests", "prueba", "pruebas", "teste", "unseen"), "test"),
+}
 
 _JUNK = {
     *(
@@ -80,6 +89,24 @@ def split_in_name(name: str) -> str | None:
     """The split that one of a name's words stands for, as in ``train_images`` and ``seg_test``."""
     found = {_SPLIT_OF[word] for word in re.split(r"[-_ .]+", name.casefold()) if word in _SPLIT_OF}
     return found.pop() if len(found) == 1 else None
+
+
+def guessed_split(name: str) -> str | None:
+    """The split that a folder may be meant for; only to propose it, for words such as ``dev`` may be classes.
+
+    >>> [guessed_split(name) for name in ("seg_test", "tst", "prueba", "train2017", "cam1")]
+    ['test', 'test', 'test', 'train', None]
+    """
+    words = re.split(r"[-_ .\d]+", name.casefold())
+    return named_split(name) or next((_GUESSES[word] for word in words if word in _GUESSES), None)
+
+
+def is_fold(name: str) -> bool:
+    """Whether a folder is called as one of several parts of a set: ``fold1``, ``split_b``, ``set 2``."""
+    return (
+        re.fullmatch(r"(?:k?folds?|splits?|sub(?:set)?|set|cv|part)[-_ .]?(?:\d+|[a-z])", name.casefold())
+        is not None
+    )
 
 
 def is_download_part(name: str) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from rescli.data.folders.labels import FROM_NAMES, Labels, labels_from_names, tables_in
-from rescli.data.folders.names import ALL, is_archive
+from rescli.data.folders.names import ALL, is_archive, named_split
 from rescli.data.folders.table import ImageNames, read_rows
-from rescli.errors import DataError, readable
+from rescli.data.folders.walk import dead_links
+from rescli.errors import DataError, first_names, readable
 from rescli.plurals import counted
 from rescli.remedy import Remedy
 
@@ -16,6 +18,7 @@ __all__ = [
     "alike_in_two_splits",
     "check_folder",
     "named_folder",
+    "named_without_classes",
     "no_class_folders",
     "no_class_folders_in",
     "several_folders",
@@ -48,11 +51,28 @@ def named_folder(root: Path, split: str, name: str, folders: list[str]) -> Path:
     """
     # Not resolved: a split may be a link to somewhere else.
     place, base = Path(os.path.normpath(root.absolute() / name)), Path(os.path.normpath(root.absolute()))
+    if split == "train" and place == base:  # the class folders lie in the root itself
+        return root
     if base not in place.parents:
         raise DataError(f"the folder {name!r} for {split} is not one below {root}.")
     if not place.is_dir():
         raise DataError(f"{root} has no folder {name!r}; it has {', '.join(folders) or 'none'}.")
     return root / place.relative_to(base)
+
+
+def named_without_classes(root: Path, places: Mapping[str, Path]) -> DataError:
+    """Somebody named folders for splits, and they have no class folders."""
+    names = ", ".join(
+        f"{readable(str(place.relative_to(root)))} for {split}" for split, place in places.items()
+    )
+    return DataError(
+        f"{root}: the folder {names} has no class folders and no table of labels: put each image into the "
+        "folder of its class.",
+        remedy=[
+            Remedy("data.dataset.labels", "FILE", "a table of file names and classes"),
+            Remedy("data.dataset.labels", FROM_NAMES, "for files called CLASS_12.jpg"),
+        ],
+    )
 
 
 def several_folders(root: Path, split: str, names: list[str]) -> DataError:
@@ -68,21 +88,25 @@ def several_folders(root: Path, split: str, names: list[str]) -> DataError:
     )
 
 
-def splits_without_classes(root: Path, names: list[str], images: list[str], *, others: bool) -> DataError:
+def splits_without_classes(root: Path, names: list[str], images: list[str], *, others: int) -> DataError:
     """Folders are called as splits are, and hold images without a class.
 
     Args:
         root: the folder.
         names: those that are called as splits are.
         images: names of those in one of them.
-        others: whether other folders lie beside them, which may be the classes.
+        others: how many other folders lie beside them, which may be the classes.
     """
-    if others:
+    # What is no train is nothing to train on, whoever labels it.
+    by_names = (
+        _by_names(images) if not others or any(named_split(name) == "train" for name in names) else None
+    )
+    if others > 1 or (others and by_names is None):
         ways = [Remedy("data.dataset.exclude", (*names,), "to leave them out")]
     else:
         ways = [Remedy("data.dataset.labels", "FILE", "a table of file names and classes")]
-        if by_names := _by_names(images):
-            ways.insert(0, by_names)
+    if by_names is not None:
+        ways.insert(0, by_names)
     return DataError(
         f"{root} has images without classes in {', '.join(names)}: a split holds class folders, or has a "
         "table of labels beside it. Where they are classes, put them into a folder train.",
@@ -152,6 +176,11 @@ def no_class_folders(root: Path) -> DataError:
     """There is nothing to train on."""
     with os.scandir(root) as entries:
         archives = sorted(entry.name for entry in entries if is_archive(entry.name))
+    if dead := dead_links(root):
+        return DataError(
+            f"{root} has no class folders, but links to places that are not there: {first_names(dead)}.",
+            hint="mount the disk, or mend the links",
+        )
     if archives:
         return DataError(f"{root} has no class folders.", hint=f"unpack {', '.join(archives[:3])} first")
     return DataError(

@@ -42,7 +42,9 @@ class ImageFolderSpec(PhotoSetSpec):
         "or a table, FILE or FILE:COLUMN, relative to the data root; unset: a table beside the images",
     )
     train_folder: str | None = Field(
-        default=None, description="the folder of the training images; unset: train in its usual spellings"
+        default=None,
+        description="the folder of the training images, . where the class folders lie in the root; "
+        "unset: train in its usual spellings",
     )
     val_folder: str | None = Field(
         default=None, description="the folder of the validation images; unset: val, valid, validation"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -21,7 +21,7 @@ from rescli.data.folders.names import (
 from rescli.data.photos.content import begins_as_image, register_plugins
 from rescli.errors import readable
 
-__all__ = ["Detection", "LeftOut", "images_below", "only_folder", "subfolders"]
+__all__ = ["Detection", "LeftOut", "dead_links", "first_below", "images_below", "only_folder", "subfolders"]
 
 Detection = Literal["content", "suffix"]
 """How photographs are told from other files: by suffix and else by content; or by ``OLD_SUFFIXES`` alone."""
@@ -79,6 +79,29 @@ def subfolders(folder: Path) -> list[str]:
     """
     with os.scandir(folder) as entries:
         return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+
+
+def dead_links(folder: Path) -> list[str]:
+    """Names of the links in a folder that lead nowhere and may be meant for folders, sorted.
+
+    What has a suffix is taken for a file: a disk that is not mounted leaves names such as ``pump``.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with os.scandir(folder) as entries:
+        return sorted(
+            entry.name
+            for entry in entries
+            if entry.is_symlink()
+            and not (os.path.exists(entry.path) or entry.name.startswith(".") or Path(entry.name).suffix)
+        )
+
+
+def first_below(place: Path, others: Iterable[Path]) -> tuple[str, ...]:
+    """Names of the folders in a place that are, or hold, one of others."""
+    inside = [other for other in others if place in other.parents]
+    return tuple(dict.fromkeys(other.relative_to(place).parts[0] for other in inside))
 
 
 def only_folder(folder: Path) -> Path:

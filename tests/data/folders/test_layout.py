@@ -90,6 +90,19 @@ def test_the_class_in_the_name_only_where_it_is_asked_for(tmp_path: Path, put_fi
     assert set(labels.by_name.values()) == {"Abyssinian", "great_dane"}
 
 
+def test_a_folder_of_a_contest_is_labelled_by_names(tmp_path: Path, put_files: Put) -> None:
+    put_files(tmp_path, "train/cat.0.jpg", "train/dog.0.jpg", "test1/1.jpg", "test1/2.jpg")
+    with pytest.raises(DataError, match="images without classes in train") as caught:
+        find_layout(tmp_path, FolderOptions())
+    assert [remedy.value for remedy in caught.value.remedies] == ["names", "FILE"]
+    layout = find_layout(tmp_path, FolderOptions(labels="names"))
+    assert (list(layout.parts), layout.unused) == (["train"], ("test1",))
+    put_files(tmp_path, "more/1.jpg")
+    with pytest.raises(DataError) as caught:
+        find_layout(tmp_path, FolderOptions())
+    assert [remedy.value for remedy in caught.value.remedies] == ["names", ("train",)]
+
+
 def test_an_archive_is_to_be_unpacked(tmp_path: Path) -> None:
     (tmp_path / "photos.zip").write_bytes(b"PK")
     with pytest.raises(DataError, match="is an archive") as caught:
@@ -122,6 +135,13 @@ def test_folders_that_are_none_of_the_root(tmp_path: Path, put_files: Put, folde
     put_files(tmp_path, "n/a/1.jpg")
     with pytest.raises(DataError, match=why):
         find_layout(root, FolderOptions(folders={"val": folder}))
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_a_named_folder_without_class_folders_is_refused(tmp_path: Path, put_files: Put, split: str) -> None:
+    put_files(tmp_path, "cat/1.jpg", "dog/1.jpg", "flat/1.jpg")
+    with pytest.raises(DataError, match=f"folder flat for {split} has no class folders"):
+        find_layout(tmp_path, FolderOptions(folders={split: "flat"}))
 
 
 def test_one_folder_is_not_two_splits(tmp_path: Path, put_files: Put) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from rescli.data.folders.specs import ImageFolderSpec
 from rescli.data.folders.survey import Survey
@@ -102,7 +103,11 @@ def test_splits_by_names_that_nobody_knows(tmp_path: Path, put_files: Put) -> No
 def test_classes_with_the_same_folders_in_each_have_a_way_out(tmp_path: Path, put_files: Put) -> None:
     names = [f"{name}/{side}/1.jpg" for name in ("cat", "dog") for side in ("front", "left")]
     put_files(tmp_path / "flat", *names)
-    assert "where they are the classes, put them into a folder train" in refused(tmp_path / "flat")
+    with pytest.raises(DataError, match="cat, dog could be classes or splits: each has the") as caught:
+        survey_of(tmp_path / "flat").require_trainable()
+    assert [(one.setting, one.value) for one in caught.value.remedies] == [("data.dataset.train_folder", ".")]
+    flat = survey_of(tmp_path / "flat", train_folder=".")
+    assert (flat.class_names, flat.counts, flat.refusals) == (("cat", "dog"), {"train": 4}, ())
     put_files(tmp_path / "deep", *(f"train/{name}" for name in names))
     survey = survey_of(tmp_path / "deep")
     assert survey.class_names == ("cat", "dog")
@@ -114,6 +119,77 @@ def test_a_split_by_another_name_beside_train(tmp_path: Path, put_files: Put) ->
     assert "heldout looks like a split" in refused(tmp_path)
     assert survey_of(tmp_path, val_folder="heldout").counts == {"train": 2, "val": 2}
     assert survey_of(tmp_path, exclude=["heldout"]).counts == {"train": 2}
+
+
+@pytest.mark.parametrize(
+    ("names", "splits"),
+    [
+        (("seg_train", "seg_test"), {"train": "seg_train", "test": "seg_test"}),
+        (("fotos", "prueba"), {"train": "fotos", "test": "prueba"}),
+        (("x_train", "x_dev", "x_tst"), {"train": "x_train", "val": "x_dev", "test": "x_tst"}),
+        (("fold1", "fold2", "fold3"), {"train": "fold1", "val": "fold2"}),
+    ],
+)
+def test_a_folder_like_test_is_not_validated_on(
+    tmp_path: Path, put_files: Put, names: tuple[str, ...], splits: dict[str, str]
+) -> None:
+    put_files(tmp_path, *(f"{split}/{name}/1.jpg" for split in names for name in ("a", "b")))
+    with pytest.raises(DataError) as caught:
+        survey_of(tmp_path).require_trainable()
+    told = {one.setting.removeprefix("data.dataset."): one.value for one in caught.value.remedies}
+    assert told == {f"{split}_folder": name for split, name in splits.items()}
+    assert not survey_of(tmp_path, **told).refusals
+
+
+def test_a_folder_like_test_beside_train(tmp_path: Path, put_files: Put) -> None:
+    put_files(tmp_path, *(f"{split}/{name}/1.jpg" for split in ("train", "tst") for name in ("a", "b")))
+    with pytest.raises(DataError) as caught:
+        survey_of(tmp_path).require_trainable()
+    assert [one.setting for one in caught.value.remedies] == [
+        "data.dataset.test_folder",
+        "data.dataset.exclude",
+    ]
+    assert survey_of(tmp_path, test_folder="tst").counts == {"train": 2, "test": 2}
+
+
+def test_val_inside_train_is_no_class(tmp_path: Path, put_files: Put) -> None:
+    put_files(tmp_path, *(f"train/{at}{name}/1.jpg" for at in ("", "val/") for name in ("a", "b")))
+    with pytest.raises(DataError, match="train/val would be a class, and looks like a split") as caught:
+        survey_of(tmp_path).require_trainable()
+    assert [(one.setting, one.value) for one in caught.value.remedies] == [
+        ("data.dataset.val_folder", "train/val"),
+        ("data.dataset.exclude", ("val",)),
+    ]
+    named = survey_of(tmp_path, val_folder="train/val")
+    assert (named.counts, named.class_names, named.refusals) == ({"train": 2, "val": 2}, ("a", "b"), ())
+    assert survey_of(tmp_path, exclude=["val"]).counts == {"train": 2}
+
+
+def test_val_inside_train_beside_a_val(tmp_path: Path, put_files: Put) -> None:
+    put_files(
+        tmp_path, *(f"{at}/{name}/1.jpg" for at in ("train", "train/val", "val") for name in ("a", "b"))
+    )
+    with pytest.raises(DataError, match="train/val would be a class") as caught:
+        survey_of(tmp_path).require_trainable()
+    (remedy,) = caught.value.remedies
+    assert (remedy.value, remedy.also) == (("val",), {"data.dataset.val_folder": "val"})
+    named = survey_of(tmp_path, exclude=["val"], val_folder="val")
+    assert (named.counts, named.refusals) == ({"train": 2, "val": 2}, ())
+
+
+def test_a_class_called_as_a_split_is_may_have_folders_of_its_own(tmp_path: Path, put_files: Put) -> None:
+    put_files(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "train/test/rig/1.jpg")
+    assert not survey_of(tmp_path).refusals
+
+
+def test_the_classes_of_the_root_beside_a_val(tmp_path: Path, put_files: Put) -> None:
+    put_files(tmp_path, "a/1.jpg", "b/1.jpg", "val/a/1.jpg", "val/b/1.jpg", "runs/one/curves.png")
+    (tmp_path / "runs/one/spec.toml").touch()
+    with pytest.raises(DataError, match="no training images: val only") as caught:
+        survey_of(tmp_path).require_trainable()
+    assert caught.value.remedies[0].value == "."
+    named = survey_of(tmp_path, train_folder=".")
+    assert (named.counts, named.class_names, named.refusals) == ({"train": 2, "val": 2}, ("a", "b"), ())
 
 
 def test_the_folder_of_runs_is_no_class(tmp_path: Path, put_files: Put) -> None:
@@ -130,10 +206,48 @@ def test_train_itself_beside_a_val(tmp_path: Path, put_files: Put) -> None:
     assert "beside train lies val, which is not used" in texts
 
 
+@pytest.mark.parametrize(
+    ("side", "image_size", "proposed"),
+    [(8, 224, [64]), (8, 64, []), (8, 32, None), (30, 64, []), (40, 96, [64]), (50, 64, None)],
+)
+def test_a_size_for_small_images_is_a_smaller_one(
+    tmp_path: Path, side: int, image_size: int, proposed: list[int] | None
+) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (side, side)).save(tmp_path / name / "1.png")
+    found = [one for one in survey_of(tmp_path, image_size=image_size).findings if "enlarged" in one.text]
+    assert [[way.value for way in one.remedies] for one in found] == ([] if proposed is None else [proposed])
+    assert all(one.remedies or "imagefolder/32" in one.sentence for one in found)
+
+
 def test_links_to_nothing_are_refused(tmp_path: Path, put_files: Put) -> None:
     put_files(tmp_path, "a/1.jpg", "b/1.jpg")
     (tmp_path / "a/2.jpg").symlink_to(tmp_path / "nowhere")
     assert "1 image by name, but only a link to nothing: a/2.jpg" in refused(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("link", "exclude"), [("train/pump", "pump"), ("val/pump", "pump"), ("val", "val"), ("test", "test")]
+)
+def test_a_folder_that_is_a_dead_link_is_refused(
+    tmp_path: Path, put_files: Put, link: str, exclude: str
+) -> None:
+    put_files(tmp_path, "train/a/1.jpg", "train/b/1.jpg", *(["val/a/1.jpg"] if link != "val" else []))
+    (tmp_path / link).symlink_to("/nowhere/unplugged")
+    (tmp_path / "README").symlink_to("/nowhere/unplugged")
+    assert f"{link} is a link to a place that is not there: mount the disk" in refused(tmp_path)
+    assert not survey_of(tmp_path, exclude=[exclude]).refusals
+
+
+def test_a_class_of_the_root_that_is_a_dead_link_is_refused(tmp_path: Path, put_files: Put) -> None:
+    put_files(tmp_path, "a/1.jpg", "b/1.jpg")
+    (tmp_path / "pump").symlink_to("/nowhere/unplugged")
+    assert "pump is a link to a place that is not there" in refused(tmp_path)
+    assert survey_of(tmp_path, exclude=["pump"]).class_names == ("a", "b")
+    (tmp_path / "all").mkdir()
+    (tmp_path / "all/pump").symlink_to("/nowhere/unplugged")
+    assert "links to places that are not there: pump." in refused(tmp_path / "all")
 
 
 def test_names_that_are_no_utf8(tmp_path: Path, put_files: Put, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,6 +325,12 @@ def test_a_link_to_a_folder_is_not_followed_and_said(tmp_path: Path, put_files: 
             ],
             "seg_test, seg_train look like splits, not classes: each has the folders a, b",
             ["seg_train/seg_train", "seg_test/seg_test"],
+        ),
+        ([f"{s}/{c}/1.jpg" for s in ("trn", "tst") for c in "ab"], "trn, tst look like", ["trn", "tst"]),
+        (
+            [f"{s}/{c}/1.jpg" for s in ("fotos", "prueba") for c in "ab"],
+            "fotos, prueba look like splits",
+            ["fotos", "prueba"],
         ),
         (
             [

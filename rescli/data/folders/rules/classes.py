@@ -51,13 +51,18 @@ def _of_no_train(layout: Layout, listings: Mapping[str, Listing]) -> Finding:
         dict.fromkeys(part.place.relative_to(layout.root).parts[0] for part in layout.parts.values())
     )
     text = f"{layout.root} has no training images: {', '.join(listings)} only"
+    of_these = all({*listing.classes} <= {*layout.unused} for listing in listings.values())
+    as_they_are = Remedy("data.dataset.train_folder", ".", "where these are the classes")
     if not layout.unused:
         return Finding("refused", f"{text}.")
     return Finding(
         "refused",
         f"{text}, beside {first_names(layout.unused)}.",
-        hint="where these are the classes, put them into a folder train",
-        remedies=(Remedy("data.dataset.exclude", beside, f"to leave {first_names(beside)} out"),),
+        hint=None if of_these else "where these are the classes, put them into a folder train",
+        remedies=(
+            *((as_they_are,) if of_these else ()),
+            Remedy("data.dataset.exclude", beside, f"to leave {first_names(beside)} out"),
+        ),
     )
 
 

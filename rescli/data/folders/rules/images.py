@@ -18,6 +18,7 @@ __all__ = ["of_images"]
 _GREY_OF_16_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
 _OF_NO_KNOWN_WHITE = ("F", "I")
 _MASK = re.compile(r"(.*?)[-_ ](?:mask|seg|segmentation)(?:[-_ ]?\d+)?", re.DOTALL)
+_LEAST = 32
 _SIZES = (64, 96, 128, 160, 192)
 
 
@@ -67,13 +68,15 @@ def of_images(
             found = f"{images_in_words(deep)}{of} with numbers of 32 bits"
             yield Finding("odd", f"{split}: {found}, which may not say which of them is white")
         side = seen.median_side
-        if split in ("train", ALL) and side is not None and side * 2 < image_size:
-            fitting = next((size for size in _SIZES if size >= side), _SIZES[-1])
+        fitting = next((size for size in _SIZES if size >= (side or 0)), _SIZES[-1])
+        if split in ("train", ALL) and side is not None and side * 2 < image_size and image_size > _LEAST:
             yield Finding(
                 "odd",
                 f"{split}: half of the images have a shorter side of {side} pixels or less, and are enlarged "
                 f"for crops of {image_size}",
-                remedies=(Remedy("data.dataset.image_size", fitting),),
+                # Below 64 pixels nets are of another family, which a size alone does not change.
+                hint=None if fitting < image_size else "the preset imagefolder/32 has a net for smaller ones",
+                remedies=(Remedy("data.dataset.image_size", fitting),) if fitting < image_size else (),
             )
 
 

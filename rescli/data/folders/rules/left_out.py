@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from rescli.data.folders.finding import Finding, classes_in_words, images_in_words
 from rescli.data.folders.layout import Layout
 from rescli.data.folders.listing import Listing
-from rescli.data.folders.names import near_names
-from rescli.data.folders.walk import LeftOut, subfolders
+from rescli.data.folders.names import named_split, near_names
+from rescli.data.folders.walk import LeftOut, dead_links, subfolders
 from rescli.errors import first_names
 from rescli.installation import install_command
 from rescli.plurals import counted
+from rescli.remedy import Remedy
 
 __all__ = ["left_out"]
 
@@ -44,6 +45,7 @@ def left_out(layout: Layout, listings: Mapping[str, Listing]) -> Iterator[Findin
             "left out", f"{classes_in_words(len(empty))} without an image anywhere: {first_names(empty)}"
         )
     yield from _excluded(layout)
+    yield from _dead_folders(layout)
     if total.broken_links:
         yield Finding(
             "refused",
@@ -53,13 +55,36 @@ def left_out(layout: Layout, listings: Mapping[str, Listing]) -> Iterator[Findin
         )
 
 
+def _dead_folders(layout: Layout) -> Iterator[Finding]:
+    """Links in the place of classes or splits that lead nowhere, as to a disk that is not mounted."""
+    classes_in = {part.place for part in layout.parts.values() if part.labels is None}
+    for place in dict.fromkeys((layout.root, *(part.place for part in layout.parts.values()))):
+        dead = [name for name in dead_links(place) if name not in layout.wanted.exclude]
+        if place not in classes_in:
+            dead = [name for name in dead if place == layout.root and named_split(name)]
+        if not dead:
+            continue
+        names = first_names([str((place / name).relative_to(layout.root)) for name in dead])
+        are = "is a link to a place that is" if len(dead) == 1 else "are links to places that are"
+        yield Finding(
+            "refused",
+            f"{names} {are} not there.",
+            hint="mount the disk, or mend or remove the link",
+            remedies=(Remedy("data.dataset.exclude", (*layout.wanted.exclude, *dead), "to leave it out"),),
+        )
+
+
 def _excluded(layout: Layout) -> Iterator[Finding]:
     excluded = layout.wanted.exclude
     if not excluded:
         return
     there = {*subfolders(layout.root)}
-    for place in (*(layout.root / name for name in sorted(there)), *(p.place for p in layout.parts.values())):
-        there |= {*subfolders(place)}
+    for place in (
+        layout.root,
+        *(layout.root / name for name in sorted(there)),
+        *(p.place for p in layout.parts.values()),
+    ):
+        there |= {*subfolders(place), *dead_links(place)}
     for part in layout.parts.values():
         there |= {*part.labels.by_name.values()} if part.labels is not None else set()
     if unknown := [name for name in excluded if name not in there]:

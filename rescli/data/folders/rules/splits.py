@@ -8,7 +8,14 @@ from rescli.data.folders.finding import Finding, images_in_words
 from rescli.data.folders.labels import Labels
 from rescli.data.folders.layout import Layout
 from rescli.data.folders.listing import Listing, training_classes
-from rescli.data.folders.names import ALL, is_download_part, named_split, split_in_name
+from rescli.data.folders.names import (
+    ALL,
+    guessed_split,
+    is_download_part,
+    is_fold,
+    named_split,
+    split_in_name,
+)
 from rescli.data.folders.walk import only_folder, subfolders
 from rescli.errors import first_names, readable
 from rescli.remedy import Remedy
@@ -40,6 +47,9 @@ def of_splits(layout: Layout, listings: Mapping[str, Listing], num_held_out: int
         yield Finding("left out", f"{readable(layout.unlabelled.name)}: {why}")
     for name in layout.unused:
         yield _of_unused(layout, listings, name)
+    train = listings.get("train")
+    if train is not None and train.part.labels is None:
+        yield from _of_splits_among_classes(layout, train)
     if ALL in listings and listings[ALL].part.labels is None:
         yield from _of_one_split(layout, listings[ALL])
 
@@ -85,7 +95,9 @@ def _of_unused(layout: Layout, listings: Mapping[str, Listing], name: str) -> Fi
         f"{readable(name)} looks like a split, for it has the class folders of train ({first_names(alike)}), "
         "and there is no val.",
         remedies=(
-            Remedy("data.dataset.val_folder", name, "to validate on it"),
+            Remedy("data.dataset.test_folder", name, "to test on it")
+            if guessed_split(name) == "test" and "test" not in listings
+            else Remedy("data.dataset.val_folder", name, "to validate on it"),
             Remedy("data.dataset.exclude", (name,), "to leave it out"),
         ),
     )
@@ -114,6 +126,7 @@ def _of_folders_that_are_no_classes(layout: Layout, listing: Listing) -> Iterato
     named = [name for name in classes if named_split(name)]
     like = {name: split for name in classes if (split := split_in_name(name)) is not None}
     alike = [name for name in classes if len(below[name]) > 1 and list(below.values()).count(below[name]) > 1]
+    meant = {name: guessed_split(name) for name in alike}
     if alike and all(named_split(name) for name in below[alike[0]]):
         yield Finding(
             "refused",
@@ -122,18 +135,24 @@ def _of_folders_that_are_no_classes(layout: Layout, listing: Listing) -> Iterato
             remedies=(Remedy("data_root", places[alike[0]], "for one of them"),),
         )
     elif alike:
-        folders = {like.get(name): str(places[name].relative_to(root)) for name in reversed(alike)}
-        train = folders.get("train", str(places[alike[0]].relative_to(root)))
-        val = folders.get("val") or folders.get("test") or str(places[alike[1]].relative_to(root))
+        each = f"each has the folders {first_names(sorted(below[alike[0]]))}"
+        if not any(meant.values()) and not any(map(is_fold, alike)):
+            yield Finding(
+                "refused",
+                f"{first_names(alike)} could be classes or splits: {each}.",
+                hint="name the folder of the class folders, which is this one if they are classes",
+                remedies=(Remedy("data.dataset.train_folder", ".", "where these are the classes"),),
+            )
+            return
+        split_of = _splits_to_name(alike, meant)
         yield Finding(
             "refused",
-            f"{first_names(alike)} look like splits, not classes: each has the folders "
-            f"{first_names(sorted(below[alike[0]]))}.",
+            f"{first_names(alike)} look like splits, not classes: {each}.",
             hint=("name both folders" if len(alike) == 2 else "name two of them")
             + "; where they are the classes, put them into a folder train",
-            remedies=(
-                Remedy("data.dataset.train_folder", train),
-                Remedy("data.dataset.val_folder", val),
+            remedies=tuple(
+                Remedy(f"data.dataset.{split}_folder", str(places[name].relative_to(root)))
+                for split, name in split_of.items()
             ),
         )
     elif named or len({*like.values()}) > 1:
@@ -148,6 +167,44 @@ def _of_folders_that_are_no_classes(layout: Layout, listing: Listing) -> Iterato
         )
     elif parts := [name for name in classes if is_download_part(name)]:
         yield _of_parts_of_a_download(layout, classes, parts)
+
+
+def _splits_to_name(alike: list[str], meant: dict[str, str | None]) -> dict[str, str]:
+    """Which of some folders may be which split; without one like val, some of train can be held out."""
+    found: dict[str, str] = {split: name for name, split in reversed(meant.items()) if split is not None}
+    rest = [name for name in alike if meant[name] is None] or [*found.values()]
+    train = found.get("train") or rest[0]
+    others: dict[str, str] = {
+        split: found[split] for split in ("val", "test") if split in found and found[split] != train
+    }
+    return {"train": train, **(others or {"val": next(name for name in alike if name != train)})}
+
+
+def _of_splits_among_classes(layout: Layout, listing: Listing) -> Iterator[Finding]:
+    """Folders called as splits are, in the folder of the classes and with folders of their names."""
+    place = listing.part.place
+    classes = set(listing.classes)
+    for name in listing.classes:
+        split, alike = named_split(name), sorted(classes.intersection(subfolders(place / name)))
+        if split is None or not alike:
+            continue
+        named = Remedy(f"data.dataset.{split}_folder", str((place / name).relative_to(layout.root)))
+        free = split != "train" and split not in layout.parts
+        # What is excluded by name is no split either, unless it is named as one.
+        kept = {
+            f"data.dataset.{other}_folder": str(part.place.relative_to(layout.root))
+            for other, part in layout.parts.items()
+            if part.place.name == name
+        }
+        yield Finding(
+            "refused",
+            f"{readable(str((place / name).relative_to(layout.root)))} would be a class, and looks like a "
+            f"split: it has folders of the classes beside it ({first_names(alike)}).",
+            remedies=(
+                *((named,) if free else ()),
+                Remedy("data.dataset.exclude", (*layout.wanted.exclude, name), "to leave it out", also=kept),
+            ),
+        )
 
 
 def _of_parts_of_a_download(layout: Layout, classes: tuple[str, ...], parts: list[str]) -> Finding:
