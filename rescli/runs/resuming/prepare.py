@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from rescli.errors import CheckpointError, DataError, UsageError
+from rescli.errors import CheckpointError, DataError, SpecError, UsageError
 from rescli.hardware.cores import usable_cores
 from rescli.hardware.launcher import is_first, num_ranks
 from rescli.hardware.numerics import Numerics, choose_device, use_threads
@@ -67,7 +67,11 @@ def prepare_resume(
     try:
         assembly = assemble(spec, _as_begun(saved, numerics, where), numerics=numerics)
     except DataError as error:
-        if (now := with_images_of_now(spec, where.data_root)) != spec:
+        try:
+            now = with_images_of_now(spec, where.data_root)
+        except (DataError, SpecError):  # images that nothing can be trained on: what is wrong with them is said
+            raise error from None
+        if now != spec:
             raise other_images(run_dir, spec, where.data_root, now=now) from error
         raise
     if data_record(assembly) != saved.data:
