@@ -20,6 +20,8 @@ _KEYS = ("class_to_idx", "class_names", "classes")
 
 _MOST_DEPTH = 3
 
+_BRACKETS = ("{}", "[]", "()")
+
 
 def given_classes(given: str | os.PathLike[str] | Sequence[str] | None) -> tuple[str, ...] | None:
     """The names that the user gave, in the order of the net's outputs.
@@ -42,6 +44,12 @@ def given_classes(given: str | os.PathLike[str] | Sequence[str] | None) -> tuple
     else:
         names = [str(name) for name in given]
     names = [name.strip() for name in names]
+    if isinstance(given, str | os.PathLike) and _is_of_a_program(names):
+        raise UsageError(
+            f"the classes look like a dict or a list of a program: {first_names(names)}; their names alone, in "
+            "the order of the net's outputs, are wanted.",
+            remedy=_REMEDY,
+        )
     twice = sorted({name for name in names if names.count(name) > 1 and name})
     wrong = "an empty one" if not all(names) else f"{twice[0]!r} twice" if twice else None
     if wrong or len(names) < 2:
@@ -136,10 +144,20 @@ def _names(entry: object) -> tuple[str, ...] | None:
     return tuple(entry) if len(set(entry)) == len(entry) > 1 else None
 
 
+def _is_of_a_program(names: list[str]) -> bool:
+    """Whether a bracket opens before the first name and closes behind the last one alone."""
+    if len(names) < 2:
+        return False
+    pairs = [pair for pair in _BRACKETS if names[0].startswith(pair[0]) and names[-1].endswith(pair[1])]
+    return any(closing not in names[0] and opening not in names[-1] for opening, closing in pairs)
+
+
 def _lines_of(path: Path) -> list[str]:
     try:
-        return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, ValueError) as error:
         raise UsageError(
-            f"{str(path)!r} is one name, and no text file with a name on each line either.", remedy=_REMEDY
+            f"{str(path)!r} is one name, and no text file with a name on each line either; a net with a single "
+            "output is no classifier here.",
+            remedy=_REMEDY,
         ) from error

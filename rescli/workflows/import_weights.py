@@ -191,7 +191,7 @@ def import_weights(
     elif names is not None and read.class_names not in (None, names) and (classes or root) is not None:
         if classes is None:
             _require_order(read.class_names, names, weights)
-        warn(f"{weights} has other classes for its outputs: {first_names(read.class_names or (), _SHOWN)}.")
+        warn(_other_names(read.class_names or (), names, weights))
     importer = (
         recognise(read, importers, model=spec, dataset=dataset_spec) if layout == _AUTO else importers[layout]
     )
@@ -251,6 +251,16 @@ def _require_new(out: Path) -> None:
         )
     if os.path.lexists(out):
         raise UsageError(f"{out} exists and is not overwritten.", hint="name another file, or remove it")
+
+
+def _other_names(in_file: tuple[str, ...], given: tuple[str, ...], weights: Path) -> str:
+    """What is said where a file has its classes otherwise than somebody gave them."""
+    if set(in_file) != set(given):
+        return f"{weights} has other classes for its outputs: {first_names(in_file, _SHOWN)}."
+    return (
+        f"{weights} has these classes in another order, and the given one is taken; as given: "
+        f"{first_names(given, _SHOWN)}; in the file: {first_names(in_file, _SHOWN)}."
+    )
 
 
 def _importers(layout: str, warn: Callable[[str], None]) -> dict[str, Importer]:
