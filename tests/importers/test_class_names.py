@@ -42,7 +42,7 @@ def test_names_in_a_file_that_an_editor_marked(tmp_path: Path) -> None:
     assert given_classes(tmp_path / "names.txt") == ("bee", "ant")
 
 
-@pytest.mark.parametrize("given", ["{0: bee, 1: ant}", "[bee, ant]", "('bee', 'ant')", '{"bee": 0, "ant": 1}'])
+@pytest.mark.parametrize("given", ["{0: bee, 1: ant}", "[bee, ant]", "('bee', 'ant')", '{"b": 0, "a": 1}'])
 def test_names_that_are_a_dict_or_a_list(tmp_path: Path, given: str) -> None:
     (tmp_path / "names.txt").write_text(given.replace(", ", ",\n"), encoding="utf-8")
     for one in (given, tmp_path / "names.txt"):

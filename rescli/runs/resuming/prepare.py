@@ -69,7 +69,8 @@ def prepare_resume(
     except DataError as error:
         try:
             now = with_images_of_now(spec, where.data_root)
-        except (DataError, SpecError):  # images that nothing can be trained on: what is wrong with them is said
+        except (DataError, SpecError):
+            # Nothing can be trained on these images: what is wrong with them is said already.
             raise error from None
         if now != spec:
             raise other_images(run_dir, spec, where.data_root, now=now) from error
