@@ -23,7 +23,7 @@ _MOST_DEPTH = 3
 _NAMED = 6
 """Names of classes, of more."""
 
-_BRACKETS = ("{}", "[]", "()")
+_BRACKETS = (("{", "}"), ("[", "]"), ("(", ")"))
 
 
 def given_classes(given: str | os.PathLike[str] | Sequence[str] | None) -> tuple[str, ...] | None:

@@ -48,6 +48,13 @@ def flags(root: Path) -> list[object]:
     ]
 
 
+def test_a_finished_run_has_nothing_left_to_do(rescli: Rescli, weights: Path) -> None:
+    answer = rescli("train", "--resume", weights.parents[1])
+    assert answer.code == 0
+    assert "is finished already, at iteration 1 of 1: nothing was left to do" in answer.err
+    assert "waited for images" not in answer.err
+
+
 def cut(path: Path) -> None:
     """As of a broken download: its end tells."""
     path.write_bytes(path.read_bytes()[:900])

@@ -16,6 +16,7 @@ from rescli.hardware.ranks import rank_device
 from rescli.remedy import Remedy
 from rescli.runs.assembly import Assembly, assemble
 from rescli.runs.directory import RunDir
+from rescli.runs.images_gone import require_images_of_run
 from rescli.runs.record import read_record
 from rescli.runs.resuming.images import other_images, with_images_of_now
 from rescli.runs.saved_state import SavedState, load_state
@@ -55,6 +56,8 @@ def prepare_resume(
     saved = load_state(run_dir.state, spec)
     if where.data_root is None:
         where = replace(where, data_root=run_dir.read_data_root())
+        if spec.data.dataset.any_size:
+            require_images_of_run(run_dir, where.data_root)
     if saved is None:
         _check_nothing_was_saved(run_dir, where.data_root)
         return assemble(with_images_of_now(spec, where.data_root), where), None
