@@ -11,6 +11,10 @@ __all__ = ["ACTIONS", "Remedy"]
 ACTIONS = {
     "compare": 'rescli.compare(["plain-20", "resnet-20"])',
     "evaluate": "rescli.evaluate({value})",
+    "import_exported": (
+        "from rescli.workflows.import_weights import import_weights; "
+        'import_weights({value}{also}, out="FILE.safetensors")'
+    ),
     "import_this": (
         "from rescli.workflows.import_weights import import_weights; "
         "import_weights({value}, MODEL, DATASET, OUT)"

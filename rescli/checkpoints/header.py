@@ -116,13 +116,26 @@ class CheckpointHeader:
         if MODEL_KEY not in texts:
             raise CheckpointError(
                 f"{path} holds {counted(len(tensors), 'tensor')} but no rescli model.",
-                remedy=Remedy("import_this", path, "makes a checkpoint of its weights"),
+                remedy=_exported(path) or Remedy("import_this", path, "makes a checkpoint of its weights"),
             )
         try:
             metadata = {key: json.loads(text) for key, text in texts.items() if key != "format"}
         except (TypeError, ValueError, RecursionError) as error:
             raise CheckpointError(f"{path}: its metadata is damaged: {error}.") from error
         return cls(metadata, tuple(tensors), size, sha256)
+
+
+def _exported(path: Path) -> Remedy | None:
+    """What makes a checkpoint of weights that rescli exported; None where no config.json says that it did."""
+    try:
+        found = json.loads(path.with_name("config.json").read_text(encoding="utf-8"))
+        description = found.get("rescli", found)
+        known = {"model": str(description["model"]), "dataset": str(description["dataset"])}
+        if "model_spec" not in description:
+            return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    return Remedy("import_exported", path, "makes a checkpoint of what was exported", also=known)
 
 
 def parse_header(data: bytes | mmap.mmap) -> tuple[int, dict[str, Any]]:

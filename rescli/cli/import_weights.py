@@ -148,14 +148,6 @@ def _eval_command(made: ImportResult, data_root: Path | None) -> str:
 def _print_facts(made: ImportResult, data_root: Path | None) -> None:
     from rescli.importers.normalizations import NORMALIZATIONS
 
-    if made.normalization in NORMALIZATIONS:
-        mean, std = (
-            " ".join(str(round(channel, 4)) for channel in channels)
-            for channels in NORMALIZATIONS[made.normalization]
-        )
-        normalization = f"{made.normalization}: mean {mean}, std {std}"
-    else:
-        normalization = f"that of the {made.normalization} beside the file"
     option = f", shortcut {made.shortcut}" if made.shortcut else ""
     print(f"{made.model}{option}, {counted(made.num_classes, 'class')} of {made.dataset}")
     if made.classes_from != "dataset":
@@ -173,7 +165,14 @@ def _print_facts(made: ImportResult, data_root: Path | None) -> None:
         if text:
             print(f"{name:<15}{text}")
     print(f"layout         {made.layout}")
-    print(f"normalization  {normalization}")
+    if made.normalization in NORMALIZATIONS:
+        mean, std = (
+            " ".join(str(round(channel, 4)) for channel in channels)
+            for channels in NORMALIZATIONS[made.normalization]
+        )
+        print(f"normalization  {made.normalization}: mean {mean}, std {std}")
+    else:
+        print(f"normalization  {made.normalization} (as the file has it)")
     if made.normalization_assumed:
         print(f"               (assumed of {made.layout} weights; --normalization names another)")
     print(f"checkpoint     {made.checkpoint}")

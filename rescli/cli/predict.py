@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 from pathlib import Path
@@ -115,6 +116,7 @@ def _on_stdin() -> list[str]:
             "- stands for names on stdin, which is closed.", hint="find . | rescli predict CKPT -"
         )
     content = sys.stdin.buffer.read() if hasattr(sys.stdin, "buffer") else os.fsencode(sys.stdin.read())
+    content = content.removeprefix(codecs.BOM_UTF8)  # with which some programs mark a text
     return [os.fsdecode(line) for line in content.splitlines() if line]
 
 

@@ -14,6 +14,7 @@ __all__ = ["COMMANDS", "as_flag", "next_steps", "worded"]
 COMMANDS = {
     "compare": "rescli compare plain-20 resnet-20",
     "evaluate": "rescli eval {value}",
+    "import_exported": "rescli import {value}{also} --out FILE.safetensors  # {note}",
     "import_this": "rescli import {value} --model NAME --dataset NAME --out FILE.safetensors  # {note}",
     "list_models": "rescli models  # {note}",
     "list_presets": "rescli presets  # {note}",

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from rescli.data.folders.read import folder_classes
 from rescli.data.folders.specs import ImageFolderSpec
-from rescli.errors import DataError, UsageError, first_names
+from rescli.errors import DataError, UsageError, first_names, readable
 from rescli.plurals import are, counted
 from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec
 
-__all__ = ["given_classes", "named_in_file", "with_classes"]
+__all__ = ["given_classes", "named_in_file", "other_names", "require_order", "with_classes"]
 
 _KEYS = ("class_to_idx", "class_names", "classes", "idx_to_class", "id2label", "label2id")
 """Under which training programs keep the names, in any case."""
@@ -25,6 +25,11 @@ _DOUBTFUL_KEYS = (
 """The same; other names may lie there, so that there must be as many as the net has outputs."""
 
 _MOST_DEPTH = 3
+
+_NAMED = 6
+"""Names of classes, of more."""
+
+_BRACKETS = (("{", "}"), ("[", "]"), ("(", ")"))
 
 
 def given_classes(given: str | os.PathLike[str] | Sequence[str] | None) -> tuple[str, ...] | None:
@@ -48,6 +53,12 @@ def given_classes(given: str | os.PathLike[str] | Sequence[str] | None) -> tuple
     else:
         names = [str(name) for name in given]
     names = [name.strip() for name in names]
+    if isinstance(given, str | os.PathLike) and _is_of_a_program(names):
+        raise UsageError(
+            f"the classes look like a dict or a list of a program: {first_names(names)}; their names alone, "
+            "in the order of the net's outputs, are wanted.",
+            remedy=_REMEDY,
+        )
     twice = sorted({name for name in names if names.count(name) > 1 and name})
     wrong = "an empty one" if not all(names) else f"{twice[0]!r} twice" if twice else None
     if wrong or len(names) < 2:
@@ -130,6 +141,30 @@ def named_in_file(value: object, num_outputs: int | None = None) -> tuple[str, .
     return None
 
 
+def require_order(in_file: tuple[str, ...] | None, in_folders: tuple[str, ...] | None, weights: Path) -> None:
+    """Refuse folders whose order is not the one in which the net was trained, as far as its file says."""
+    if in_file is None or in_folders is None or in_file == in_folders or set(in_file) != set(in_folders):
+        return
+    place = next(n for n, (one, other) in enumerate(zip(in_file, in_folders, strict=True)) if one != other)
+    raise UsageError(
+        f"{weights} has the classes in another order than the sorted folders: its output {place} is "
+        f"{in_file[place]!r}, not {in_folders[place]!r}.",
+        remedy=Remedy("classes", ",".join(in_file))
+        if all("," not in name and readable(name) == name for name in in_file)
+        else Remedy("classes", "FILE", "a text file with a name on each line, in that order"),
+    )
+
+
+def other_names(in_file: tuple[str, ...], given: tuple[str, ...], weights: Path) -> str:
+    """What is said where a file has its classes otherwise than somebody gave them."""
+    if set(in_file) != set(given):
+        return f"{weights} has other classes for its outputs: {first_names(in_file, _NAMED)}."
+    return (
+        f"{weights} has these classes in another order, and the given one is taken; as given: "
+        f"{first_names(given, _NAMED)}; in the file: {first_names(in_file, _NAMED)}."
+    )
+
+
 def _in_folders(dataset: DatasetSpec, data_root: Path) -> tuple[str, ...]:
     if isinstance(dataset, ImageFolderSpec):  # its images need not be such as a net could be trained on
         found = folder_classes(data_root, dataset.wanted)
@@ -162,10 +197,20 @@ def _names(entry: object) -> tuple[str, ...] | None:
     return tuple(entry) if len(set(entry)) == len(entry) > 1 else None
 
 
+def _is_of_a_program(names: list[str]) -> bool:
+    """Whether a bracket opens before the first name and closes behind the last one alone."""
+    if len(names) < 2:
+        return False
+    pairs = [pair for pair in _BRACKETS if names[0].startswith(pair[0]) and names[-1].endswith(pair[1])]
+    return any(closing not in names[0] and opening not in names[-1] for opening, closing in pairs)
+
+
 def _lines_of(path: Path) -> list[str]:
     try:
-        return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, ValueError) as error:
         raise UsageError(
-            f"{str(path)!r} is one name, and no text file with a name on each line either.", remedy=_REMEDY
+            f"{str(path)!r} is one name, and no text file with a name on each line either; a net with a "
+            "single output is no classifier here.",
+            remedy=_REMEDY,
         ) from error

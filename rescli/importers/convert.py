@@ -110,6 +110,13 @@ def to_checkpoint(
             hint=alike.text or None,
             remedy=alike.remedies,
         )
+    head = weights.tensors.get(importer.their_name("fc.weight"))
+    if head is not None and head.ndim and len(head) == 1:
+        raise CheckpointError(
+            f"{weights.file} has a single output, and no net here has fewer than two: one for each class.",
+            hint="an output that says yes or no is not a classifier here; to train on from such a net, give "
+            "its head a second output, whose weights are zeros",
+        )
     scheme = normalization or importer.default_normalization(model)
     measured = named_normalization(scheme)
     class_names = class_names or dataset.class_names

@@ -16,9 +16,10 @@ import torch
 from pydantic import TypeAdapter
 
 from rescli.checkpoints.checkpoint import Checkpoint, read_tensors
+from rescli.checkpoints.file_kinds import foreign_tensors
 from rescli.checkpoints.header import MODEL_KEY
 from rescli.data.normalization import Normalization
-from rescli.errors import CheckpointError, RescliError, readable
+from rescli.errors import CheckpointError, RescliError, UsageError, readable
 from rescli.exporters.architectures import transformers_state
 from rescli.importers.class_names import with_classes
 from rescli.importers.reading.weights_file import listed
@@ -27,7 +28,7 @@ from rescli.spec.base import DatasetSpec, ModelSpec, plugged
 from rescli.spec.from_names import named_dataset
 from rescli.spec.load import spec_from_dict
 
-__all__ = ["normalization_beside", "read_checkpoint"]
+__all__ = ["normalization_beside", "read_checkpoint", "read_exported"]
 
 _MODEL: TypeAdapter[ModelSpec] = TypeAdapter(plugged(ModelSpec))
 _BN_EPS = 1e-5
@@ -78,6 +79,36 @@ def normalization_beside(path: Path) -> Normalization | None:
         return Normalization.from_json(description["normalization"]) if "model_spec" in description else None
     except (OSError, KeyError, TypeError, ValueError, AttributeError, RescliError):
         return None
+
+
+def read_exported(path: Path, model: str, dataset: str) -> Checkpoint | None:
+    """Weights that rescli exported with a config.json beside them; None where they are anything else.
+
+    Args:
+        path: of the file.
+        model: the net that it is said to be of.
+        dataset: what that was trained on.
+
+    Raises:
+        CheckpointError: the weights or config.json are damaged.
+        UsageError: it is of another net or data set.
+    """
+    try:
+        found = json.loads(path.with_name("config.json").read_text(encoding="utf-8"))
+        is_ours = path.suffix == ".safetensors" and "model_spec" in found.get("rescli", found)
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return None
+    # A checkpoint of rescli is refused by whoever reads weights from elsewhere.
+    if not is_ours or foreign_tensors(path) is None:
+        return None
+    checkpoint = read_checkpoint(path)
+    was = (checkpoint.model.name, checkpoint.dataset.kind)
+    if was != (model, dataset):
+        raise UsageError(
+            f"{path} was exported from a {was[0]} on {was[1]}, not a {model} on {dataset}.",
+            remedy=Remedy("model", was[0], also={"dataset": was[1]}),
+        )
+    return checkpoint
 
 
 def _checkpoint(

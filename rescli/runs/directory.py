@@ -175,7 +175,7 @@ class RunDir:
             RunDirError: spec.toml is damaged.
         """
         try:
-            return spec_from_dict(tomllib.loads(self.spec.read_text(encoding="utf-8")))
+            return spec_from_dict(tomllib.loads(self.spec.read_text(encoding="utf-8-sig")))
         except (OSError, ValueError, RescliError) as error:
             raise RunDirError(f"{self.spec} is damaged: {error}") from error
 

@@ -9,6 +9,7 @@ from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.evaluation.evaluator import NetEvaluator, TrainedNet
 from rescli.evaluation.result import NetResult
 from rescli.runs.directory import noted_data_root
+from rescli.runs.images_gone import require_images_of_checkpoint
 from rescli.runs.test_seal import log_opening, note_test_result
 
 __all__ = ["Evaluator", "trained_net"]
@@ -43,6 +44,8 @@ class Evaluator(NetEvaluator):
         Raises:
             CheckpointError, DataError, UsageError: as ``evaluate``.
         """
+        if self.data_root is None and self.dataset in (None, checkpoint.dataset):
+            require_images_of_checkpoint(path, checkpoint)
         prepared = self.prepare(trained_net(path, checkpoint))
         opens = prepared.split == "test" and prepared.own
         if opens:

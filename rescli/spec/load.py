@@ -65,7 +65,7 @@ def preset_text(name: str) -> str:
     """The preset's file as it stands, comments included."""
     path = find_preset(name)
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # some editors mark a text as UTF-8
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"cannot read {path}: {error}") from error
 

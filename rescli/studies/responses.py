@@ -16,6 +16,7 @@ from rescli.hardware.numerics import Numerics, choose_device
 from rescli.models.failure import naming_failed_module
 from rescli.remedy import Remedy
 from rescli.runs.directory import noted_data_root
+from rescli.runs.images_gone import require_images_of_checkpoint
 from rescli.runs.test_seal import log_opening
 
 __all__ = ["LayerRow", "ResponsesRow", "measure_responses"]
@@ -65,7 +66,10 @@ def measure_responses(
         DataError: the images are.
         UsageError: no images in that split, a net without 3x3 layers to look at, or a plugin's that failed.
     """
-    checkpoint, data_root = Checkpoint.read(path), data_root or noted_data_root(path)
+    checkpoint = Checkpoint.read(path)
+    if data_root is None:
+        require_images_of_checkpoint(path, checkpoint)
+        data_root = noted_data_root(path)
     dataset = checkpoint.dataset
     there = dataset.splits(data_root)
     chosen = split or next(name for name in ("val", "train", *there) if name in there)

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rescli import registry
-from rescli.errors import UnknownNameError, UsageError, first_names, readable
+from rescli.errors import UnknownNameError, UsageError, readable
 from rescli.files import require_nameable
 from rescli.remedy import Remedy
 from rescli.report.table import short
 from rescli.workflows.notes import with_notes
 
 if TYPE_CHECKING:
+    from rescli.checkpoints.checkpoint import Checkpoint
     from rescli.importers.base import Importer
 
 __all__ = ["ImportResult", "ImportedFrom", "import_weights"]
@@ -26,9 +27,6 @@ _log = logging.getLogger(__name__)
 
 _AUTO = "auto"
 _BESIDE = "config.json"
-
-_SHOWN = 6
-"""Names of classes, of more."""
 
 
 @dataclass(frozen=True)
@@ -166,10 +164,17 @@ def import_weights(
     """
     weights, out = Path(weights), Path(out)
     _require_new(out)
+    said = (shortcut, stride_on, which, classes, data_root, changes or None)
+    if (layout, normalization) == (_AUTO, _AUTO) and said == (None,) * len(said):
+        # Its config.json says all that an import asks for, and the normalisation that it cannot ask for.
+        from rescli.importers.exported import read_exported
+
+        if os.path.isfile(weights) and (exported := read_exported(weights, model, dataset)) is not None:
+            return _of_export(exported, weights, model, dataset, out)
     importers = _importers(layout, warn)
 
     from rescli.importers.asked import asked_model, keys_of_import
-    from rescli.importers.class_names import given_classes, with_classes
+    from rescli.importers.class_names import given_classes, other_names, require_order, with_classes
     from rescli.spec.from_names import named_dataset
 
     names, root = given_classes(classes), Path(data_root) if data_root is not None else None
@@ -193,8 +198,8 @@ def import_weights(
         dataset_spec, names = with_classes(dataset_spec, of_file, None)
     elif names is not None and read.class_names not in (None, names) and (classes or root) is not None:
         if classes is None:
-            _require_order(read.class_names, names, weights)
-        warn(f"{weights} has other classes for its outputs: {first_names(read.class_names or (), _SHOWN)}.")
+            require_order(read.class_names, names, weights)
+        warn(other_names(read.class_names or (), names, weights))
     importer = (
         recognise(read, importers, model=spec, dataset=dataset_spec) if layout == _AUTO else importers[layout]
     )
@@ -233,19 +238,23 @@ def import_weights(
     return result
 
 
-def _require_order(
-    in_file: tuple[str, ...] | None, in_folders: tuple[str, ...] | None, weights: Path
-) -> None:
-    """Refuse folders whose order is not the one in which the net was trained, as far as its file says."""
-    if in_file is None or in_folders is None or in_file == in_folders or set(in_file) != set(in_folders):
-        return
-    place = next(n for n, (one, other) in enumerate(zip(in_file, in_folders, strict=True)) if one != other)
-    raise UsageError(
-        f"{weights} has the classes in another order than the sorted folders: its output {place} is "
-        f"{in_file[place]!r}, not {in_folders[place]!r}.",
-        remedy=Remedy("classes", ",".join(in_file))
-        if all("," not in name and readable(name) == name for name in in_file)
-        else Remedy("classes", "FILE", "a text file with a name on each line, in that order"),
+def _of_export(checkpoint: Checkpoint, weights: Path, model: str, dataset: str, out: Path) -> ImportResult:
+    """Write what rescli exported as the checkpoint that it was."""
+    params = sum(parameter.numel() for parameter in checkpoint.build_model().parameters())
+    checkpoint.write(out)
+    return ImportResult(
+        checkpoint=str(out),
+        model=model,
+        shortcut=getattr(checkpoint.model, "shortcut", None),
+        dataset=dataset,
+        num_classes=len(checkpoint.class_names),
+        params=params,
+        layout="rescli",
+        normalization=checkpoint.normalization.kind,
+        normalization_assumed=False,
+        imported_from=ImportedFrom(readable(weights.name), checkpoint.sha256 or ""),
+        class_names=checkpoint.class_names,
+        classes_from="file",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,13 @@ def flags(root: Path) -> list[object]:
         *("--iterations", 6, "--batch-size", 4, "--device", "cpu", "--workers", 0),
         *("--set", "evaluation.every=2", "--set", "checkpoint.every=6", "--set", "metrics.every=1"),
     ]
+
+
+def test_a_finished_run_has_nothing_left_to_do(rescli: Rescli, weights: Path) -> None:
+    answer = rescli("train", "--resume", weights.parents[1])
+    assert answer.code == 0
+    assert "is finished already, at iteration 1 of 1: nothing was left to do" in answer.err
+    assert "waited for images" not in answer.err
 
 
 def cut(path: Path) -> None:
@@ -241,6 +249,34 @@ class TestInTheMiddle:
         anew = rescli(*typed("--out NEW_DIR", refused.err, NEW_DIR=tmp_path / "new"), "--json")
         assert anew.code == 0, anew.err
         assert anew.json["data"]["num_images"] == {"train": 10, "val": 1}
+
+    @pytest.mark.parametrize("left", ["neither", "train", "val"])
+    def test_on_images_without_the_splits_of_the_run(
+        self, rescli: Rescli, photos: Path, weights: Path, tmp_path: Path, left: str
+    ) -> None:
+        run, other = tmp_path / "run", tmp_path / "other"
+        shutil.copytree(photos / "train", other if left == "neither" else other / left)
+        rot(photos / "train/class0/4.png")
+        assert rescli("train", *flags(photos), "--from", weights, "--seed", 4, "--out", run).code == 3
+        refused = rescli("train", "--resume", run, "--data-root", other)
+        assert refused.code == 3, refused.err
+        assert "--data-root DIR (the data it began with)" in refused.err
+        tried = "--out NEW_DIR"
+        assert (tried in refused.err) == (left != "val")
+        if left == "val":
+            assert f"{other} has no split 'train'; it has val." in refused.err
+        else:
+            assert f"the images are not those that {run} was trained on: " in refused.err
+            assert rescli(*typed(tried, refused.err, NEW_DIR=tmp_path / "new")).code == 0
+
+    @pytest.mark.parametrize("split", ["train", "val"])
+    def test_an_evaluation_on_images_without_the_splits_of_the_run(
+        self, rescli: Rescli, photos: Path, weights: Path, tmp_path: Path, split: str
+    ) -> None:
+        shutil.copytree(photos / "train", tmp_path / "other")
+        answer = rescli("eval", weights, "--split", split, "--data-root", tmp_path / "other")
+        assert (answer.code, "Traceback" in answer.err) == (3, False), answer.err
+        assert rescli("eval", weights, "--data-root", tmp_path / "other").code == 0
 
     def test_in_val_the_evaluation_is_made_when_the_run_goes_on(
         self, rescli: Rescli, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

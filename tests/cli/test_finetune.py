@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import rescli as front_door
+from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.data.folders.specs import ImageFolderSpec
 from rescli.errors import CheckpointError, SpecError
 from rescli.spec.toml import to_toml
@@ -264,3 +267,36 @@ def test_milestones_beyond_the_end_are_said(
     assert not [odd for odd in answer.json["oddities"] if "learning rate falls" in odd["text"]]
     answer = rescli("train", *flags, "--iterations", 100, "--dry-run", "--json")  # a trial
     assert not [odd for odd in answer.json["oddities"] if "learning rate falls" in odd["text"]]
+
+
+@pytest.mark.parametrize("form", ["safetensors", "huggingface"])
+def test_what_was_exported_is_imported_as_the_hint_says(
+    rescli: Rescli, small_net: Callable[..., Path], pairs: Path, tmp_path: Path, form: str
+) -> None:
+    net, there = small_net("resnet-8", size=32), tmp_path / "exported"
+    there.mkdir()
+    out = there / "model.safetensors" if form == "safetensors" else there / "folder"
+    made = rescli("export", net, "--format", form, "--out", out, "--data-root", pairs, "--check-images", 10)
+    assert made.code == 0, made.err
+    refused = rescli("train", *few(pairs), "--from", out, "--out", tmp_path / "run")
+    assert refused.code == 4, refused.err
+    (typed,) = [line for line in refused.err.splitlines() if "try: rescli import" in line]
+    words = shlex.split(typed.partition("rescli ")[2].replace("FILE", str(tmp_path / "back")), comments=True)
+    answer = rescli(*words)
+    assert answer.code == 0, answer.err
+    assert "(as the file has it)" in answer.out
+    before, back = front_door.load(net), front_door.load(tmp_path / "back.safetensors")
+    assert back.class_names == before.class_names
+    x = torch.rand(2, 3, 32, 32)
+    with torch.inference_mode():
+        torch.testing.assert_close(back.model(x), before.model(x))
+    ours = Checkpoint.read(net).normalization
+    assert Checkpoint.read(tmp_path / "back.safetensors").normalization.to_json() == ours.to_json()
+    started = rescli("train", *few(pairs), "--from", tmp_path / "back.safetensors", "--out", tmp_path / "run")
+    assert started.code == 0, started.err
+    other = [*words[:3], "resnet-14", *words[4:-1], tmp_path / "other.safetensors"]
+    answer = rescli(*other)
+    assert answer.code == 2
+    assert "was exported from a resnet-8 on imagefolder" in answer.err
+    (flags,) = [line.strip() for line in answer.err.splitlines() if line.startswith("  --model")]
+    assert rescli(*other, *flags.split()).code == 0

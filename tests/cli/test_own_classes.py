@@ -122,6 +122,9 @@ def test_names_that_the_file_has(
     other = [*own[:-1], own_images / "other.safetensors"]
     answer = rescli(*other, "--classes", "cat,ant,bee")
     assert answer.code == 0
+    assert "in another order" in answer.err
+    assert "as given: cat, ant, bee; in the file: bee, ant, cat." in answer.err
+    answer = rescli(*other[:-1], own_images / "third.safetensors", "--classes", "dog,ant,bee")
     assert "has other classes for its outputs: bee, ant, cat." in answer.err
     assert rescli(*own, "--data-root", own_images, *tried.split()).code == 0
 
@@ -137,6 +140,21 @@ def test_other_names_than_the_folders_are_said(
         f"warning: {tmp_path / 'own.pth'} has other classes for its outputs: n01, n02, \\x1b[31mn03.\n"
     )
     assert "ant, bee, cat (the folders of --data-root)" in answer.out
+
+
+def test_a_net_with_one_output_is_no_classifier_here(
+    rescli: Rescli, tmp_path: Path, own: list[object], own_images: Path, fine_tuned: nn.Module
+) -> None:
+    tensors = fine_tuned.state_dict()
+    one = {name: tensor[:1] if name.startswith("fc.") else tensor for name, tensor in tensors.items()}
+    torch.save(one, tmp_path / "own.pth")
+    for classes in ([], ["--classes", "ant,bee,cat"], ["--data-root", own_images]):
+        answer = rescli(*own, *classes)
+        assert answer.code == 4
+        assert "own.pth has a single output, and no net here has fewer than two" in answer.err
+        assert "--classes" not in answer.err
+    answer = rescli(*own, "--classes", "ant")
+    assert (answer.code, "a net with a single output is no classifier here" in answer.err) == (2, True)
 
 
 def test_an_order_that_a_line_cannot_give(

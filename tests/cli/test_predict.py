@@ -71,6 +71,9 @@ def test_names_on_stdin(rescli: Rescli, net8: Path, pictures: Path, monkeypatch:
     monkeypatch.setattr(sys, "stdin", io.StringIO(f"{pictures / 'b.jpg'}\n\n{pictures / 'below'}\n"))
     rows = rescli("predict", net8, "-", "--json", "--device", "cpu").json["predictions"]
     assert [Path(row["file"]).name for row in rows] == ["b.jpg", "c.png"]
+    marked = f"\ufeff{pictures / 'b.jpg'}\n".encode()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(marked)))
+    assert rescli("predict", net8, "-", "--device", "cpu").code == 0
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     assert rescli("predict", net8, "-").code == 2
 

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 NOT_HERE = {
     "checkpoints/checkpoint.py import_this": "of Python: a command refuses the file by its first bytes",
+    "checkpoints/header.py import_exported": "typed in tests/cli/test_finetune.py",
     "checkpoints/header.py import_this": "of Python: a command refuses the file by its first bytes",
     "data/folders/specs.py data_root": "of Python: a command reads the folder before it asks for classes",
     "data/folders/specs.py verify_data": "of Python: a command reads the folder before it asks for counts",
@@ -20,6 +21,7 @@ NOT_HERE = {
     "evaluation/images/which_images.py data_root": "typed in tests/cli/test_eval_folders.py",
     "exporters/formats/onnx.py opset": "typed in tests/exporters/onnx/test_opset.py, on a network of its own",
     "importers/asked.py data.dataset.image_size": "typed in tests/cli/test_own_classes.py",
+    "importers/exported.py model": "typed in tests/cli/test_finetune.py",
     "runs/record.py resume": "of Python: commands go on without the record",
     "training/fit.py precision": "needs more than a thousand iterations",
     "workflows/compare.py compare": "trains two nets on CIFAR-10",

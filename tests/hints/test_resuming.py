@@ -100,3 +100,11 @@ def test_of_a_damaged_image_in_the_midst(heed: Heed, photos: Path, checkpoint_of
             damaged.unlink()
 
     heed(f"{PHOTOS} --from net.safetensors", 3, reaches=reaches, mended=remove)
+
+
+def test_of_images_that_were_moved(heed: Heed, place: Path, stopped_on_photos: Path) -> None:
+    (place / "photos").rename(place / "moved")
+    for typed in ("train --resume run", "eval run --device cpu", "analyze responses run --device cpu"):
+        heard = heed(typed, 3, reaches=["runs/images_gone.py data_root"], DIR="moved")
+        assert "/photos, where " in heard.err
+        assert "run had its images, is gone." in heard.err

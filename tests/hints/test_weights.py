@@ -94,7 +94,7 @@ def test_of_classes_in_another_order(heed: Heed, place: Path, photos: Path) -> N
     state = state_of("resnet-18", num_classes=2, size=224, shortcut="B")
     save(place, {"state_dict": state, "class_names": ["dog", "cat"]})
     typed = IMPORT.format("imagefolder").replace("resnet-8", "resnet-18 --shortcut B")
-    heed(f"{typed} --data-root photos", 2, reaches=["workflows/import_weights.py classes"])
+    heed(f"{typed} --data-root photos", 2, reaches=[f"{CLASSES} classes"])
 
 
 def test_of_several_sets(heed: Heed, place: Path) -> None:

@@ -37,6 +37,20 @@ def test_names_as_given(tmp_path: Path) -> None:
     assert given_classes(None) is None
 
 
+def test_names_in_a_file_that_an_editor_marked(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("bee\nant\n", encoding="utf-8-sig")
+    assert given_classes(tmp_path / "names.txt") == ("bee", "ant")
+
+
+@pytest.mark.parametrize("given", ["{0: bee, 1: ant}", "[bee, ant]", "('bee', 'ant')", '{"b": 0, "a": 1}'])
+def test_names_that_are_a_dict_or_a_list(tmp_path: Path, given: str) -> None:
+    (tmp_path / "names.txt").write_text(given.replace(", ", ",\n"), encoding="utf-8")
+    for one in (given, tmp_path / "names.txt"):
+        with pytest.raises(UsageError, match="look like a dict or a list of a program"):
+            given_classes(one)
+    assert given_classes("{bee},ant") == ("{bee}", "ant")
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [

@@ -78,6 +78,11 @@ def test_unknown_dataset_and_model_name_what_there_is() -> None:
 # Files
 
 
+def test_a_file_that_an_editor_marked(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(WHOLE, encoding="utf-8-sig")
+    assert load_spec(str(tmp_path / "mine.toml")).iterations == 100
+
+
 def test_a_file_of_the_users(write: Any) -> None:
     spec = load_spec(write(WHOLE))
     assert (spec.iterations, spec.model.name, spec.data.dataset.kind) == (100, "resnet-8", "shapes")

@@ -114,6 +114,7 @@ def train(
     from rescli.checkpoints.header import warm_start_from
     from rescli.cli.output.results import print_record
     from rescli.cli.train.messages import (
+        is_idle,
         run_progress,
         say_oddities,
         say_preset,
@@ -206,6 +207,14 @@ def train(
     from rescli.workflows.train import resume as continue_run
     from rescli.workflows.train import train as train_network
 
+    idle = False
+
+    def begun(start: RunStart) -> None:
+        nonlocal idle
+        idle = is_idle(start)
+        if not quiet:
+            say_start(start, seconds)
+
     options = Options(
         device=device,
         data_root=data_root,
@@ -214,7 +223,7 @@ def train(
         kernels=kernels,
         threads=threads,
         progress=False if quiet else run_progress,
-        on_start=(lambda _start: None) if quiet else (lambda start: say_start(start, seconds)),
+        on_start=begun,
         stopping=partial(stop_requested, silent=not is_first()),
     )
     if going_on:
@@ -225,7 +234,7 @@ def train(
         run = train_network(planned, out=out, budget=seconds, **options)
     if is_first():
         record = run.record
-        if not quiet:
+        if not quiet and not idle:
             say_what_data_cost(record)
         print_record({**record, "run_dir": str(run.path)}, as_json=json, splits=run.splits)
     if launched():

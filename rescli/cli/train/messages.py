@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rescli.workflows.results.run import RunStart
 
 __all__ = [
+    "is_idle",
     "odd_text",
     "run_progress",
     "say_oddities",
@@ -74,13 +75,19 @@ def odd_text(odd: Oddity) -> str:
     return f"{odd.text}\n  try: {flags}" if flags else odd.text
 
 
+def is_idle(start: RunStart) -> bool:
+    """Whether a run that is resumed has nothing left to do."""
+    return start.resumed and start.step == start.spec.iterations and not start.evaluation_due
+
+
 def say_start(start: RunStart, budget_seconds: float | None) -> None:
     """Where the run begins or continues, what a budget made of it, and where it differs from the paper."""
     spec = start.spec
     if start.resumed:
-        done = start.step == spec.iterations and not start.evaluation_due
-        what = "is finished already, at" if done else "resuming at"
-        say(f"{start.path}: {what} iteration {start.step} of {spec.iterations}")
+        what, left = (
+            ("is finished already, at", ": nothing was left to do") if is_idle(start) else ("resuming at", "")
+        )
+        say(f"{start.path}: {what} iteration {start.step} of {spec.iterations}{left}")
     if start.longer is not None:
         say(
             f"goes on from {start.longer.first}, which stays as it is: momentum and step are kept, the "

@@ -178,8 +178,12 @@ class ImageFolderSpec(PhotoSetSpec):
         read = partial(read_folder, root, class_names=self.classes, wanted=wanted, hashed=hashed)
         there = folder_splits(root, wanted)
         if not self.held_out:
-            asked = tuple(split for split in splits if split in there) if self.classes else splits
-            return read(asked)
+            if self.classes and (absent := [split for split in splits if split not in there]):
+                raise DataError(
+                    f"{root} has no split {absent[0]!r}; it has {', '.join(there)}.",
+                    remedy=Remedy("data_root", "DIR", "the data it began with"),
+                )
+            return read(splits)
         from rescli.data.split import stratified_split, train_val_split
 
         whole_name = "train" if "train" in there else "all"

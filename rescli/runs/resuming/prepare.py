@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from rescli.errors import CheckpointError, DataError, UsageError
+from rescli.errors import CheckpointError, DataError, SpecError, UsageError
 from rescli.hardware.cores import usable_cores
 from rescli.hardware.launcher import is_first, num_ranks
 from rescli.hardware.numerics import Numerics, choose_device, use_threads
@@ -16,6 +16,7 @@ from rescli.hardware.ranks import rank_device
 from rescli.remedy import Remedy
 from rescli.runs.assembly import Assembly, assemble
 from rescli.runs.directory import RunDir
+from rescli.runs.images_gone import require_images_of_run
 from rescli.runs.record import read_record
 from rescli.runs.resuming.images import other_images, with_images_of_now
 from rescli.runs.saved_state import SavedState, load_state
@@ -55,6 +56,8 @@ def prepare_resume(
     saved = load_state(run_dir.state, spec)
     if where.data_root is None:
         where = replace(where, data_root=run_dir.read_data_root())
+        if spec.data.dataset.any_size:
+            require_images_of_run(run_dir, where.data_root)
     if saved is None:
         _check_nothing_was_saved(run_dir, where.data_root)
         return assemble(with_images_of_now(spec, where.data_root), where), None
@@ -67,7 +70,12 @@ def prepare_resume(
     try:
         assembly = assemble(spec, _as_begun(saved, numerics, where), numerics=numerics)
     except DataError as error:
-        if (now := with_images_of_now(spec, where.data_root)) != spec:
+        try:
+            now = with_images_of_now(spec, where.data_root)
+        except (DataError, SpecError):
+            # Nothing can be trained on these images: what is wrong with them is said already.
+            raise error from None
+        if now != spec:
             raise other_images(run_dir, spec, where.data_root, now=now) from error
         raise
     if data_record(assembly) != saved.data:
