@@ -151,8 +151,7 @@ def _of_folders_that_are_no_classes(layout: Layout, listing: Listing) -> Iterato
             hint=("name both folders" if len(alike) == 2 else "name two of them")
             + "; where they are the classes, put them into a folder train",
             remedies=tuple(
-                Remedy(f"data.dataset.{split}_folder", str(places[name].relative_to(root)))
-                for split, name in split_of.items()
+                _named(split, str(places[name].relative_to(root))) for split, name in split_of.items()
             ),
         )
     elif named or len({*like.values()}) > 1:
@@ -180,6 +179,14 @@ def _splits_to_name(alike: list[str], meant: dict[str, str | None]) -> dict[str,
     return {"train": train, **(others or {"val": next(name for name in alike if name != train)})}
 
 
+def _named(split: str, folder: str) -> Remedy:
+    if split == "train":
+        return Remedy("data.dataset.train_folder", folder)
+    if split == "val":
+        return Remedy("data.dataset.val_folder", folder)
+    return Remedy("data.dataset.test_folder", folder)
+
+
 def _of_splits_among_classes(layout: Layout, listing: Listing) -> Iterator[Finding]:
     """Folders called as splits are, in the folder of the classes and with folders of their names."""
     place = listing.part.place
@@ -188,7 +195,7 @@ def _of_splits_among_classes(layout: Layout, listing: Listing) -> Iterator[Findi
         split, alike = named_split(name), sorted(classes.intersection(subfolders(place / name)))
         if split is None or not alike:
             continue
-        named = Remedy(f"data.dataset.{split}_folder", str((place / name).relative_to(layout.root)))
+        named = _named(split, str((place / name).relative_to(layout.root)))
         free = split != "train" and split not in layout.parts
         # What is excluded by name is no split either, unless it is named as one.
         kept = {
