@@ -350,6 +350,11 @@ def test_verifying_suggests_nothing_that_is_of_training(photos: Path, rescli: Ca
     assert "rescli data verify" not in said
 
 
+def test_of_a_class_on_a_disk_that_is_not_mounted(heed: Heed, place: Path, photos: Path) -> None:
+    (photos / "train/emu").symlink_to(place / "unplugged")
+    heed(PLAN, 3, reaches=["data/folders/rules/left_out.py data.dataset.exclude"])
+
+
 def test_of_some_classes_of_imagenet_to_train_on(heed: Heed, place: Path) -> None:
     wnids = ("n01440764", "n01443537")
     put_pictures(
