@@ -78,7 +78,7 @@ def subfolders(folder: Path) -> list[str]:
         OSError: it cannot be read.
     """
     with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+        return sorted(entry.name for entry in entries if _is_dir(entry) and not entry.name.startswith("."))
 
 
 def dead_links(folder: Path) -> list[str]:

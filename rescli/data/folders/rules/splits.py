@@ -192,8 +192,9 @@ def _of_splits_among_classes(layout: Layout, listing: Listing) -> Iterator[Findi
     place = listing.part.place
     classes = set(listing.classes)
     for name in listing.classes:
-        split, alike = named_split(name), sorted(classes.intersection(subfolders(place / name)))
-        if split is None or not alike:
+        if (split := named_split(name)) is None:
+            continue
+        if not (alike := sorted(classes.intersection(subfolders(place / name)))):
             continue
         named = _named(split, str((place / name).relative_to(layout.root)))
         free = split != "train" and split not in layout.parts
