@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rescli.runs.directory import RunDir
-from rescli.runs.evaluator import Evaluator
+from rescli.runs.evaluating.evaluator import Evaluator
 from rescli.runs.record import read_record
 from rescli.spec.ledger.ledger import differences, ledger
 from rescli.studies.curves import RunCurves

@@ -14,7 +14,7 @@ from rescli.evaluation.result import NetResult
 from rescli.evaluation.result import ensemble as ensemble_of
 from rescli.hardware.numerics import PRECISIONS, choose_device
 from rescli.report.progress.counting import Count, counting
-from rescli.runs.evaluator import Evaluator
+from rescli.runs.evaluating.evaluator import Evaluator
 from rescli.spec.from_names import named_dataset
 from rescli.workflows.arguments import check_count, check_name, check_splits
 from rescli.workflows.load import checkpoint_of

@@ -168,7 +168,7 @@ def export(
     from rescli.exporters.parity.image_source import ImageSource, calibration_inputs
     from rescli.report.progress.counting import counting_lines
     from rescli.runs.directory import noted_data_root
-    from rescli.runs.known_results import known_results
+    from rescli.runs.evaluating.known_results import known_results
     from rescli.spec.from_names import named_dataset
     from rescli.workflows.load import checkpoint_of
 

@@ -40,7 +40,7 @@ def test_an_export_forgets_the_top5_error_that_an_earlier_version_wrote(
     rescli: Rescli, pairs: Path, small_flags: Flags, tmp_path: Path
 ) -> None:
     from rescli.checkpoints.checkpoint import Checkpoint
-    from rescli.runs.known_results import known_results
+    from rescli.runs.evaluating.known_results import known_results
 
     run = tmp_path / "run"
     assert rescli("train", *small_flags(pairs), "--out", run).code == 0

@@ -7,7 +7,7 @@ from typing import Any, NotRequired, TypedDict
 from rescli.checkpoints.header import CheckpointHeader
 from rescli.checkpoints.locate import Source, source_path
 from rescli.errors import RescliError
-from rescli.runs.known_results import test_result_of
+from rescli.runs.evaluating.known_results import test_result_of
 from rescli.spec.ledger.ledger import ledger
 from rescli.spec.load import spec_from_dict
 from rescli.workflows.notes import with_notes

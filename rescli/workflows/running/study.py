@@ -14,7 +14,7 @@ from rescli.evaluation.logits.cache import LogitsCache
 from rescli.hardware.launcher import launched, num_ranks
 from rescli.hardware.numerics import choose_device
 from rescli.report.progress.study import study_progress
-from rescli.runs.evaluator import Evaluator
+from rescli.runs.evaluating.evaluator import Evaluator
 from rescli.spec.run import RunSpec
 from rescli.studies.events import Note, PlanMade, StudyEvent, StudySink, Testing, TrainingBegins
 from rescli.studies.not_run import NotRun
