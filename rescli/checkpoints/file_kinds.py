@@ -118,6 +118,7 @@ def _kind_of_zip(path: Path) -> FileKind:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
+    # The last is zipfile's word for archives of versions that it does not read.
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         return FileKind("other", "a zip archive that is truncated, damaged, or not PyTorch's", _AGAIN)
     inner = {name.partition("/")[2] for name in names}
