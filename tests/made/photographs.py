@@ -28,14 +28,19 @@ def put_pictures(root: Path, *names: str, size: tuple[int, int] = (40, 30)) -> P
     return root
 
 
-def rot(path: Path) -> None:
-    """A PNG as of a bad disk: only a decoding tells."""
-    rng = np.random.default_rng(0)
-    Image.fromarray(rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)).save(path)
+def spoil(path: Path) -> None:
+    """As of a bad disk: only a decoding tells."""
     whole = bytearray(path.read_bytes())
     middle = len(whole) // 2
     whole[middle : middle + 64] = bytes(64)
     path.write_bytes(whole)
+
+
+def rot(path: Path) -> None:
+    """Write a PNG and spoil it."""
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)).save(path)
+    spoil(path)
 
 
 def write_torture(root: Path) -> None:
