@@ -26,6 +26,13 @@ __all__ = [
     "unlabelled",
 ]
 
+_BY_TABLE = Remedy("data.dataset.labels", "FILE", "a table of file names and classes")
+_LABELLED_OTHERWISE = (
+    _BY_TABLE,
+    Remedy("data.dataset.labels", FROM_NAMES, "for files called CLASS_12.jpg"),
+)
+"""Where labels may be that are no class folders."""
+
 
 def check_folder(root: Path) -> None:
     """Do nothing where there is such a folder.
@@ -68,10 +75,7 @@ def named_without_classes(root: Path, places: Mapping[str, Path]) -> DataError:
     return DataError(
         f"{root}: the folder {names} has no class folders and no table of labels: put each image into the "
         "folder of its class.",
-        remedy=[
-            Remedy("data.dataset.labels", "FILE", "a table of file names and classes"),
-            Remedy("data.dataset.labels", FROM_NAMES, "for files called CLASS_12.jpg"),
-        ],
+        remedy=_LABELLED_OTHERWISE,
     )
 
 
@@ -104,7 +108,7 @@ def splits_without_classes(root: Path, names: list[str], images: list[str], *, o
     if others > 1 or (others and by_names is None):
         ways = [Remedy("data.dataset.exclude", (*names,), "to leave them out")]
     else:
-        ways = [Remedy("data.dataset.labels", "FILE", "a table of file names and classes")]
+        ways = [_BY_TABLE]
     if by_names is not None:
         ways.insert(0, by_names)
     return DataError(
@@ -147,16 +151,13 @@ def no_class_folders_in(root: Path, with_classes: list[str], flat: list[str]) ->
     return DataError(
         f"{root} has class folders in {', '.join(with_classes)} but none in {', '.join(flat)}: "
         "put each image into the folder of its class.",
-        remedy=[
-            Remedy("data.dataset.labels", "FILE", "a table of file names and classes"),
-            Remedy("data.dataset.labels", FROM_NAMES, "for files called CLASS_12.jpg"),
-        ],
+        remedy=_LABELLED_OTHERWISE,
     )
 
 
 def unlabelled(root: Path, images: list[str]) -> DataError:
     """All images lie in one folder, and no table beside them names half of them."""
-    remedies = [Remedy("data.dataset.labels", "FILE", "a table of file names and classes")]
+    remedies = [_BY_TABLE]
     if by_names := _by_names(images):
         remedies.insert(0, by_names)
     said, names = "", ImageNames(images, root, root)
