@@ -19,7 +19,7 @@ from rescli.checkpoints.checkpoint import Checkpoint, read_tensors
 from rescli.checkpoints.file_kinds import foreign_tensors
 from rescli.checkpoints.header import MODEL_KEY
 from rescli.data.normalization import Normalization
-from rescli.errors import CheckpointError, RescliError, UsageError, readable
+from rescli.errors import CheckpointError, RescliError, UsageError, first_line, readable
 from rescli.exporters.architectures import transformers_state
 from rescli.importers.class_names import with_classes
 from rescli.importers.reading.weights_file import listed
@@ -72,12 +72,31 @@ def normalization_beside(path: Path) -> Normalization | None:
 
     Args:
         path: of the file of weights, with or without a config.json beside it.
+
+    Raises:
+        CheckpointError: config.json is rescli's, and says nothing that can be taken.
     """
+    description = _description_beside(path)
+    return None if description is None else _normalization(path, description)
+
+
+def _normalization(path: Path, description: Mapping[str, Any]) -> Normalization:
+    try:
+        return Normalization.from_json(description["normalization"])
+    except (KeyError, TypeError, ValueError, AttributeError, RescliError) as error:
+        raise CheckpointError(
+            f"{path.with_name('config.json')} is damaged: {readable(first_line(error))}",
+            hint="export the net again",
+        ) from error
+
+
+def _description_beside(path: Path) -> Mapping[str, Any] | None:
+    """What rescli wrote of an export into the config.json beside it; None where it wrote none."""
     try:
         found = json.loads(path.with_name("config.json").read_text(encoding="utf-8"))
-        description = found.get("rescli", found)
-        return Normalization.from_json(description["normalization"]) if "model_spec" in description else None
-    except (OSError, KeyError, TypeError, ValueError, AttributeError, RescliError):
+        description: Mapping[str, Any] = found.get("rescli", found)
+        return description if path.suffix == ".safetensors" and "model_spec" in description else None
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return None
 
 
@@ -93,13 +112,8 @@ def read_exported(path: Path, model: str, dataset: str) -> Checkpoint | None:
         CheckpointError: the weights or config.json are damaged.
         UsageError: it is of another net or data set.
     """
-    try:
-        found = json.loads(path.with_name("config.json").read_text(encoding="utf-8"))
-        is_ours = path.suffix == ".safetensors" and "model_spec" in found.get("rescli", found)
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
-        return None
     # A checkpoint of rescli is refused by whoever reads weights from elsewhere.
-    if not is_ours or foreign_tensors(path) is None:
+    if _description_beside(path) is None or foreign_tensors(path) is None:
         return None
     checkpoint = read_checkpoint(path)
     was = (checkpoint.model.name, checkpoint.dataset.kind)
@@ -125,7 +139,7 @@ def _checkpoint(
         model=model,
         dataset=dataset,
         spec=spec,
-        normalization=Normalization.from_json(description["normalization"]),
+        normalization=_normalization(path, description),
         class_names=class_names,
         iteration=int(origin["iteration"]),
         selection=str(origin["selection"]),

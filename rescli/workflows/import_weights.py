@@ -26,7 +26,6 @@ __all__ = ["ImportResult", "ImportedFrom", "import_weights"]
 _log = logging.getLogger(__name__)
 
 _AUTO = "auto"
-_BESIDE = "config.json"
 
 
 @dataclass(frozen=True)
@@ -207,8 +206,8 @@ def import_weights(
         read, importer, model=spec, dataset=dataset_spec, normalization=scheme, class_names=names
     )
     if scheme is None and (own := normalization_beside(weights)) is not None:
-        scheme, checkpoint = _BESIDE, replace(checkpoint, normalization=own)
-        checkpoint.data["imported_from"]["normalization"] = _BESIDE
+        scheme, checkpoint = own.kind, replace(checkpoint, normalization=own)
+        checkpoint.data["imported_from"]["normalization"] = own.kind
     # Built and loaded once as eval will: whatever could fail there fails here, before there is a file.
     params = sum(parameter.numel() for parameter in checkpoint.build_model().parameters())
     result = ImportResult(

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from rescli.errors import DataError, UsageError
+from rescli.errors import CheckpointError, DataError, UsageError
 from rescli.runs.directory import RunDir
 from rescli.workflows.analyze import layer_responses
 from rescli.workflows.evaluate import evaluate
@@ -84,17 +84,23 @@ def test_a_folder_for_hugging_face_is_exported_again(net8, tmp_path):
     assert made.check["top1_agreement"] == 100
 
 
-def test_weights_that_were_exported_are_imported_with_their_own_normalisation(net8, tmp_path):
+@pytest.mark.parametrize("more", [{}, {"shortcut": "A"}], ids=["as it is", "with what is known"])
+def test_weights_that_were_exported_are_imported_with_their_own_normalisation(net8, tmp_path, more):
     """Their names are torchvision's, whose normalisation would be assumed otherwise."""
     export(net8, "huggingface", tmp_path / "folder", check_images=10)
-    made = import_weights(
-        tmp_path / "folder" / "model.safetensors", "resnet-8", "shapes", tmp_path / "back.safetensors"
-    )
+    weights = tmp_path / "folder" / "model.safetensors"
+    made = import_weights(weights, "resnet-8", "shapes", tmp_path / "back.safetensors", **more)
     assert (made.normalization, made.normalization_assumed) == ("per-pixel-mean", False)
     before, after = load(net8), load(tmp_path / "back.safetensors")
     images = torch.randint(0, 256, (3, 32, 32, 3), dtype=torch.uint8).numpy()
     for image in images:
         assert after.preprocess(image).equal(before.preprocess(image))
+
+    config = weights.with_name("config.json")
+    config.write_text(config.read_text().replace('"per-pixel-mean"', '"per-pixel-men"'))
+    with pytest.raises(CheckpointError, match=r"config.json is damaged"):
+        import_weights(weights, "resnet-8", "shapes", tmp_path / "again.safetensors", **more)
+    assert not (tmp_path / "again.safetensors").exists()
 
 
 def test_a_run_knows_where_its_images_lie(photo_run, tmp_path, monkeypatch):
