@@ -19,9 +19,12 @@ import sys
 import time
 from pathlib import Path
 
+import torch
 from PIL import Image
 
 from rescli.hardware.cores import usable_cores
+from rescli.hardware.device_name import device_name
+from rescli.hardware.numerics import Numerics
 from rescli.runs.record import now
 
 CLASSES, VAL_SHARE = 100, 10
@@ -91,6 +94,7 @@ def main() -> None:
         "command": f"python benchmarks/bench_survey.py SCRATCH_DIR --images {given.images}",
         "measured": now(),
         "num_images": given.images,
+        "device": device_name(Numerics(torch.device("cpu"), "fp32")),
         "cores": usable_cores(),
         "load_at_the_end": os.getloadavg()[0],
         "peak_memory_bytes_of_a_process": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024,
