@@ -17,6 +17,9 @@ from rescli.data.photos.loader import PhotoLoader
 Rescli = Callable[..., Any]
 
 
+EITHER_WAY = pytest.mark.parametrize("damage", [cut, Path.unlink])
+
+
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     return put_photos(tmp_path / "photos")
@@ -72,7 +75,7 @@ class TestChangedWhileItTrained:
 
     @pytest.mark.parametrize("suffix", ["png", "jpg"])
     @pytest.mark.parametrize("split", ["train", "val"])
-    @pytest.mark.parametrize("damage", [cut, Path.unlink])
+    @EITHER_WAY
     def test_the_commands_work(
         self,
         rescli: Rescli,
@@ -113,7 +116,7 @@ class TestChangedWhileItTrained:
         assert going_on.code == 0, going_on.err
         assert (going_on.json["status"], going_on.json["iterations_done"]) == ("finished", 6)
 
-    @pytest.mark.parametrize("damage", [cut, Path.unlink])
+    @EITHER_WAY
     def test_where_val_was_held_out_another_run_begins_anew(
         self,
         rescli: Rescli,
@@ -131,7 +134,7 @@ class TestChangedWhileItTrained:
         anew = rescli(*typed("--out NEW_DIR", stopped.err, NEW_DIR=tmp_path / "new"), "--json")
         assert anew.code == 0, anew.err
 
-    @pytest.mark.parametrize("damage", [cut, Path.unlink])
+    @EITHER_WAY
     def test_before_any_state_the_run_itself_begins_again(
         self,
         rescli: Rescli,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from photographs import put_pictures, write_torture
+from photographs import put_cats_and_dogs, write_torture
 
 Rescli = Callable[..., Any]
 
@@ -38,10 +38,7 @@ def no_hang() -> Iterator[None]:
 @pytest.fixture
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    names = [
-        f"{split}/{name}/{n}.jpg" for split in ("train", "val") for name in ("cat", "dog") for n in "1234"
-    ]
-    return put_pictures(Path("photos"), *names)
+    return put_cats_and_dogs(Path("photos"), 4)
 
 
 def a_pipe(folder: Path) -> None:

@@ -28,6 +28,12 @@ def put_pictures(root: Path, *names: str, size: tuple[int, int] = (40, 30)) -> P
     return root
 
 
+def put_cats_and_dogs(root: Path, count: int) -> Path:
+    """So many pictures of each of two classes in train and in val: ``train/cat/1.jpg``."""
+    splits, classes, numbers = ("train", "val"), ("cat", "dog"), range(1, count + 1)
+    return put_pictures(root, *(f"{s}/{name}/{n}.jpg" for s in splits for name in classes for n in numbers))
+
+
 def spoil(path: Path) -> None:
     """As of a bad disk: only a decoding tells."""
     whole = bytearray(path.read_bytes())

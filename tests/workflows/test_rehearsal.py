@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from photographs import picture, put_pictures, rot
+from photographs import picture, put_cats_and_dogs, rot
 from PIL import Image
 
 Rescli = Callable[..., Any]
@@ -36,10 +36,7 @@ ON_SHAPES = ("train", "shapes/base", "--model", "resnet-8", *SMALL)
 @pytest.fixture
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    names = [
-        f"{split}/{name}/{n}.jpg" for split in ("train", "val") for name in ("cat", "dog") for n in "123"
-    ]
-    return put_pictures(Path("photos"), *names)
+    return put_cats_and_dogs(Path("photos"), 3)
 
 
 @pytest.fixture
