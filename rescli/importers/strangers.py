@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rescli.importers.base import Importer
 from rescli.importers.guess import block_counts, family_and_depth
+from rescli.plurals import counted
 
 __all__ = ["PLUGINS", "kind_by_names", "stranger"]
 
@@ -90,7 +91,7 @@ def _by_shapes(given: Mapping[str, Tensor], importer: Importer) -> str | None:
         return None
     counts = block_counts(given, importer)
     if stem[1] != 3:
-        return f"for images of {stem[1]} channel{'s' * (stem[1] != 1)}, where nets here take 3"
+        return f"for images of {counted(stem[1], 'channel')}, where nets here take 3"
     if second[1] and first[0] > second[1]:
         return f"of convolutions in {first[0] // second[1]} groups, as ResNeXts have them"
     if third is not None and third[0] != 4 * first[0]:
