@@ -53,7 +53,7 @@ def compile_native(name: str, *defines: str) -> ctypes.CDLL:
     command = [found, *options, *_FLAGS, *(f"-D{define}" for define in defines)]
     # What the compiler is and which processor it compiles for: a home directory may serve many machines.
     predefined = _run([*command, "-dM", "-E", "-x", "c", os.devnull])
-    parts = (*command, source.read_text(encoding="utf-8"), predefined)
+    parts = (*command, *_texts(source.parent), predefined)
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     try:
         kept = cache_dir() / "native" / f"{name}-{digest[:32]}.so"
@@ -67,6 +67,11 @@ def compile_native(name: str, *defines: str) -> ctypes.CDLL:
             raise
         # No home directory, or one that is full, read-only, or none to run code from.
         return _loaded(_compiled(command, source))
+
+
+def _texts(folder: Path) -> list[str]:
+    """The source and what it includes."""
+    return [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.[ch]"))]
 
 
 def _is_whole(library: Path) -> bool:

@@ -13,17 +13,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from functools import cache
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.grad import conv2d_weight
 
 from rescli import paper
 from rescli.errors import first_line
 from rescli.kernels.c_compiler import NoCompiler
-from rescli.kernels.conv.native import Conv2dNative, load_conv_native, weight_gradient_native
+from rescli.kernels.conv.choice import CONV_CLASSES, TORCH, Convolutions, compare_convolutions
 from rescli.kernels.crop.plain import CropFlipBatch, PaddedImages, crop_flip_batch
 from rescli.kernels.norm.native import load_norm_native, norm_act_native
 from rescli.kernels.norm.plain import NormAct, norm_act
@@ -45,20 +43,18 @@ _TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 1e-2, torch.float16: 2e-3}
 """Largest error, as a share of the largest value of each compared tensor: a few roundings of its type."""
 
 
-def use_kernels(model: nn.Module, kernels: KernelName) -> None:
+def use_kernels(model: nn.Module, kernels: KernelName, convolutions: Convolutions = TORCH) -> None:
     """Let every block of the net that calls ``norm_act`` call that of the kernels, or its own again.
-
-    With native kernels its convolutions become ``Conv2dNative`` where this processor has a use for that.
 
     Args:
         model: a net on any device; where the kernels cannot work, a call falls back to plain torch.
         kernels: which to use.
+        convolutions: what the block's convolutions are to be computed by.
 
     Raises:
         RuntimeError: there is no Triton; ``self_test`` says so beforehand.
     """
     function = _norm_act(kernels)
-    conv_class = Conv2dNative if kernels == "native" and _has_native_conv() else nn.Conv2d
     for module in model.modules():
         # Another module's attribute of that name is its own affair.
         if getattr(type(module), "norm_act", None) is not norm_act:
@@ -68,8 +64,8 @@ def use_kernels(model: nn.Module, kernels: KernelName) -> None:
         else:
             module.norm_act = function  # type: ignore[assignment]
         for conv in module.children():
-            if type(conv) in (nn.Conv2d, Conv2dNative):
-                conv.__class__ = conv_class
+            if type(conv) in CONV_CLASSES.values():
+                conv.__class__ = CONV_CLASSES[convolutions.name]
 
 
 def crop_flip_function(kernels: KernelName) -> CropFlipBatch:
@@ -108,7 +104,10 @@ def self_test(
             return obstacle
         cases = [(dtype, form) for dtype in dtypes for form in ("none", "same", "padded")]
         found = (_compare_norm(kernels, device, dtype, form) for dtype, form in cases)
-        other = _compare_crop(device) if kernels == "triton" else _compare_conv(dtypes)
+        if kernels == "triton":
+            other = _compare_crop(device)
+        else:
+            other = compare_convolutions(dtypes, _TOLERANCE[torch.float32])
         return other or next(filter(None, found), None)
     except Exception as error:  # whatever a compiler, a driver or a missing gcc may throw
         kind, said = type(error).__name__, first_line(error)
@@ -123,15 +122,6 @@ def _norm_act(kernels: KernelName) -> NormAct:
     if _no_triton is not None:
         raise RuntimeError(_no_triton)
     return norm_triton.norm_act_triton
-
-
-@cache
-def _has_native_conv() -> bool:
-    try:
-        load_conv_native()
-    except NoCompiler:  # or a processor that has no use for it
-        return False
-    return True
 
 
 def _unfit(kernels: KernelName, device: torch.device, dtypes: Sequence[torch.dtype]) -> str | None:
@@ -169,22 +159,6 @@ def _compare_crop(device: torch.device | str) -> str | None:
     found = crop_triton.crop_flip_batch_triton(*given, key=0, flip=True)
     wrong = sum(int((right != other).sum()) for right, other in zip(expected, found, strict=True))
     return f"crop_flip_batch differs from plain torch in {counted(wrong, 'value')}" if wrong else None
-
-
-def _compare_conv(dtypes: Sequence[torch.dtype]) -> str | None:
-    if torch.bfloat16 not in dtypes or not _has_native_conv():
-        return None
-    random = torch.Generator().manual_seed(0)
-    for stride in (1, 2):
-        x, dy = (
-            torch.randn(shape, generator=random).bfloat16().contiguous(memory_format=torch.channels_last)
-            for shape in ((4, 16, 8, 8), (4, 32, 8 // stride, 8 // stride))
-        )
-        right: Tensor = conv2d_weight(x.float(), (32, 16, 3, 3), dy.float(), stride, 1)  # type: ignore[no-untyped-call]
-        error = float((weight_gradient_native(x, dy, stride=stride) - right).abs().max() / right.abs().max())
-        if not error <= _TOLERANCE[torch.float32]:
-            return f"a convolution's gradient differs from plain torch by {error:.1e} (stride {stride})"
-    return None
 
 
 def _compare_norm(

@@ -113,7 +113,7 @@ class Assembly:
         if self.start is not None and self.spec.start_from is not None:
             path = self.spec.start_from.checkpoint
             begin_with(model, self.start, self.train_set.class_names, path=path)
-        use_kernels(model, self.kernels.name)
+        use_kernels(model, self.kernels.name, self.kernels.convolutions)
         model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return TrainState(
             model=model.train(),
@@ -206,7 +206,9 @@ def assemble(
     engine = where.engine or "auto"
     numerics.configure_backend()
     check_engine(engine, numerics)
-    kernels = choose_kernels(where.kernels or "auto", numerics, engine=engine)
+    kernels = choose_kernels(
+        where.kernels or "auto", numerics, engine=engine, convolutions=where.convolutions
+    )
     ranks = join_ranks(numerics.device)
     share = ranks.share(spec.data.batch_size)
     check_statistics(spec, ranks)

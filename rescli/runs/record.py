@@ -20,18 +20,21 @@ from rescli import __version__
 from rescli.errors import CheckpointError
 from rescli.files import read_json
 from rescli.hardware.numerics import Numerics
+from rescli.kernels.conv.choice import Convolutions
 from rescli.remedy import Remedy
 from rescli.runs.directory import RunDir
 from rescli.spec.run import RunSpec
 
 __all__ = [
     "ContinuedRecord",
+    "ConvolutionsRecord",
     "DataRecord",
     "GitState",
     "Provenance",
     "RunRecord",
     "SplitResult",
     "StartRecord",
+    "convolutions_record",
     "git_state",
     "gpu_driver",
     "now",
@@ -110,6 +113,16 @@ class ContinuedRecord(TypedDict):
 
 
 @with_config(_EXACT)
+class ConvolutionsRecord(TypedDict):
+    """What computed the 3x3 convolutions of a training step, and why some or all are torch's."""
+
+    forward: str
+    input_gradient: str
+    weight_gradient: str
+    why_torch: str | None
+
+
+@with_config(_EXACT)
 class RunRecord(Provenance, total=False):
     """What record.json holds; one of an earlier version may lack anything but ``results``."""
 
@@ -125,6 +138,7 @@ class RunRecord(Provenance, total=False):
     engine_reason: str | None
     kernels: str
     kernels_reason: str | None
+    convolutions: ConvolutionsRecord
     threads: int
     ranks: int
     params: int
@@ -148,6 +162,16 @@ class RunRecord(Provenance, total=False):
 
 
 _ANY_RECORD = TypeAdapter(RunRecord)
+
+
+def convolutions_record(convolutions: Convolutions) -> ConvolutionsRecord:
+    """What the record says of them."""
+    return ConvolutionsRecord(
+        forward=convolutions.forward,
+        input_gradient=convolutions.input_gradient,
+        weight_gradient=convolutions.weight_gradient,
+        why_torch=convolutions.why_torch,
+    )
 
 
 def read_record(run_dir: RunDir) -> RunRecord:

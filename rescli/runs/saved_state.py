@@ -58,10 +58,11 @@ class SavedState:
     Attributes:
         tensors: by name; those of the model begin with ``model.``.
         numbers: what stands beside them.
-        precision: of the convolutions; it and the next four are what the run used, to be repeated.
+        precision: of the convolutions; it and the next five are what the run used, to be repeated.
         device: its name, as torch writes it.
         engine: what launched the steps.
         kernels: what normalised and added between convolutions.
+        convolutions: what computed those of the native kernels.
         threads: of the CPU.
         metrics_bytes: the length of metrics.jsonl when it was saved; what follows belongs to lost iterations.
         metrics_sha256: the hash of those bytes.
@@ -75,6 +76,7 @@ class SavedState:
     device: str
     engine: str
     kernels: str
+    convolutions: str
     threads: int
     metrics_bytes: int
     metrics_sha256: str
@@ -202,8 +204,8 @@ def load_state(directory: Path, spec: RunSpec) -> SavedState | None:
             hint="put spec.toml back as it was, or begin a new run",
             remedy=remedy,
         )
-    # Before states named them there was but one engine, and no kernels.
-    before = {"engine": "eager", "kernels": "plain"}
+    # Before states named them there was but one engine, no kernels, and no convolutions but those of bf16.
+    before = {"engine": "eager", "kernels": "plain", "convolutions": "native"}
     return SavedState(tensors=tensors, **before | {key: meta[key] for key in _META if key in meta})
 
 

@@ -21,6 +21,7 @@ class Where:
         kernels: what normalises and adds between convolutions; None as for ``engine``.
         threads: of the CPU, that compute; None for as many as there are cores, or as the run began with: in
             another number, sums are rounded otherwise.
+        convolutions: what computes those of the native kernels, of a run that goes on; None for the fastest.
     """
 
     device: str = "auto"
@@ -29,3 +30,4 @@ class Where:
     engine: str | None = None
     kernels: str | None = None
     threads: int | None = None
+    convolutions: str | None = None

@@ -1,6 +1,7 @@
 """What a resumed run repeats of its first start, and what a failed one says."""
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -9,6 +10,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from rescli.checkpoints.checkpoint import read_tensors
+from rescli.checkpoints.serialise import serialise
 from rescli.errors import CheckpointError, DataError, DivergedError, Interrupted, LostWorkersError, UsageError
 from rescli.hardware.numerics import Numerics
 from rescli.runs import drive
@@ -129,6 +132,35 @@ def test_the_data_root_is_that_of_the_first_start_unless_another_is_given(tmp_pa
         assembly, saved = prepare_resume(run_dir, Where("cpu", given))
         assert assembly.data_root == tmp_path / used
         execute(assembly, run_dir, saved=saved)
+
+
+@pytest.mark.parametrize(
+    ("saved_with", "asked", "goes_on_with"),
+    [("winograd", None, "winograd"), (None, None, "torch"), (None, "native", "winograd")],
+)
+def test_a_run_goes_on_with_its_convolutions(tmp_path, monkeypatch, saved_with, asked, goes_on_with):
+    """A state of an earlier version says nothing of them: they were torch's, whose bits are repeated."""
+    monkeypatch.setattr("rescli.training.engines.choose.self_test", lambda *_: None)
+    monkeypatch.setattr("rescli.kernels.conv.choice._why_not", lambda _: None)
+    run_dir, record = begin(tmp_path / "run", CPU_FP32)
+    assert record["convolutions"]["forward"] == "winograd"
+    if saved_with is None:
+        forget(run_dir.state, "convolutions")
+    assembly, _ = prepare_resume(run_dir, Where("cpu", kernels=asked))
+    assert assembly.kernels.convolutions.name == goes_on_with
+
+
+def forget(state, key):
+    """Take what an earlier version did not write out of the newest state."""
+    pointer = state / "latest.json"
+    path = state / json.loads(pointer.read_text())["file"]
+    tensors, texts, _ = read_tensors(path)
+    meta = json.loads(texts["state"])
+    del meta[key]
+    path.write_bytes(b"".join(serialise(tensors, {"state": json.dumps(meta)})))
+    pointer.write_text(
+        json.dumps({"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()})
+    )
 
 
 def test_a_state_of_an_earlier_version_knows_the_data_root(tmp_path):

@@ -37,8 +37,15 @@ def advance(state, steps):
 
 def save(directory, state, spec=SPEC, **changes):
     tensors, numbers = describe_state(state)
-    options = {"precision": "fp32", "device": "cpu", "engine": "eager", "kernels": "plain", "threads": 2}
-    options |= {"metrics_bytes": 0, "metrics_sha256": "", "data": {}, **changes}
+    options = {"precision": "fp32", "device": "cpu", "engine": "eager", "kernels": "plain"}
+    options |= {
+        "convolutions": "torch",
+        "threads": 2,
+        "metrics_bytes": 0,
+        "metrics_sha256": "",
+        "data": {},
+        **changes,
+    }
     save_state(directory, SavedState(HostCopies.of(tensors).tensors, numbers, **options), spec)
 
 

@@ -1,4 +1,4 @@
-"""A 3x3 convolution on the CPU whose weight's gradient is C: see ``native.c``.
+"""A 3x3 convolution of bf16 maps on the CPU whose weight's gradient is C: see ``native.c``.
 
 torch's own takes longer than the gradient that goes to the layer below, with a stride of 2 twice as long as
 this, and is rounded to bf16; this stays in fp32. The forward pass and that other gradient are torch's.
@@ -11,12 +11,12 @@ from functools import cache
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from rescli.kernels.c_compiler import compile_native
 
-__all__ = ["Conv2dNative", "load_conv_native", "weight_gradient_native"]
+__all__ = ["convolve_native", "load_conv_native", "pays_off_native", "weight_gradient_native"]
 
 _LANES = 16
 _MOST_CHANNELS_IN, _MOST_CHANNELS_OUT = 64, 128
@@ -25,42 +25,31 @@ _MOST_GROUPS = 16
 """Groups of images: enough for as many threads, and few enough that their sums fit the cache."""
 
 
-class Conv2dNative(nn.Conv2d):
-    """``nn.Conv2d``; under bf16 autocast on the CPU, where it fits, with the C's gradient.
+def pays_off_native(channels: int, channels_out: int) -> bool:
+    """Whether a convolution of so many channels is one whose gradient is faster than torch's."""
+    return (
+        channels % _LANES == channels_out % _LANES == 0
+        and channels <= _MOST_CHANNELS_IN
+        and channels_out <= _MOST_CHANNELS_OUT
+    )
 
-    A module becomes one, and ``nn.Conv2d`` again, by its ``__class__``: there is nothing more to it.
+
+def convolve_native(x: Tensor, weight: Tensor, stride: tuple[int, int]) -> Tensor:
+    """The 3x3 convolution with padding 1 of ``torch.conv2d`` in bf16, differentiable once.
+
+    Args:
+        x: bf16 (N, C, H, W), channels-last.
+        weight: float32 (C_out, C, 3, 3).
+        stride: (1, 1) or (2, 2).
+
+    Returns:
+        bf16 (N, C_out, ceil(H / stride), ceil(W / stride)).
+
+    Raises:
+        NoCompiler: ``load_conv_native`` says so beforehand.
     """
-
-    def forward(self, input: Tensor) -> Tensor:
-        """What ``nn.Conv2d`` computes: x (N, C, H, W) -> (N, C_out, ceil(H / stride), ceil(W / stride))."""
-        if not self._takes(input):
-            return super().forward(input)
-        result: Tensor = _Conv.apply(input, self.weight, self.stride)
-        return result
-
-    def _takes(self, x: Tensor) -> bool:
-        return (
-            torch.is_autocast_enabled("cpu")
-            and torch.is_grad_enabled()
-            and type(x) is Tensor  # not one that traces or fakes
-            and x.dtype is torch.bfloat16
-            and x.device.type == self.weight.device.type == "cpu"
-            and x.dim() == 4
-            and x.shape[1] == self.in_channels
-            and x.numel() > 0
-            and x.is_contiguous(memory_format=torch.channels_last)
-            and self.weight.requires_grad
-            and self.weight.dtype is torch.float32
-            and self.weight.shape == (self.out_channels, self.in_channels, 3, 3)  # and not only called so
-            and self.bias is None
-            and self.padding == (1, 1)
-            and self.stride in ((1, 1), (2, 2))
-            and (self.dilation, self.groups, self.padding_mode) == ((1, 1), 1, "zeros")
-            and self.in_channels % _LANES == self.out_channels % _LANES == 0
-            and self.in_channels <= _MOST_CHANNELS_IN
-            and self.out_channels <= _MOST_CHANNELS_OUT
-            and not torch.compiler.is_compiling()
-        )
+    result: Tensor = _Conv.apply(x, weight, stride)
+    return result
 
 
 class _Conv(torch.autograd.Function):

@@ -115,7 +115,9 @@ def _as_begun(saved: SavedState, numerics: Numerics, where: Where) -> Where:
         return where
     if where.engine is not None and where.engine != saved.engine:
         return where
-    return replace(where, engine=saved.engine, kernels=where.kernels or saved.kernels)
+    if where.kernels is not None:
+        return replace(where, engine=saved.engine)
+    return replace(where, engine=saved.engine, kernels=saved.kernels, convolutions=saved.convolutions)
 
 
 def _check_nothing_was_saved(run_dir: RunDir, data_root: Path | None) -> None:

@@ -12,6 +12,7 @@ from rescli.errors import UsageError, first_line
 from rescli.hardware.numerics import Numerics
 from rescli.hardware.ranks import ALONE, Ranks
 from rescli.kernels.choice import KernelName, self_test
+from rescli.kernels.conv.choice import TORCH, Convolutions, choose_convolutions
 from rescli.remedy import Remedy
 from rescli.training.engines.capture import Capturer, CudaCapturer, NotCapturable, Snapshot
 from rescli.training.engines.compiled import compiled
@@ -78,16 +79,20 @@ class ChosenKernels:
     Attributes:
         name: triton, native or plain.
         why_plain: what kept ``auto`` from faster ones, for a person; None where nothing did.
+        convolutions: what computes those of a training step.
     """
 
     name: KernelName
     why_plain: str | None = None
+    convolutions: Convolutions = TORCH
 
 
 PLAIN = ChosenKernels("plain")
 
 
-def choose_kernels(requested: str, numerics: Numerics, *, engine: str) -> ChosenKernels:
+def choose_kernels(
+    requested: str, numerics: Numerics, *, engine: str, convolutions: str | None = None
+) -> ChosenKernels:
     """The kernels of a name, or for ``auto`` the fastest that a short test finds right.
 
     ``auto`` is triton on CUDA and native on the CPU, else plain.
@@ -96,6 +101,7 @@ def choose_kernels(requested: str, numerics: Numerics, *, engine: str) -> Chosen
         requested: one of ``KERNELS``.
         numerics: the device, and the precision that they are tested in.
         engine: the name of the engine that was asked for; torch.compile makes kernels of its own.
+        convolutions: the name of those that a run was recorded with, to be repeated; None for the fastest.
 
     Raises:
         UsageError: no such kernels, or those asked for do not work here.
@@ -112,7 +118,9 @@ def choose_kernels(requested: str, numerics: Numerics, *, engine: str) -> Chosen
     else:
         obstacle = self_test(wanted, numerics.device, [numerics.dtype])
     if obstacle is None:
-        return ChosenKernels(wanted)
+        if wanted != "native":
+            return ChosenKernels(wanted)
+        return ChosenKernels(wanted, convolutions=choose_convolutions(numerics.dtype, convolutions))
     if requested != "auto":
         asked = Remedy("kernels", requested)
         raise UsageError(

@@ -12,11 +12,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from rescli.kernels import choice
 from rescli.kernels.c_compiler import NoCompiler, compile_native
 from rescli.kernels.choice import self_test, use_kernels
+from rescli.kernels.conv import choice
 from rescli.kernels.conv import native as conv_native
-from rescli.kernels.conv.native import Conv2dNative, load_conv_native, weight_gradient_native
+from rescli.kernels.conv.choice import Convolutions, choose_convolutions
+from rescli.kernels.conv.module import Conv2dNative, Conv2dWinograd
+from rescli.kernels.conv.native import load_conv_native, weight_gradient_native
 from rescli.models.resnet import cifar_resnet
 
 try:
@@ -225,13 +227,15 @@ def convs(net: nn.Module) -> dict[str, type]:
 def test_the_blocks_convolutions_become_native_and_plain_again() -> None:
     net = nn.ModuleDict({"net": cifar_resnet(depth=8, shortcut="B"), "other": nn.Conv2d(16, 16, 3)})
     names = list(net.state_dict())
-    use_kernels(net, "native")
+    use_kernels(net, "native", choose_convolutions(BF16))
     kinds = convs(net)
     assert kinds.pop("other") is nn.Conv2d
     assert set(kinds.values()) == {Conv2dNative}
     assert list(net.state_dict()) == names
     for again in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
         assert convs(again) == convs(net)
+    use_kernels(net, "native", Convolutions("winograd"))
+    assert set(convs(net).values()) == {nn.Conv2d, Conv2dWinograd}
     use_kernels(net, "plain")
     assert set(convs(net).values()) == {nn.Conv2d}
 
@@ -243,15 +247,13 @@ def test_a_processor_without_the_instruction_keeps_torch_s(
     compiler.write_text(f'#!/bin/sh\necho "$@" >> {log}\nexec cc "$@" -mno-avx512bf16\n')
     compiler.chmod(0o755)
     monkeypatch.setenv("CC", str(compiler))
-    cached = (compile_native, load_conv_native, choice._has_native_conv)
+    cached = (compile_native, load_conv_native, choice._why_not)
     for function in cached:
         function.cache_clear()
     try:
         with pytest.raises(NoCompiler, match=r"^the processor has no avx512_bf16$"):
             load_conv_native()
-        net = cifar_resnet(depth=8)
-        use_kernels(net, "native")
-        assert set(convs(net).values()) == {nn.Conv2d}
+        assert choose_convolutions(BF16) == Convolutions("torch", "the processor has no avx512_bf16")
         assert self_test("native", "cpu") is None
         refused = [line for line in log.read_text().splitlines() if "conv/native.c" in line]
         assert len(refused) == 2  # once here and once for all convolutions
@@ -267,5 +269,5 @@ def test_self_test_finds_wrong_code(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "weight_gradient_native", wrong)
     reason = self_test("native", "cpu", [BF16])
     assert reason is not None
-    assert reason.startswith("a convolution's gradient differs from plain torch by ")
+    assert reason.startswith("a convolution's gradient in bf16 (stride 1) differs from plain torch by ")
     assert self_test("native", "cpu", [torch.float32]) is None

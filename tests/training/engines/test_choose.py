@@ -10,6 +10,7 @@ from torch import nn
 from rescli.errors import UsageError
 from rescli.hardware.numerics import Numerics
 from rescli.hardware.ranks import Ranks
+from rescli.kernels.conv.choice import Convolutions
 from rescli.models.resnet import cifar_resnet
 from rescli.optim.sgd import sgd
 from rescli.remedy import Remedy
@@ -158,6 +159,7 @@ def test_graph_needs_cuda_and_names_are_checked() -> None:
 
 
 CUDA = Numerics(torch.device("cuda"), "bf16")
+WINOGRAD = Convolutions("winograd")
 
 
 @pytest.mark.parametrize(
@@ -168,8 +170,8 @@ CUDA = Numerics(torch.device("cuda"), "bf16")
         (CUDA, "plain", "auto", None, ChosenKernels("plain")),
         (CUDA, "auto", "auto", "no C compiler", ChosenKernels("plain", "no C compiler")),
         (CUDA, "auto", "compile", None, ChosenKernels("plain", "torch.compile makes kernels of its own")),
-        (CPU, "auto", "auto", None, ChosenKernels("native")),
-        (CPU, "native", "eager", None, ChosenKernels("native")),
+        (CPU, "auto", "auto", None, ChosenKernels("native", convolutions=WINOGRAD)),
+        (CPU, "native", "eager", None, ChosenKernels("native", convolutions=WINOGRAD)),
         (CPU, "auto", "auto", "no C compiler", ChosenKernels("plain", "no C compiler")),
         (CPU, "auto", "compile", None, ChosenKernels("plain", "torch.compile makes kernels of its own")),
         (Numerics(torch.device("mps"), "fp32"), "auto", "auto", None, ChosenKernels("plain")),
@@ -186,6 +188,7 @@ def test_kernels_are_used_where_their_test_passes(
 ) -> None:
     asked: list[Any] = []
     monkeypatch.setattr(choose, "self_test", lambda *arguments: (asked.append(arguments), test)[1])
+    monkeypatch.setattr(choose, "choose_convolutions", lambda *_: WINOGRAD)
     assert choose_kernels(requested, numerics, engine=engine) == expected
     tested = requested != "plain" and engine != "compile" and numerics.device.type != "mps"
     name = {"cuda": "triton", "cpu": "native"}.get(numerics.device.type)
