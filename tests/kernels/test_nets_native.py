@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from rescli.kernels.c_compiler import NoCompiler
 from rescli.kernels.choice import KernelName, self_test, use_kernels
+from rescli.kernels.conv.choice import choose_convolutions
 from rescli.kernels.norm.native import load_norm_native
 from rescli.kernels.norm.plain import norm_act
 from rescli.models.blocks import BottleneckBlock
@@ -72,6 +73,29 @@ def test_a_step_of_a_net_in_bf16(calls: Counter[str]) -> None:
     assert calls.total() == 2 * 7
     # As far from fp32 as plain torch in bf16 is, or nearer.
     assert float((found - exact).norm()) < 1.1 * float((expected - exact).norm())
+
+
+def test_50_steps_in_fp32_stay_as_near_to_float64_as_plain_torch_s() -> None:
+    def losses(kernels: KernelName, dtype: torch.dtype = FP32) -> Tensor:
+        net = cifar_resnet(depth=8).to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        use_kernels(net, kernels, choose_convolutions(FP32))
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9, weight_decay=1e-4)
+        random = torch.Generator().manual_seed(2)
+        found = []
+        for _ in range(50):
+            labels = torch.randint(0, 10, (8,), generator=random)
+            images = torch.randn((8, 3, 16, 16), generator=random) + labels.view(-1, 1, 1, 1) / 5
+            optimizer.zero_grad()
+            loss = F.cross_entropy(net(images.to(dtype=dtype, memory_format=torch.channels_last)), labels)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            found.append(loss.detach().double())
+        return torch.stack(found)
+
+    exact, plain, native = losses("plain", torch.float64), losses("plain"), losses("native")
+    assert exact[-10:].mean() < 0.8 * exact[:10].mean()  # it learns
+    off_plain, off_native = (float((found - exact).norm()) for found in (plain, native))
+    assert off_native < 4 * off_plain
 
 
 def test_evaluation_is_plain_torch(calls: Counter[str]) -> None:
