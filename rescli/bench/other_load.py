@@ -34,9 +34,9 @@ class OtherLoad(TypedDict):
     """Processors that this process may run on: the others are not looked at."""
     seconds: float
     others_percent: float
-    """Of the time of these processors, what neither the benchmark nor its processes used."""
+    """What neither the benchmark nor its processes used of the time of these processors."""
     stolen_percent: float
-    """Of that time, what the host of a virtual machine gave to other machines."""
+    """What the host of a virtual machine gave to other machines of that time."""
     programs: list[OtherProgram]
     """The busiest that can be seen from here: of another container there are none."""
 
@@ -47,7 +47,7 @@ class _Process:
     parent: int
     own_ticks: int
     reaped_ticks: int
-    """Of children that ended and were waited for."""
+    """What children used that ended and were waited for."""
     started: int
     core: int
     """On which it ran last."""
@@ -107,7 +107,8 @@ class OtherLoadWatch:
         if self._first is None or self._last is None or self._last.total <= self._first.total:
             return None
         total = self._last.total - self._first.total
-        ours = self._last.ours - self._first.ours
+        # Of ours whose parent had ended, nobody keeps the time when they end too.
+        ours = max(0, self._last.ours - self._first.ours)
         others = max(0, self._last.busy - self._first.busy - ours)
         ticks_per_core = total / len(self._cores)
         by_name: Counter[str] = Counter()

@@ -65,7 +65,7 @@ class RooflineRecord(TypedDict):
     images_per_second_by_flops: float
     images_per_second_by_bytes: float
     percent: float
-    """Of the lower of the two, with each product of a direct convolution."""
+    """The share of the lower of the two, with each product of a direct convolution."""
     winograd: WinogradRecord | None
     """On a CPU in fp32; None elsewhere."""
 
