@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Any, cast
 
+from rescli.bench.other_load import OtherLoadWatch
 from rescli.bench.wire import LoopReady, Measured, RaceRequest, WindowResult, WorkerRequest
 from rescli.errors import UsageError
 
@@ -78,6 +79,7 @@ def race(
     rounds: int,
     window_seconds: float,
     progress: Callable[[str, float | None], None] = lambda *_: None,
+    watch: OtherLoadWatch | None = None,
 ) -> list[Lane]:
     """Time each contender ``rounds`` times, in turn, in windows of about so many seconds.
 
@@ -90,6 +92,7 @@ def race(
         window_seconds: how long, about.
         progress: called with what begins and, from the second round on, the seconds that this and the later
             rounds will take.
+        watch: counts what other programs do from the first window to the last.
 
     Raises:
         UsageError: none of them works.
@@ -104,6 +107,8 @@ def race(
                 workers.append((lane, worker))
         if not workers:
             raise UsageError(f"no contender works here: {lanes[0].failed}")
+        watch = watch or OtherLoadWatch()
+        watch.begin()
         began = time.monotonic()
         for number in range(rounds):
             a_round = (time.monotonic() - began) / number if number else None
@@ -114,6 +119,7 @@ def race(
                     lane.steps = max(_FEWEST_STEPS, math.ceil(window_seconds / lane.ready["step_seconds"]))
                 time.sleep(_SETTLE_SECONDS)
                 answer = worker.time(math.ceil(_WARMUP * lane.steps), lane.steps)
+                watch.sample()
                 if "failed" in answer:
                     lane.failed = answer["failed"]
                     workers.remove((lane, worker))

@@ -7,14 +7,23 @@ import statistics
 from collections.abc import Sequence
 from typing import TypedDict
 
+from rescli.bench.other_load import OtherLoad
 from rescli.bench.race import Lane
-from rescli.bench.roofline import roofline
+from rescli.bench.roofline import roofline, winograd_macs
 from rescli.hardware.device_name import device_name
 from rescli.hardware.numerics import Numerics
 from rescli.runs.record import gpu_driver, now, provenance
 from rescli.spec.run import RunSpec
 
-__all__ = ["BenchRecord", "BenchRow", "RooflineRecord", "Spread", "spread", "summarize"]
+__all__ = [
+    "BenchRecord",
+    "BenchRow",
+    "RooflineRecord",
+    "Spread",
+    "WinogradRecord",
+    "spread",
+    "summarize",
+]
 
 
 class Spread(TypedDict):
@@ -37,6 +46,17 @@ class BenchRow(TypedDict):
     peak_memory_bytes: int | None
 
 
+class WinogradRecord(TypedDict):
+    """The same with the fewer products of Winograd's convolutions; their additions are not counted."""
+
+    tile: int
+    """Side of the output that a 3x3 convolution with stride 1 makes at once."""
+    fewer_products: float
+    """How many times fewer a training step has."""
+    images_per_second_by_flops: float
+    percent: float
+
+
 class RooflineRecord(TypedDict):
     """How near the whole loop comes to what the device could do at best."""
 
@@ -45,6 +65,9 @@ class RooflineRecord(TypedDict):
     images_per_second_by_flops: float
     images_per_second_by_bytes: float
     percent: float
+    """The share of the lower of the two, with each product of a direct convolution."""
+    winograd: WinogradRecord | None
+    """On a CPU in fp32; None elsewhere."""
 
 
 class BenchRecord(TypedDict):
@@ -57,6 +80,7 @@ class BenchRecord(TypedDict):
     precision: str
     threads: int | None
     load_average: float
+    other_load: OtherLoad | None
     rescli_version: str
     versions: dict[str, str | None]
     platform: str
@@ -77,7 +101,14 @@ class BenchRecord(TypedDict):
 
 
 def summarize(
-    lanes: Sequence[Lane], spec: RunSpec, numerics: Numerics, *, rounds: int, command: str | None = None
+    lanes: Sequence[Lane],
+    spec: RunSpec,
+    numerics: Numerics,
+    *,
+    rounds: int,
+    command: str | None = None,
+    other_load: OtherLoad | None = None,
+    winograd_tile: int = 4,
 ) -> BenchRecord:
     """Speeds of all contenders, and ratios of the whole loop to the others, each of the same round.
 
@@ -87,6 +118,8 @@ def summarize(
         numerics: the device and its precision.
         rounds: how often each was timed.
         command: what was typed, to be kept with the numbers.
+        other_load: what else the processors did meanwhile.
+        winograd_tile: side of the tiles for which a CPU's roofline in fp32 counts Winograd's products.
     """
     ran = {lane.entry.label: lane for lane in lanes if lane.failed is None}
     own = ran.get("whole-loop")
@@ -99,6 +132,7 @@ def summarize(
         "precision": numerics.precision,
         "threads": next((lane.ready["threads"] for lane in ran.values()), None),
         "load_average": round(os.getloadavg()[0], 2),
+        "other_load": other_load,
         "rescli_version": made_by["rescli_version"],
         "versions": made_by["versions"],
         "platform": made_by["platform"],
@@ -115,7 +149,7 @@ def summarize(
         "contenders": {name: _row(lane, spec.data.batch_size) for name, lane in ran.items()},
         "failed": {lane.entry.label: lane.failed for lane in lanes if lane.failed is not None},
         "ratios": _ratios(ran),
-        "roofline": _roofline(own, spec, numerics) if own else None,
+        "roofline": _roofline(own, spec, numerics, winograd_tile) if own else None,
     }
 
 
@@ -162,7 +196,7 @@ def _ratios(ran: dict[str, Lane]) -> dict[str, Spread]:
     return ratios
 
 
-def _roofline(own: Lane, spec: RunSpec, numerics: Numerics) -> RooflineRecord | None:
+def _roofline(own: Lane, spec: RunSpec, numerics: Numerics, winograd_tile: int) -> RooflineRecord | None:
     dataset = spec.data.dataset
     layout = spec.model.layout(num_classes=dataset.num_classes, image_size=dataset.image_size)
     if layout is None or "ceilings" not in own.measured:
@@ -170,10 +204,20 @@ def _roofline(own: Lane, spec: RunSpec, numerics: Numerics) -> RooflineRecord | 
     ceilings = own.measured["ceilings"]
     bounds = roofline(layout, precision=numerics.precision, **ceilings)
     speed = statistics.median(own.images_per_second)
+    winograd: WinogradRecord | None = None
+    if numerics.device.type == "cpu" and numerics.precision == "fp32":
+        fewer = layout.macs / winograd_macs(layout, tile=winograd_tile)
+        winograd = {
+            "tile": winograd_tile,
+            "fewer_products": round(fewer, 3),
+            "images_per_second_by_flops": round(bounds.by_flops * fewer, 1),
+            "percent": round(100 * speed / min(bounds.by_flops * fewer, bounds.by_bytes), 1),
+        }
     return {
         "flops_per_second": float(f"{ceilings['flops_per_second']:.4g}"),
         "bytes_per_second": float(f"{ceilings['bytes_per_second']:.4g}"),
         "images_per_second_by_flops": round(bounds.by_flops, 1),
         "images_per_second_by_bytes": round(bounds.by_bytes, 1),
         "percent": round(100 * speed / bounds.bound, 1),
+        "winograd": winograd,
     }

@@ -118,6 +118,7 @@ def bench(
     for count in workers:
         check_count("workers", count, least=1)
 
+    from rescli.bench.other_load import OtherLoadWatch
     from rescli.bench.race import race
     from rescli.bench.summary import summarize
     from rescli.runs.assembly import numerics_for
@@ -155,8 +156,18 @@ def bench(
         "data_root": str(place) if place is not None else None,
         "threads": threads,
     }
-    lanes = race(entries, request, rounds=rounds, window_seconds=window_seconds, progress=progress or _unseen)
-    return BenchResult(summarize(lanes, spec, numerics, rounds=rounds, command=command))
+    watch = OtherLoadWatch()
+    lanes = race(
+        entries,
+        request,
+        rounds=rounds,
+        window_seconds=window_seconds,
+        progress=progress or _unseen,
+        watch=watch,
+    )
+    return BenchResult(
+        summarize(lanes, spec, numerics, rounds=rounds, command=command, other_load=watch.result())
+    )
 
 
 def _entries(spec: RunSpec, named: Sequence[str], device: str, workers: Sequence[int]) -> list[LoopRequest]:

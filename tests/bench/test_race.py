@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from rescli.bench import race as module
+from rescli.bench.other_load import OtherLoadWatch
 from rescli.bench.race import LoopRequest, race
 from rescli.errors import UsageError
 
@@ -80,3 +81,17 @@ def test_where_none_works_there_is_nothing_to_tell(log: Any) -> None:
         race(
             [LoopRequest("x", "broken")], {"log": str(log), "step_seconds": 1.0}, rounds=3, window_seconds=1.0
         )
+
+
+def test_what_else_ran_is_looked_at_before_the_first_window_and_after_each(log: Any) -> None:
+    class Watch(OtherLoadWatch):
+        def begin(self) -> None:
+            seen.append("begin")
+
+        def sample(self) -> None:
+            seen.append(log.read_text())
+
+    seen: list[str] = []
+    request = {"log": str(log), "step_seconds": 1.0}
+    race([LoopRequest("one", "a")], request, rounds=2, window_seconds=1.0, watch=Watch())
+    assert seen == ["begin", "a ", "a a "]

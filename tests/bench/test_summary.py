@@ -48,7 +48,37 @@ def test_ratios_are_of_the_same_round_and_of_the_better_p1() -> None:
     # 40,551,040 multiply-adds forward, three passes, two operations each.
     by_flops = record["roofline"]["images_per_second_by_flops"]
     assert by_flops == pytest.approx(1e12 / (6 * 40_551_040), rel=1e-3)
+    assert record["other_load"] is None
     json.dumps(record, allow_nan=False)
+
+
+@pytest.mark.parametrize(("tile", "products"), [(2, 19_333_760), (4, 11_907_712)])
+def test_in_fp32_on_a_cpu_the_roofline_is_also_that_of_winograd(tile: int, products: int) -> None:
+    own = lane("whole-loop", [100.0, 200.0, 400.0], engine="eager")
+    own.measured = {"ceilings": {"flops_per_second": 1e11, "bytes_per_second": 1e14}}
+    record = summarize([own], load_spec("cifar10/resnet-20"), CPU, rounds=3, winograd_tile=tile)
+    bound = record["roofline"]["winograd"]
+    speed = 1e11 / (6 * products)
+    assert bound["tile"] == tile
+    assert bound["fewer_products"] == pytest.approx(40_551_040 / products, abs=1e-3)
+    assert bound["images_per_second_by_flops"] == pytest.approx(speed, abs=0.1)
+    assert bound["percent"] == pytest.approx(100 * 200 / speed, abs=0.1)
+    assert record["roofline"]["percent"] == pytest.approx(100 * 200 * 6 * 40_551_040 / 1e11, abs=0.1)
+
+
+def test_memory_bounds_what_winograd_would_make_faster() -> None:
+    own = lane("whole-loop", [100.0, 200.0, 400.0], engine="eager")
+    own.measured = {"ceilings": {"flops_per_second": 1e11, "bytes_per_second": 1e9}}
+    bound = summarize([own], load_spec("cifar10/resnet-20"), CPU, rounds=3)["roofline"]
+    assert bound["winograd"]["percent"] == bound["percent"]
+
+
+def test_in_bf16_there_is_no_roofline_of_winograd() -> None:
+    own = lane("whole-loop", [100.0, 200.0], engine="eager")
+    own.measured = {"ceilings": {"flops_per_second": 1e12, "bytes_per_second": 1e10}}
+    numerics = Numerics(torch.device("cpu"), "bf16")
+    record = summarize([own], load_spec("cifar10/resnet-20"), numerics, rounds=2)
+    assert record["roofline"]["winograd"] is None
 
 
 def test_without_the_whole_loop_there_are_no_ratios() -> None:

@@ -27,6 +27,8 @@ def test_times_each_contender_in_a_process_of_its_own(rescli: Callable[..., Any]
     assert (record["engine"], record["threads"], record["batch_size"]) == ("eager", 1, 8)
     assert record["operations_per_step"] > 70
     assert 0 < record["roofline"]["percent"] < 200
+    assert record["other_load"]["cores"] >= 1
+    assert 0 <= record["other_load"]["others_percent"] <= 100
     assert re.search(r"^round 1 of 2$", answer.err, re.M)
     assert re.search(r"^round 2 of 2, about \d+\.\d s more$", answer.err, re.M)
 
@@ -37,6 +39,20 @@ def test_prints_a_table_with_ratios(rescli: Callable[..., Any]) -> None:
     assert "median [quartiles] of 2 interleaved rounds" in answer.out
     assert "whole-loop / bare-step: " in answer.out
     assert "operations a step when eager" in answer.out
+    assert re.search(
+        r"^beside it: others used \d+ % of \d+ cores?( \(.+ cores\))?; \d+ % stolen by the host$",
+        answer.out,
+        re.M,
+    )
+
+
+def test_in_fp32_the_roofline_is_given_with_and_without_winograd(rescli: Callable[..., Any]) -> None:
+    answer = rescli("bench", *SMALL, "--contender", "whole-loop", "--precision", "fp32")
+    assert answer.code == 0
+    assert re.search(r"^[\d.]+ % of the roofline: ", answer.out, re.M)
+    assert re.search(
+        r"^[\d.]+ % of that with Winograd's F\(4x4, 3x3\) in every 3x3 convolution", answer.out, re.M
+    )
 
 
 @pytest.mark.parametrize(

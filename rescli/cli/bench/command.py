@@ -56,6 +56,10 @@ def bench(
     batches alone. --engine counts for the whole loop, --kernels for the bare step too. On a CPU p3 and p4 run
     only where they are named, for compiling takes its time.
 
+    The table also says what other programs took of the processors meanwhile (Linux), and how near the whole
+    loop comes to the device's matrix product and copy; on a CPU in fp32 also with the fewer products of
+    Winograd's convolutions.
+
     rescli bench resnet-20 --dataset cifar10 --batch-size 128
     """
     from rescli.cli.bench.output import bench_progress, print_bench

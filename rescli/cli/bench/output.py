@@ -15,6 +15,7 @@ from rescli.durations import format_seconds
 from rescli.plurals import counted
 
 if TYPE_CHECKING:
+    from rescli.bench.other_load import OtherLoad
     from rescli.bench.summary import BenchRecord
 
 __all__ = ["bench_progress", "print_bench"]
@@ -41,10 +42,12 @@ def print_bench(record: BenchRecord, *, as_json: bool) -> None:
         print_json(record)
         return
     console = Console(highlight=False, markup=False)
+    # Wrapped between words on a screen, and not at all for a program that reads lines.
+    one_line = not console.is_terminal
     console.print(
         f"{record['model']} on {record['dataset']}, batch {record['batch_size']}, {record['precision']}, "
         f"{record['device']}; median [quartiles] of {counted(record['rounds'], 'interleaved round')}",
-        soft_wrap=True,
+        soft_wrap=one_line,
     )
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for head in ("contender", "img/s", "quartiles", "ms/step", "first step", "memory"):
@@ -60,6 +63,8 @@ def print_bench(record: BenchRecord, *, as_json: bool) -> None:
             f"{(row['peak_memory_bytes'] or 0) / 1e9:.2f} GB",
         )
     console.print(table)
+    if (beside := record["other_load"]) is not None:
+        console.print(_other_load(beside), soft_wrap=one_line)
     for name, ratio in record["ratios"].items():
         unit = "" if "percent" in name else " x"
         console.print(f"{name}: {ratio['median']:.3g}{unit} [{ratio['q1']:.3g}, {ratio['q3']:.3g}]")
@@ -76,7 +81,25 @@ def print_bench(record: BenchRecord, *, as_json: bool) -> None:
             f"arithmetic ({bound['flops_per_second'] / 1e12:.3g} TFLOP/s of a matrix product), "
             f"{bound['images_per_second_by_bytes']:,.0f} by memory "
             f"({bound['bytes_per_second'] / 1e9:.4g} GB/s of a copy)",
-            soft_wrap=True,
+            soft_wrap=one_line,
         )
+        if (winograd := bound["winograd"]) is not None:
+            tile = winograd["tile"]
+            console.print(
+                f"{winograd['percent']:.3g} % of that with Winograd's F({tile}x{tile}, 3x3) in every 3x3 "
+                f"convolution of stride 1, {(tile + 2) ** 2} products in place of {9 * tile**2}: "
+                f"{winograd['images_per_second_by_flops']:,.0f} img/s by arithmetic (of products alone, "
+                f"{winograd['fewer_products']:.3g} x fewer; its additions are left out)",
+                soft_wrap=one_line,
+            )
     for name, reason in record["failed"].items():
-        console.print(f"{name} did not run: {reason}", markup=False, soft_wrap=True)
+        console.print(f"{name} did not run: {reason}", markup=False, soft_wrap=one_line)
+
+
+def _other_load(beside: OtherLoad) -> str:
+    """``beside it: others used 49 % of 2 cores (python 0.98 cores, cc 0.20 cores); 0 % stolen ...``."""
+    programs = ", ".join(f"{each['name']} {each['cores']:.2f} cores" for each in beside["programs"])
+    return (
+        f"beside it: others used {beside['others_percent']:.0f} % of {counted(beside['cores'], 'core')}"
+        f"{f' ({programs})' if programs else ''}; {beside['stolen_percent']:.0f} % stolen by the host"
+    )
