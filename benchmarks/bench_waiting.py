@@ -29,6 +29,9 @@ COMPANY = ("0", "1", "2", "compile", "training")
 ISA = ("ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "MKL_ENABLE_INSTRUCTIONS", "CC")
 """What imitates an older processor; noted, so that its figures are not taken for this processor's own."""
 
+DISTURBED = 0.1
+"""Cores that others may use while nobody is to be there; a round with more says nothing and is left out."""
+
 _SPIN = "while True: pass"
 
 
@@ -38,6 +41,7 @@ def train_in_turns(net: str, precision: str, way: str) -> None:
 
     from rescli.bench.contenders import make_loop
     from rescli.hardware.numerics import Numerics
+    from rescli.hardware.processor_time import read_processor_time
     from rescli.hardware.waiting import Watch
     from rescli.runs.assembly import assemble
     from rescli.runs.where import Where
@@ -54,15 +58,20 @@ def train_in_turns(net: str, precision: str, way: str) -> None:
         loop.run(2)
         print(json.dumps({"kernels": assembly.kernels.name, "threads": torch.get_num_threads()}), flush=True)
         for line in sys.stdin:
-            cpu, began = time.process_time(), time.perf_counter()
+            before, began = read_processor_time(), time.perf_counter()
             short = (watch.short_seconds or 0.0) if watch else 0.0
             images = 0
             while time.perf_counter() - began < float(line):
                 images += loop.run(1)
             seconds = time.perf_counter() - began
+            reading = read_processor_time()
+            assert before is not None
+            assert reading is not None
+            seen = reading.since(before)
             told = {
                 "speed": images / seconds,
-                "cores": (time.process_time() - cpu) / seconds,
+                "cores": seen.computed,
+                "others": seen.others or 0.0,
                 # Looked at twice a second only.
                 "short": min(1.0, ((watch.short_seconds or 0.0 if watch else 0.0) - short) / seconds),
             }
@@ -136,6 +145,7 @@ def race(given: argparse.Namespace) -> dict[str, Any]:
             opened.callback(processes[way].end)
         begun = {way: process.read() for way, process in processes.items()}
         windows: dict[str, list[dict[str, float]]] = {way: [] for way in given.ways}
+        disturbed = 0
         with company(given.beside):
             for way, process in processes.items():
                 # Not counted: all have just begun, and at once, which who watches takes for other programs.
@@ -144,19 +154,26 @@ def race(given: argparse.Namespace) -> dict[str, Any]:
                 # Every other round the other way about: what comes first pays for what was before.
                 for way in given.ways if number % 2 == 0 else given.ways[::-1]:
                     windows[way].append(processes[way].train(given.seconds))
+                if given.beside == "0" and any(found[-1]["others"] > DISTURBED for found in windows.values()):
+                    print("disturbed", flush=True)
+                    disturbed += 1
+                    for found in windows.values():
+                        found.pop()
+                    continue
                 last = {way: found[-1] for way, found in windows.items()}
                 told = (f"{way} {one['speed']:.0f} ({one['short']:.0%} short)" for way, one in last.items())
                 print(", ".join(told), flush=True)
-    return {"begun": begun[given.ways[0]], "windows": windows}
+    return {"begun": {**begun[given.ways[0]], "disturbed_rounds_left_out": disturbed}, "windows": windows}
 
 
 def summary(found: list[dict[str, float]]) -> dict[str, Any]:
-    """Median and quartiles of the speeds in img/s, the cores that were used, the share of short waiting."""
+    """Median and quartiles of the speeds, the cores that it and others used, the share of short waiting."""
     speeds = [one["speed"] for one in found]
     q1, median, q3 = statistics.quantiles(speeds, n=4, method="inclusive")
     return {
         "images_per_second": {"median": round(median, 1), "q1": round(q1, 1), "q3": round(q3, 1)},
         "cores": round(statistics.median(one["cores"] for one in found), 2),
+        "others": round(statistics.median(one["others"] for one in found), 2),
         "short": round(statistics.median(one["short"] for one in found), 2),
         "windows": [round(speed, 1) for speed in speeds],
     }
@@ -186,7 +203,7 @@ def main() -> None:
     found = race(given)
     told = {
         "measured": now(),
-        "n": given.rounds,
+        "n": len(found["windows"][given.ways[0]]),
         "seconds_each": given.seconds,
         "imitated": {key: os.environ[key] for key in ISA if key in os.environ},
         **found["begun"],

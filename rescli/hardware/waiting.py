@@ -123,14 +123,20 @@ class Watch:
     _left: ClassVar[tuple[Waiting, float]] = (Waiting(), float("-inf"))
     """How the threads waited when the last watch ended, and when that was."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, say: bool = True) -> None:
+        """Nothing is watched yet.
+
+        Args:
+            say: log a warning when other programs have taken cores for some seconds.
+        """
         left, ended = Watch._left
         self._waiting = left if time.monotonic() - ended < _REMEMBER_SECONDS else Waiting()
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
         self._held: ShortWaiting | None = None
         self._short_seconds = 0.0
-        self._said = num_ranks() > 1  # where the other programs are, for the most part, the other ranks
+        # Of several ranks, the other programs are for the most part the other ranks.
+        self._said = not say or num_ranks() > 1
         self._process = os.getpid()
 
     @property
@@ -202,15 +208,20 @@ _watches: list[Watch] = []
 
 
 @contextmanager
-def watching(device: torch.device) -> Iterator[Watch | None]:
-    """Watch while the block computes on a CPU; within another such block, that one's watch goes on."""
+def watching(device: torch.device, *, say: bool = True) -> Iterator[Watch | None]:
+    """Watch while the block computes on a CPU; within another such block, that one's watch goes on.
+
+    Args:
+        device: what the block computes on.
+        say: as for ``Watch``.
+    """
     if device.type != "cpu":
         yield None
         return
     if _watches and _watches[-1].runs_here:
         yield _watches[-1]
         return
-    with Watch() as watch:
+    with Watch(say=say) as watch:
         _watches.append(watch)
         try:
             yield watch

@@ -290,6 +290,14 @@ class TestWatch:
         (record,) = caplog.records
         assert record.getMessage().startswith("other programs use 0.7 of the 2 cores here")
 
+    def test_it_says_nothing_where_nobody_wants_to_hear(
+        self, busy: Callable[[bool], None], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with caplog.at_level(logging.WARNING, "rescli"), watching(CPU, say=False) as watch:
+            assert watch is not None
+            assert eventually(lambda: (watch.short_seconds or 0.0) > 0.1)
+        assert not caplog.records
+
     def test_one_that_begins_soon_after_goes_on_as_the_last_ended(
         self, busy: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
     ) -> None:
