@@ -93,7 +93,7 @@ def company(kind: str) -> Iterator[None]:
             again = f"while true; do cc -O2 -c {source} -o {where}/big.o; done"
             commands = [["sh", "-c", again]]
         elif kind == "training":
-            python = [sys.executable, "-m", "rescli", "train", "resnet-20", "--dataset", "cifar10"]
+            python = [sys.executable, "-m", "rescli", "train", "cifar10/resnet-20"]
             commands = [[*python, "--device", "cpu", "--out", f"{where}/run"]]
         for command in commands:
             process = subprocess.Popen(

@@ -135,6 +135,7 @@ class Watch:
         self._thread: threading.Thread | None = None
         self._held: ShortWaiting | None = None
         self._short_seconds = 0.0
+        self._threads = 1
         # Of several ranks, the other programs are for the most part the other ranks.
         self._said = not say or num_ranks() > 1
         self._process = os.getpid()
@@ -152,6 +153,7 @@ class Watch:
     def __enter__(self) -> Watch:
         libgomp = find_libgomp()
         if libgomp is not None and why_unwatched() is None:
+            self._threads = torch.get_num_threads()  # each thread has a number of its own; this one's counts
             self._thread = threading.Thread(
                 target=self._watch, args=(libgomp,), name="rescli-waiting", daemon=True
             )
@@ -175,8 +177,7 @@ class Watch:
                 if last is None or reading is None:
                     return
                 seen, last = reading.since(last), reading
-                threads = torch.get_num_threads()
-                self._waiting = decide(self._waiting, seen, threads=threads, cores=reading.cores)
+                self._waiting = decide(self._waiting, seen, threads=self._threads, cores=reading.cores)
                 self._switch(libgomp, reading.cores)
                 self._say(seen, reading.cores)
         finally:
@@ -187,7 +188,7 @@ class Watch:
     def _switch(self, libgomp: Path, cores: int) -> None:
         if self._waiting.short and self._held is None:
             # With those of the pool that computes, one more than cores.
-            extra = max(1, cores - torch.get_num_threads() + 1)
+            extra = max(1, cores - self._threads + 1)
             with suppress(OSError, RuntimeError):  # then it stays as it is
                 self._held = ShortWaiting(libgomp, extra)
         elif not self._waiting.short and self._held is not None:
