@@ -14,6 +14,7 @@ import os
 import re
 import sys
 import threading
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -25,6 +26,7 @@ _MAPS = Path("/proc/self/maps")
 _RUNTIMES = re.compile(r"(libgomp|libiomp5|libomp)\b[^/]*\.so[^/]*$")
 
 
+@cache
 def find_libgomp() -> Path | None:
     """The libgomp whose threads torch computes with; None where it has another runtime, or nobody can say."""
     if sys.platform != "linux":

@@ -154,10 +154,10 @@ class Watch:
         libgomp = find_libgomp()
         if libgomp is not None and why_unwatched() is None:
             self._threads = torch.get_num_threads()  # each thread has a number of its own; this one's counts
-            self._thread = threading.Thread(
-                target=self._watch, args=(libgomp,), name="rescli-waiting", daemon=True
-            )
-            self._thread.start()
+            thread = threading.Thread(target=self._watch, args=(libgomp,), name="rescli-waiting", daemon=True)
+            with suppress(RuntimeError):  # no room for it: nothing watches
+                thread.start()
+                self._thread = thread
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -160,14 +160,16 @@ class TestShortWaiting:
 
 class TestFindLibgomp:
     @pytest.fixture
-    def maps(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    def maps(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
         def put(*paths: str) -> None:
             lines = [f"7f00-7f01 r-xp 00000000 fd:00 {number} {path}" for number, path in enumerate(paths)]
             (tmp_path / "maps").write_text("\n".join(["7f00-7f01 rw-p 0 00:00 0", *lines]))
 
         monkeypatch.setattr(openmp, "_MAPS", tmp_path / "maps")
         monkeypatch.setattr(openmp.torch, "__file__", "/site/torch/__init__.py")
-        return put
+        find_libgomp.cache_clear()
+        yield put
+        find_libgomp.cache_clear()
 
     @pytest.mark.parametrize(
         ("loaded", "found"),
@@ -334,6 +336,15 @@ class TestWatch:
             assert torch.equal(one @ other, long)
             assert torch.get_num_threads() == 2
         assert torch.get_num_threads() == 2
+
+    def test_without_room_for_a_thread_nothing_is_watched(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(_thread: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        with watching(CPU) as watch:
+            assert watch is not None
+            assert watch.short_seconds is None
 
     def test_a_user_who_decides_is_not_watched(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OMP_WAIT_POLICY", "passive")
