@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TextIO
 
@@ -20,7 +21,8 @@ from rescli.bench.contenders import IdiomaticLoop, TimedLoop, make_loop
 from rescli.bench.counts import count_operations, device_kernels
 from rescli.bench.wire import LoopReady, Measured, WindowResult, WorkerRequest
 from rescli.errors import RescliError, first_line
-from rescli.hardware.numerics import Numerics
+from rescli.hardware.numerics import Numerics, heed_quota
+from rescli.hardware.waiting import watching
 from rescli.runs.assembly import assemble
 from rescli.runs.record import peak_memory_bytes
 from rescli.runs.where import Where
@@ -33,6 +35,9 @@ _WARMUP_STEPS = 3
 _OWN = ("bare-step", "whole-loop", "loader")
 """Contenders that are rescli's."""
 
+_WATCHED = (*_OWN, "p4")
+"""Contenders whose threads wait as those of a training do."""
+
 
 def _serve(out: TextIO) -> None:
     request: WorkerRequest = json.loads(sys.stdin.readline())
@@ -43,6 +48,11 @@ def _serve(out: TextIO) -> None:
         _say(out, {"failed": first_line(error)})
         return
     _say(out, answer)
+    with watching(numerics.device, say=False) if request["contender"] in _WATCHED else nullcontext():
+        _answer(out, request, numerics, loop)
+
+
+def _answer(out: TextIO, request: WorkerRequest, numerics: Numerics, loop: TimedLoop) -> None:
     for line in sys.stdin:
         asked = json.loads(line)
         if "measure" in asked:
@@ -62,6 +72,8 @@ def _ready(request: WorkerRequest, numerics: Numerics) -> tuple[LoopReady, Timed
     """The contender's loop after its first steps, and what is known of it by then."""
     if request["threads"] is not None:
         torch.set_num_threads(request["threads"])
+    elif numerics.device.type == "cpu":
+        heed_quota()  # p1 as well: ratios are of the same number of threads
     spec = spec_from_dict(request["spec"])
     data_root = Path(request["data_root"]) if request["data_root"] is not None else None
     assembly = None

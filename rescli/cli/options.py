@@ -29,6 +29,7 @@ __all__ = [
     "Runs",
     "Seeds",
     "SharedBudget",
+    "Threads",
 ]
 
 
@@ -114,4 +115,8 @@ Seeds = Annotated[int, typer.Option(min=1, max=100, help="Runs of each net, with
 SharedBudget = Annotated[
     str | None,
     typer.Option(help="Shorten all schedules alike to fit all runs, for example 20m.", metavar="TIME"),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, help="Threads of the CPU. Unset: one a core, or as the run began with."),
 ]

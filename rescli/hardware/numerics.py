@@ -22,6 +22,7 @@ __all__ = [
     "choose_device",
     "choose_eval_precision",
     "choose_precision",
+    "heed_quota",
     "precision_as_trained",
     "use_threads",
 ]
@@ -57,7 +58,7 @@ class Numerics:
             torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32
         elif self.device.type == "cpu":
             keep_freed_memory()
-            _heed_quota()
+            heed_quota()
 
     def autocast(self, *, keep_casts: bool = True) -> AbstractContextManager[object]:
         """Return the context in which a forward pass runs.
@@ -158,12 +159,12 @@ def precision_as_trained(trained: str, device: torch.device) -> str:
 
 def use_threads(count: int) -> None:
     """Let the CPU compute in that many threads from now on."""
-    _heed_quota()  # which is done once, and not to be done after this
+    heed_quota()  # which is done once, and not to be done after this
     torch.set_num_threads(count)
 
 
 @cache
-def _heed_quota() -> None:
+def heed_quota() -> None:
     """No more threads than cores that are ours: torch heeds the affinity, and not a control group's quota."""
     if not os.environ.get("OMP_NUM_THREADS") and torch.get_num_threads() > usable_cores():
         torch.set_num_threads(usable_cores())

@@ -22,6 +22,7 @@ from rescli.errors import (
 from rescli.hardware.launcher import on_one_machine
 from rescli.hardware.memory import is_out_of_memory
 from rescli.hardware.ranks import Ranks, is_lost_rank
+from rescli.hardware.waiting import watching
 from rescli.models.failure import failed_module
 from rescli.plurals import counted
 from rescli.remedy import Remedy
@@ -95,15 +96,18 @@ def execute(
         waited_seconds=assembly.waited_seconds,
     )
     if run_dir is None:
-        for event in _explained(events, assembly):
-            if isinstance(event, Stopped):
-                raise Interrupted(f"stopped after iteration {event.step} of {plan.total_steps}.", clean=True)
+        with watching(assembly.numerics.device):
+            for event in _explained(events, assembly):
+                if isinstance(event, Stopped):
+                    stopped = f"stopped after iteration {event.step} of {plan.total_steps}."
+                    raise Interrupted(stopped, clean=True)
         return {"results": {}}
     kernels = assembly.kernels
     begun = EngineChosen(state.step, engine.name, kernels.name, chosen.why_slower, kernels.why_plain)
     with ExitStack() as opened:
         log, others = _open_loggers(run_dir, assembly, saved, loggers, opened)
-        saver = opened.enter_context(RunSaver(run_dir, assembly, state, chosen=chosen, log=log))
+        watch = opened.enter_context(watching(assembly.numerics.device))
+        saver = opened.enter_context(RunSaver(run_dir, assembly, state, chosen=chosen, log=log, watch=watch))
         all_sinks: list[Sink] = [log, saver, *others, *sinks]
         try:
             for event in itertools.chain([begun], _explained(events, assembly)):

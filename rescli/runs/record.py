@@ -153,6 +153,8 @@ class RunRecord(Provenance, total=False):
     train_seconds: float
     images_per_second: float | None
     peak_memory_bytes: int | None
+    shared_cpu_seconds: float
+    """for how long other programs took cores of the CPU; absent where nothing watched"""
     waited_for_data_seconds: float
     skipped_images: list[str]
     skipped_val_images: list[str]

@@ -12,6 +12,7 @@ from rescli.evaluation.classes import has_top5
 from rescli.evaluation.metrics import wilson_interval
 from rescli.files import write_json
 from rescli.hardware.device_name import device_name
+from rescli.hardware.waiting import Watch
 from rescli.runs.assembly import Assembly
 from rescli.runs.directory import RunDir
 from rescli.runs.metrics_log import MetricsLog, MetricsRow, read_metrics
@@ -50,6 +51,7 @@ class RunSaver:
         *,
         chosen: Chosen,
         log: MetricsLog,
+        watch: Watch | None = None,
     ) -> None:
         """Note what the run is computed by, and write its record for the first time.
 
@@ -59,9 +61,10 @@ class RunSaver:
             state: what is saved; it is read whenever an event says that it is due.
             chosen: the engine that advances it.
             log: the log whose length a saved state remembers.
+            watch: knows how long other programs took cores.
         """
         self._run_dir, self._assembly, self._state = run_dir, assembly, state
-        self._log, self._chosen = log, chosen
+        self._log, self._chosen, self._watch = log, chosen, watch
         self._writer = BackgroundWriter()
         self._train_row, self._val_row, self._best_row = _rows_so_far(
             run_dir, has_top5(len(assembly.train_set.class_names))
@@ -234,6 +237,9 @@ class RunSaver:
             )
         record["engine_reason"] = self._chosen.reason
         record["peak_memory_bytes"] = peak_memory_bytes(self._assembly.numerics)
+        if self._watch is not None and (shared := self._watch.short_seconds) is not None:
+            shared += self._before.get("shared_cpu_seconds", 0.0)
+            record["shared_cpu_seconds"] = round(shared, 1)
         loader = self._assembly.loader
         if loader.waited_seconds is not None:
             waited = self._before.get("waited_for_data_seconds", 0.0) + loader.waited_seconds

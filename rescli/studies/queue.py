@@ -35,6 +35,7 @@ class RunQueue:
             ``Interrupted`` ends the queue.
         preparing: a block around the preparation of each run, which may be left by an exception at any
             point: nothing of the run is to be saved yet.
+        threads: of the CPU; None for as many as there are cores, or as a run began with.
     """
 
     data_root: Path | None
@@ -42,6 +43,7 @@ class RunQueue:
     on_event: StudySink = lambda _event: None
     should_stop: Callable[[], bool] = lambda: False
     preparing: Callable[[], AbstractContextManager[None]] = nullcontext
+    threads: int | None = None
 
     def train(
         self,
@@ -135,7 +137,7 @@ class RunQueue:
 
     @property
     def _where(self) -> Where:
-        return Where(self.device, self.data_root)
+        return Where(self.device, self.data_root, threads=self.threads)
 
 
 class _Watch:

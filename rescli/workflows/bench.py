@@ -96,7 +96,7 @@ def bench(
         data_root: where the data lies; None for RESCLI_DATA, else the cache.
         workers: processes of p1's DataLoader, each a contender beside one without; empty for 4 and 16, or
             as many as there are cores.
-        threads: threads of the CPU; None for torch's choice.
+        threads: threads of the CPU, the same for all; None for as many as there are cores.
         command: what was typed, to be kept with the numbers.
         progress: called with what begins and, from the second round on, the seconds left.
 

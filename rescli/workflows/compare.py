@@ -58,6 +58,7 @@ def compare(
     out: str | os.PathLike[str] | None = None,
     data_root: str | os.PathLike[str] | None = None,
     device: str = "auto",
+    threads: int | None = None,
     on_event: StudySink | None = None,
     progress: StudyProgress | bool | None = None,
     stopping: Callable[[], AbstractContextManager[Stop]] = stop_on_interrupt,
@@ -81,6 +82,7 @@ def compare(
         out: where the comparison is written; None for a folder below ``comparisons``.
         data_root: where the images lie; None for RESCLI_DATA, else the user's cache.
         device: auto, cpu, cuda or mps.
+        threads: of the CPU; None for as many as there are cores, or as a run began with.
         on_event: told of every ``rescli.studies.events.StudyEvent``.
         progress: as for ``train``.
         stopping: a block within which somebody may ask the training to stop; Ctrl-C does.
@@ -103,6 +105,7 @@ def compare(
         ([('plain-8', 'resnet-8')], True)
     """
     check_count("seeds", seeds, least=1)
+    check_count("threads", threads, least=1)
     given, labels = _given(operands)
     table = _published(to)
     seconds = as_seconds(budget)
@@ -135,6 +138,7 @@ def compare(
             budget_seconds=seconds,
             data_root=Path(data_root) if data_root is not None else None,
             device=device,
+            threads=threads,
             on_event=tell,
             stopping=stopping,
             tested_images=_tested_images,

@@ -40,6 +40,7 @@ def reproduce(
     out: str | os.PathLike[str] | None = None,
     data_root: str | os.PathLike[str] | None = None,
     device: str = "auto",
+    threads: int | None = None,
     dry_run: bool = False,
     on_event: StudySink | None = None,
     progress: StudyProgress | bool | None = None,
@@ -58,6 +59,7 @@ def reproduce(
         out: where it is written; None for a folder below ``reproductions``.
         data_root: where the images lie; None for RESCLI_DATA, else the user's cache.
         device: auto, cpu, cuda or mps.
+        threads: of the CPU; None for as many as there are cores, or as a run began with.
         dry_run: make the plan, and stop: no row is measured and nothing is written.
         on_event: told of every ``rescli.studies.events.StudyEvent``.
         progress: as for ``train``.
@@ -81,6 +83,7 @@ def reproduce(
         ({'plain-56': 'left out, as asked'}, 1)
     """
     check_count("seeds", seeds, least=1)
+    check_count("threads", threads, least=1)
     item = paper_item(name)
     specs = _specs(item, _chosen(item, [only] if isinstance(only, str) else only), seeds, changes or {})
     not_run = _not_run(item, specs)
@@ -91,6 +94,7 @@ def reproduce(
             budget_seconds=as_seconds(budget),
             data_root=Path(data_root) if data_root is not None else None,
             device=device,
+            threads=threads,
             on_event=tell,
             stopping=stopping,
             tested_images=lambda spec: spec.data.dataset.sizes.get("test", spec.data.dataset.sizes["val"]),

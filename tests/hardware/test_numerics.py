@@ -61,13 +61,13 @@ def test_no_more_threads_than_a_quota_allows_unless_they_were_asked_for(monkeypa
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if asked is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", asked)
-    precision._heed_quota.cache_clear()
+    precision.heed_quota.cache_clear()
     Numerics(torch.device("cpu"), "fp32").configure_backend()
     assert used[-1] == threads
     use_threads(8)
     Numerics(torch.device("cpu"), "fp32").configure_backend()  # what was chosen stays
     assert used[-1] == 8
-    precision._heed_quota.cache_clear()
+    precision.heed_quota.cache_clear()
 
 
 @pytest.mark.parametrize(("pays_off", "says"), [(False, ["precision"]), (True, [])])

@@ -53,6 +53,8 @@ NUMBERS: list[tuple[Callable[..., object], list[Any], dict[str, Any]]] = [
     (rescli.export, ["absent", "onnx", "net.onnx"], {"calibration_images": 0}),
     (rescli.compare, [["plain-8", "resnet-8"]], {"seeds": 0}),
     (rescli.reproduce, ["table6"], {"seeds": 0}),
+    (rescli.compare, [["plain-8", "resnet-8"]], {"threads": 0}),
+    (rescli.reproduce, ["table6"], {"threads": 0}),
     (bench, ["resnet-8", "shapes"], {"rounds": 1}),
     (bench, ["resnet-8", "shapes"], {"window_seconds": 0.0}),
     (bench, ["resnet-8", "shapes"], {"window_seconds": float("nan")}),

@@ -44,7 +44,7 @@ def bench(
         ),
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads of the CPU. Unset: torch's choice.")
+        int | None, typer.Option(min=1, help="Threads of the CPU, of all alike. Unset: one a core.")
     ] = None,
     json: Json = False,
 ) -> None:

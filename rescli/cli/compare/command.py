@@ -21,6 +21,7 @@ from rescli.cli.options import (
     Runs,
     Seeds,
     SharedBudget,
+    Threads,
 )
 
 __all__ = ["compare"]
@@ -48,6 +49,7 @@ def compare(
     ] = None,
     data_root: DataRoot = None,
     device: Device = "auto",
+    threads: Threads = None,
     precision: AnyPrecision = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -81,6 +83,7 @@ def compare(
         out=out,
         data_root=data_root,
         device=device,
+        threads=threads,
         progress=partial(study_progress, quiet=quiet, plan=not quiet, pack=PACK),
         stopping=stop_requested,
     )

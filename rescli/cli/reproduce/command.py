@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from rescli.cli.options import DataRoot, Device, Json, Overrides, Quiet, Runs, Seeds, SharedBudget
+from rescli.cli.options import DataRoot, Device, Json, Overrides, Quiet, Runs, Seeds, SharedBudget, Threads
 
 if TYPE_CHECKING:
     from rescli.report.reproduction import Reproduction
@@ -42,6 +42,7 @@ def reproduce(
     ] = None,
     data_root: DataRoot = None,
     device: Device = "auto",
+    threads: Threads = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print plan and cost, then stop.")] = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -69,6 +70,7 @@ def reproduce(
         out=out,
         data_root=data_root,
         device=device,
+        threads=threads,
         dry_run=dry_run,
         progress=partial(_progress_in_flags, quiet=quiet, plan=not quiet or (dry_run and not json)),
         stopping=stop_requested,

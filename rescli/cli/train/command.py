@@ -26,6 +26,7 @@ from rescli.cli.options import (
     Kernels,
     Overrides,
     Quiet,
+    Threads,
 )
 from rescli.cli.signals import StopFlag, stop_requested
 from rescli.cli.train.processes import Launcher
@@ -82,10 +83,7 @@ def train(
         int | None,
         typer.Option(min=0, help="Processes that decode photographs. Unset: as many as suit the device."),
     ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, help="Threads of the CPU. Unset: one a core, or as the run began with."),
-    ] = None,
+    threads: Threads = None,
     skip_damaged: Annotated[
         bool, typer.Option("--skip-damaged", help="Go on without photographs that cannot be decoded.")
     ] = False,

@@ -12,6 +12,7 @@ from torch import nn
 from rescli.errors import UsageError
 from rescli.evaluation.images.views import ViewBatch
 from rescli.hardware.numerics import Numerics
+from rescli.hardware.waiting import watching
 
 __all__ = ["dense_logits", "predict_views"]
 
@@ -52,7 +53,7 @@ def predict_views(
     # View by view, so that a batch is one piece of memory and nobody waits for its copy from the device.
     logits_VNK = torch.empty((num_views, num_images, num_classes), pin_memory=on_cuda)
     forward = forward or model
-    with _evaluating(model):
+    with _evaluating(model), watching(numerics.device):
         for batch in batches:
             with numerics.autocast():
                 if window is None:

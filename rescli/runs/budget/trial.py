@@ -9,6 +9,7 @@ from dataclasses import astuple, dataclass
 
 import torch
 
+from rescli.hardware.waiting import watching
 from rescli.plan import make_plan
 from rescli.runs.assembly import Assembly
 from rescli.training.events import Event, MetricsReady
@@ -72,21 +73,22 @@ def measure_cost(
         if assembly.numerics.device.type == "cuda":
             torch.cuda.synchronize(assembly.numerics.device)
 
-    advance(WARMUP_STEPS)
-    start_seconds = time.perf_counter() - began
-    seconds: list[float] = []
-    limit = min(TRIAL_SECONDS, TRIAL_SHARE * budget_seconds)
-    while not _enough(seconds, limit / per_reading):
-        before = time.perf_counter()
-        advance(per_reading)
-        seconds.append((time.perf_counter() - before) / per_reading)
-    step = statistics.median(seconds)
-    evaluation, per_image = 0.0, step / plan.batch_size / 3
-    if assembly.val_set is not None:
-        before = time.perf_counter()
-        assembly.evaluate_val(state.model, forward=engine.forward)
-        evaluation = time.perf_counter() - before
-        per_image = evaluation / len(assembly.val_set)
+    with watching(assembly.numerics.device):
+        advance(WARMUP_STEPS)
+        start_seconds = time.perf_counter() - began
+        seconds: list[float] = []
+        limit = min(TRIAL_SECONDS, TRIAL_SHARE * budget_seconds)
+        while not _enough(seconds, limit / per_reading):
+            before = time.perf_counter()
+            advance(per_reading)
+            seconds.append((time.perf_counter() - before) / per_reading)
+        step = statistics.median(seconds)
+        evaluation, per_image = 0.0, step / plan.batch_size / 3
+        if assembly.val_set is not None:
+            before = time.perf_counter()
+            assembly.evaluate_val(state.model, forward=engine.forward)
+            evaluation = time.perf_counter() - before
+            per_image = evaluation / len(assembly.val_set)
     return RunCost(start_seconds, step, evaluation, tested_images * per_image)
 
 

@@ -72,6 +72,7 @@ class Study:
         on_event: told of everything that happens.
         stopping: a block within which somebody may ask the training to stop.
         tested_images: how many images of a run are evaluated when it is finished.
+        threads: of the CPU; None for as many as there are cores, or as a run began with.
     """
 
     runs: Path
@@ -82,6 +83,7 @@ class Study:
     on_event: StudySink
     stopping: Callable[[], AbstractContextManager[Stop]]
     tested_images: Callable[[RunSpec], int]
+    threads: int | None = None
 
     def plan(self, groups: Mapping[Key, Sequence[RunSpec]]) -> dict[Key, list[QueuedRun]]:
         """The runs of each group, with whole schedules."""
@@ -136,7 +138,7 @@ class Study:
         with self.stopping() as stop:
             asked = StopFromSink(stop)
             told = asked.watching(self.on_event)
-            queue = RunQueue(self.data_root, self.device, told, asked, asked.interrupting)
+            queue = RunQueue(self.data_root, self.device, told, asked, asked.interrupting, self.threads)
             budget = None
             if self.budget_seconds is not None:
                 budget = SharedBudget(self.budget_seconds, self.out, queue, self.tested_images)
