@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_input, conv2d_weight
 
-from rescli.kernels.c_compiler import NoCompiler
+from rescli.kernels.c_compiler import NoCompiler, compile_native
 from rescli.kernels.conv import module
 from rescli.kernels.conv.module import Conv2dWinograd
 from rescli.kernels.winograd.native import (
@@ -132,6 +132,21 @@ def test_the_same_bits_on_any_number_of_threads() -> None:
     for name, one in found[0].items():
         assert one.equal(found[1][name])
         assert one.equal(found[2][name])
+
+
+def test_the_same_bits_with_vectors_of_8_and_of_16(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, weight, dy = given((37, 32, 9, 9), 16)
+    expected = all_three(x, weight, dy)
+    monkeypatch.setenv("CC", "cc -mno-avx512f")
+    cached = (compile_native, load_winograd)
+    for function in cached:
+        function.cache_clear()
+    try:
+        found = all_three(x, weight, dy)
+    finally:
+        for function in cached:
+            function.cache_clear()
+    assert all(found[name].equal(expected[name]) for name in expected)
 
 
 def test_weights_in_any_layout() -> None:
