@@ -228,6 +228,9 @@ class DatasetSpec(PluggedSpec, ABC):
         """Whether reading the images would download them first."""
         return False
 
+    def begin_building(self, splits: tuple[str, ...]) -> None:
+        """Begin what ``build`` will want, beside the import of torch, where it can be; return at once."""
+
     @abstractmethod
     def build(
         self, data_root: Path | None, splits: tuple[str, ...]

@@ -31,6 +31,7 @@ from rescli.cli.signals import StopFlag, stop_requested
 from rescli.cli.train.processes import Launcher
 from rescli.errors import UsageError
 from rescli.hardware.launcher import is_first, is_restart, launched
+from rescli.hardware.torch_import import importing_torch
 
 if TYPE_CHECKING:
     from rescli.spec.run import RunSpec
@@ -129,6 +130,7 @@ def train(
     from rescli.spec.from_names import Choice, choose_spec
     from rescli.spec.load import parse_override
     from rescli.workflows.results.planned_run import PlannedRun
+    from rescli.workflows.running.ahead import begin_ahead
     from rescli.workflows.running.rehearsal import Rehearsal
     from rescli.workflows.running.together import plan_together
     from rescli.workflows.spec import dry_run as plan_run
@@ -169,6 +171,8 @@ def train(
         path = resume
     else:
         used, spec = choose_spec(choice)
+        if not dry_run and launcher is None:
+            begin_ahead(spec, device=device, engine=engine, kernels=kernels)
         if (handed := handed_spec()) is not None:
             planned = PlannedRun.known(handed)
         else:
@@ -204,8 +208,9 @@ def train(
             with new_path(spec, out) as new:
                 launcher.run(sys.argv[1:], new, planned.spec)
     going_on = resume is not None or (is_restart() and out is not None and (out / "spec.toml").is_file())
-    from rescli.workflows.train import resume as continue_run
-    from rescli.workflows.train import train as train_network
+    with importing_torch():
+        from rescli.workflows.train import resume as continue_run
+        from rescli.workflows.train import train as train_network
 
     idle = False
 

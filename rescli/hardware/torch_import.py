@@ -1,0 +1,62 @@
+"""The import of torch, the longest part of a start, with less of it to wait for. Imports no torch itself."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib.util
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+__all__ = ["importing_torch", "preload_torch"]
+
+
+def preload_torch() -> None:
+    """Begin to load torch's libraries from another thread, as far as they know nothing of Python.
+
+    What a process decides before OpenMP's runtime starts it must have decided by now. Nothing happens where
+    torch is imported already, or where the system or the installation is another than is known here: then the
+    import does all of it.
+    """
+    if sys.platform != "linux" or "torch" in sys.modules:
+        return
+    with suppress(ImportError, ValueError, OSError, AttributeError):
+        spec = importlib.util.find_spec("torch")
+        if spec is None or spec.origin is None:
+            return
+        libraries = Path(spec.origin).with_name("lib")
+        # Called as a function of C, it lets Python go on meanwhile; ctypes.CDLL would not.
+        dlopen = ctypes.CDLL(None).dlopen
+        dlopen.argtypes, dlopen.restype = [ctypes.c_char_p, ctypes.c_int], ctypes.c_void_p
+
+        def load() -> None:
+            # In torch's order, and as it opens them.
+            for name, mode in (("libtorch_global_deps.so", os.RTLD_GLOBAL), ("libtorch.so", 0)):
+                library = libraries / name
+                if library.is_file():
+                    dlopen(os.fsencode(library), os.RTLD_NOW | mode)
+
+        # No daemon: the process must not end while constructors of a library run.
+        threading.Thread(target=load, name="rescli-torch", daemon=False).start()
+
+
+@contextmanager
+def importing_torch() -> Iterator[None]:
+    """A block that imports torch, and in which no garbage is collected: there is none, among a million objects.
+
+    For a command's process: what was made by its end is not looked through again.
+    """
+    was_on = gc.isenabled() and "torch" not in sys.modules
+    if not was_on:
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()

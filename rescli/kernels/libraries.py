@@ -1,0 +1,11 @@
+"""Which C a training on the CPU calls in which precision. Imports no torch, so that it can be compiled before."""
+
+from __future__ import annotations
+
+__all__ = ["LIBRARIES"]
+
+LIBRARIES: dict[str, tuple[tuple[str, ...], ...]] = {
+    "fp32": (("norm",),),
+    "bf16": (("norm", "MAP_BF16"), ("conv",)),
+}
+"""Precision to the arguments of ``compile_native`` for each library."""
