@@ -16,6 +16,7 @@ from rescli.cli.options import Device, EvalBatchSize, EvalPrecision, Json
 from rescli.cli.output.messages import say
 from rescli.cli.output.picture_files import require_picture_place, require_writable, write_figure
 from rescli.errors import DataError, UsageError
+from rescli.hardware.torch_import import importing_torch, preload_torch
 
 if TYPE_CHECKING:
     from rescli.workflows.results.predictions import Predictions
@@ -68,7 +69,9 @@ def predict(
         require_writable(csv)
     files = _named(paths)
 
-    from rescli.workflows.predict import predict as predict_pictures
+    preload_torch()
+    with importing_torch():
+        from rescli.workflows.predict import predict as predict_pictures
 
     predictions = predict_pictures(
         checkpoint,

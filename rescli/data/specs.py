@@ -126,10 +126,10 @@ class ShapesSpec(DatasetSpec):
     def check_available(self, data_root: Path | None) -> None:
         """Nothing can be missing: the images are drawn."""
 
-    def begin_building(self, splits: tuple[str, ...]) -> None:
+    def begin_building(self) -> None:
         from rescli.data.shapes.ahead import begin_painting
 
-        begin_painting(self.data_seed, tuple((split, self.sizes[split]) for split in splits))
+        begin_painting(self.data_seed, (("train", self.num_train), ("val", self.num_val)))
 
     def build(self, data_root: Path | None, splits: tuple[str, ...]) -> dict[str, ImageSet]:
         from rescli.data.shapes.images import make_shapes

@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["LIBRARIES"]
 
 LIBRARIES: dict[str, tuple[tuple[str, ...], ...]] = {
-    "fp32": (("norm",),),
+    "fp32": (("norm",), ("conv",)),
     "bf16": (("norm", "MAP_BF16"), ("conv",)),
 }
 """Precision to the arguments of ``compile_native`` for each library."""

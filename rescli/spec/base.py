@@ -228,8 +228,8 @@ class DatasetSpec(PluggedSpec, ABC):
         """Whether reading the images would download them first."""
         return False
 
-    def begin_building(self, splits: tuple[str, ...]) -> None:
-        """Begin what ``build`` will want, beside the import of torch, where it can be; return at once."""
+    def begin_building(self) -> None:
+        """Begin to build what is trained and validated on, beside the import of torch; return at once."""
 
     @abstractmethod
     def build(

@@ -14,6 +14,7 @@ from rescli.cli.options import Device, EvalBatchSize, EvalPrecision, Json, RunDa
 from rescli.cli.output.messages import say
 from rescli.cli.output.picture_files import require_picture_place, require_writable, write_figure
 from rescli.errors import UsageError
+from rescli.hardware.torch_import import importing_torch, preload_torch
 from rescli.plurals import are, counted
 
 if TYPE_CHECKING:
@@ -106,8 +107,10 @@ def evaluate(
                 hint="give one checkpoint, or --ensemble to draw their average",
             )
 
-    from rescli.workflows.evaluate import evaluate as evaluate_nets
-    from rescli.workflows.results.evaluation import Evaluation
+    preload_torch()
+    with importing_torch():
+        from rescli.workflows.evaluate import evaluate as evaluate_nets
+        from rescli.workflows.results.evaluation import Evaluation
 
     results: list[NetResult] = []
     try:

@@ -31,7 +31,7 @@ from rescli.cli.signals import StopFlag, stop_requested
 from rescli.cli.train.processes import Launcher
 from rescli.errors import UsageError
 from rescli.hardware.launcher import is_first, is_restart, launched
-from rescli.hardware.torch_import import importing_torch
+from rescli.hardware.torch_import import importing_torch, preload_torch
 
 if TYPE_CHECKING:
     from rescli.spec.run import RunSpec
@@ -165,13 +165,14 @@ def train(
         _refuse_with_resume(out=out if iterations is None else None, budget=budget, dry_run=dry_run)
         if launcher is not None:
             launcher.run(sys.argv[1:], resume)
+        preload_torch()
         more, skipping = changes_of_resume(resume, choice, out)
         if more is None:
             _refuse_with_resume(out=out)
         path = resume
     else:
         used, spec = choose_spec(choice)
-        if not dry_run and launcher is None:
+        if not dry_run and launcher is None and not launched():
             begin_ahead(spec, device=device, engine=engine, kernels=kernels)
         if (handed := handed_spec()) is not None:
             planned = PlannedRun.known(handed)

@@ -22,6 +22,7 @@ from rescli.errors import SpecError, UnknownNameError
 
 __all__ = ["SHAPE_CLASSES", "make_shapes"]
 
+
 def make_shapes(
     *, seed: int, num_train: int, num_val: int, num_test: int, splits: tuple[str, ...]
 ) -> dict[str, ImageSet]:
@@ -51,9 +52,7 @@ def make_shapes(
                 f"the {split} split of the shapes set has {sizes[split]} images; it needs at least 1"
             )
     labels = {split: shuffled_labels(seed, split, sizes[split]) for split in splits}
-    images = {
-        split: np.empty((sizes[split], IMAGE_SIZE, IMAGE_SIZE, 3), dtype=np.uint8) for split in splits
-    }
+    images = {split: np.empty((sizes[split], IMAGE_SIZE, IMAGE_SIZE, 3), dtype=np.uint8) for split in splits}
     _paint(seed, labels, images)
     return {split: _image_set(images[split], labels[split]) for split in splits}
 

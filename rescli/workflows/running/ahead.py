@@ -33,4 +33,4 @@ def begin_ahead(spec: RunSpec, *, device: str, engine: str | None = None, kernel
     if on_cpu and engine != "compile" and kernels in (None, "auto", "native"):
         guessed = "bf16" if claims_bf16() else "fp32"
         precompile(*LIBRARIES.get(spec.precision if spec.precision != "auto" else guessed, ()))
-    spec.data.dataset.begin_building(("train", "val") if spec.data.dataset.sizes["val"] else ("train",))
+    spec.data.dataset.begin_building()
