@@ -4,9 +4,9 @@
     python benchmarks/bench_start.py SCRATCH_DIR --against OLDER_CHECKOUT --imitate-avx2 --json SAME.json
 
 Each command is a process of its own, begun as a shell begins it; what a training has written says when its
-first step was done (``metrics.every=1``, and metrics.jsonl is looked at every 2 ms). ``cold`` is an empty cache
-of rescli's own, so that the kernels are compiled, and ``warm`` is one that an earlier run has filled; the
-system has the files in memory both times. Checkouts, cases and caches take turns. The parts are those of
+first step was done (``metrics.every=1``, and metrics.jsonl is looked at every 2 ms). ``cold`` is an empty
+cache of rescli's own, so that the kernels are compiled, and ``warm`` is one that an earlier run has filled;
+the system has the files in memory both times. Checkouts, cases and caches take turns. The parts are those of
 further runs, in which the functions that make them note when they begin and end: some do so side by side.
 """
 
@@ -226,7 +226,7 @@ def main() -> None:
     kind = "imitated AVX2" if given.imitate_avx2 else "as it is"
     told = json.loads(given.json.read_text()) if given.json is not None and given.json.is_file() else {}
     told.update(
-        what="seconds from the start of the command: said is the first output, done the first step or the end",
+        what="seconds from the command's start: said is the first output, done the first step or the end",
         command="python benchmarks/bench_start.py SCRATCH_DIR --against OLDER_CHECKOUT",
         measured=now(),
         device=device_name(Numerics(torch.device("cpu"), "fp32")),

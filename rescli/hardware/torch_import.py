@@ -46,7 +46,7 @@ def preload_torch() -> None:
 
 @contextmanager
 def importing_torch() -> Iterator[None]:
-    """A block that imports torch, and in which no garbage is collected: there is none, among a million objects.
+    """A block that imports torch, in which no garbage is collected: among a million objects there is none.
 
     For a command's process: what was made by its end is not looked through again.
     """

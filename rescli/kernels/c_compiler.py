@@ -63,8 +63,8 @@ def compile_native(name: str, *defines: str) -> ctypes.CDLL:
 def precompile(*libraries: tuple[str, ...]) -> None:
     """Begin to compile libraries beside whatever else is done, as the import of torch; returns at once.
 
-    ``compile_native`` then waits for what was begun, and raises what it met. Nothing is loaded here: a library
-    brings OpenMP's runtime along, and torch is to bring its own first.
+    ``compile_native`` then waits for what was begun, and raises what it met. Nothing is loaded here: a
+    library brings OpenMP's runtime along, and torch is to bring its own first.
 
     Args:
         libraries: of each the arguments of ``compile_native``.

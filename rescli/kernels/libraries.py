@@ -1,4 +1,4 @@
-"""Which C a training on the CPU calls in which precision. Imports no torch, so that it can be compiled before."""
+"""Which C a training on the CPU loads in which precision. Imports no torch: it is compiled before."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Painting the shapes set in a process of its own, beside the import of torch.
 
-The other process paints block after block from the first one on, into memory that both have, and writes a byte
-to a pipe for each that is done. Whoever needs the images paints from the last one back until they meet. What
-is lost with the other process is painted here: only the time depends on it.
+The other process paints block after block from the first one on, into memory that both have, and writes a
+byte to a pipe for each that is done. Whoever needs the images paints from the last one back until they meet.
+What is lost with the other process is painted here: only the time depends on it.
 """
 
 from __future__ import annotations

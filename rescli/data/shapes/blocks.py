@@ -1,4 +1,4 @@
-"""What the shapes set is painted by: blocks of one class, each from a generator of its own. Imports no torch."""
+"""The blocks that the shapes set is painted in, each from a generator of its own. Imports no torch."""
 
 from __future__ import annotations
 
