@@ -16,7 +16,6 @@ from rescli.cli.options import Device, EvalBatchSize, EvalPrecision, Json
 from rescli.cli.output.messages import say
 from rescli.cli.output.picture_files import require_picture_place, require_writable, write_figure
 from rescli.errors import DataError, UsageError
-from rescli.hardware.torch_import import importing_torch, preload_torch
 
 if TYPE_CHECKING:
     from rescli.workflows.results.predictions import Predictions
@@ -68,6 +67,8 @@ def predict(
     if csv is not None:
         require_writable(csv)
     files = _named(paths)
+
+    from rescli.workflows.running.torch_import import importing_torch, preload_torch
 
     preload_torch()
     with importing_torch():

@@ -14,7 +14,6 @@ from rescli.cli.options import Device, EvalBatchSize, EvalPrecision, Json, RunDa
 from rescli.cli.output.messages import say
 from rescli.cli.output.picture_files import require_picture_place, require_writable, write_figure
 from rescli.errors import UsageError
-from rescli.hardware.torch_import import importing_torch, preload_torch
 from rescli.plurals import are, counted
 
 if TYPE_CHECKING:
@@ -106,6 +105,8 @@ def evaluate(
                 f"{flag} draws one result; {counted(len(checkpoints), 'checkpoint')} were given.",
                 hint="give one checkpoint, or --ensemble to draw their average",
             )
+
+    from rescli.workflows.running.torch_import import importing_torch, preload_torch
 
     preload_torch()
     with importing_torch():

@@ -31,7 +31,6 @@ from rescli.cli.signals import StopFlag, stop_requested
 from rescli.cli.train.processes import Launcher
 from rescli.errors import UsageError
 from rescli.hardware.launcher import is_first, is_restart, launched
-from rescli.hardware.torch_import import importing_torch, preload_torch
 
 if TYPE_CHECKING:
     from rescli.spec.run import RunSpec
@@ -133,6 +132,7 @@ def train(
     from rescli.workflows.running.ahead import begin_ahead
     from rescli.workflows.running.rehearsal import Rehearsal
     from rescli.workflows.running.together import plan_together
+    from rescli.workflows.running.torch_import import importing_torch, preload_torch
     from rescli.workflows.spec import dry_run as plan_run
 
     choice = Choice(

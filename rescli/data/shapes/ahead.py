@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from rescli.data.shapes.blocks import Block
 
-__all__ = ["Ahead", "Sizes", "begin_painting", "main", "painted_ahead"]
+__all__ = ["Ahead", "Sizes", "begin_painting", "painted_ahead"]
 
 Sizes = tuple[tuple[str, int], ...]
 """Splits and their numbers of images, in the order in which they are asked for."""
@@ -33,8 +33,6 @@ Sizes = tuple[tuple[str, int], ...]
 _IMAGE_BYTES = 32 * 32 * 3
 _MOST_IMAGES = 20_000
 """More would hold much memory twice; where they are so many, nobody minds a second."""
-_NICE = 5
-"""The import of torch goes first where there is one core for both."""
 
 _begun: dict[tuple[int, Sizes], Ahead] = {}
 
@@ -58,7 +56,7 @@ class Ahead:
             room = Path(__file__).resolve().parents[3]
             given = json.dumps([file.fileno(), seed, sizes])
             program = f"import sys; sys.path = {[str(room), *sys.path]!r}; "
-            program += f"from rescli.data.shapes.ahead import main; main({given!r})"
+            program += f"from rescli.data.shapes.painter import main; main({given!r})"
             self._process = subprocess.Popen(
                 [sys.executable, "-S", "-c", program],
                 stdin=subprocess.DEVNULL,
@@ -109,22 +107,3 @@ def begin_painting(seed: int, sizes: Sizes) -> None:
 def painted_ahead(seed: int, sizes: Sizes) -> Ahead | None:
     """What ``begin_painting`` has begun with the same arguments, once; None where it did not."""
     return _begun.pop((seed, sizes), None)
-
-
-def main(given: str) -> None:
-    """Paint, as the other process.
-
-    Args:
-        given: as JSON the file of the memory, the seed and the sizes.
-    """
-    from rescli.data.shapes.blocks import blocks_of, shuffled_labels
-
-    os.nice(_NICE)
-    file, seed, sizes = json.loads(given)
-    memory, begin = mmap.mmap(file, 0), 0
-    for split, count in sizes:
-        for block in blocks_of(seed, split, shuffled_labels(seed, split, count)):
-            content = block.paint().tobytes()
-            memory[begin : begin + len(content)] = content
-            begin += len(content)
-            os.write(1, b".")

@@ -20,7 +20,7 @@ from rescli.data.shapes.blocks import SHAPE_CLASSES, SPLITS, Block, blocks_of, s
 from rescli.data.shapes.scene import IMAGE_SIZE
 from rescli.errors import SpecError, UnknownNameError
 
-__all__ = ["SHAPE_CLASSES", "make_shapes"]
+__all__ = ["make_shapes"]
 
 
 def make_shapes(

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 from rescli.hardware.bf16_flag import claims_bf16
-from rescli.hardware.torch_import import preload_torch
 from rescli.kernels.c_compiler import precompile
 from rescli.kernels.libraries import LIBRARIES
 from rescli.spec.run import RunSpec
+from rescli.workflows.running.torch_import import preload_torch
 
 __all__ = ["begin_ahead"]
 

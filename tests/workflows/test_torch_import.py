@@ -20,7 +20,7 @@ def said_by(code: str) -> list[str]:
 def test_libraries_are_loaded_before_the_import_which_then_works() -> None:
     code = """
 import sys, threading
-from rescli.hardware.torch_import import preload_torch
+from rescli.workflows.running.torch_import import preload_torch
 preload_torch()
 for thread in threading.enumerate():
     if thread.name == "rescli-torch":
@@ -36,7 +36,7 @@ def test_without_torch_nothing_happens() -> None:
     code = """
 import importlib.util, threading
 importlib.util.find_spec = lambda name: None
-from rescli.hardware.torch_import import preload_torch
+from rescli.workflows.running.torch_import import preload_torch
 preload_torch()
 print(threading.active_count())
 """
@@ -48,7 +48,7 @@ def test_garbage_is_collected_again_afterwards(before: bool) -> None:
     code = f"""
 import gc
 gc.enable() if {before} else gc.disable()
-from rescli.hardware.torch_import import importing_torch
+from rescli.workflows.running.torch_import import importing_torch
 with importing_torch():
     print(gc.isenabled())
 print(gc.isenabled())
