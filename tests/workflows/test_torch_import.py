@@ -59,3 +59,17 @@ except ImportError:
     print(gc.isenabled())
 """
     assert said_by(code) == ["False", str(before), str(before)]
+
+
+def test_a_signal_waits_until_torch_is_whole() -> None:
+    code = """
+import os, signal
+from rescli.workflows.running.torch_import import importing_torch
+try:
+    with importing_torch():
+        os.kill(os.getpid(), signal.SIGINT)
+        print("goes on")
+except KeyboardInterrupt:
+    print("then stops", signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+"""
+    assert said_by(code) == ["goes on", "then stops True"]

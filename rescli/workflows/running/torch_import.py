@@ -6,11 +6,14 @@ import ctypes
 import gc
 import importlib.util
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from rescli.hardware.stop_signals import STOP_SIGNALS
 
 __all__ = ["importing_torch", "preload_torch"]
 
@@ -46,17 +49,29 @@ def preload_torch() -> None:
 
 @contextmanager
 def importing_torch() -> Iterator[None]:
-    """A block that imports torch, in which no garbage is collected: among a million objects there is none.
+    """A block that imports torch, which no signal may cut off: half imported, it aborts or hides Ctrl-C.
 
-    For a command's process: what was made by its end is not looked through again.
+    What came meanwhile is answered at the end of the block. No garbage is collected within it: among a
+    million objects there is none. For a command's process: what was made by its end is not looked through
+    again.
     """
-    was_on = gc.isenabled() and "torch" not in sys.modules
-    if not was_on:
+    if "torch" in sys.modules or threading.current_thread() is not threading.main_thread():
         yield
         return
+    came: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    handlers = {number: handler for number, handler in handlers.items() if callable(handler)}
+    for number in handlers:
+        signal.signal(number, lambda number, _frame: came.append(number))
+    collects = gc.isenabled()
     gc.disable()
     try:
         yield
         gc.freeze()
     finally:
-        gc.enable()
+        if collects:
+            gc.enable()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
