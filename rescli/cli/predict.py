@@ -68,7 +68,11 @@ def predict(
         require_writable(csv)
     files = _named(paths)
 
-    from rescli.workflows.predict import predict as predict_pictures
+    from rescli.workflows.running.torch_import import importing_torch, preload_torch
+
+    preload_torch()
+    with importing_torch():
+        from rescli.workflows.predict import predict as predict_pictures
 
     predictions = predict_pictures(
         checkpoint,

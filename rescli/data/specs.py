@@ -115,7 +115,7 @@ class ShapesSpec(DatasetSpec):
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        from rescli.data.shapes.images import SHAPE_CLASSES
+        from rescli.data.shapes.blocks import SHAPE_CLASSES
 
         return SHAPE_CLASSES
 
@@ -125,6 +125,11 @@ class ShapesSpec(DatasetSpec):
 
     def check_available(self, data_root: Path | None) -> None:
         """Nothing can be missing: the images are drawn."""
+
+    def begin_building(self) -> None:
+        from rescli.data.shapes.ahead import begin_painting
+
+        begin_painting(self.data_seed, (("train", self.num_train), ("val", self.num_val)))
 
     def build(self, data_root: Path | None, splits: tuple[str, ...]) -> dict[str, ImageSet]:
         from rescli.data.shapes.images import make_shapes

@@ -12,13 +12,15 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+import threading
+from concurrent.futures import Future
 from functools import cache
 from pathlib import Path
 
 from rescli.errors import RescliError, first_line
 from rescli.files import cache_dir, write_atomically
 
-__all__ = ["NoCompiler", "compile_native"]
+__all__ = ["NoCompiler", "compile_native", "precompile"]
 
 _FLAGS = (
     *("-O3", "-march=native", "-std=gnu11", "-fPIC", "-shared", "-fopenmp"),
@@ -27,6 +29,9 @@ _FLAGS = (
 )
 _SECONDS = 60
 """Until a compiler that hangs is given up; it needs half of one."""
+
+_begun: dict[tuple[str, ...], Future[Path | bytes]] = {}
+"""Libraries that are being compiled, or were and nobody has asked for them yet."""
 
 
 class NoCompiler(RuntimeError):
@@ -45,6 +50,42 @@ def compile_native(name: str, *defines: str) -> ctypes.CDLL:
     Raises:
         NoCompiler: see there.
     """
+    begun = _begun.pop((name, *defines), None)
+    compiled = begun.result() if begun is not None else _library(name, *defines)
+    if isinstance(compiled, Path):
+        try:
+            return ctypes.CDLL(str(compiled))
+        except OSError:  # a place from which no code may be run
+            compiled = compiled.read_bytes()
+    return _loaded(compiled)
+
+
+def precompile(*libraries: tuple[str, ...]) -> None:
+    """Begin to compile libraries beside whatever else is done, as the import of torch; returns at once.
+
+    ``compile_native`` then waits for what was begun, and raises what it met. Nothing is loaded here: a
+    library brings OpenMP's runtime along, and torch is to bring its own first.
+
+    Args:
+        libraries: of each the arguments of ``compile_native``.
+    """
+    for library in libraries:
+        if library not in _begun:
+            future: Future[Path | bytes] = Future()
+            _begun[library] = future
+            # Daemons: a command that is refused meanwhile does not wait for a compiler.
+            threading.Thread(target=_fill, args=(future, library), name="rescli-cc", daemon=True).start()
+
+
+def _fill(future: Future[Path | bytes], library: tuple[str, ...]) -> None:
+    try:
+        future.set_result(_library(*library))
+    except BaseException as error:
+        future.set_exception(error)
+
+
+def _library(name: str, *defines: str) -> Path | bytes:
+    """The compiled library in the user's cache, or its content where it cannot be kept there."""
     source = Path(__file__).with_name(name) / "native.c"
     compiler, *options = shlex.split(os.environ.get("CC") or "cc")
     found = shutil.which(compiler)
@@ -61,12 +102,12 @@ def compile_native(name: str, *defines: str) -> ctypes.CDLL:
             kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             compiled = _compiled(command, source)
             write_atomically(kept, compiled + hashlib.sha256(compiled).digest())
-        return ctypes.CDLL(str(kept))
+        return kept
     except (OSError, RuntimeError, RescliError) as error:
         if isinstance(error, NoCompiler):
             raise
-        # No home directory, or one that is full, read-only, or none to run code from.
-        return _loaded(_compiled(command, source))
+        # No home directory, or one that is full or read-only.
+        return _compiled(command, source)
 
 
 def _texts(folder: Path) -> list[str]:

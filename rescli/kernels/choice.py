@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Literal
 
 import torch
@@ -26,14 +27,6 @@ from rescli.kernels.crop.plain import CropFlipBatch, PaddedImages, crop_flip_bat
 from rescli.kernels.norm.native import load_norm_native, norm_act_native
 from rescli.kernels.norm.plain import NormAct, norm_act
 from rescli.plurals import counted
-
-try:
-    from rescli.kernels.crop import triton as crop_triton
-    from rescli.kernels.norm import triton as norm_triton
-
-    _no_triton = None
-except ImportError as error:
-    _no_triton = "Triton is not installed" if error.name == "triton" else f"no Triton: {error}"
 
 __all__ = ["KernelName", "crop_flip_function", "self_test", "use_kernels"]
 
@@ -76,9 +69,8 @@ def crop_flip_function(kernels: KernelName) -> CropFlipBatch:
     """
     if kernels != "triton":
         return crop_flip_batch
-    if _no_triton is not None:
-        raise RuntimeError(_no_triton)
-    return crop_triton.crop_flip_batch_triton
+    function: CropFlipBatch = _triton("crop").crop_flip_batch_triton
+    return function
 
 
 def self_test(
@@ -119,17 +111,35 @@ def _norm_act(kernels: KernelName) -> NormAct:
         return norm_act_native
     if kernels == "plain":
         return norm_act
-    if _no_triton is not None:
-        raise RuntimeError(_no_triton)
-    return norm_triton.norm_act_triton
+    function: NormAct = _triton("norm").norm_act_triton
+    return function
+
+
+def _triton(kernel: str) -> ModuleType:
+    """The module of a kernel, imported where it is used: not where there is no GPU.
+
+    Raises:
+        RuntimeError: there is no Triton.
+    """
+    try:
+        if kernel == "crop":
+            from rescli.kernels.crop import triton as crop_triton
+
+            return crop_triton
+        from rescli.kernels.norm import triton as norm_triton
+    except ImportError as error:
+        why = "Triton is not installed" if error.name == "triton" else f"no Triton: {error}"
+        raise RuntimeError(why) from error
+    return norm_triton
 
 
 def _unfit(kernels: KernelName, device: torch.device, dtypes: Sequence[torch.dtype]) -> str | None:
     needed = "cpu"
     if kernels == "triton":
-        if _no_triton is not None:
-            return _no_triton
-        needed = "cpu" if norm_triton.INTERPRETED else "cuda"
+        try:
+            needed = "cpu" if _triton("norm").INTERPRETED else "cuda"
+        except RuntimeError as error:
+            return str(error)
     if device.type != needed:
         return f"the kernels run on {needed}, not on {device.type}"
     if kernels == "native":
@@ -156,7 +166,7 @@ def _compare_crop(device: torch.device | str) -> str | None:
     labels, slots = torch.arange(num_images, device=device), torch.arange(16, device=device)
     given = (images, labels, slots % num_images, slots)
     expected = crop_flip_batch(*given, key=0, flip=True)
-    found = crop_triton.crop_flip_batch_triton(*given, key=0, flip=True)
+    found = _triton("crop").crop_flip_batch_triton(*given, key=0, flip=True)
     wrong = sum(int((right != other).sum()) for right, other in zip(expected, found, strict=True))
     return f"crop_flip_batch differs from plain torch in {counted(wrong, 'value')}" if wrong else None
 
@@ -194,7 +204,9 @@ def _compare_norm(
         leaves = {name: x.detach().requires_grad_() for name, x in inputs.items() if x is not None}
         z = function(own, leaves["y"], leaves.get("residual"), residual_stride=stride)
         wanted = {**leaves, **dict(own.named_parameters())}
-        gradients = torch.autograd.grad(z, list(wanted.values()), dz.to(z.dtype))
+        # A sum of products hands dz itself to the backward pass; torch would import sympy to look at its
+        # shape, were it given.
+        gradients = torch.autograd.grad((z * dz.to(z.dtype)).sum(), list(wanted.values()))
         named = zip((f"gradient of {name}" for name in wanted), gradients, strict=True)
         return {"output": z.detach(), **dict(named), **dict(own.named_buffers())}
 

@@ -228,6 +228,9 @@ class DatasetSpec(PluggedSpec, ABC):
         """Whether reading the images would download them first."""
         return False
 
+    def begin_building(self) -> None:
+        """Begin to build what is trained and validated on, beside the import of torch; return at once."""
+
     @abstractmethod
     def build(
         self, data_root: Path | None, splits: tuple[str, ...]

@@ -359,3 +359,23 @@ def test_training_does_not_wait_for_a_compiler_it_never_uses(tiny, tmp_path):
         [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_the_first_step_waits_for_nothing_that_it_does_not_need(tmp_path):
+    # Pictures, statistics and photographs come later or never; torch.autograd would import sympy to look at
+    # the shape of a gradient it is given.
+    program = """
+import os, sys
+import rescli
+unwanted = "sympy torch._dynamo matplotlib torchvision scipy jinja2 rescli.kernels.norm.triton".split()
+def look(event):
+    if type(event).__name__ == "StepDone":
+        print([name for name in unwanted if name in sys.modules], "torch" in sys.modules, flush=True)
+        os._exit(0)
+small = {"iterations": 2, "data.batch_size": 16, "data.dataset.num_train": 64}
+rescli.train("quickstart", changes=small, out=sys.argv[1], device="cpu", progress=False, on_event=look)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "run")], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[] True\n"

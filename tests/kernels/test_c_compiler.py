@@ -6,12 +6,13 @@ import os
 import stat
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import torch
 
-from rescli.kernels.c_compiler import NoCompiler, compile_native
+from rescli.kernels.c_compiler import NoCompiler, compile_native, precompile
 from rescli.kernels.choice import self_test
 
 try:
@@ -57,6 +58,41 @@ def test_compiled_once_and_kept(fresh: Path, tmp_path: Path, monkeypatch: pytest
     assert list(fresh.iterdir()) == [kept]
     compile_native("norm", "MAP_BF16")
     assert len(list(fresh.iterdir())) == 2
+
+
+def test_begun_before_it_is_asked_for_it_is_compiled_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "log"
+    monkeypatch.setenv("CC", compiler(tmp_path / "cc", f'echo "$@" >> {log}\nexec cc "$@"'))
+    wanted = [("norm",), ("norm", "MAP_BF16"), ("conv",)]
+    precompile(*wanted)
+    precompile(*wanted)
+    for library in wanted:
+        with suppress(NoCompiler):  # a processor that has no use for the convolution's
+            compile_native(*library)
+    said = log.read_text().splitlines()
+    assert sum(" -o " in line for line in said) == 3
+    assert sum(" -E " in line for line in said) == 3
+
+
+def test_what_was_begun_in_vain_is_said_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", "no-such-cc")
+    precompile(("norm",))
+    with pytest.raises(NoCompiler, match=r"there is no C compiler \(no-such-cc\)"):
+        compile_native("norm")
+    monkeypatch.delenv("CC")
+    assert compile_native("norm").norm_forward
+
+
+def test_what_is_compiled_beforehand_is_not_loaded(fresh: Path) -> None:
+    """It would bring another runtime of OpenMP than torch's."""
+    code = "import ctypes, threading\nfrom rescli.kernels.c_compiler import precompile\n"
+    code += "precompile(('norm',))\nfor t in threading.enumerate():\n    t.name == 'rescli-cc' and t.join()\n"
+    code += "print('gomp' in open('/proc/self/maps').read())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "False\n"
+    assert len(list(fresh.iterdir())) == 1
 
 
 def test_another_compiler_or_processor_is_another_library(

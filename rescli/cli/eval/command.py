@@ -106,8 +106,12 @@ def evaluate(
                 hint="give one checkpoint, or --ensemble to draw their average",
             )
 
-    from rescli.workflows.evaluate import evaluate as evaluate_nets
-    from rescli.workflows.results.evaluation import Evaluation
+    from rescli.workflows.running.torch_import import importing_torch, preload_torch
+
+    preload_torch()
+    with importing_torch():
+        from rescli.workflows.evaluate import evaluate as evaluate_nets
+        from rescli.workflows.results.evaluation import Evaluation
 
     results: list[NetResult] = []
     try:

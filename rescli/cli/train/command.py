@@ -127,8 +127,10 @@ def train(
     from rescli.spec.from_names import Choice, choose_spec
     from rescli.spec.load import parse_override
     from rescli.workflows.results.planned_run import PlannedRun
+    from rescli.workflows.running.ahead import begin_ahead
     from rescli.workflows.running.rehearsal import Rehearsal
     from rescli.workflows.running.together import plan_together
+    from rescli.workflows.running.torch_import import importing_torch, preload_torch
     from rescli.workflows.spec import dry_run as plan_run
 
     choice = Choice(
@@ -161,12 +163,15 @@ def train(
         _refuse_with_resume(out=out if iterations is None else None, budget=budget, dry_run=dry_run)
         if launcher is not None:
             launcher.run(sys.argv[1:], resume)
+        preload_torch()
         more, skipping = changes_of_resume(resume, choice, out)
         if more is None:
             _refuse_with_resume(out=out)
         path = resume
     else:
         used, spec = choose_spec(choice)
+        if not dry_run and launcher is None and not launched():
+            begin_ahead(spec, device=device, engine=engine, kernels=kernels)
         if (handed := handed_spec()) is not None:
             planned = PlannedRun.known(handed)
         else:
@@ -202,8 +207,9 @@ def train(
             with new_path(spec, out) as new:
                 launcher.run(sys.argv[1:], new, planned.spec)
     going_on = resume is not None or (is_restart() and out is not None and (out / "spec.toml").is_file())
-    from rescli.workflows.train import resume as continue_run
-    from rescli.workflows.train import train as train_network
+    with importing_torch():
+        from rescli.workflows.train import resume as continue_run
+        from rescli.workflows.train import train as train_network
 
     idle = False
 

@@ -14,7 +14,6 @@ from rescli.durations import format_seconds
 from rescli.plurals import are, counted
 from rescli.report.progress.image_wait import advice
 from rescli.report.progress.run import training_progress
-from rescli.report.survey import finding_line, survey_lines
 from rescli.spec.ledger.ledger import differences, ledger
 
 if TYPE_CHECKING:
@@ -129,6 +128,8 @@ def say_survey(survey: Survey, parameters: Collection[str], *, only_odd: bool = 
         parameters: those of the command that was typed.
         only_odd: nothing but what may be wrong, as where no progress is to be shown.
     """
+    from rescli.report.survey import finding_line, survey_lines  # and with it Pillow
+
     word = partial(as_flag, parameters=parameters)
     if only_odd:
         for finding in survey.findings:

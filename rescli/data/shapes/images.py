@@ -7,6 +7,7 @@ neither the other splits nor the number of threads changes a byte.
 from __future__ import annotations
 
 import hashlib
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -14,19 +15,12 @@ import torch
 from numpy.typing import NDArray
 
 from rescli.data.image_set import ImageSet
-from rescli.data.shapes.geometry import SILHOUETTES
-from rescli.data.shapes.scene import IMAGE_SIZE, paint_block
+from rescli.data.shapes.ahead import painted_ahead
+from rescli.data.shapes.blocks import SHAPE_CLASSES, SPLITS, Block, blocks_of, shuffled_labels
+from rescli.data.shapes.scene import IMAGE_SIZE
 from rescli.errors import SpecError, UnknownNameError
 
-__all__ = ["SHAPE_CLASSES", "make_shapes"]
-
-SHAPE_CLASSES: tuple[str, ...] = tuple(SILHOUETTES)
-
-_SPLITS = ("train", "val", "test")
-# Part of every generator's key, so their order must never change: train 0, val 1, test 2.
-
-_BLOCK_SIZE = 64
-# Images painted at once: a plane of 64 images is 256 KiB, so the planes in use stay in the cache.
+__all__ = ["make_shapes"]
 
 
 def make_shapes(
@@ -52,30 +46,44 @@ def make_shapes(
     sizes = {"train": num_train, "val": num_val, "test": num_test}
     for split in splits:
         if split not in sizes:
-            raise UnknownNameError("split of the shapes set", split, _SPLITS)
+            raise UnknownNameError("split of the shapes set", split, SPLITS)
         if sizes[split] < 1:
             raise SpecError(
                 f"the {split} split of the shapes set has {sizes[split]} images; it needs at least 1"
             )
-    with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as pool:
-        return {split: _make_split(pool, seed, split, sizes[split]) for split in splits}
+    labels = {split: shuffled_labels(seed, split, sizes[split]) for split in splits}
+    images = {split: np.empty((sizes[split], IMAGE_SIZE, IMAGE_SIZE, 3), dtype=np.uint8) for split in splits}
+    _paint(seed, labels, images)
+    return {split: _image_set(images[split], labels[split]) for split in splits}
 
 
-def _make_split(pool: ThreadPoolExecutor, seed: int, split: str, num_images: int) -> ImageSet:
-    labels_N = _shuffled_labels(seed, split, num_images)
-    images_NHWC = np.empty((num_images, IMAGE_SIZE, IMAGE_SIZE, 3), dtype=np.uint8)
+def _paint(seed: int, labels: dict[str, NDArray[np.int64]], images: dict[str, NDArray[np.uint8]]) -> None:
+    """Fill the images of all splits, with what another process has painted of them by now."""
+    blocks = [block for split in labels for block in blocks_of(seed, split, labels[split])]
+    ahead = painted_ahead(seed, tuple((split, len(labels[split])) for split in labels))
+    left, lock = list(blocks), threading.Lock()
 
-    def fill(label: int, block: int, rows_B: NDArray[np.intp]) -> None:
-        rng = _generator(seed, split, label, block)
-        images_NHWC[rows_B] = paint_block(rng, class_name=SHAPE_CLASSES[label], num_images=len(rows_B))
+    def next_block() -> Block | None:
+        with lock:
+            done = ahead.num_done() if ahead is not None else 0
+            return left.pop() if len(left) > done else None
 
-    jobs = []
-    for label in range(len(SHAPE_CLASSES)):
-        rows_of_class = np.flatnonzero(labels_N == label)
-        for block, start in enumerate(range(0, len(rows_of_class), _BLOCK_SIZE)):
-            jobs.append(pool.submit(fill, label, block, rows_of_class[start : start + _BLOCK_SIZE]))
-    for job in jobs:
-        job.result()
+    def work() -> None:
+        while (block := next_block()) is not None:
+            images[block.split][block.rows_B] = block.paint()
+
+    # The other process is as good as a thread.
+    threads = max(1, torch.get_num_threads() - (ahead is not None))
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        for job in [pool.submit(work) for _ in range(threads)]:
+            job.result()
+    if ahead is not None:
+        ahead.stop()
+        for block, painted in zip(left, ahead.images(left), strict=True):
+            images[block.split][block.rows_B] = painted
+
+
+def _image_set(images_NHWC: NDArray[np.uint8], labels_N: NDArray[np.int64]) -> ImageSet:
     fingerprint = hashlib.sha256(images_NHWC.data)
     fingerprint.update(labels_N.astype("<i8", copy=False).data)
     return ImageSet(
@@ -84,15 +92,3 @@ def _make_split(pool: ThreadPoolExecutor, seed: int, split: str, num_images: int
         class_names=SHAPE_CLASSES,
         fingerprint=fingerprint.hexdigest(),
     )
-
-
-def _shuffled_labels(seed: int, split: str, num_images: int) -> NDArray[np.int64]:
-    rng = _generator(seed, split)
-    balanced_N = np.arange(num_images, dtype=np.int64) % len(SHAPE_CLASSES)
-    return balanced_N[np.argsort(rng.random(num_images), kind="stable")]
-
-
-def _generator(seed: int, split: str, *key: int) -> np.random.Generator:
-    """The random generator of one split, or of one block of one class in it; no two share a key."""
-    sequence = np.random.SeedSequence(seed, spawn_key=(_SPLITS.index(split), *key))
-    return np.random.Generator(np.random.PCG64(sequence))

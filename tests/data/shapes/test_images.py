@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from rescli.data.image_set import ImageSet
+from rescli.data.shapes.blocks import SHAPE_CLASSES
 from rescli.data.shapes.geometry import SILHOUETTES, Floats
-from rescli.data.shapes.images import SHAPE_CLASSES, make_shapes
+from rescli.data.shapes.images import make_shapes
 from rescli.errors import SpecError, UnknownNameError
 
 ALL_SPLITS = ("train", "val", "test")

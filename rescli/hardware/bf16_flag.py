@@ -1,0 +1,27 @@
+"""Whether this processor's maker says that it multiplies bf16. Imports no torch: ``cpu_probe`` tries it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+__all__ = ["claims_bf16"]
+
+_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+_CPUINFO = Path("/proc/cpuinfo")
+
+
+def claims_bf16() -> bool:
+    """Whether a flag of the processor says so, and oneDNN was not told to keep to older instructions.
+
+    A guess that something may be begun by; what is computed in is the probe's to decide.
+    """
+    told = os.environ.get("ONEDNN_MAX_CPU_ISA", "ALL").upper()
+    if not any(name in told for name in ("ALL", "DEFAULT", "BF16", "AMX")):
+        return False
+    try:
+        with _CPUINFO.open(encoding="ascii", errors="replace") as lines:
+            first = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
+    except OSError:
+        return False
+    return not _FLAGS.isdisjoint(first.split())
