@@ -155,9 +155,14 @@ class Watch:
         if libgomp is not None and why_unwatched() is None:
             self._threads = torch.get_num_threads()  # each thread has a number of its own; this one's counts
             thread = threading.Thread(target=self._watch, args=(libgomp,), name="rescli-waiting", daemon=True)
-            with suppress(RuntimeError):  # no room for it: nothing watches
+            try:
                 thread.start()
                 self._thread = thread
+            except RuntimeError:  # no room for it: nothing watches
+                pass
+            except BaseException:  # interrupted, and nobody will leave the block
+                self._over.set()
+                raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -346,6 +346,21 @@ class TestWatch:
             assert watch is not None
             assert watch.short_seconds is None
 
+    def test_an_interrupt_as_it_begins_leaves_no_watch(
+        self, busy: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        start = threading.Thread.start
+
+        def interrupted(thread: threading.Thread) -> None:
+            start(thread)
+            if thread.name == "rescli-waiting":
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt), watching(CPU):
+            pass
+        assert eventually(lambda: not watches() and not holds())
+
     def test_a_user_who_decides_is_not_watched(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OMP_WAIT_POLICY", "passive")
         with watching(CPU) as watch:
