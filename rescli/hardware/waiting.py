@@ -48,6 +48,9 @@ _BUSY, _CALM = 0.2, 0.1
 _CROWDED = 0.25
 """Cores by which others may exceed what our threads leave them."""
 
+_RESTING = 0.1
+"""Cores that our threads use: below it nothing waits for them, whoever has the others."""
+
 _PATIENCE, _MOST_PATIENCE = 3.0, 60.0
 """Seconds of calm until the threads wait long again; more where that was wrong the last time."""
 
@@ -87,7 +90,7 @@ def decide(waiting: Waiting, seen: Seen, *, threads: int, cores: int) -> Waiting
     delayed = seen.without_core
     since = waiting.since + seen.seconds
     if not waiting.short:
-        busy = crowded if delayed is None else delayed >= _BUSY
+        busy = crowded and seen.computed >= _RESTING if delayed is None else delayed >= _BUSY
         toward = waiting.toward + seen.seconds if busy else 0.0
         if toward < _BUSY_SECONDS:
             return replace(waiting, toward=toward, since=since)

@@ -92,6 +92,10 @@ class TestDecide:
         assert after([*[busy] * 2, *[busy] * 50]).short
         assert not after([*[busy] * 2, *[calm] * 6]).short
 
+    def test_who_rests_does_not_mind_that_others_use_all_cores(self) -> None:
+        resting = Seen(seconds=0.5, computed=0.01, without_core=None, others=2.0)
+        assert not after([resting] * 20).short
+
     def test_where_only_the_delay_is_known_that_decides(self) -> None:
         busy = Seen(seconds=0.5, computed=1.3, without_core=0.7, others=None)
         calm = Seen(seconds=0.5, computed=1.9, without_core=0.0, others=None)
