@@ -48,6 +48,9 @@ _BUSY, _CALM = 0.2, 0.1
 _CROWDED = 0.25
 """Cores by which others may exceed what our threads leave them."""
 
+_RESTING = 0.1
+"""Cores that our threads use: below it nothing waits for them, whoever has the others."""
+
 _PATIENCE, _MOST_PATIENCE = 3.0, 60.0
 """Seconds of calm until the threads wait long again; more where that was wrong the last time."""
 
@@ -87,7 +90,7 @@ def decide(waiting: Waiting, seen: Seen, *, threads: int, cores: int) -> Waiting
     delayed = seen.without_core
     since = waiting.since + seen.seconds
     if not waiting.short:
-        busy = crowded if delayed is None else delayed >= _BUSY
+        busy = crowded and seen.computed >= _RESTING if delayed is None else delayed >= _BUSY
         toward = waiting.toward + seen.seconds if busy else 0.0
         if toward < _BUSY_SECONDS:
             return replace(waiting, toward=toward, since=since)
@@ -155,9 +158,14 @@ class Watch:
         if libgomp is not None and why_unwatched() is None:
             self._threads = torch.get_num_threads()  # each thread has a number of its own; this one's counts
             thread = threading.Thread(target=self._watch, args=(libgomp,), name="rescli-waiting", daemon=True)
-            with suppress(RuntimeError):  # no room for it: nothing watches
+            try:
                 thread.start()
                 self._thread = thread
+            except RuntimeError:  # no room for it: nothing watches
+                pass
+            except BaseException:  # interrupted, and nobody will leave the block
+                self._over.set()
+                raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,12 +1,13 @@
 """Which kernels work here, and which functions nets and loaders call: theirs, or plain torch.
 
-======  ===================================================  ========================
-name    what runs between convolutions                       needs
-======  ===================================================  ========================
-triton  ``norm_triton``, and ``crop_triton`` for batches     CUDA, Triton
-native  ``norm_native``, and ``conv_native`` for gradients   a CPU, a C compiler
-plain   ``norm``                                             nothing
-======  ===================================================  ========================
+======  =====================================================  ========================
+name    what runs                                              needs
+======  =====================================================  ========================
+triton  ``norm_act_triton``, ``crop_flip_batch_triton``        CUDA, Triton
+native  ``norm_act_native``, and the convolutions that         a CPU, a C compiler
+        ``choose_convolutions`` finds fastest
+plain   ``norm_act``, ``crop_flip_batch``                      nothing
+======  =====================================================  ========================
 """
 
 from __future__ import annotations

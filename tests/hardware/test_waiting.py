@@ -92,6 +92,10 @@ class TestDecide:
         assert after([*[busy] * 2, *[busy] * 50]).short
         assert not after([*[busy] * 2, *[calm] * 6]).short
 
+    def test_who_rests_does_not_mind_that_others_use_all_cores(self) -> None:
+        resting = Seen(seconds=0.5, computed=0.01, without_core=None, others=2.0)
+        assert not after([resting] * 20).short
+
     def test_where_only_the_delay_is_known_that_decides(self) -> None:
         busy = Seen(seconds=0.5, computed=1.3, without_core=0.7, others=None)
         calm = Seen(seconds=0.5, computed=1.9, without_core=0.0, others=None)
@@ -345,6 +349,21 @@ class TestWatch:
         with watching(CPU) as watch:
             assert watch is not None
             assert watch.short_seconds is None
+
+    def test_an_interrupt_as_it_begins_leaves_no_watch(
+        self, busy: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        start = threading.Thread.start
+
+        def interrupted(thread: threading.Thread) -> None:
+            start(thread)
+            if thread.name == "rescli-waiting":
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt), watching(CPU):
+            pass
+        assert eventually(lambda: not watches() and not holds())
 
     def test_a_user_who_decides_is_not_watched(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OMP_WAIT_POLICY", "passive")

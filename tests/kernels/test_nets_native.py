@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from rescli.kernels.c_compiler import NoCompiler
 from rescli.kernels.choice import KernelName, self_test, use_kernels
-from rescli.kernels.conv.choice import choose_convolutions
+from rescli.kernels.conv.choice import TORCH, choose_convolutions
 from rescli.kernels.norm.native import load_norm_native
 from rescli.kernels.norm.plain import norm_act
 from rescli.models.blocks import BottleneckBlock
@@ -75,10 +75,14 @@ def test_a_step_of_a_net_in_bf16(calls: Counter[str]) -> None:
     assert float((found - exact).norm()) < 1.1 * float((expected - exact).norm())
 
 
-def test_50_steps_in_fp32_stay_as_near_to_float64_as_plain_torch_s() -> None:
+def test_50_steps_in_fp32_stay_near_float64() -> None:
+    """Near at first, and not far afterwards: sooner or later a rounding decides what a ReLU lets through,
+    and from then on plain torch itself, in one thread and in two, is up to 1e-2 off.
+    """
+
     def losses(kernels: KernelName, dtype: torch.dtype = FP32) -> Tensor:
         net = cifar_resnet(depth=8).to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        use_kernels(net, kernels, choose_convolutions(FP32))
+        use_kernels(net, kernels, TORCH if kernels == "plain" else choose_convolutions(FP32))
         optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9, weight_decay=1e-4)
         random = torch.Generator().manual_seed(2)
         found = []
@@ -92,10 +96,11 @@ def test_50_steps_in_fp32_stay_as_near_to_float64_as_plain_torch_s() -> None:
             found.append(loss.detach().double())
         return torch.stack(found)
 
-    exact, plain, native = losses("plain", torch.float64), losses("plain"), losses("native")
+    exact, native = losses("plain", torch.float64), losses("native")
     assert exact[-10:].mean() < 0.8 * exact[:10].mean()  # it learns
-    off_plain, off_native = (float((found - exact).norm()) for found in (plain, native))
-    assert off_native < 4 * off_plain
+    off = (native - exact).abs()
+    assert off[:10].median() < 1e-5  # a gradient that is 1e-3 too large: 4e-3
+    assert off.norm() < 0.3
 
 
 def test_evaluation_is_plain_torch(calls: Counter[str]) -> None:

@@ -150,6 +150,29 @@ def test_a_run_goes_on_with_its_convolutions(tmp_path, monkeypatch, saved_with, 
     assert assembly.kernels.convolutions.name == goes_on_with
 
 
+def test_a_run_in_several_processes_goes_on_with_its_convolutions(tmp_path, monkeypatch):
+    monkeypatch.setattr("rescli.training.engines.choose.self_test", lambda *_: None)
+    monkeypatch.setattr("rescli.kernels.conv.choice._why_not", lambda _: None)
+    run_dir, _ = begin(tmp_path / "run", CPU_FP32)
+    forget(run_dir.state, "convolutions")
+    monkeypatch.setattr("rescli.runs.resuming.prepare.num_ranks", lambda: 2)
+    assembly, _ = prepare_resume(run_dir, CPU)
+    assert assembly.kernels.convolutions.name == "torch"
+
+
+def test_a_run_whose_convolutions_do_not_work_here_says_so(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("rescli.training.engines.choose.self_test", lambda *_: None)
+    monkeypatch.setattr("rescli.kernels.conv.choice._why_not", lambda _: None)
+    run_dir, _ = begin(tmp_path / "run", CPU_FP32)
+    prepare_resume(run_dir, CPU)
+    assert not caplog.records
+    monkeypatch.setattr("rescli.kernels.conv.choice._why_not", lambda _: "the processor has no AVX2")
+    prepare_resume(run_dir, CPU)
+    (record,) = caplog.records
+    assert "Winograd's convolutions" in record.getMessage()
+    assert "the processor has no AVX2" in record.getMessage()
+
+
 def forget(state, key):
     """Take what an earlier version did not write out of the newest state."""
     pointer = state / "latest.json"

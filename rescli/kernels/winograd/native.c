@@ -69,7 +69,10 @@ static void map_at_points(
  * since many at once would wait for each other. Part i of parts of so many bytes. */
 INLINE void fetch(const void *from, int64_t bytes, int64_t i, int64_t parts, const int write) {
     for (int64_t at = bytes / 64 * i / parts; at < bytes / 64 * (i + 1) / parts; at++)
-        __builtin_prefetch((const char *)from + at * 64, write);
+        if (write) /* clang takes a literal only */
+            __builtin_prefetch((const char *)from + at * 64, 1);
+        else
+            __builtin_prefetch((const char *)from + at * 64, 0);
 }
 
 /* TILES tiles at the points (36, tiles, in) times a weight (36, in, 16) -> (36, TILES, 16). */

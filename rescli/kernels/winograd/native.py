@@ -74,6 +74,7 @@ def input_gradient_winograd(dy: Tensor, weight: Tensor) -> Tensor:
     Raises:
         NoCompiler: ``load_winograd`` says so beforehand.
     """
+    weight = weight.resolve_neg()
     out, channels, row, column = weight.stride()
     last = 2 * (row + column) * weight.element_size()
     return _convolve(dy, weight, weight.shape[1], (channels, out, -row, -column), last)
@@ -91,9 +92,8 @@ def weight_gradient_winograd(x: Tensor, dy: Tensor) -> Tensor:
     shape = _Shape(images, height, width, channels, dy.shape[1])
     threads = torch.get_num_threads()
     per_group = -(-images // _MOST_GROUPS)
-    size = dy.shape[1], 3, 3, channels
-    result = _floats(*size)
-    parts = _floats(-(-images // per_group), *size)
+    result = _map(dy.shape[1], channels, 3, 3)
+    parts = _floats(-(-images // per_group), result.numel())
     scratch = _floats(threads, library.gradient_scratch_floats(shape))
     library.weight_gradient(
         *(tensor.data_ptr() for tensor in (x, dy, result, parts, scratch, _zeros(channels))),
@@ -101,7 +101,7 @@ def weight_gradient_winograd(x: Tensor, dy: Tensor) -> Tensor:
         per_group,
         threads,
     )
-    return result.permute(0, 3, 1, 2)
+    return result
 
 
 @cache
@@ -126,6 +126,7 @@ class _Convolution(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight)
+        weight = weight.resolve_neg()
         return _convolve(x, weight, weight.shape[0], weight.stride())
 
     @staticmethod
@@ -152,7 +153,7 @@ def _convolve(
     images, channels, height, width = x.shape
     shape = _Shape(images, height, width, channels, channels_out)
     threads = torch.get_num_threads()
-    y = _floats(images, height, width, channels_out)
+    y = _map(images, channels_out, height, width)
     points = _floats(_POINTS, channels, channels_out)
     scratch = _floats(threads, library.scratch_floats(shape))
     library.convolve(
@@ -163,7 +164,7 @@ def _convolve(
         shape,
         threads,
     )
-    return y.permute(0, 3, 1, 2)
+    return y
 
 
 def _plain(x: Tensor) -> Tensor:
@@ -174,6 +175,11 @@ def _plain(x: Tensor) -> Tensor:
 def _floats(*size: int) -> Tensor:
     # Neither type nor device is left to torch's defaults, which a program may set.
     return torch.empty(size, dtype=torch.float32, device="cpu")
+
+
+def _map(*size: int) -> Tensor:
+    # No view of another tensor: what follows may work in place on what a Function returns.
+    return torch.empty(size, dtype=torch.float32, device="cpu", memory_format=torch.channels_last)
 
 
 @cache

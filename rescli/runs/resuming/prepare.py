@@ -80,6 +80,8 @@ def prepare_resume(
         raise
     if data_record(assembly) != saved.data:
         raise other_images(run_dir, spec, where.data_root)
+    if where.kernels is None and is_first():
+        _say_other_convolutions(saved, assembly)
     return assembly, saved
 
 
@@ -97,6 +99,17 @@ def _say_other_ranks(run_dir: RunDir) -> None:
         )
 
 
+def _say_other_convolutions(saved: SavedState, assembly: Assembly) -> None:
+    """Kernels that are gone end a resume; a processor that has them may still lack these."""
+    now = assembly.kernels.convolutions
+    if assembly.kernels.name == "native" and saved.convolutions == "winograd" != now.name:
+        _log.warning(
+            "the run began with Winograd's convolutions, which do not work here (%s): it goes on with "
+            "torch's, and not bit for bit.",
+            now.why_torch,
+        )
+
+
 def _use_threads(requested: int | None, begun_with: int) -> None:
     """As many as the run began with, unless another number is asked for."""
     cores = usable_cores()
@@ -110,9 +123,11 @@ def _use_threads(requested: int | None, begun_with: int) -> None:
 
 
 def _as_begun(saved: SavedState, numerics: Numerics, where: Where) -> Where:
-    """Engine and kernels of the first start, unless others are named or the device is of another kind."""
-    if numerics.device.type != torch.device(saved.device).type or num_ranks() > 1:
+    """What computed so far, unless others are named or the device is of another kind."""
+    if numerics.device.type != torch.device(saved.device).type:
         return where
+    if num_ranks() > 1:  # the engine and the kernels are those of several processes
+        return replace(where, convolutions=None if where.kernels else saved.convolutions)
     if where.engine is not None and where.engine != saved.engine:
         return where
     if where.kernels is not None:

@@ -202,6 +202,24 @@ def test_a_gradient_in_any_layout() -> None:
         assert one.equal(other)
 
 
+def test_what_follows_may_work_in_place() -> None:
+    """As a hook may, and as a block does whose normalisation was taken out."""
+    conv = winograd(nn.Conv2d(16, 16, 3, padding=1, bias=False))
+    x, _, dy = given((2, 16, 8, 8), 16)
+    expected = torch.autograd.grad(conv(x).relu(), conv.weight, dy)[0]
+    assert torch.autograd.grad(conv(x).relu_(), conv.weight, dy)[0].equal(expected)
+
+
+def test_a_weight_whose_signs_are_flipped_when_it_is_read() -> None:
+    x, weight, dy = given((2, 16, 8, 8), 16)
+    weight.requires_grad_()
+    flipped = torch._neg_view(weight)
+    y, right = convolve_winograd(x, flipped), convolve_winograd(x, -weight)
+    assert y.equal(right)
+    assert torch.autograd.grad(y, weight, dy)[0].equal(torch.autograd.grad(right, weight, dy)[0])
+    assert input_gradient_winograd(dy, flipped).equal(input_gradient_winograd(dy, -weight))
+
+
 @pytest.mark.parametrize(
     "options",
     [
