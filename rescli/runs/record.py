@@ -154,7 +154,7 @@ class RunRecord(Provenance, total=False):
     images_per_second: float | None
     peak_memory_bytes: int | None
     shared_cpu_seconds: float
-    """for how long other programs took cores of the CPU; absent where nothing watched"""
+    """for how long, evaluations included, threads waited short beside others; absent where nothing watched"""
     waited_for_data_seconds: float
     skipped_images: list[str]
     skipped_val_images: list[str]

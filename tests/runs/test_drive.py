@@ -309,10 +309,24 @@ def test_a_resume_on_fewer_cores_says_that_it_keeps_its_threads(
     finally:
         torch.set_num_threads(before)
     said = [record.getMessage() for record in caplog.records]
-    assert (len(said) == 1) == is_said
+    assert (len(said) == 1) == (is_said or asked is not None)
     if is_said:
         assert "began with 3 threads, and keeps them on the 1 core here" in said[0]
         assert "threads=1 lets that go" in said[0]
+    elif asked:
+        assert said == ["the run goes on with threads 1 in place of 3, and not bit for bit as it would have."]
+
+
+def test_a_resume_by_other_kernels_says_so(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("rescli.training.engines.choose.self_test", lambda *_: None)
+    run_dir, _ = begin(tmp_path / "run", CPU_FP32)
+    prepare_resume(run_dir, Where("cpu", kernels="native"))
+    assert not caplog.records
+    prepare_resume(run_dir, Where("cpu", kernels="plain"))
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [
+        "the run goes on with kernels plain in place of native, and not bit for bit as it would have."
+    ]
 
 
 def test_what_was_trained_before_workers_were_lost_is_saved(tmp_path):

@@ -80,8 +80,8 @@ def prepare_resume(
         raise
     if data_record(assembly) != saved.data:
         raise other_images(run_dir, spec, where.data_root)
-    if where.kernels is None and is_first():
-        _say_other_convolutions(saved, assembly)
+    if is_first():
+        _say_what_is_other(saved, assembly, where)
     return assembly, saved
 
 
@@ -99,10 +99,25 @@ def _say_other_ranks(run_dir: RunDir) -> None:
         )
 
 
-def _say_other_convolutions(saved: SavedState, assembly: Assembly) -> None:
-    """Kernels that are gone end a resume; a processor that has them may still lack these."""
+def _say_what_is_other(saved: SavedState, assembly: Assembly, where: Where) -> None:
+    """What was asked for; and kernels that are gone end a resume, but a processor may lack a part of them."""
+    asked = [
+        f"{name} {now} in place of {begun}"
+        for name, now, begun in (
+            ("kernels", where.kernels and assembly.kernels.name, saved.kernels),
+            ("engine", where.engine, saved.engine),
+            ("threads", assembly.numerics.device.type == "cpu" and where.threads, saved.threads),
+        )
+        if now and now not in ("auto", begun)
+    ]
+    if asked:
+        _log.warning("the run goes on with %s, and not bit for bit as it would have.", " and ".join(asked))
     now = assembly.kernels.convolutions
-    if assembly.kernels.name == "native" and saved.convolutions == "winograd" != now.name:
+    if (
+        where.kernels is None
+        and assembly.kernels.name == "native"
+        and saved.convolutions == "winograd" != now.name
+    ):
         _log.warning(
             "the run began with Winograd's convolutions, which do not work here (%s): it goes on with "
             "torch's, and not bit for bit.",

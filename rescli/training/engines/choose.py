@@ -112,7 +112,7 @@ def choose_kernels(
     fastest = by_device.get(numerics.device.type, "plain")
     wanted = fastest if requested == "auto" else cast(KernelName, requested)
     if wanted == "plain":
-        return PLAIN
+        return ChosenKernels("plain", convolutions=Convolutions("torch", "the kernels are plain"))
     if engine == "compile":
         obstacle: str | None = "torch.compile makes kernels of its own"
     else:
@@ -121,12 +121,17 @@ def choose_kernels(
         if wanted != "native":
             return ChosenKernels(wanted)
         return ChosenKernels(wanted, convolutions=choose_convolutions(numerics.dtype, convolutions))
+    if requested != "auto" and convolutions is not None:
+        raise UsageError(
+            f"the run began with {requested} kernels, which do not work here: {obstacle}.",
+            remedy=Remedy("kernels", "plain", "goes on without them, and not bit for bit"),
+        )
     if requested != "auto":
         asked = Remedy("kernels", requested)
         raise UsageError(
             f"{asked} does not work here: {obstacle}.", given=asked, remedy=Remedy("kernels", "plain")
         )
-    return ChosenKernels("plain", obstacle)
+    return ChosenKernels("plain", obstacle, Convolutions("torch", f"the kernels are plain: {obstacle}"))
 
 
 def check_engine(requested: str, numerics: Numerics) -> None:

@@ -162,19 +162,24 @@ CUDA = Numerics(torch.device("cuda"), "bf16")
 WINOGRAD = Convolutions("winograd")
 
 
+def plain(why: str | None = None) -> ChosenKernels:
+    reason = "the kernels are plain" + (f": {why}" if why else "")
+    return ChosenKernels("plain", why, Convolutions("torch", reason))
+
+
 @pytest.mark.parametrize(
     ("numerics", "requested", "engine", "test", "expected"),
     [
         (CUDA, "auto", "auto", None, ChosenKernels("triton")),
         (CUDA, "triton", "eager", None, ChosenKernels("triton")),
-        (CUDA, "plain", "auto", None, ChosenKernels("plain")),
-        (CUDA, "auto", "auto", "no C compiler", ChosenKernels("plain", "no C compiler")),
-        (CUDA, "auto", "compile", None, ChosenKernels("plain", "torch.compile makes kernels of its own")),
+        (CUDA, "plain", "auto", None, plain()),
+        (CUDA, "auto", "auto", "no C compiler", plain("no C compiler")),
+        (CUDA, "auto", "compile", None, plain("torch.compile makes kernels of its own")),
         (CPU, "auto", "auto", None, ChosenKernels("native", convolutions=WINOGRAD)),
         (CPU, "native", "eager", None, ChosenKernels("native", convolutions=WINOGRAD)),
-        (CPU, "auto", "auto", "no C compiler", ChosenKernels("plain", "no C compiler")),
-        (CPU, "auto", "compile", None, ChosenKernels("plain", "torch.compile makes kernels of its own")),
-        (Numerics(torch.device("mps"), "fp32"), "auto", "auto", None, ChosenKernels("plain")),
+        (CPU, "auto", "auto", "no C compiler", plain("no C compiler")),
+        (CPU, "auto", "compile", None, plain("torch.compile makes kernels of its own")),
+        (Numerics(torch.device("mps"), "fp32"), "auto", "auto", None, plain()),
     ],
     ids=str,
 )
@@ -201,6 +206,14 @@ def test_kernels_that_are_asked_for_and_do_not_work_are_an_error(monkeypatch: py
         choose_kernels("triton", CUDA, engine="auto")
     with pytest.raises(UsageError, match="unknown kernels 'trton'; known: auto, triton, native, plain"):
         choose_kernels("trton", CPU, engine="auto")
+
+
+def test_kernels_of_a_run_that_do_not_work_here_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choose, "self_test", lambda *_: "there is no C compiler (cc)")
+    with pytest.raises(
+        UsageError, match=r"the run began with native kernels, which do not work here: there is no C compiler"
+    ):
+        choose_kernels("native", CPU, engine="eager", convolutions="winograd")
 
 
 def test_kernels_of_another_device() -> None:
