@@ -70,7 +70,7 @@ TORCH = Convolutions("torch")
 _OTHERS = {
     "winograd": "torch computes those of another size or stride, of channels that are no multiple of 16 or "
     "more than 512, and the weight's gradient of more than 256",
-    "native": "torch computes the rest: in bf16 it is as fast as the processor's products",
+    "native": "torch computes the forward pass and the input's gradient: in bf16 there is no other kernel",
 }
 
 
