@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,14 @@ from torch.utils._python_dispatch import _disable_current_modes
 def device() -> torch.device:
     """On which the kernels run in this process; their modules are skipped where they run on none."""
     return torch.device("cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda")
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    """What a test makes of the number of threads ends with it."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
 
 
 class _Counted:
