@@ -30,9 +30,9 @@ import torch
 
 from rescli.bench.other_load import OtherLoadWatch
 from rescli.bench.summary import spread
-from rescli.hardware.cores import usable_cores
 from rescli.hardware.device_name import device_name
 from rescli.hardware.numerics import Numerics
+from rescli.hardware.threads.cores import usable_cores
 from rescli.runs.record import now, provenance
 
 CHOSEN_BY_ENVIRONMENT = ("ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "MKL_ENABLE_INSTRUCTIONS", "CC")

@@ -26,9 +26,9 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from rescli.hardware.cores import usable_cores
 from rescli.hardware.device_name import device_name
 from rescli.hardware.numerics import Numerics
+from rescli.hardware.threads.cores import usable_cores
 from rescli.runs.record import now
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -22,9 +22,9 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from rescli.hardware.cores import usable_cores
 from rescli.hardware.device_name import device_name
 from rescli.hardware.numerics import Numerics
+from rescli.hardware.threads.cores import usable_cores
 from rescli.runs.record import now
 
 CLASSES, VAL_SHARE = 100, 10

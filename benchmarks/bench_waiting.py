@@ -41,8 +41,8 @@ def train_in_turns(net: str, precision: str, way: str) -> None:
 
     from rescli.bench.contenders import make_loop
     from rescli.hardware.numerics import Numerics
-    from rescli.hardware.processor_time import read_processor_time
-    from rescli.hardware.waiting import Watch
+    from rescli.hardware.threads.processor_time import read_processor_time
+    from rescli.hardware.threads.waiting import Watch
     from rescli.runs.assembly import assemble
     from rescli.runs.where import Where
     from rescli.spec.from_names import Choice, choose_spec
@@ -195,9 +195,9 @@ def main() -> None:
         return
     import torch
 
-    from rescli.hardware.cores import usable_cores
     from rescli.hardware.device_name import device_name
     from rescli.hardware.numerics import Numerics
+    from rescli.hardware.threads.cores import usable_cores
     from rescli.runs.record import now
 
     found = race(given)

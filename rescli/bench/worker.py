@@ -22,7 +22,7 @@ from rescli.bench.counts import count_operations, device_kernels
 from rescli.bench.wire import LoopReady, Measured, WindowResult, WorkerRequest
 from rescli.errors import RescliError, first_line
 from rescli.hardware.numerics import Numerics, heed_quota
-from rescli.hardware.waiting import watching
+from rescli.hardware.threads.waiting import watching
 from rescli.runs.assembly import assemble
 from rescli.runs.record import peak_memory_bytes
 from rescli.runs.where import Where

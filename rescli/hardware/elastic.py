@@ -25,8 +25,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rescli.hardware.cores import usable_cores
 from rescli.hardware.stop_signals import STOP_SIGNALS
+from rescli.hardware.threads.cores import usable_cores
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess

@@ -12,8 +12,8 @@ import torch
 
 from rescli.errors import UnknownNameError, UsageError
 from rescli.hardware.allocator import keep_freed_memory
-from rescli.hardware.cores import usable_cores
 from rescli.hardware.cpu_probe import bf16_pays_off
+from rescli.hardware.threads.cores import usable_cores
 from rescli.remedy import Remedy
 
 __all__ = [

@@ -22,7 +22,7 @@ from rescli.errors import (
 from rescli.hardware.launcher import on_one_machine
 from rescli.hardware.memory import is_out_of_memory
 from rescli.hardware.ranks import Ranks, is_lost_rank
-from rescli.hardware.waiting import watching
+from rescli.hardware.threads.waiting import watching
 from rescli.models.failure import failed_module
 from rescli.plurals import counted
 from rescli.remedy import Remedy

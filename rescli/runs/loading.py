@@ -18,10 +18,10 @@ from rescli.data.photos.loader import PhotoLoader
 from rescli.data.photos.probe import require_whole
 from rescli.errors import DataError, NoMemoryError
 from rescli.evaluation.images.photo_mean import measure_photos
-from rescli.hardware.cores import usable_cores
 from rescli.hardware.memory import is_out_of_memory
 from rescli.hardware.numerics import Numerics
 from rescli.hardware.ranks import Ranks
+from rescli.hardware.threads.cores import usable_cores
 from rescli.kernels.choice import KernelName
 from rescli.remedy import Remedy
 from rescli.spec.run import RunSpec

@@ -12,7 +12,7 @@ from rescli.evaluation.classes import has_top5
 from rescli.evaluation.metrics import wilson_interval
 from rescli.files import write_json
 from rescli.hardware.device_name import device_name
-from rescli.hardware.waiting import Watch
+from rescli.hardware.threads.waiting import Watch
 from rescli.runs.assembly import Assembly
 from rescli.runs.directory import RunDir
 from rescli.runs.metrics_log import MetricsLog, MetricsRow, read_metrics

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from rescli.errors import CheckpointError, RunDirError
-from rescli.hardware.cores import usable_cores
+from rescli.hardware.threads.cores import usable_cores
 from rescli.plan import estimate, make_plan
 from rescli.remedy import Remedy
 from rescli.runs.directory import RunDir

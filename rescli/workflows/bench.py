@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rescli.errors import UsageError
-from rescli.hardware.cores import usable_cores
+from rescli.hardware.threads.cores import usable_cores
 from rescli.report.table import short
 from rescli.workflows.arguments import check_count, check_name, check_number
 from rescli.workflows.notes import with_notes

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from rescli.hardware import waiting
 from rescli.hardware.numerics import Numerics
-from rescli.hardware.openmp import find_libgomp
+from rescli.hardware.threads import waiting
+from rescli.hardware.threads.openmp import find_libgomp
 from rescli.runs.assembly import assemble
 from rescli.runs.directory import RunDir
 from rescli.runs.drive import execute

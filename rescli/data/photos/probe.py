@@ -13,7 +13,7 @@ from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.packed import PackedImages
 from rescli.data.photos.prefetch import map_ahead, map_quick
 from rescli.errors import DataError
-from rescli.hardware.cores import usable_cores
+from rescli.hardware.threads.cores import usable_cores
 from rescli.plurals import image_of, plural
 from rescli.remedy import Remedy
 

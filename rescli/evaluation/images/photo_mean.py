@@ -15,7 +15,7 @@ from rescli.data.normalization import Kind, Normalization
 from rescli.data.photos.prefetch import map_ahead
 from rescli.errors import DataError
 from rescli.evaluation.images.views import center_crop
-from rescli.hardware.cores import usable_cores
+from rescli.hardware.threads.cores import usable_cores
 
 __all__ = ["MEASURED_IMAGES", "measure_photos"]
 

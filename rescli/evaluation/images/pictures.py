@@ -27,7 +27,7 @@ from rescli.data.photos.prefetch import map_ahead
 from rescli.errors import DataError, UsageError
 from rescli.evaluation.images.views import center_crop
 from rescli.evaluation.protocols import Views
-from rescli.hardware.cores import usable_cores
+from rescli.hardware.threads.cores import usable_cores
 from rescli.spec.base import DatasetSpec
 
 __all__ = [

@@ -17,7 +17,7 @@ from PIL import Image
 from rescli.data.labelled_images import LabelledImages
 from rescli.data.normalization import Normalization
 from rescli.evaluation.protocols import Views
-from rescli.hardware.cores import usable_cores
+from rescli.hardware.threads.cores import usable_cores
 
 __all__ = ["MAX_RESIZED", "ViewBatch", "center_crop", "crop_corners", "resized_size", "view_batches"]
 

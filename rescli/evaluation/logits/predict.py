@@ -12,7 +12,7 @@ from torch import nn
 from rescli.errors import UsageError
 from rescli.evaluation.images.views import ViewBatch
 from rescli.hardware.numerics import Numerics
-from rescli.hardware.waiting import watching
+from rescli.hardware.threads.waiting import watching
 
 __all__ = ["dense_logits", "predict_views"]
 

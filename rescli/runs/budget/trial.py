@@ -9,7 +9,7 @@ from dataclasses import astuple, dataclass
 
 import torch
 
-from rescli.hardware.waiting import watching
+from rescli.hardware.threads.waiting import watching
 from rescli.plan import make_plan
 from rescli.runs.assembly import Assembly
 from rescli.training.events import Event, MetricsReady

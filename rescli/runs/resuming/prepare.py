@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 
 from rescli.errors import CheckpointError, DataError, SpecError, UsageError
-from rescli.hardware.cores import usable_cores
 from rescli.hardware.launcher import is_first, num_ranks
 from rescli.hardware.numerics import Numerics, choose_device, use_threads
 from rescli.hardware.ranks import rank_device
+from rescli.hardware.threads.cores import usable_cores
 from rescli.remedy import Remedy
 from rescli.runs.assembly import Assembly, assemble
 from rescli.runs.directory import RunDir

@@ -10,7 +10,7 @@ from pathlib import Path
 from rescli.data.folders.tidy import Tidied
 from rescli.errors import CheckpointError, DataError, UsageError
 from rescli.files import require_nameable
-from rescli.hardware.cores import usable_cores
+from rescli.hardware.threads.cores import usable_cores
 from rescli.workflows.notes import with_notes
 
 __all__ = ["tidy"]

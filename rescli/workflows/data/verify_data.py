@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rescli.errors import DataError
-from rescli.hardware.cores import usable_cores
+from rescli.hardware.threads.cores import usable_cores
 from rescli.plurals import counted
 from rescli.workflows.arguments import SPLITS, check_name
 from rescli.workflows.data.datasets import known_sizes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from rescli.hardware.cores import usable_cores
+from rescli.hardware.threads.cores import usable_cores
 from rescli.plan import Estimate, TrainPlan, estimate, make_plan
 from rescli.spec.ledger.ledger import ledger
 from rescli.spec.ledger.row import LedgerRow

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rescli.hardware import cores
-from rescli.hardware.cores import usable_cores
+from rescli.hardware.threads import cores
+from rescli.hardware.threads.cores import usable_cores
 
 
 @pytest.fixture

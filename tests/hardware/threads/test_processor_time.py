@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rescli.hardware import processor_time
-from rescli.hardware.processor_time import Reading, read_processor_time
+from rescli.hardware.threads import processor_time
+from rescli.hardware.threads.processor_time import Reading, read_processor_time
 
 TICKS = 100
 

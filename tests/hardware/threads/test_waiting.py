@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from rescli.hardware import openmp, waiting
-from rescli.hardware.openmp import ShortWaiting, find_libgomp
-from rescli.hardware.processor_time import Reading, Seen
-from rescli.hardware.waiting import Waiting, Watch, decide, watching, why_unwatched
+from rescli.hardware.threads import openmp, waiting
+from rescli.hardware.threads.openmp import ShortWaiting, find_libgomp
+from rescli.hardware.threads.processor_time import Reading, Seen
+from rescli.hardware.threads.waiting import Waiting, Watch, decide, watching, why_unwatched
 
 CPU = torch.device("cpu")
 

@@ -19,8 +19,8 @@ from typing import ClassVar
 import torch
 
 from rescli.hardware.launcher import num_ranks
-from rescli.hardware.openmp import ShortWaiting, find_libgomp
-from rescli.hardware.processor_time import Seen, read_processor_time
+from rescli.hardware.threads.openmp import ShortWaiting, find_libgomp
+from rescli.hardware.threads.processor_time import Seen, read_processor_time
 
 __all__ = ["Waiting", "Watch", "decide", "watching", "why_unwatched"]
 

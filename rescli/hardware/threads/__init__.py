@@ -1,0 +1,1 @@
+"""The threads that compute: how many cores there are for them, and how they wait for each other."""
