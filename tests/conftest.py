@@ -31,6 +31,16 @@ os.environ.pop("LINES", None)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("faults", "how much of tests/faults is tried")
+    group.addoption("--faults", choices=("short", "long"), default="short", help="so many of each kind")
+    group.addoption("--faults-count", type=int, metavar="N", help="N of each kind instead")
+    group.addoption("--faults-seed", type=int, default=2015, metavar="N", help="what they are drawn from")
+    group.addoption("--faults-number", type=int, metavar="N", help="the N-th case of each kind alone")
+    group.addoption("--faults-report", metavar="FILE", help="write the table as JSON, too")
+
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 

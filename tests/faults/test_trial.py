@@ -1,0 +1,42 @@
+"""The suite itself: it must be able to see what it looks for."""
+
+import signal
+
+import pytest
+from trials.case import Case, Failed, faults
+
+
+@faults(short=1, long=1)
+def test_nothing_wrong(case, forked):
+    case.tries("no fault", "--version")
+    ended = forked.run("--version").require(case, 0)
+    assert ended.out.startswith("rescli ")
+
+
+@pytest.fixture
+def case():
+    return Case("trial", 1, 0)
+
+
+def test_the_same_number_draws_the_same_case():
+    assert Case("a", 1, 2).dice.random() == Case("a", 1, 2).dice.random() != Case("a", 1, 3).dice.random()
+
+
+def test_a_killed_process_is_a_wrong_exit(case, forked, tiny, tmp_path):
+    if forked.injector is None:
+        pytest.skip("there is no C compiler")
+    fault = {"at": 3, "do": "kill", "under": tmp_path / "run"}
+    ended = forked.run(
+        "train", *tiny, "--out", tmp_path / "run", fault={**fault, "under": str(fault["under"])}
+    )
+    assert ended.code == -signal.SIGKILL
+    with pytest.raises(Failed, match="wrong exit"):
+        ended.require(case)
+
+
+def test_the_kth_operation_fails(case, forked, tiny, tmp_path):
+    if forked.injector is None:
+        pytest.skip("there is no C compiler")
+    fault = {"at": 12, "do": "ENOSPC", "under": str(tmp_path / "run")}
+    ended = forked.run("train", *tiny, "--out", tmp_path / "run", fault=fault).require(case, 2, 4)
+    assert "No space left" in ended.err

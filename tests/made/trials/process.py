@@ -1,0 +1,169 @@
+"""``rescli`` as processes that begin in milliseconds: forked from one that has imported everything."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trials.case import EXIT_CODES, Case
+from trials.injector import injector
+
+__all__ = ["Ended", "ForkServer", "Running"]
+
+_CHECKOUT = Path(__file__).resolve().parents[3]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended. code: its exit code, or minus the signal. seconds: of the clock."""
+
+    code: int
+    out: str
+    err: str
+    seconds: float
+    peak_bytes: int
+    hung: bool = False
+
+    def require(self, case: Case, *allowed: int, memory: int = 3 << 30) -> Ended:
+        """Hold it against what every command promises.
+
+        Args:
+            case: for the message.
+            allowed: exit codes; none named, all that are documented.
+            memory: bytes that it may have held at its peak.
+
+        Raises:
+            Failed: it hung, left a traceback, ended with another code, or held more memory.
+        """
+        printed = f"stdout: {self.out[-800:]}\nstderr: {self.err[-3000:]}"
+        end = f"exit {self.code} after {self.seconds:.1f} s\n{printed}"
+        if self.hung:
+            raise case.fails("hung", end)
+        if "Traceback (most recent call last)" in self.err + self.out:
+            raise case.fails("traceback", end)
+        if self.code not in (allowed or EXIT_CODES):
+            raise case.fails("wrong exit", f"allowed: {sorted(allowed or EXIT_CODES)}; {end}")
+        if self.peak_bytes > memory:
+            raise case.fails("over memory", f"{self.peak_bytes / 1e6:.0f} MB; {end}")
+        return self
+
+
+class Running:
+    """A process that was begun, the first of a session and a process group of its own."""
+
+    def __init__(self, server: ForkServer, pid: int, folder: Path) -> None:
+        self._server, self.pid, self._folder = server, pid, folder
+        self._began = time.monotonic()
+
+    def signal(self, number: int, *, group: bool = False) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            (os.killpg if group else os.kill)(self.pid, number)
+
+    @property
+    def printed(self) -> str:
+        """What it wrote to stderr so far."""
+        return (self._folder / "err").read_text(encoding="utf-8", errors="replace")
+
+    def wait(self, seconds: float = 120) -> Ended:
+        """Wait for its end; after so many seconds it and its group are killed, and it counts as hung."""
+        answer = self._server.answer(seconds)
+        hung = answer is None
+        if answer is None:
+            self.signal(signal.SIGKILL, group=True)
+            answer = self._server.answer(30)
+            assert answer is not None
+        out, err = ((self._folder / name).read_text("utf-8", "replace") for name in ("out", "err"))
+        took = time.monotonic() - self._began
+        return Ended(answer["code"], out, err, took, answer["peak_bytes"], hung)
+
+
+class ForkServer:
+    """Begins one process after another; the file operations of each can be made to fail or kill.
+
+    Args:
+        folder: for what the processes print.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        path = os.pathsep.join(
+            filter(None, [str(_CHECKOUT), str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")])
+        )
+        environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+        self.injector = injector(folder)
+        if self.injector is not None:
+            environment["LD_PRELOAD"] = str(self.injector)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "trials.server"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+        )
+        assert self.answer(300) == "ready"
+
+    def start(
+        self,
+        *argv: object,
+        cwd: Path | None = None,
+        env: Mapping[str, str | None] = {},
+        stdout: str | Path | None = None,
+        stderr: str | Path | None = None,
+        fault: Mapping[str, Any] | None = None,
+        limits: Mapping[str, int] = {},
+    ) -> Running:
+        """Begin ``rescli *argv``.
+
+        Args:
+            argv: the arguments.
+            cwd: where it works; None for this process's.
+            env: variables changed; None removes one.
+            stdout: a file to write to instead, ``closed``, or None for one that ``Ended.out`` shows.
+            stderr: likewise.
+            fault: for ``trials.injector``: at, do, under.
+            limits: of ``resource``, by their names: ``{"RLIMIT_AS": 2 << 30}``.
+        """
+        request = {
+            "argv": [os.fsdecode(os.fspath(a)) if isinstance(a, os.PathLike) else str(a) for a in argv],
+            "cwd": str(cwd or Path.cwd()),
+            "env": dict(env),
+            "out": str(stdout or self._folder / "out"),
+            "err": str(stderr or self._folder / "err"),
+            "fault": dict(fault) if fault else None,
+            "limits": dict(limits),
+        }
+        for name in ("out", "err"):
+            (self._folder / name).write_bytes(b"")
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(request).encode() + b"\n")
+        self._process.stdin.flush()
+        begun = self.answer(30)
+        assert begun is not None
+        return Running(self, begun["pid"], self._folder)
+
+    def run(self, *argv: object, seconds: float = 120, **options: Any) -> Ended:
+        """Begin it and wait for its end; the keywords are those of ``start``."""
+        return self.start(*argv, **options).wait(seconds)
+
+    def answer(self, seconds: float) -> Any:
+        """The server's next line; None where none comes in time."""
+        assert self._process.stdout is not None
+        if not select.select([self._process.stdout], [], [], seconds)[0]:
+            return None
+        return json.loads(self._process.stdout.readline())
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
