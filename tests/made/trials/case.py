@@ -57,7 +57,7 @@ class Case:
 
 
 def faults(*, short: int, long: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A test of ``case``, met ``short`` times in each run of the tests and ``long`` times in the long part."""
+    """A test of ``case``, met ``short`` times in each run and ``long`` times in the long part."""
 
     def mark(test: Callable[..., None]) -> Callable[..., None]:
         test.faults = (short, long)  # type: ignore[attr-defined]
