@@ -1,0 +1,83 @@
+"""Checkpoints: damaged, or changed and signed anew so that no hash tells."""
+
+import pytest
+from trials.case import faults
+from trials.mutate.damage import damaged
+from trials.mutate.weights import Weights
+
+EVAL = ("--split", "val", "--device", "cpu", "--json")
+
+
+@pytest.fixture
+def read_by(case, judge, sound, work):
+    """Holds one or two commands that read a checkpoint to what is promised."""
+
+    def commands(path):
+        picture = sound.photos / "val/cat/1.png"
+        return {
+            "show --json": ("show", path, "--json"),
+            "show": ("show", path, "--tensors"),
+            "eval": ("eval", path, *EVAL),
+            "predict": ("predict", path, picture, "--device", "cpu", "--json"),
+            "compare": ("compare", path, sound.other / "checkpoints/last.safetensors", "--device", "cpu", "--json")
+            + ("--out", work / "compared"),
+            "from": ("train", "shapes/base", "--from", path, "--dry-run", "--device", "cpu", "--json"),
+            "import": ("import", path, "--model", "resnet-8", "--dataset", "shapes", "--out", work / "imported.safetensors"),
+            "export": ("export", path, "--format", "onnx", "--opset", 99, "--out", work / "net.onnx"),
+        }
+
+    def read(path, allowed, *, same, expensive=True):
+        kinds = sorted(set(commands(path)) - {"import", "export"})
+        chosen = [case.dice.choice(["show --json", *kinds])]
+        for kind in chosen:
+            like = judge.remember(f"checkpoint {kind}", *commands(sound.net)[kind]) if same else None
+            judge.judge(case, *commands(path)[kind], allowed=allowed, names=[path.name], like=like)
+        if case.dice.random() < 0.06:
+            judge.judge(case, *commands(path)["export"], allowed={2, *allowed} - {0}, names=[path.name])
+        if case.dice.random() < 0.06:
+            judge.judge(case, *commands(path)["import"], allowed={2, 4})
+
+    return read
+
+
+@faults(short=6, long=500)
+def test_checkpoint_bytes(case, sound, work, read_by):
+    data, what = damaged(case.dice, sound.net.read_bytes())
+    case.tries("checkpoint: bytes", what)
+    path = work / "net.safetensors"
+    path.write_bytes(data)
+    read_by(path, {0, 4}, same=True)
+
+
+@faults(short=6, long=350)
+def test_checkpoint_header(case, sound, work, read_by):
+    weights = Weights.read(sound.net.read_bytes())
+    data, what = weights.change_frame(case.dice)
+    case.tries("checkpoint: header", what)
+    path = work / "net.safetensors"
+    path.write_bytes(data)
+    read_by(path, {0, 3, 4}, same=False)
+
+
+@faults(short=8, long=900)
+def test_checkpoint_metadata(case, sound, work, read_by):
+    weights = Weights.read(sound.net.read_bytes())
+    changed = weights.change_metadata(case.dice)
+    case.tries("checkpoint: metadata", f"{changed.what}, signed anew")
+    path = work / "net.safetensors"
+    path.write_bytes(weights.write())
+    allowed = {0, 4}
+    if changed.same_type or changed.path[0] in ("dataset", "data", "class_names", "spec"):
+        allowed |= {2, 3}
+    read_by(path, allowed, same=False)
+
+
+@faults(short=6, long=400)
+def test_checkpoint_tensors(case, sound, work, read_by):
+    weights = Weights.read(sound.net.read_bytes())
+    what = weights.change_tensors(case.dice)
+    signed = case.dice.random() < 0.8
+    case.tries("checkpoint: tensors", what + (", signed anew" if signed else ""))
+    path = work / "net.safetensors"
+    path.write_bytes(weights.write(signed=signed))
+    read_by(path, {0, 4}, same=not signed)
