@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import importlib
 import json
+import multiprocessing.util
 import os
 import pkgutil
 import resource
@@ -73,10 +75,11 @@ def _become(request: dict[str, Any]) -> int:
 
 def _child(request: dict[str, Any]) -> None:
     code = 1
+    # What the imports registered takes longer than a command, and belongs to the process that imported.
+    atexit._clear()
+    atexit.register(multiprocessing.util._exit_function)
     try:
         code = _become(request)
-        import atexit
-
         atexit._run_exitfuncs()
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):
