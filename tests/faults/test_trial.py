@@ -40,3 +40,18 @@ def test_the_kth_operation_fails(case, forked, tiny, tmp_path):
     fault = {"at": 12, "do": "ENOSPC", "under": str(tmp_path / "run")}
     ended = forked.run("train", *tiny, "--out", tmp_path / "run", fault=fault).require(case, 2, 4)
     assert "No space left" in ended.err
+
+
+def test_operations_are_counted_whoever_does_them(forked, tiny, tmp_path):
+    if forked.injector is None:
+        pytest.skip("there is no C compiler")
+    fault = {"at": 1, "do": "count", "under": str(tmp_path)}
+    ended = forked.run("train", *tiny, "--out", tmp_path / "run", fault=fault)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert ended.operations > 3 * len(files)
+
+
+def test_two_processes_at_once(forked):
+    one, other = forked.start("--version"), forked.start("presets")
+    assert "quickstart" in other.wait().out
+    assert one.wait().out.startswith("rescli ")

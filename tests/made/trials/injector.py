@@ -8,8 +8,9 @@ from pathlib import Path
 
 __all__ = ["DOES", "injector"]
 
-DOES = ("kill", "EIO", "ENOSPC", "EDQUOT", "EROFS", "ENOENT", "EACCES", "count")
-"""What happens at the k-th operation: SIGKILL, or this error there and ever after."""
+DOES = ("kill", "EIO", "ENOSPC", "EDQUOT", "EROFS", "ENOENT", "EACCES", "count", "kill alone")
+"""What happens at the k-th operation: SIGKILL to the session or to the one process, or this error there and
+ever after."""
 
 
 def injector(folder: Path) -> Path | None:

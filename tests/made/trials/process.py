@@ -25,7 +25,11 @@ _CHECKOUT = Path(__file__).resolve().parents[3]
 
 @dataclass(frozen=True)
 class Ended:
-    """How a process ended. code: its exit code, or minus the signal. seconds: of the clock."""
+    """How a process ended.
+
+    code: its exit code, or minus the signal. seconds: of the clock. operations: what the injector counted,
+    where it was set.
+    """
 
     code: int
     out: str
@@ -33,6 +37,7 @@ class Ended:
     seconds: float
     peak_bytes: int
     hung: bool = False
+    operations: int = 0
 
     def require(self, case: Case, *allowed: int, memory: int = 3 << 30) -> Ended:
         """Hold it against what every command promises.
@@ -61,8 +66,8 @@ class Ended:
 class Running:
     """A process that was begun, the first of a session and a process group of its own."""
 
-    def __init__(self, server: ForkServer, pid: int, folder: Path) -> None:
-        self._server, self.pid, self._folder = server, pid, folder
+    def __init__(self, server: ForkServer, pid: int, files: Path) -> None:
+        self._server, self.pid, self._files = server, pid, files
         self._began = time.monotonic()
 
     def signal(self, number: int, *, group: bool = False) -> None:
@@ -72,19 +77,24 @@ class Running:
     @property
     def printed(self) -> str:
         """What it wrote to stderr so far."""
-        return (self._folder / "err").read_text(encoding="utf-8", errors="replace")
+        return (self._files / "err").read_text(encoding="utf-8", errors="replace")
+
+    @property
+    def has_ended(self) -> bool:
+        return self._server.end_of(self.pid, 0) is not None
 
     def wait(self, seconds: float = 120) -> Ended:
         """Wait for its end; after so many seconds it and its group are killed, and it counts as hung."""
-        answer = self._server.answer(seconds)
+        answer = self._server.end_of(self.pid, seconds)
         hung = answer is None
         if answer is None:
             self.signal(signal.SIGKILL, group=True)
-            answer = self._server.answer(30)
+            answer = self._server.end_of(self.pid, 30)
             assert answer is not None
-        out, err = ((self._folder / name).read_text("utf-8", "replace") for name in ("out", "err"))
+        out, err = ((self._files / name).read_text("utf-8", "replace") for name in ("out", "err"))
+        operations = int.from_bytes((self._files / "count").read_bytes(), sys.byteorder)
         took = time.monotonic() - self._began
-        return Ended(answer["code"], out, err, took, answer["peak_bytes"], hung)
+        return Ended(answer["code"], out, err, took, answer["peak_bytes"], hung, operations)
 
 
 class ForkServer:
@@ -95,7 +105,9 @@ class ForkServer:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder, self._begun = folder, 0
+        self._ended: dict[int, Any] = {}
+        self._unread = b""
         path = os.pathsep.join(
             filter(None, [str(_CHECKOUT), str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")])
         )
@@ -109,7 +121,10 @@ class ForkServer:
             stdout=subprocess.PIPE,
             env=environment,
         )
-        assert self.answer(300) == "ready"
+        ready = self._answer(300)
+        assert ready is not None
+        self.has_mounts: bool = ready["mounts"]
+        """Whether it can mount file systems, which nobody else sees."""
 
     def start(
         self,
@@ -120,6 +135,10 @@ class ForkServer:
         stderr: str | Path | None = None,
         fault: Mapping[str, Any] | None = None,
         limits: Mapping[str, int] = {},
+        clock: tuple[int, int] | None = None,
+        user: int | None = None,
+        umask: int | None = None,
+        before: str | None = None,
     ) -> Running:
         """Begin ``rescli *argv``.
 
@@ -131,35 +150,83 @@ class ForkServer:
             stderr: likewise.
             fault: for ``trials.injector``: at, do, under.
             limits: of ``resource``, by their names: ``{"RLIMIT_AS": 2 << 30}``.
+            clock: after so many looks at the clock of the day it jumps by so many seconds.
+            user: the number of the user and the group that it becomes.
+            umask: instead of this process's.
+            before: ``module:function``, called in the process before ``rescli`` begins.
         """
+        self._begun += 1
+        files = self._folder / str(self._begun)
+        files.mkdir()
         request = {
             "argv": [os.fsdecode(os.fspath(a)) if isinstance(a, os.PathLike) else str(a) for a in argv],
             "cwd": str(cwd or Path.cwd()),
             "env": dict(env),
-            "out": str(stdout or self._folder / "out"),
-            "err": str(stderr or self._folder / "err"),
-            "fault": dict(fault) if fault else None,
+            "out": str(stdout or files / "out"),
+            "err": str(stderr or files / "err"),
+            "fault": f"{fault['at']}\n{fault['do']}\n{files / 'count'}\n{fault['under']}" if fault else None,
             "limits": dict(limits),
+            "clock": clock,
+            "user": user,
+            "umask": umask,
+            "before": before,
         }
-        for name in ("out", "err"):
-            (self._folder / name).write_bytes(b"")
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(request).encode() + b"\n")
-        self._process.stdin.flush()
-        begun = self.answer(30)
-        assert begun is not None
-        return Running(self, begun["pid"], self._folder)
+        for name, content in (("out", b""), ("err", b""), ("count", bytes(8))):
+            (files / name).write_bytes(content)
+        return Running(self, self._ask(request)["pid"], files)
 
     def run(self, *argv: object, seconds: float = 120, **options: Any) -> Ended:
         """Begin it and wait for its end; the keywords are those of ``start``."""
         return self.start(*argv, **options).wait(seconds)
 
-    def answer(self, seconds: float) -> Any:
+    def end_of(self, pid: int, seconds: float) -> Any:
+        """How that process ended; None where it has not in so many seconds."""
+        until = time.monotonic() + seconds
+        while pid not in self._ended:
+            answer = self._answer(max(0.0, until - time.monotonic()))
+            if answer is None:
+                return None
+            self._ended[answer["ended"]] = answer
+        return self._ended[pid]
+
+    def mount(self, folder: Path, options: str | None) -> int:
+        """A file system in memory that the processes see from now on, and that ends with the server.
+
+        Args:
+            folder: where; ``inside`` shows this process what is in it.
+            options: such as ``size=1m`` or ``remount,ro``; None unmounts it.
+
+        Returns:
+            0, or errno.
+        """
+        return int(self._ask({"mount": str(folder), "options": options})["errno"])
+
+    def inside(self, path: Path) -> Path:
+        """The path as its processes see it, mounts included."""
+        return Path(f"/proc/{self._process.pid}/root{path}")
+
+    def _ask(self, request: Mapping[str, Any]) -> Any:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(request).encode() + b"\n")
+        self._process.stdin.flush()
+        while True:
+            answer = self._answer(60)
+            assert answer is not None
+            if "ended" not in answer:
+                return answer
+            self._ended[answer["ended"]] = answer
+
+    def _answer(self, seconds: float) -> Any:
         """The server's next line; None where none comes in time."""
         assert self._process.stdout is not None
-        if not select.select([self._process.stdout], [], [], seconds)[0]:
-            return None
-        return json.loads(self._process.stdout.readline())
+        while b"\n" not in self._unread:
+            if not select.select([self._process.stdout], [], [], seconds)[0]:
+                return None
+            piece = os.read(self._process.stdout.fileno(), 1 << 16)
+            assert piece, "the server of processes is gone"
+            self._unread += piece
+        line, _, self._unread = self._unread.partition(b"\n")
+        return json.loads(line)
 
     def close(self) -> None:
         assert self._process.stdin is not None

@@ -6,17 +6,23 @@ import atexit
 import contextlib
 import ctypes
 import importlib
+import importlib.util
 import json
 import multiprocessing.util
 import os
 import pkgutil
 import resource
+import select
 import signal
 import sys
+import threading
 import traceback
 from typing import Any
 
 __all__: list[str] = []
+
+_NEW_MOUNTS, _REC_PRIVATE = 0x20000, 0x44000
+_READ_ONLY, _REMOUNT, _DETACH = 1, 32, 2
 
 
 def _import_all() -> None:
@@ -33,21 +39,12 @@ def _import_all() -> None:
 def _become(request: dict[str, Any]) -> int:
     """In the child: what it is told to be, then ``rescli``; its exit code."""
     os.setsid()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    for descriptor, name, stream in ((1, "out", sys.stdout), (2, "err", sys.stderr)):
-        stream.flush()
-        place = request[name]
-        if place == "closed":
-            os.close(descriptor)
-            setattr(sys, stream.name.strip("<>"), None)
-            continue
-        target = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(target, descriptor)
-        os.close(target)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    _direct_streams(request)
     for name, value in request["env"].items():
         if value is None:
             os.environ.pop(name, None)
@@ -56,11 +53,23 @@ def _become(request: dict[str, Any]) -> int:
     os.chdir(request["cwd"])
     for name, value in request["limits"].items():
         resource.setrlimit(getattr(resource, name), (value, value))
-    fault = request["fault"]
-    if fault is not None:
-        library = ctypes.CDLL(None)
-        library.rescli_fault_set(fault["at"], fault["do"].encode(), os.fsencode(fault["under"]))
+    library = ctypes.CDLL(None)
+    if request["fault"] is not None:
+        os.environ["RESCLI_FAULT"] = request["fault"]
+        library.rescli_fault_set(os.fsencode(request["fault"]))
+    if request["clock"] is not None:
+        library.rescli_clock_set(*map(ctypes.c_long, request["clock"]))
+    if request["umask"] is not None:
+        os.umask(request["umask"])
+    if request["user"] is not None:
+        os.setgroups([])
+        os.setgid(request["user"])
+        os.setuid(request["user"])
+    if request["before"] is not None:
+        module, function = request["before"].split(":")
+        getattr(importlib.import_module(module), function)()
     sys.argv = ["rescli", *request["argv"]]
+    sys.modules["__main__"].__spec__ = importlib.util.find_spec("rescli.__main__")  # for those it spawns
     from rescli.cli.app import main
 
     try:
@@ -68,9 +77,34 @@ def _become(request: dict[str, Any]) -> int:
         return 0
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except KeyboardInterrupt:  # as the interpreter would, but for its traceback's frames of this file
+        traceback.print_exc()
+        return 130
     except BaseException:  # as the interpreter would: the suite looks for it
         traceback.print_exc()
         return 1
+
+
+def _direct_streams(request: dict[str, Any]) -> None:
+    """As the interpreter makes them when it begins; the first terminal becomes the session's own."""
+    for descriptor, name, stream in ((1, "out", "stdout"), (2, "err", "stderr")):
+        getattr(sys, stream).flush()
+        place = request[name]
+        if place == "closed":
+            os.close(descriptor)
+            setattr(sys, stream, None)
+            setattr(sys, f"__{stream}__", None)
+            continue
+        target = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(target, descriptor)
+        os.close(target)
+        errors = "strict" if name == "out" else "backslashreplace"
+        made = open(descriptor, "w", encoding="utf-8", errors=errors, closefd=False)  # noqa: SIM115
+        made.reconfigure(line_buffering=name == "err" or os.isatty(descriptor))
+        made.mode = "w"
+        setattr(sys, stream, made)
+        setattr(sys, f"__{stream}__", made)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
 
 
 def _child(request: dict[str, Any]) -> None:
@@ -80,16 +114,49 @@ def _child(request: dict[str, Any]) -> None:
     atexit.register(multiprocessing.util._exit_function)
     try:
         code = _become(request)
+        threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(Exception):
-                stream.flush()
+        try:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except Exception:
+            code = 120  # as the interpreter, where what was printed cannot be written at its end
+        with contextlib.suppress(Exception):
+            sys.stderr.flush()
+    except BaseException:
+        with contextlib.suppress(Exception):
+            traceback.print_exc()
+            sys.stderr.flush()
     finally:
         os._exit(code)
 
 
+def _mounts_of_its_own() -> bool:
+    """Leave the machine's table of mounts; False where that is not allowed."""
+    library = ctypes.CDLL(None, use_errno=True)
+    return (
+        os.geteuid() == 0
+        and library.unshare(_NEW_MOUNTS) == 0
+        and library.mount(b"none", b"/", None, ctypes.c_ulong(_REC_PRIVATE), None) == 0
+    )
+
+
+def _mount(request: dict[str, Any]) -> int:
+    """Mount, remount or unmount memory as a file system: 0 or errno."""
+    library = ctypes.CDLL(None, use_errno=True)
+    at, options = os.fsencode(request["mount"]), request["options"]
+    if options is None:
+        failed = library.umount2(at, _DETACH)
+    else:
+        words = options.split(",")
+        flags = _READ_ONLY * ("ro" in words) | _REMOUNT * ("remount" in words)
+        data = ",".join(word for word in words if word not in ("ro", "rw", "remount"))
+        failed = library.mount(b"none", at, b"tmpfs", ctypes.c_ulong(flags), data.encode())
+    return ctypes.get_errno() if failed else 0
+
+
 def serve() -> None:
-    """Read requests, one a line, until stdin ends; say who was begun, and how it ended."""
+    """Read requests, one a line, until stdin ends; say who was begun, and how each ended."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print is no answer
 
@@ -98,15 +165,38 @@ def serve() -> None:
         answers.flush()
 
     _import_all()
-    say("ready")
-    for line in sys.stdin:
-        pid = os.fork()
-        if pid == 0:
-            os.close(answers.fileno())
-            _child(json.loads(line))
-        say({"pid": pid})
-        _, status, usage = os.wait4(pid, 0)
-        say({"code": os.waitstatus_to_exitcode(status), "peak_bytes": usage.ru_maxrss * 1024})
+    ended, woken = os.pipe()
+    os.set_blocking(woken, False)
+    signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    say({"ready": True, "mounts": _mounts_of_its_own()})
+    unread = b""
+    while True:
+        ready = select.select([0, ended], [], [])[0]
+        if ended in ready:
+            os.read(ended, 4096)
+            with contextlib.suppress(ChildProcessError):
+                while True:
+                    pid, status, usage = os.wait4(-1, os.WNOHANG)
+                    if pid == 0:
+                        break
+                    code = os.waitstatus_to_exitcode(status)
+                    say({"ended": pid, "code": code, "peak_bytes": usage.ru_maxrss * 1024})
+        if 0 in ready:
+            piece = os.read(0, 1 << 16)
+            if not piece:
+                return
+            *lines, unread = (unread + piece).split(b"\n")
+            for line in lines:
+                request = json.loads(line)
+                if "mount" in request:
+                    say({"errno": _mount(request)})
+                    continue
+                pid = os.fork()
+                if pid == 0:
+                    os.close(answers.fileno())
+                    _child(request)
+                say({"pid": pid})
 
 
 if __name__ == "__main__":
