@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 from trials.case import COLUMNS, Case, Failed
+from trials.jobs import Workplace
 from trials.known import reason_to_stay
 from trials.process import ForkServer
 
@@ -35,6 +36,16 @@ def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
     server = ForkServer(tmp_path_factory.mktemp("forked"))
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def workplace(
+    forked: ForkServer, make_checkpoint: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Workplace:
+    """Folders in which every command that writes can be run, and what each leaves undisturbed."""
+    native = tmp_path_factory.getbasetemp().parent / "native"
+    native.mkdir(exist_ok=True)
+    return Workplace(forked, tmp_path_factory.mktemp("jobs"), make_checkpoint("resnet-8"), native)
 
 
 @pytest.hookimpl(wrapper=True)
