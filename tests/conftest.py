@@ -10,13 +10,15 @@ import signal
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from trials.popen import ForkedPopen
+from trials.process import ForkServer
 
 # One thread: these nets are too small for more, and threads that wait for each other on a busy machine
 # make a test of a second last a minute. Tests of real runs in processes of their own give it back.
@@ -104,9 +106,31 @@ def rescli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
     return call
 
 
+@pytest.fixture(scope="session")
+def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
+    """``forked.run("show", path)``: a process of its own without the seconds of importing torch."""
+    server = ForkServer(tmp_path_factory.mktemp("forked"))
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def start_rescli() -> Callable[..., subprocess.Popen[str]]:
+def start_rescli(forked: ForkServer) -> Iterator[Callable[..., ForkedPopen]]:
     """A real process of its own: to be killed, raced or measured."""
+    started: list[ForkedPopen] = []
+
+    def start(*arguments: object, cwd: Path | None = None) -> ForkedPopen:
+        started.append(ForkedPopen(forked, arguments, cwd=cwd))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.end()
+
+
+@pytest.fixture
+def start_interpreter() -> Callable[..., subprocess.Popen[str]]:
+    """As ``start_rescli``, with the seconds of Python's start and torch's import: for what those change."""
 
     def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
         path = os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH")]))

@@ -153,10 +153,12 @@ def test_an_empty_word_of_the_command_is_not_heard(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc to find the processes")
 def test_under_nohup_a_hang_up_stops_nobody_and_a_killed_process_is_made_good(
-    start_rescli: Start, tmp_path: Path
+    start_interpreter: Start, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    process = start_rescli(*flags(run, 100), preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    process = start_interpreter(
+        *flags(run, 100), preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    )
     wait_for(run / "state" / "latest.json", process)
     ranks = sorted(ranks_below(process))
     for pid in (process.pid, *_children(process.pid), *ranks):
@@ -182,7 +184,7 @@ def test_under_nohup_a_hang_up_stops_nobody_and_a_killed_process_is_made_good(
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGUSR1])
 def test_an_interrupted_one_is_resumed(start_rescli: Start, tmp_path: Path, number: signal.Signals) -> None:
     run = tmp_path / "run"
-    process = start_rescli(*flags(run, 3000), start_new_session=True)
+    process = start_rescli(*flags(run, 3000))
     wait_for(run / "state" / "latest.json", process)
     os.killpg(process.pid, number)
     _, err = process.communicate(timeout=120)

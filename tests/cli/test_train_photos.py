@@ -95,7 +95,7 @@ def test_sigterm_to_the_whole_process_group_saves_the_state(
     run, log = tmp_path / "run", tmp_path / "run" / "metrics.jsonl"
     late = ("--iterations", 4000, "--set", "checkpoint.every=4000", "--set", "evaluation.every=4000")
     settings = (*flags(Path("photos")), *late, "--workers", 2, "--out", run)
-    begun = start_rescli("train", *settings, cwd=tmp_path, start_new_session=True)
+    begun = start_rescli("train", *settings, cwd=tmp_path)
     while not log.exists() or not log.stat().st_size:
         assert begun.poll() is None, begun.communicate()
         time.sleep(0.005)

@@ -31,14 +31,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
-    """``forked.run("show", path)``: a process of its own without the seconds of importing torch."""
-    server = ForkServer(tmp_path_factory.mktemp("forked"))
-    yield server
-    server.close()
-
-
-@pytest.fixture(scope="session")
 def workplace(
     forked: ForkServer, make_checkpoint: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Workplace:

@@ -104,7 +104,8 @@ class Judge:
                 self._require_json(case, ended)
             if like is not None and essence(like) != essence(ended):
                 raise case.fails(
-                    "unnoticed", f"exit 0, and not what the sound file gives:\n{ended.out[-1500:]}\n{like.out[-1500:]}"
+                    "unnoticed",
+                    f"exit 0, and not what the sound file gives:\n{ended.out[-1500:]}\n{like.out[-1500:]}",
                 )
         return ended
 
@@ -116,7 +117,9 @@ class Judge:
                 if char not in "\n\t" and (unicodedata.category(char) in ("Cc", "Cs") or char in _FORMATTING)
             }
             if odd:
-                raise case.fails("unnoticed", f"control characters reach {stream}: {sorted(odd)!r}\n{text[-1500:]!r}")
+                raise case.fails(
+                    "unnoticed", f"control characters reach {stream}: {sorted(odd)!r}\n{text[-1500:]!r}"
+                )
 
     def _require_json(self, case: Case, ended: Ended) -> None:
         def refuse(constant: str) -> None:
@@ -125,4 +128,6 @@ class Judge:
         try:
             json.loads(ended.out, parse_constant=refuse)
         except ValueError as error:
-            raise case.fails("unnoticed", f"not one JSON object on stdout: {error}\n{ended.out[-1500:]}") from error
+            raise case.fails(
+                "unnoticed", f"not one JSON object on stdout: {error}\n{ended.out[-1500:]}"
+            ) from error

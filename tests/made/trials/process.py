@@ -111,7 +111,7 @@ class ForkServer:
         path = os.pathsep.join(
             filter(None, [str(_CHECKOUT), str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")])
         )
-        environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+        environment = self._environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
         self.injector = injector(folder)
         if self.injector is not None:
             environment["LD_PRELOAD"] = str(self.injector)
@@ -178,6 +178,12 @@ class ForkServer:
     def run(self, *argv: object, seconds: float = 120, **options: Any) -> Ended:
         """Begin it and wait for its end; the keywords are those of ``start``."""
         return self.start(*argv, **options).wait(seconds)
+
+    def changes_of(self, environment: Mapping[str, str]) -> dict[str, str | None]:
+        """What ``start`` is to be given as ``env``, so that the process finds this environment."""
+        own = ("PYTHONPATH", "LD_PRELOAD")
+        gone = {name: None for name in self._environment if name not in environment and name not in own}
+        return {**{name: value for name, value in environment.items() if name not in own}, **gone}
 
     def end_of(self, pid: int, seconds: float) -> Any:
         """How that process ended; None where it has not in so many seconds."""
