@@ -1,0 +1,7 @@
+"""``rescli doctor``"""
+
+from __future__ import annotations
+
+
+def doctor() -> None:
+    """Say."""
