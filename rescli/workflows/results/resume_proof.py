@@ -132,8 +132,8 @@ class ResumeProof:
         """
         if not self.ok:
             raise VerificationError(
-                f"killed and resumed, the copy of {self.run} ended otherwise than the one that was left alone; "
-                f"the first difference: {self.difference}.",
+                f"killed and resumed, the copy of {self.run} ended otherwise than the one that was left "
+                f"alone; the first difference: {self.difference}.",
                 hint=f"the moments of the kills are those of seed {self.seed}; a loss that depends on time, "
                 "or on a state that is not saved, is a usual cause in plugins",
             )
@@ -146,10 +146,7 @@ class ResumeProof:
             f"{each.what} {each.count if each.equal else 'DIFFER'} ({each.sha256[0][:8]})"
             for each in self.compared
         ]
-        if self.epoch_borders:
-            borders = counted(self.epoch_borders, "epoch border")
-        else:
-            borders = "no epoch border"
+        borders = counted(self.epoch_borders, "epoch border") if self.epoch_borders else "no epoch border"
         kills = [
             f"near iteration {kill.near}, {kill.seconds_after_save:.2f} s after iteration "
             f"{kill.went_on_from} was saved; it went on from there"
@@ -169,8 +166,8 @@ class ResumeProof:
             ("equal" if self.ok else "compared", f"{counted(self.tensors, 'tensor')}: {'; '.join(what)}"),
             (
                 "on",
-                f"{self.device}, {self.precision}, engine {self.engine}, kernels {self.kernels}, convolutions "
-                f"{self.convolutions}",
+                f"{self.device}, {self.precision}, engine {self.engine}, kernels {self.kernels}, "
+                f"convolutions {self.convolutions}",
             ),
             *(("note", note) for note in self.notes),
         ]

@@ -307,7 +307,9 @@ def _wait_until_free(run_dir: RunDir) -> None:
 def _last_words(process: _Process) -> str:
     lines = process.said.read_text(encoding="utf-8", errors="replace").splitlines()
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    return errors[-1] if errors else next((line for line in reversed(lines) if line.strip()), "no word of why")
+    return (
+        errors[-1] if errors else next((line for line in reversed(lines) if line.strip()), "no word of why")
+    )
 
 
 def _as_error(process: _Process) -> RescliError:

@@ -1,4 +1,4 @@
-"""``verify resume``: whether a run that is killed on this machine ends with the bits of one that never was."""
+"""``verify resume``: whether a run, killed on this machine and resumed, ends with the bits of a whole one."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def verify_resume(
 
     Args:
         run: its directory, or the run itself; finished or not.
-        iterations: how many the copies are trained for; None for what takes some 15 seconds, and the end of an
-            epoch where that is near.
+        iterations: how many the copies are trained for; None for what takes some 15 seconds, and
+            the end of an epoch where that is near.
         kills: how often.
         seed: decides their moments; None for others each time.
         device: ``auto`` for the run's own where it is here, else the best that is.
@@ -199,8 +199,12 @@ def _job(original: RunDir, iterations: int | None, asked_device: str, root: Path
             "proves the resume here, not there"
         )
     if (ranks := record.get("ranks") or 1) > 1:
-        notes.append(f"the run was trained by {ranks} processes, and the copies by one: not proved for {ranks}")
-    root = root or original.noted_data_root() or (Path(saved.data_root) if saved and saved.data_root else None)
+        notes.append(
+            f"the run was trained by {ranks} processes, and the copies by one: not proved for {ranks}"
+        )
+    root = (
+        root or original.noted_data_root() or (Path(saved.data_root) if saved and saved.data_root else None)
+    )
     first = saved.step if saved is not None else 0
     length = iterations or _fitting(spec, record, first, known_speed=is_same)
     changes: dict[str, object] = {
@@ -260,9 +264,7 @@ def _fitting(spec: RunSpec, record: RunRecord, first: int, *, known_speed: bool)
     return length
 
 
-def _draw(
-    dice: random.Random, timeline: Training, first_step: int, kills: int, share: float
-) -> list[Moment]:
+def _draw(dice: random.Random, timeline: Training, first_step: int, kills: int, share: float) -> list[Moment]:
     """Moments in their order, each between two marks of the run that was left alone."""
     marks = timeline.moments(first_step)
     places = sorted(dice.randrange(len(marks)) for _ in range(kills))
