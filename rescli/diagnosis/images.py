@@ -53,7 +53,7 @@ def look_at_data(data_root: Path | None) -> Part:
                 f"{size(files.archive_bytes)} are downloaded there"
             )
         else:
-            checked = f"all {len(files.md5s)} files" if source.is_dir() else "the archive"
+            checked = f"every one of {counted(len(files.md5s), 'file')}" if source.is_dir() else "the archive"
             text = f"{files.title}: whole, {checked} by MD5, in {readable(str(source))}"
         findings.append(Finding("ok", text))
     findings.append(_imagenet(root, facts))

@@ -55,7 +55,7 @@ def _on_processor(cores: int, parts: Mapping[str, Part]) -> Finding:
         "the whole of the paper's schedules or photographs of 224x224 in days and weeks"
     )
     hint = "see gpu, above: it would be many times faster" if there_is_a_gpu else ""
-    budget = () if there_is_a_gpu else (Remedy("budget", "20m", "for a training: shortens its schedule to fit"),)
+    budget = () if there_is_a_gpu else (Remedy("budget", "20m", "for a training: shortens it to fit"),)
     return Finding("note" if there_is_a_gpu else "ok", text, hint=hint, remedies=budget)
 
 

@@ -64,8 +64,9 @@ class Kill:
 
     Attributes:
         near: the iteration at which it came, by the clock of the run that was left alone.
-        seconds_after_save: since the newest saved state was in place.
-        went_on_from: the iteration of that state, where the resumed process went on; 0 for the beginning.
+        seconds_after_save: since the newest state was saved, or since the process went on from it.
+        went_on_from: the iteration of the newest saved state, where the next process went on; 0 for the
+            beginning.
     """
 
     near: int
@@ -148,8 +149,8 @@ class ResumeProof:
         ]
         borders = counted(self.epoch_borders, "epoch border") if self.epoch_borders else "no epoch border"
         kills = [
-            f"near iteration {kill.near}, {kill.seconds_after_save:.2f} s after iteration "
-            f"{kill.went_on_from} was saved; it went on from there"
+            f"near iteration {kill.near}, {kill.seconds_after_save:.2f} s after the state of iteration "
+            f"{kill.went_on_from}; it went on from there"
             if kill.went_on_from
             else f"near iteration {kill.near}, before a state was saved; it began again"
             for kill in self.kills

@@ -24,13 +24,12 @@ from rescli.errors import (
     VerificationError,
 )
 from rescli.runs.directory import RunDir
+from rescli.workflows.trust.timeline import Moment, Training
 
 __all__ = [
     "Child",
     "Launch",
-    "Moment",
     "TooSoon",
-    "Training",
     "in_python",
     "patience_for",
     "resume_to_the_end",
@@ -69,54 +68,6 @@ Launch = Callable[[Child], Sequence[str]]
 
 class TooSoon(Exception):
     """The process came to its end before the moment at which it was to be killed."""
-
-
-@dataclass(frozen=True)
-class Moment:
-    """When to kill.
-
-    Attributes:
-        step: once the state of this iteration is saved; None for once training began.
-        seconds: so much later.
-    """
-
-    step: int | None
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Training:
-    """How a training that was left alone went by.
-
-    Attributes:
-        marks: (iteration, seconds) from the beginning of the training on: that, and each state that was seen
-            to be saved.
-        seconds: from the start of the process to its end.
-        ended: as the marks count, when the process ended.
-    """
-
-    marks: tuple[tuple[int, float], ...]
-    seconds: float
-    ended: float
-
-    def moments(self, first_step: int) -> list[tuple[Moment, float]]:
-        """Each mark but the last as a moment, with the seconds until the next."""
-        times = [*(at for _, at in self.marks), self.ended]
-        steps = [None if step == first_step else step for step, _ in self.marks]
-        return [(Moment(step, 0.0), times[k + 1] - times[k]) for k, step in enumerate(steps)][
-            : max(1, len(steps) - 1)
-        ]
-
-    def iteration_at(self, moment: Moment, first_step: int) -> int:
-        """The iteration that it was at, at that moment; between two marks, in proportion."""
-        places = [k for k, (step, _) in enumerate(self.marks) if step == (moment.step or first_step)]
-        here = places[0] if places else 0
-        step, at = self.marks[here]
-        later = self.marks[here + 1 :]
-        if not later or later[0][1] <= at:
-            return step
-        share = min(1.0, moment.seconds / (later[0][1] - at))
-        return step + int(share * (later[0][0] - step))
 
 
 _PROGRAM = """
@@ -166,7 +117,7 @@ def train_whole(argv: Sequence[str], run_dir: RunDir) -> Training:
     return Training(shifted, ended - began, ended - first)
 
 
-def train_and_kill(argv: Sequence[str], run_dir: RunDir, moment: Moment, patience: float) -> int | None:
+def train_and_kill(argv: Sequence[str], run_dir: RunDir, moment: Moment, patience: float) -> Moment:
     """Train until a moment, and kill the process.
 
     Args:
@@ -176,7 +127,7 @@ def train_and_kill(argv: Sequence[str], run_dir: RunDir, moment: Moment, patienc
         patience: seconds that the process may take in all.
 
     Returns:
-        The iteration of the newest saved state; None where there is none.
+        When it was killed: how long after which state was saved, or went on from.
 
     Raises:
         TooSoon: the process came to its end before.
@@ -186,6 +137,7 @@ def train_and_kill(argv: Sequence[str], run_dir: RunDir, moment: Moment, patienc
     with _started(argv, run_dir) as process:
         watch = _Watch(run_dir)
         reached: float | None = None
+        newest = time.monotonic()
         while reached is None or time.monotonic() < reached + moment.seconds:
             if process.poll() is not None:
                 if process.returncode == 0:
@@ -193,16 +145,18 @@ def train_and_kill(argv: Sequence[str], run_dir: RunDir, moment: Moment, patienc
                 raise _failed_to_resume(process)
             if time.monotonic() > deadline:
                 raise VerificationError(f"a process that was to train {run_dir.path} hangs.")
-            step = watch.look()
+            if (step := watch.look()) is not None:
+                newest = time.monotonic()
             if reached is None and step is not None and (moment.step is None or step >= moment.step):
                 reached = time.monotonic()
             time.sleep(_LOOK_SECONDS)
         process.send_signal(signal.SIGKILL)  # it alone: those that decode for it must notice by themselves
+        seconds = time.monotonic() - newest
         process.wait()
         if process.returncode == 0:
             raise TooSoon
         _wait_until_free(run_dir)
-    return saved_step(run_dir)
+    return Moment(saved_step(run_dir), seconds)
 
 
 def resume_to_the_end(argv: Sequence[str], run_dir: RunDir, patience: float) -> None:

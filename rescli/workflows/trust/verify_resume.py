@@ -2,52 +2,39 @@
 
 from __future__ import annotations
 
-import math
 import os
 import random
 import secrets
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
 from pathlib import Path
 
-from rescli.errors import CheckpointError, UsageError
-from rescli.files import write_atomically
-from rescli.hardware.numerics import choose_device, choose_precision
+from rescli.errors import UsageError
 from rescli.remedy import Remedy
 from rescli.runs.directory import RunDir
 from rescli.runs.metrics_log import read_metrics
-from rescli.runs.record import RunRecord, read_record
+from rescli.runs.record import read_record
 from rescli.runs.resuming.same_end import compare_ends
-from rescli.runs.saved_state import SavedState, load_state
-from rescli.spec.load import spec_from_dict
-from rescli.spec.run import RunSpec
-from rescli.spec.toml import to_toml
 from rescli.workflows.arguments import check_count
 from rescli.workflows.notes import with_notes
 from rescli.workflows.results.resume_proof import Kill, ResumeProof
-from rescli.workflows.running.longer import fill_copy
 from rescli.workflows.trust.children import (
     Child,
     Launch,
-    Moment,
     TooSoon,
-    Training,
     in_python,
     patience_for,
     resume_to_the_end,
     train_and_kill,
     train_whole,
 )
+from rescli.workflows.trust.copies import Job, plan_copies
+from rescli.workflows.trust.timeline import Moment, Training
 
 __all__ = ["verify_resume"]
 
-_FEWEST, _MOST = 12, 400
-_SECONDS = 15.0
-"""Of training in the copy that is left alone, where the record tells what an iteration takes."""
-_SAVES = 5
 _TRIES = 3
 
 
@@ -105,7 +92,7 @@ def verify_resume(
     dice = random.Random(chosen)
     original = RunDir.open(Path(run))
     root = Path(data_root).expanduser().absolute() if data_root is not None else None
-    job = _job(original, iterations, device, root)
+    job = plan_copies(original, iterations, device, root)
     with _temporary() as folder:
         whole = RunDir(folder / "whole")
         on_stage(f"training a copy of {original.path}: {job.length} iterations from {job.first_step}, whole")
@@ -131,9 +118,9 @@ def verify_resume(
             run=original.path,
             from_iteration=job.first_step,
             iterations=job.length,
-            saved_states=_multiples(job.spec.checkpoint.every, job.first_step, job.spec.iterations),
+            saved_states=job.saved_states,
             evaluations=sum(row["event"] == "val" for row in rows),
-            epoch_borders=_epoch_borders(job, record["data"]["num_images"]["train"]),
+            epoch_borders=job.epoch_borders(record["data"]["num_images"]["train"]),
             tensors=tensors,
             kills=done,
             seed=chosen,
@@ -152,118 +139,6 @@ def verify_resume(
         )
 
 
-@dataclass(frozen=True)
-class _Job:
-    """What both copies do."""
-
-    original: RunDir
-    spec: RunSpec
-    saved: SavedState | None
-    device: str
-    data_root: Path | None
-    notes: list[str]
-
-    @property
-    def first_step(self) -> int:
-        return self.saved.step if self.saved is not None else 0
-
-    @property
-    def length(self) -> int:
-        return self.spec.iterations - self.first_step
-
-    def prepare(self, copy: RunDir) -> Child:
-        """Write what the first process of a copy begins with."""
-        if self.saved is None:
-            spec = copy.path.with_name(f"{copy.path.name}.toml")
-            write_atomically(spec, to_toml(self.spec.to_dict()).encode())
-            return Child(copy.path, spec, self.device, self.data_root)
-        copy.path.mkdir()
-        fill_copy(copy, self.original, self.spec, self.saved, self.data_root)
-        return Child(copy.path)
-
-
-def _job(original: RunDir, iterations: int | None, asked_device: str, root: Path | None) -> _Job:
-    spec = original.read_spec()
-    saved = _newest_state(original, spec)
-    try:
-        record = read_record(original)
-    except CheckpointError:
-        record = RunRecord(results={})
-    notes: list[str] = []
-    trained_on = saved.device if saved is not None else record.get("device", "").split(" ")[0]
-    device = _device(trained_on, asked_device)
-    is_same = trained_on.partition(":")[0] == device.partition(":")[0]
-    if trained_on and not is_same:
-        notes.append(
-            f"the run was trained on {record.get('device', trained_on)}, and the copies on {device}: this "
-            "proves the resume here, not there"
-        )
-    if (ranks := record.get("ranks") or 1) > 1:
-        notes.append(
-            f"the run was trained by {ranks} processes, and the copies by one: not proved for {ranks}"
-        )
-    root = (
-        root or original.noted_data_root() or (Path(saved.data_root) if saved and saved.data_root else None)
-    )
-    first = saved.step if saved is not None else 0
-    length = iterations or _fitting(spec, record, first, known_speed=is_same)
-    changes: dict[str, object] = {
-        "iterations": first + length,
-        "checkpoint": {"every": max(1, length // _SAVES)},
-        "evaluation": {"every": max(1, length // 2)},
-    }
-    if saved is None:
-        changes["metrics"] = {"every": min(spec.metrics.every, max(1, length // _SAVES))}
-        known = record.get("precision") if is_same else None
-        # Two starts of auto may decide otherwise on a busy machine.
-        changes["precision"] = known or choose_precision(spec.precision, choose_device(device))
-    elif not is_same:
-        precision = choose_precision("auto", choose_device(device))
-        saved = replace(saved, device=device, precision=precision, engine="eager", kernels="plain")
-    shortened = spec_from_dict({**spec.to_dict(), **changes})
-    if first == 0:
-        notes.append("the run has no saved state: the copies began anew")
-    if first + length > spec.iterations:
-        notes.append("beyond the plan of the run, whose schedule goes on as it stands")
-    notes.append(
-        f"not proved: another machine, another number of threads, power cuts, and what comes after "
-        f"{length} iterations"
-    )
-    return _Job(original, shortened, saved, device, root, notes)
-
-
-def _newest_state(run_dir: RunDir, spec: RunSpec) -> SavedState | None:
-    """A run that is being trained replaces its state now and then, also while it is read."""
-    for _ in range(_TRIES):
-        with suppress(CheckpointError):
-            return load_state(run_dir.state, spec)
-        time.sleep(0.2)
-    return load_state(run_dir.state, spec)
-
-
-def _device(trained_on: str, asked: str) -> str:
-    if asked != "auto" or not trained_on:
-        return str(choose_device(asked))
-    try:
-        return str(choose_device(trained_on.partition(":")[0]))
-    except UsageError:
-        return str(choose_device("auto"))
-
-
-def _fitting(spec: RunSpec, record: RunRecord, first: int, *, known_speed: bool) -> int:
-    """How many iterations take some seconds, and a few more where an epoch then ends."""
-    length, batch = _FEWEST, spec.data.batch_size
-    if known_speed and (speed := record.get("images_per_second")):
-        length = max(_FEWEST, min(_MOST, int(_SECONDS * speed / batch)))
-    images = record.get("data", {}).get("num_images", {}).get("train")
-    if images:
-        border = math.ceil((first * batch + 1) / images) * images
-        beyond = math.ceil(border / batch) + 2 - first
-        if length < beyond <= 2 * length:
-            length = beyond
-    return length
-
-
 def _draw(dice: random.Random, timeline: Training, first_step: int, kills: int, share: float) -> list[Moment]:
     """Moments in their order, each between two marks of the run that was left alone."""
     marks = timeline.moments(first_step)
@@ -272,7 +147,7 @@ def _draw(dice: random.Random, timeline: Training, first_step: int, kills: int, 
 
 
 def _kill_and_resume(
-    job: _Job,
+    job: Job,
     run_dir: RunDir,
     timeline: Training,
     moments: list[Moment],
@@ -281,24 +156,16 @@ def _kill_and_resume(
 ) -> tuple[Kill, ...]:
     child, done = job.prepare(run_dir), []
     patience = patience_for(timeline)
-    for moment in moments:
-        near = timeline.iteration_at(moment, job.first_step)
-        on_stage(f"training another copy, to be killed near iteration {near}")
-        step = train_and_kill(launch(child), run_dir, moment, patience)
-        done.append(Kill(near, moment.seconds, step or 0))
+    for number, planned in enumerate(moments):
+        near = timeline.iteration_at(planned, job.first_step)
+        doing = "resuming that" if number else "training another copy"
+        on_stage(f"{doing}, to be killed near iteration {near}")
+        came = train_and_kill(launch(child), run_dir, planned, patience)
+        done.append(Kill(timeline.iteration_at(came, job.first_step), came.seconds, came.step or 0))
         child = Child(run_dir.path)
     on_stage(f"resuming it, from iteration {done[-1].went_on_from}")
     resume_to_the_end(launch(child), run_dir, patience)
     return tuple(done)
-
-
-def _multiples(every: int, first: int, last: int) -> int:
-    return last // every - first // every + (last % every != 0)
-
-
-def _epoch_borders(job: _Job, images: int) -> int:
-    batch = job.spec.data.batch_size
-    return (job.spec.iterations * batch - 1) // images - max(0, job.first_step * batch - 1) // images
 
 
 @contextmanager
