@@ -8,10 +8,11 @@ from pathlib import Path
 from PIL import features
 
 from rescli.data.cifar.images import CIFAR10, CIFAR100
-from rescli.data.cifar.official_files import default_data_root, verified_source
+from rescli.data.cifar.official_files import OfficialFiles, default_data_root, verified_source
 from rescli.data.imagenet.images import find_imagenet
 from rescli.data.photos.packed import is_packed, packed_counts
 from rescli.diagnosis.findings import Fact, Finding, Part, size
+from rescli.diagnosis.place import why_not_writable
 from rescli.errors import DataError, readable
 from rescli.plurals import counted
 from rescli.remedy import Remedy
@@ -47,18 +48,32 @@ def look_at_data(data_root: Path | None) -> Part:
             findings.append(Finding("problem", str(error), hint=error.hint or "", remedies=error.remedies))
             continue
         facts[name] = None if source is None else str(source)
-        if source is None:
-            text = (
-                f"{files.title}: not in {readable(str(root))}; when a training wants it, "
-                f"{size(files.archive_bytes)} are downloaded there"
+        findings.append(
+            _absent(files, root)
+            if source is None
+            else Finding(
+                "ok",
+                f"{files.title}: whole, {_checked(files, source)} by MD5, in {readable(str(source))}",
             )
-        else:
-            checked = f"every one of {counted(len(files.md5s), 'file')}" if source.is_dir() else "the archive"
-            text = f"{files.title}: whole, {checked} by MD5, in {readable(str(source))}"
-        findings.append(Finding("ok", text))
+        )
     findings.append(_imagenet(root, facts))
     findings.append(Finding("ok", "shapes: drawn when wanted, no file is needed"))
     return Part("data", tuple(findings), facts)
+
+
+def _absent(files: OfficialFiles, root: Path) -> Finding:
+    text = f"{files.title}: not in {readable(str(root))}; when a training wants it, "
+    if (obstacle := why_not_writable(root)) is not None:
+        return Finding(
+            "note",
+            f"{text}it cannot be downloaded there ({obstacle})",
+            remedies=(Remedy("data_root", "DIR", "names another place; so does RESCLI_DATA=DIR"),),
+        )
+    return Finding("ok", f"{text}{size(files.archive_bytes)} are downloaded there")
+
+
+def _checked(files: OfficialFiles, source: Path) -> str:
+    return f"every one of {counted(len(files.md5s), 'file')}" if source.is_dir() else "the archive"
 
 
 def _imagenet(root: Path, facts: dict[str, Fact]) -> Finding:

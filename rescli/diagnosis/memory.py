@@ -61,5 +61,6 @@ def look_at_shared_memory() -> Part:
         return Part("shared memory", (Finding("ok", text),), {"bytes": None})
     total, free = found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
     facts: dict[str, Fact] = {"bytes": total, "free_bytes": free}
-    text = f"{_SHM} has {size(total)}, {size(free)} free; rescli's processes share memory without it"
+    # In MiB, as containers are told it: 64m.
+    text = f"{_SHM} has {total >> 20:,} MiB, {free >> 20:,} free; rescli's processes share memory without it"
     return Part("shared memory", (Finding("ok", text),), facts)

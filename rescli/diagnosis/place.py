@@ -19,7 +19,7 @@ from rescli.hardware.file_lock import held_alone, stand_in_of
 from rescli.hardware.file_system import FileSystem, file_system_of
 from rescli.remedy import Remedy
 
-__all__ = ["look_at_place", "look_at_working_folders"]
+__all__ = ["look_at_place", "look_at_working_folders", "why_not_writable"]
 
 _LITTLE, _TOO_LITTLE = 1e9, 5e7
 """Bytes. States and checkpoints of ResNet-20 take 5 MB, of ResNet-110 some 30, of ResNet-152 over 1 GB."""
@@ -89,7 +89,7 @@ def look_at_working_folders() -> Part:
         )
     else:
         facts |= {"temporary": str(temporary), "temporary_free_bytes": _free(temporary)}
-        obstacle = _why_not_writable(temporary)
+        obstacle = why_not_writable(temporary)
         if obstacle is None:
             findings.append(Finding("ok", f"temporary files: {_with_space(temporary)}"))
         else:
@@ -108,7 +108,7 @@ def look_at_working_folders() -> Part:
         findings.append(_no_cache(f"there is none ({readable(str(error))})"))
         return Part("working folders", tuple(findings), facts)
     facts |= {"cache": str(cache), "cache_free_bytes": _free(_existing(cache))}
-    obstacle = _why_not_writable(_existing(cache))
+    obstacle = why_not_writable(cache)
     facts["cache_writable"] = obstacle is None
     if obstacle is None:
         findings.append(Finding("ok", f"cache: {_with_space(cache)}"))
@@ -120,7 +120,7 @@ def look_at_working_folders() -> Part:
 def _no_cache(reason: str) -> Finding:
     return Finding(
         "note",
-        f"cache: {reason}; nothing is kept: kernels are compiled at every start, and logits computed again",
+        f"cache: {reason}; nothing is kept, and what is compiled or computed for it is made anew each time",
         hint="name a folder that can be written by XDG_CACHE_HOME",
     )
 
@@ -218,9 +218,10 @@ def _own_folder(folder: Path) -> Iterator[Path]:
         yield Path(made)
 
 
-def _why_not_writable(folder: Path) -> str | None:
+def why_not_writable(folder: Path) -> str | None:
+    """What the system answers to a small file in it, or in the nearest folder above; None where it takes it."""
     try:
-        with tempfile.TemporaryFile(dir=folder) as file:
+        with tempfile.TemporaryFile(dir=_existing(folder)) as file:
             file.write(b"\0" * 65536)
             file.flush()
     except OSError as error:

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from rescli.errors import CheckpointError, UsageError
 from rescli.files import write_atomically
-from rescli.hardware.numerics import choose_device, choose_precision
+from rescli.hardware.numerics import Numerics, choose_device, choose_precision
 from rescli.runs.directory import RunDir
 from rescli.runs.record import RunRecord, read_record
 from rescli.runs.saved_state import SavedState, load_state
 from rescli.spec.load import spec_from_dict
 from rescli.spec.run import RunSpec
 from rescli.spec.toml import to_toml
+from rescli.training.engines.choose import choose_kernels
 from rescli.workflows.running.longer import fill_copy
 from rescli.workflows.trust.children import Child
 
@@ -127,9 +128,8 @@ def plan_copies(original: RunDir, iterations: int | None, asked_device: str, roo
         known = record.get("precision") if is_same else None
         # Two starts of auto may decide otherwise on a busy machine.
         changes["precision"] = known or choose_precision(spec.precision, choose_device(device))
-    elif not is_same:
-        precision = choose_precision("auto", choose_device(device))
-        saved = replace(saved, device=device, precision=precision, engine="eager", kernels="plain")
+    else:
+        saved = _as_it_works_here(saved, device, notes, is_same=is_same)
     shortened = spec_from_dict({**spec.to_dict(), **changes})
     if first == 0:
         notes.append("the run has no saved state: the copies began anew")
@@ -140,6 +140,28 @@ def plan_copies(original: RunDir, iterations: int | None, asked_device: str, roo
         f"{length} iterations"
     )
     return Job(original, shortened, saved, device, root, notes)
+
+
+def _as_it_works_here(saved: SavedState, device: str, notes: list[str], *, is_same: bool) -> SavedState:
+    """The state, which goes on with what the run had, or where that does not work here with what does."""
+    found = choose_device(device)
+    precision = saved.precision if is_same else choose_precision("auto", found)
+    numerics = Numerics(found, precision)
+    if is_same:
+        try:
+            choose_kernels(saved.kernels, numerics, engine=saved.engine, convolutions=saved.convolutions)
+            return saved
+        except UsageError as error:
+            notes.append(f"other kernels than the run's: {error}")
+    now = choose_kernels("auto", numerics, engine="auto")
+    return replace(
+        saved,
+        device=device,
+        precision=precision,
+        engine="auto",
+        kernels="auto",
+        convolutions=now.convolutions.name,
+    )
 
 
 def _newest_state(run_dir: RunDir, spec: RunSpec) -> SavedState | None:
