@@ -130,7 +130,7 @@ def _plain(reason: str) -> Finding:
     text = f"kernels: plain torch, which takes longer: {reason}"
     if "no C compiler" in reason:
         hint = "install one (gcc or clang), or name it by CC"
-    elif "no room" in reason:
+    elif "no room" in reason or "No space left" in reason:
         hint = "make room in the folder for temporary files, or name another by TMPDIR"
     elif "riton" in reason:
         hint = "install triton, which torch for CUDA brings"

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rescli.diagnosis.findings import Fact, Finding, Part, size
-from rescli.errors import RescliError, readable
+from rescli.errors import RescliError, first_line, readable
 from rescli.files import cache_dir, write_atomically
 from rescli.hardware.file_lock import held_alone, stand_in_of
 from rescli.hardware.file_system import FileSystem, file_system_of
@@ -56,12 +56,16 @@ def look_at_place(wanted: Path) -> Part:
         return Part("run directory", (Finding("problem", text, remedies=(_ANOTHER,)),), facts)
     system = file_system_of(folder)
     free, findings = _space(folder, system, facts)
+    if findings[0].level == "problem":
+        facts["writable"] = False
+        return Part("run directory", tuple(findings), facts)
     try:
         with _own_folder(folder) as probe:
             findings += _write(probe, free, facts)
             findings += _lock(probe, system, facts)
     except (OSError, RescliError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        met = error if isinstance(error, OSError) else error.__cause__
+        reason = (met.strerror if isinstance(met, OSError) else None) or str(error)
         facts["writable"] = False
         findings.append(
             Finding("problem", f"cannot write in {said}: {readable(reason)}", remedies=(_ANOTHER,))
@@ -88,6 +92,16 @@ def look_at_working_folders() -> Part:
             )
         )
     else:
+        given = os.environ.get("TMPDIR")
+        if given and not (os.path.isdir(given) and os.path.samefile(given, temporary)):
+            findings.append(
+                Finding(
+                    "note",
+                    f"TMPDIR={readable(given)} cannot be written ({why_not_writable(Path(given))}); a C "
+                    "compiler does not go elsewhere: kernels that are not in the cache are not compiled",
+                    hint="make room in it, or name another by TMPDIR",
+                )
+            )
         facts |= {"temporary": str(temporary), "temporary_free_bytes": _free(temporary)}
         obstacle = why_not_writable(temporary)
         if obstacle is None:
@@ -178,10 +192,14 @@ def _write(probe: Path, free: int, facts: dict[str, Fact]) -> list[Finding]:
 
 def _lock(probe: Path, system: FileSystem | None, facts: dict[str, Fact]) -> list[Finding]:
     lock = probe / ".lock"
-    with held_alone(lock):
-        stands_in = stand_in_of(lock).exists()
-        while_held = _of_another_process(lock)
-    after = _of_another_process(lock)
+    try:
+        with held_alone(lock):
+            stands_in = stand_in_of(lock).exists()
+            while_held = _of_another_process(lock)
+        after = _of_another_process(lock)
+    except subprocess.SubprocessError as error:
+        facts["locks"] = None
+        return [Finding("note", f"locks could not be tried: {first_line(error)}")]
     works = while_held == "held" and after == "got"
     facts |= {"locks": works or stands_in, "locks_stood_in": stands_in}
     if stands_in:
@@ -202,11 +220,23 @@ def _lock(probe: Path, system: FileSystem | None, facts: dict[str, Fact]) -> lis
 
 
 def _of_another_process(lock: Path) -> str:
-    """What it is told when it asks for the lock: held, got, or that there are none."""
+    """What it is told when it asks for the lock: held, got, or that there is none.
+
+    Raises:
+        SubprocessError: it cannot be begun, or hangs.
+    """
     command = [sys.executable, "-I", "-S", "-c", _TRY_LOCK, str(lock)]
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_CHILD_SECONDS, check=False
-    )
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_CHILD_SECONDS,
+            check=False,
+        )
+    except OSError as error:  # which is not one of the file system that is tried
+        raise subprocess.SubprocessError(f"no other process can be begun ({error.strerror})") from error
     return done.stdout.strip() or (done.stderr.strip().splitlines() or ["nothing"])[-1]
 
 
@@ -219,7 +249,7 @@ def _own_folder(folder: Path) -> Iterator[Path]:
 
 
 def why_not_writable(folder: Path) -> str | None:
-    """What the system answers to a small file in it, or in the nearest folder above; None where it takes it."""
+    """What the system answers to a small file there, or in the nearest folder above; None where it fits."""
     try:
         with tempfile.TemporaryFile(dir=_existing(folder)) as file:
             file.write(b"\0" * 65536)
