@@ -50,8 +50,10 @@ def expected_speed(parts: Mapping[str, Part]) -> Part:
 
 def _on_processor(cores: int, parts: Mapping[str, Part]) -> Finding:
     there_is_a_gpu = any(one.level != "ok" for one in parts["gpu"].findings)
+    quota = parts["processor"].facts.get("cores_quota")
+    share = f"{quota:g} of a core" if isinstance(quota, float) and quota < 1 else counted(cores, "core")
     text = (
-        f"nets train on {counted(cores, 'core')} of the processor: small nets on images of 32x32 in hours, "
+        f"nets train on {share} of the processor: small nets on images of 32x32 in hours, "
         "the whole of the paper's schedules or photographs of 224x224 in days and weeks"
     )
     hint = "see gpu, above: it would be many times faster" if there_is_a_gpu else ""
@@ -92,7 +94,7 @@ def _native(precision: object, convolutions: object, reason: object) -> Finding:
 
 def _beside_it(parts: Mapping[str, Part]) -> list[Finding]:
     findings = []
-    if any(one.level == "note" for one in parts["threads"].findings[:1]):
+    if parts["threads"].facts and parts["threads"].findings[0].level == "note":
         findings.append(
             Finding("note", "not all usable cores compute, or too many threads do", hint="see threads, above")
         )

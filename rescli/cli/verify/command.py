@@ -35,7 +35,7 @@ def resume(
         typer.Option(
             min=4,
             max=10**6,
-            help="Iterations of each copy. Unset: some 15 seconds of them, and the end of an epoch if near.",
+            help="Iterations of each copy. Unset: some 10 seconds of them, and the end of an epoch if near.",
         ),
     ] = None,
     kills: Annotated[int, typer.Option(min=1, max=100, help="How often the copy is killed.")] = 1,

@@ -130,8 +130,7 @@ def _digest(parts: Mapping[str, bytes]) -> str:
 
 
 def _unequal(one: Mapping[str, bytes], other: Mapping[str, bytes]) -> Iterator[str]:
-    """Names in the order of the first."""
-    for name in dict.fromkeys([*one, *other]):
+    for name in sorted({*one, *other}):
         if one.get(name) != other.get(name):
             yield name
 

@@ -24,7 +24,7 @@ from rescli.workflows.trust.children import Child
 __all__ = ["Job", "plan_copies"]
 
 _FEWEST, _MOST = 12, 400
-_SECONDS = 15.0
+_SECONDS = 10.0
 """What the iterations of a copy that is left alone are to take, where the record tells how long one takes."""
 _SAVES = 5
 _TRIES = 3

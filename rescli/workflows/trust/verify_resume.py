@@ -58,7 +58,7 @@ def verify_resume(
 
     Args:
         run: its directory, or the run itself; finished or not.
-        iterations: how many the copies are trained for; None for what takes some 15 seconds, and
+        iterations: how many the copies are trained for; None for what takes some 10 seconds, and
             the end of an epoch where that is near.
         kills: how often.
         seed: decides their moments; None for others each time.
