@@ -11,7 +11,7 @@ from rescli.data.cifar.images import CIFAR10, CIFAR100
 from rescli.data.cifar.official_files import OfficialFiles, default_data_root, verified_source
 from rescli.data.imagenet.images import find_imagenet
 from rescli.data.photos.packed import is_packed, packed_counts
-from rescli.diagnosis.findings import Fact, Finding, Part, size
+from rescli.diagnosis.findings import Fact, Finding, Level, Part, size
 from rescli.diagnosis.place import why_not_writable
 from rescli.errors import DataError, readable
 from rescli.plurals import counted
@@ -44,8 +44,10 @@ def look_at_data(data_root: Path | None) -> Part:
         try:
             source = verified_source(files, root)
         except DataError as error:
-            facts[name] = "damaged"
-            findings.append(Finding("problem", str(error), hint=error.hint or "", remedies=error.remedies))
+            unreadable = isinstance(error.__cause__, OSError)
+            facts[name] = "unreadable" if unreadable else "damaged"
+            level: Level = "note" if unreadable else "problem"
+            findings.append(Finding(level, str(error), hint=error.hint or "", remedies=error.remedies))
             continue
         facts[name] = None if source is None else str(source)
         findings.append(

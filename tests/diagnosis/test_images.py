@@ -74,10 +74,20 @@ def test_none_is_no_problem_and_nothing_is_downloaded(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_where_nothing_can_be_downloaded_that_is_said(tmp_path: Path) -> None:
+def test_where_nothing_can_be_downloaded_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "why_not_writable", lambda _folder: "Read-only file system")
+    one = found(tmp_path, "CIFAR-100: not in")
+    assert one.level == "note"
+    assert one.text.endswith("it cannot be downloaded there (Read-only file system)")
+
+
+def test_a_folder_that_may_not_be_read_is_a_note(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    one = found(tmp_path / "file" / "below", "CIFAR-100: not in")
-    assert one.level in ("note", "problem")
+    one = found(tmp_path / "file" / "below", "cannot read CIFAR-100")
+    assert one.level == "note"
+    assert "Not a directory" in one.text
 
 
 def test_a_named_folder_that_is_not_there_is_a_note(tmp_path: Path) -> None:

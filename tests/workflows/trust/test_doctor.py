@@ -104,7 +104,8 @@ def test_a_part_that_fails_ends_nothing_else(monkeypatch: pytest.MonkeyPatch, tm
 def test_without_torch_there_is_a_report_too(tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("raise ImportError('libfoo.so: cannot open shared object file')")
     program = (
-        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from rescli.workflows.trust.doctor import doctor; "
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); "
+        "from rescli.workflows.trust.doctor import doctor; "
         "found = doctor(); print(found); sys.exit(not found.ok)"
     )
     done = subprocess.run(
