@@ -27,10 +27,13 @@ if TYPE_CHECKING:
     from rescli.workflows.spec import spec as spec
     from rescli.workflows.train import resume as resume
     from rescli.workflows.train import train as train
+    from rescli.workflows.trust.doctor import doctor as doctor
+    from rescli.workflows.trust.verify_resume import verify_resume as verify_resume
 
 __all__ = [
     "__version__",
     "compare",
+    "doctor",
     "errors",
     "evaluate",
     "export",
@@ -40,12 +43,14 @@ __all__ = [
     "resume",
     "spec",
     "train",
+    "verify_resume",
 ]
 
 __version__ = "0.1.0.dev0"
 
 _WHERE = {
     "compare": "compare",
+    "doctor": "trust.doctor",
     "evaluate": "evaluate",
     "export": "export",
     "load": "load",
@@ -54,6 +59,7 @@ _WHERE = {
     "resume": "train",
     "spec": "spec",
     "train": "train",
+    "verify_resume": "trust.verify_resume",
 }
 """Function to its module in ``rescli.workflows``."""
 

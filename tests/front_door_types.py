@@ -9,9 +9,11 @@ from rescli.report.comparison.comparison import Comparison
 from rescli.report.reproduction import Reproduction
 from rescli.spec.run import RunSpec
 from rescli.workflows.export import ExportResult
+from rescli.workflows.results.checkup import Checkup
 from rescli.workflows.results.evaluation import Evaluation
 from rescli.workflows.results.net import Net
 from rescli.workflows.results.predictions import Predictions
+from rescli.workflows.results.resume_proof import ResumeProof
 from rescli.workflows.results.run import Run
 
 
@@ -31,3 +33,5 @@ def everything() -> None:
     assert_type(rescli.compare(["plain-20", "resnet-20"], seeds=3, budget="20m"), Comparison)
     assert_type(rescli.reproduce("table6", train=False), Reproduction)
     assert_type(rescli.export(run, "onnx", "net.onnx"), ExportResult)
+    assert_type(rescli.doctor("runs"), Checkup)
+    assert_type(rescli.verify_resume(run, kills=2), ResumeProof)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+
+from rescli.hardware.processor import processor_flags
 
 __all__ = ["claims_bf16"]
 
 _FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
-_CPUINFO = Path("/proc/cpuinfo")
 
 
 def claims_bf16() -> bool:
@@ -19,9 +19,4 @@ def claims_bf16() -> bool:
     told = os.environ.get("ONEDNN_MAX_CPU_ISA", "ALL").upper()
     if not any(name in told for name in ("ALL", "DEFAULT", "BF16", "AMX")):
         return False
-    try:
-        with _CPUINFO.open(encoding="ascii", errors="replace") as lines:
-            first = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
-    except OSError:
-        return False
-    return not _FLAGS.isdisjoint(first.split())
+    return not _FLAGS.isdisjoint(processor_flags())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rescli.hardware import bf16_flag
+from rescli.hardware import processor
 from rescli.hardware.bf16_flag import claims_bf16
 
 
@@ -26,7 +26,7 @@ def test_its_flags(
 ) -> None:
     file = tmp_path / "cpuinfo"
     file.write_text(cpuinfo)
-    monkeypatch.setattr(bf16_flag, "_CPUINFO", file)
+    monkeypatch.setattr(processor, "_CPUINFO", file)
     monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
     if told is not None:
         monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", told)
@@ -34,5 +34,5 @@ def test_its_flags(
 
 
 def test_where_nobody_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bf16_flag, "_CPUINFO", tmp_path / "none")
+    monkeypatch.setattr(processor, "_CPUINFO", tmp_path / "none")
     assert not claims_bf16()

@@ -30,7 +30,7 @@ LEVELS = (
     ("checkpoints",),
     ("runs",),
     ("studies",),
-    ("exporters", "importers", "loggers", "report", "bench"),
+    ("exporters", "importers", "loggers", "report", "bench", "diagnosis"),
     ("workflows",),
     ("cli", "__main__"),
 )

@@ -7,7 +7,7 @@ import shutil
 import sys
 import textwrap
 
-__all__ = ["print_hanging"]
+__all__ = ["hanging", "print_hanging"]
 
 _NARROW = 20
 """Letters, below which a second column stands under the first."""
@@ -15,6 +15,11 @@ _INDENT = 4
 
 
 def print_hanging(head: str, text: str) -> None:
+    """Print what ``hanging`` gives."""
+    print(hanging(head, text))
+
+
+def hanging(head: str, text: str) -> str:
     """One line, so that other programs can take it; on a terminal that is too narrow, several.
 
     Args:
@@ -23,16 +28,14 @@ def print_hanging(head: str, text: str) -> None:
     """
     width = _width()
     if width is None or len(head) + len(text) <= width:
-        print(f"{head}{text}")
-        return
+        return f"{head}{text}"
     words = {"break_long_words": False, "break_on_hyphens": False}
     longest = max(map(len, text.split()), default=0)
     if width - len(head) >= max(longest, _NARROW):
-        print(textwrap.fill(text, width, initial_indent=head, subsequent_indent=" " * len(head), **words))  # type: ignore[arg-type]
-    else:
-        print(head.rstrip())
-        indent = " " * _INDENT
-        print(textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent, **words))  # type: ignore[arg-type]
+        return textwrap.fill(text, width, initial_indent=head, subsequent_indent=" " * len(head), **words)  # type: ignore[arg-type]
+    indent = " " * _INDENT
+    below = textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent, **words)  # type: ignore[arg-type]
+    return f"{head.rstrip()}\n{below}" if head.strip() else below
 
 
 def _width() -> int | None:

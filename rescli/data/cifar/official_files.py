@@ -25,7 +25,7 @@ from rescli.errors import DataError
 from rescli.files import cache_dir
 from rescli.remedy import Remedy
 
-__all__ = ["OfficialFiles", "default_data_root", "read_checked", "would_download"]
+__all__ = ["OfficialFiles", "default_data_root", "read_checked", "verified_source", "would_download"]
 
 _log = logging.getLogger(__name__)
 
@@ -90,6 +90,39 @@ def would_download(files: OfficialFiles, data_root: Path | None) -> bool:
         return _locate(files, _root(data_root)) is None
     except (OSError, DataError):
         return False
+
+
+def verified_source(files: OfficialFiles, data_root: Path | None) -> Path | None:
+    """Where the set lies, once its MD5s have matched: of each file, or of the archive; nothing is downloaded.
+
+    Args:
+        data_root: as for ``read_checked``.
+
+    Returns:
+        The folder or the archive; None where neither is there.
+
+    Raises:
+        DataError: files missing, damaged or unreadable.
+    """
+    root = _root(data_root)
+    try:
+        source = _locate(files, root)
+        if source is None:
+            return None
+        if source.is_dir():
+            _checked(files, source, _folder_contents(files, source), ())
+            return source
+        with open(source, "rb") as archive:
+            found = hashlib.file_digest(archive, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    except OSError as error:
+        raise DataError(f"cannot read {files.title} from {root}: {error}.", remedy=_ELSEWHERE) from error
+    if found != files.archive_md5:
+        raise DataError(
+            f"{source} is damaged: its MD5 is {found}, expected {files.archive_md5}.",
+            hint=_how_to_replace(files, source),
+            remedy=_ELSEWHERE,
+        )
+    return source
 
 
 def _root(data_root: Path | None) -> Path:

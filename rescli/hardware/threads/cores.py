@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
-__all__ = ["usable_cores"]
+__all__ = ["cpu_quota", "own_groups", "usable_cores"]
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_CGROUPS = Path("/proc/self/cgroup")
@@ -24,8 +24,17 @@ def usable_cores() -> int:
     return max(1, min([cores, *(math.ceil(quota) for quota in _quotas())]))
 
 
-def _quotas() -> Iterator[float]:
-    """Cores that each group, from this process's own up to the root, may use; none without a limit."""
+def cpu_quota() -> float | None:
+    """Cores that the control group lets this process use on average; None without a limit."""
+    return min(_quotas(), default=None)
+
+
+def own_groups(controller: str) -> Iterator[Path]:
+    """Folders of the control groups of this process, from its own up to the root.
+
+    Args:
+        controller: ``cpu`` or ``memory``; those of version 2 hold all controllers.
+    """
     try:
         lines = _OWN_CGROUPS.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -33,12 +42,17 @@ def _quotas() -> Iterator[float]:
     for line in lines:
         _, controllers, group = (*line.split(":", 2), "", "")[:3]
         if not controllers:
-            for folder in _groups(_CGROUPS, group):
-                yield from _quota((folder / "cpu.max",))
-        elif "cpu" in controllers.split(","):
-            for mount in (controllers, "cpu"):
-                for folder in _groups(_CGROUPS / mount, group):
-                    yield from _quota((folder / "cpu.cfs_quota_us", folder / "cpu.cfs_period_us"))
+            yield from _groups(_CGROUPS, group)
+        elif controller in controllers.split(","):
+            for mount in dict.fromkeys((controllers, controller)):
+                yield from _groups(_CGROUPS / mount, group)
+
+
+def _quotas() -> Iterator[float]:
+    """Cores that each group, from this process's own up to the root, may use; none without a limit."""
+    for folder in own_groups("cpu"):
+        yield from _quota((folder / "cpu.max",))
+        yield from _quota((folder / "cpu.cfs_quota_us", folder / "cpu.cfs_period_us"))
 
 
 def _groups(root: Path, group: str) -> Iterator[Path]:

@@ -19,7 +19,7 @@ from rescli.spec.load import spec_from_dict
 from rescli.spec.run import RunSpec
 from rescli.workflows.results.run import Longer
 
-__all__ = ["begin_longer"]
+__all__ = ["begin_longer", "fill_copy"]
 
 
 def begin_longer(first: RunDir, iterations: int | None, out: Path | None) -> tuple[RunDir, Longer]:
@@ -63,7 +63,7 @@ def begin_longer(first: RunDir, iterations: int | None, out: Path | None) -> tup
                         f"{first.path} saved no state to go on from.",
                         remedy=Remedy("resume", str(first.path)),
                     )
-                _fill(new, first, longer, saved)
+                fill_copy(new, first, longer, saved)
         except BaseException:
             new.begin_again()
             new.discard()
@@ -72,8 +72,22 @@ def begin_longer(first: RunDir, iterations: int | None, out: Path | None) -> tup
     return RunDir(out), Longer(first.path, lr)
 
 
-def _fill(new: RunDir, first: RunDir, spec: RunSpec, saved: SavedState) -> None:
-    new.write_spec(spec, first.read_data_root())
+def fill_copy(
+    new: RunDir, first: RunDir, spec: RunSpec, saved: SavedState, data_root: Path | None = None
+) -> None:
+    """Write all that a run needs to go on from a saved state of another, which is only read.
+
+    Args:
+        new: the run that is to go on, an empty directory.
+        first: the other.
+        spec: of the new one.
+        saved: the state.
+        data_root: where its images lie; None for where the first one notes them.
+
+    Raises:
+        CheckpointError: the log of the first run is damaged, or there is no room.
+    """
+    new.write_spec(spec, data_root or first.read_data_root())
     log = first.metrics.read_bytes()[: saved.metrics_bytes]
     if hashlib.sha256(log).hexdigest() != saved.metrics_sha256:
         raise CheckpointError(f"{first.metrics} is damaged: its rows are not those that were written.")

@@ -1,0 +1,48 @@
+"""Which file system a path lies on, as Linux tells it. Imports no torch."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["FileSystem", "file_system_of"]
+
+_MOUNTS = Path("/proc/self/mountinfo")
+_NETWORK = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "9p", "afs", "glusterfs", "fuse.sshfs")
+
+
+@dataclass(frozen=True)
+class FileSystem:
+    """Attributes: ``kind`` as the kernel names it, ``ext4``; ``mounted_at``; ``read_only``."""
+
+    kind: str
+    mounted_at: str
+    read_only: bool
+
+    @property
+    def is_network(self) -> bool:
+        """Whether other machines may write to it too, and each call may wait for a network."""
+        return self.kind.startswith(_NETWORK)
+
+
+def file_system_of(path: Path) -> FileSystem | None:
+    """The one that holds ``path``, which need not exist; None where nobody says."""
+    try:
+        lines = _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return None
+    place = Path(os.path.realpath(path))
+    best: FileSystem | None = None
+    for line in lines:
+        before, _, after = line.partition(" - ")
+        words, kind = before.split(), after.split()[:1]
+        if len(words) < 6 or not kind:
+            continue
+        mounted = words[4].encode("utf-8", "surrogateescape").decode("unicode_escape")
+        inside = place == Path(mounted) or Path(mounted) in place.parents
+        if inside and (
+            best is None or len(mounted) >= len(best.mounted_at)
+        ):  # the last one hides those below
+            best = FileSystem(kind[0], mounted, "ro" in words[5].split(","))
+    return best

@@ -1,0 +1,1 @@
+"""Whether this machine, and a run on it, can be trusted."""
