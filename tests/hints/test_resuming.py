@@ -83,7 +83,7 @@ def test_of_other_images_where_some_were_held_out(
 
 def test_of_a_damaged_note_of_the_place(heed: Heed, stopped_on_photos: Path) -> None:
     (stopped_on_photos / "state/data_root.json").write_text("[]")
-    heed("train --resume run", 4, reaches=[f"{DIRECTORY} data_root"], DIR="photos")
+    heed("train --resume run", 4, reaches=["runs/data_root_note.py data_root"], DIR="photos")
 
 
 def test_of_a_damaged_image_in_the_midst(heed: Heed, photos: Path, checkpoint_of: Callable[..., Any]) -> None:
