@@ -23,7 +23,6 @@ PHOTOS = (
     "train imagefolder/32 --data-root photos --depth 8 --set model.width=4 --iterations 4 --batch-size 4 "
     "--device cpu --precision fp32 --workers 0 --threads 1 --out run"
 )
-DIRECTORY = "runs/directory.py"
 RESUMING = "runs/resuming/images.py"
 
 
