@@ -36,7 +36,8 @@ from rescli.data.normalization import Normalization
 from rescli.data.photos.augment import _EIGENVALUES, _EIGENVECTORS
 from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.loader import PhotoLoader
-from rescli.data.photos.packed import write_index, write_packed_split
+from rescli.data.photos.pack_index import write_index
+from rescli.data.photos.packed import write_packed_split
 from rescli.hardware.numerics import Numerics
 from rescli.runs.record import now, peak_memory_bytes
 

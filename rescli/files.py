@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from rescli.errors import CheckpointError, RescliError, UsageError, WriteError
+from rescli.errors import RescliError, UsageError, WriteError
 
-__all__ = ["cache_dir", "fsync_path", "read_json", "require_nameable", "write_atomically", "write_json"]
+__all__ = ["cache_dir", "fsync_path", "require_nameable", "write_atomically", "write_json"]
 
 
 _LONG_NAME, _SHORTENED = 200, 40
@@ -89,20 +89,6 @@ def write_json(path: Path, value: Any, *, error: type[RescliError] = WriteError)
         WriteError: the disk is full or not writable.
     """
     write_atomically(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode(), error=error)
-
-
-def read_json(path: Path) -> Any:
-    """The value of a JSON file.
-
-    Raises:
-        CheckpointError: missing, unreadable or not JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise CheckpointError(f"no such file: {path}") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is damaged: {error}") from error
 
 
 def fsync_path(path: Path) -> None:

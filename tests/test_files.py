@@ -4,8 +4,7 @@ import sys
 
 import pytest
 
-from rescli.errors import CheckpointError
-from rescli.files import read_json, write_atomically, write_json
+from rescli.files import write_atomically
 
 
 def test_a_file_is_replaced_whole_and_nothing_else_is_left(tmp_path):
@@ -44,20 +43,3 @@ except RescliError as error:
     assert done.stdout.endswith(hint if hint.endswith("\n") else f"{hint}\n")
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["state"]
-
-
-def test_json_comes_back(tmp_path):
-    write_json(tmp_path / "a.json", {"a": [1, None, "ä"]})
-    assert read_json(tmp_path / "a.json") == {"a": [1, None, "ä"]}
-
-
-@pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b""])
-def test_damaged_json_names_its_file(tmp_path, content):
-    (tmp_path / "a.json").write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"a\.json is damaged"):
-        read_json(tmp_path / "a.json")
-
-
-def test_a_missing_file_is_said_to_be_missing(tmp_path):
-    with pytest.raises(CheckpointError, match="no such file"):
-        read_json(tmp_path / "a.json")

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from pydantic import TypeAdapter
@@ -22,19 +22,28 @@ from safetensors.torch import load
 from torch import nn
 
 from rescli import __version__
-from rescli.checkpoints.header import check_content, parse_header
+from rescli.checkpoints.header import check_content
+from rescli.checkpoints.metadata import KnownFigures, Origin, metadata_of
 from rescli.checkpoints.serialise import serialise
 from rescli.data.normalization import Normalization
-from rescli.errors import CheckpointError, RescliError
+from rescli.errors import CheckpointError, RescliError, first_names, readable
 from rescli.files import write_atomically
+from rescli.plurals import counted
 from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec, ModelSpec, plugged
 from rescli.spec.load import spec_from_dict
 from rescli.spec.run import RunSpec
+from rescli.stored.json_values import read_bounded
+from rescli.stored.tensor_file import whole_header
 
-__all__ = ["FORMAT_VERSION", "Checkpoint", "read_tensors"]
+__all__ = ["FORMAT_VERSION", "Checkpoint", "read_tensors", "require_names"]
 
 FORMAT_VERSION = 1
+
+_REQUIRED = (
+    *("dataset", "spec", "normalization", "class_names", "iteration", "selection", "results", "data"),
+    "precision",
+)
 
 _MODEL: TypeAdapter[ModelSpec] = TypeAdapter(plugged(ModelSpec))
 _DATASET: TypeAdapter[DatasetSpec] = TypeAdapter(plugged(DatasetSpec))
@@ -67,8 +76,8 @@ class Checkpoint:
     class_names: tuple[str, ...]
     iteration: int
     selection: str
-    results: dict[str, Any]
-    data: dict[str, Any]
+    results: dict[str, KnownFigures]
+    data: Origin
     precision: str
     sha256: str = ""
 
@@ -110,13 +119,16 @@ class Checkpoint:
                 f"{path} holds tensors but no rescli model, so nobody can say which network they belong to.",
                 remedy=Remedy("import_this", path, "makes a checkpoint of them"),
             )
+        if texts["format_version"] != str(FORMAT_VERSION):
+            raise CheckpointError(
+                f"{path} has format {readable(texts['format_version'][:20])}; this rescli reads "
+                f"{FORMAT_VERSION}.",
+                hint="install a newer rescli",
+            )
+        metadata = metadata_of(path, texts)
+        if missing := [key for key in _REQUIRED if key not in metadata]:
+            raise CheckpointError(f"{path}: its metadata is damaged: {missing[0]} is missing.")
         try:
-            metadata = {key: json.loads(texts[key]) for key in texts if key != "format"}
-            if metadata["format_version"] != FORMAT_VERSION:
-                raise CheckpointError(
-                    f"{path} has format {metadata['format_version']}; this rescli reads {FORMAT_VERSION}.",
-                    hint="install a newer rescli",
-                )
             checkpoint = cls(
                 tensors=tensors,
                 model=_MODEL.validate_python(metadata["model"]),
@@ -124,16 +136,14 @@ class Checkpoint:
                 spec=spec_from_dict(metadata["spec"]) if metadata["spec"] else None,
                 normalization=Normalization.from_json(metadata["normalization"]),
                 class_names=tuple(metadata["class_names"]),
-                iteration=int(metadata["iteration"]),
-                selection=str(metadata["selection"]),
-                results=dict(metadata["results"]),
-                data=dict(metadata["data"]),
-                precision=str(metadata["precision"]),
+                iteration=metadata["iteration"],
+                selection=metadata["selection"],
+                results={split: row for split, row in metadata["results"].items() if row},
+                data=metadata["data"],
+                precision=metadata["precision"],
                 sha256=sha256,
             )
-        except CheckpointError:
-            raise
-        except (KeyError, TypeError, ValueError, RescliError) as error:
+        except (ValueError, RescliError) as error:
             reason = " ".join(str(error).split())
             raise CheckpointError(
                 f"{path}: its metadata is damaged: {type(error).__name__}: {reason}"
@@ -153,12 +163,33 @@ class Checkpoint:
             num_classes=len(self.class_names), image_size=self.dataset.image_size, seed=0
         )
         try:
+            require_names(model, self.tensors, self.model.name)
             model.load_state_dict(self.tensors, strict=True)
         except RuntimeError as error:
             # torch's message names every tensor, over several lines.
             reason = " ".join(str(error).partition(":")[2].split())
             raise CheckpointError(f"the weights do not fit {self.model.name}: {reason}") from error
         return model.eval()
+
+
+def require_names(model: nn.Module, tensors: Mapping[str, torch.Tensor], called: str) -> None:
+    """Refuse tensors that are not those of a network, before torch looks for each of them in each layer.
+
+    Args:
+        model: the network.
+        tensors: by name.
+        called: what the network is called in the error.
+
+    Raises:
+        CheckpointError: a name is missing, or belongs to none of its layers.
+    """
+    expected = model.state_dict().keys()
+    missing = [name for name in expected if name not in tensors]
+    extra = [name for name in tensors if name not in expected]
+    parts = [f"missing: {first_names(missing)}"] * bool(missing)
+    parts += [f"of no layer: {first_names(extra)} ({counted(len(extra), 'tensor')})"] * bool(extra)
+    if parts:
+        raise CheckpointError(f"the weights do not fit {called}: {'; '.join(parts)}")
 
 
 def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str], str]:
@@ -171,14 +202,14 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str], s
             does not hold.
     """
     try:
-        data = path.read_bytes()
-        tensors = load(data)
-        end, header = parse_header(data)
-        check_content(path, header, memoryview(data)[end:])
-        return tensors, (header.get("__metadata__") or {}), hashlib.sha256(data).hexdigest()
+        data = read_bounded(path, most=None)
+        begin, header = whole_header(data)
+        check_content(path, header, memoryview(data)[begin:])
+        return load(data), (header.get("__metadata__") or {}), hashlib.sha256(data).hexdigest()
     except (FileNotFoundError, IsADirectoryError) as error:
         raise CheckpointError(
             f"no such checkpoint: {path}", hint="a run keeps them in RUN_DIR/checkpoints/"
         ) from error
-    except (SafetensorError, OSError, ValueError) as error:
+    # The library calls a type without numbers of its own, such as F4, by its key alone.
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise CheckpointError(f"{path} is not a whole safetensors file: {error}") from error

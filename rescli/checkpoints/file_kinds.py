@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import codecs
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from rescli.stored.tensor_file import read_header_texts
 
 __all__ = ["JOIN", "FileKind", "foreign_tensors", "kind_of_file"]
 
@@ -18,9 +19,8 @@ JOIN = (
 """What to do with weights that lie in several files."""
 
 _HEAD_BYTES = 512
-_MOST_HEADER = 100_000_000
-"""Bytes of JSON at the head of a safetensors file, at most; as the library has it."""
-
+_MOST_JSON = 100_000_000
+"""Bytes of JSON at the head of a safetensors file or in an index, at most; as the library has it."""
 _LEGACY_MAGIC = b"l\xfc\x9cF\xf9 j\xa8P\x19"
 """The number at the head of what torch.save wrote before it wrote zip archives."""
 
@@ -83,7 +83,7 @@ def kind_of_file(path: str | os.PathLike[str]) -> FileKind:
         if _LEGACY_MAGIC in head:
             return FileKind("torch", what, _AGAIN)
         return FileKind("other", what, f"{_AGAIN}; where it is whole, save its tensors with torch.save")
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _MOST_HEADER:
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _MOST_JSON:
         return FileKind("safetensors", "a safetensors file that is truncated, damaged, or not whole", _AGAIN)
     if head[257:262] == b"ustar":
         return FileKind("other", "a tar archive", _UNPACK)
@@ -101,15 +101,8 @@ def foreign_tensors(path: str | os.PathLike[str]) -> int | None:
     Raises:
         OSError: it cannot be read.
     """
-    with open(path, "rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        text = file.read(length) if length <= _MOST_HEADER else b""
-    try:
-        header = json.loads(text)
-        metadata = header.pop("__metadata__", None) or {}
-        return None if "model" in metadata else len(header)
-    except (ValueError, TypeError, AttributeError, RecursionError):
-        return None
+    found = read_header_texts(path)
+    return None if found is None or "model" in found[0] else found[1]
 
 
 def _kind_of_zip(path: Path) -> FileKind:
@@ -161,7 +154,7 @@ def _kind_of_text(path: Path, head: bytes) -> FileKind:
         )
     if not text.startswith(("{", "[")):
         return FileKind("other", "a text file, not weights", "")
-    if b'"weight_map"' not in path.read_bytes()[:_MOST_HEADER]:
+    if b'"weight_map"' not in path.read_bytes()[:_MOST_JSON]:
         return FileKind("other", "text that looks like JSON, not weights", "")
     return FileKind(
         "other",

@@ -3,41 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import mmap
-from collections.abc import Iterable, Mapping
+import os
+import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rescli.checkpoints.metadata import CheckpointMetadata, described_beside, metadata_of
 from rescli.errors import CheckpointError
 from rescli.plurals import counted
 from rescli.remedy import Remedy
 from rescli.spec.warm_start import WarmStart
+from rescli.stored.json_values import without_waiting
+from rescli.stored.tensor_file import CONTENT_KEY, content_holds, read_header_texts, whole_header
 
 __all__ = [
-    "CONTENT_KEY",
     "MODEL_KEY",
     "CheckpointHeader",
     "StoredTensor",
     "check_content",
-    "content_digest",
-    "content_sha256",
-    "parse_header",
     "read_metadata",
     "warm_start_from",
 ]
 
-CONTENT_KEY = "content_sha256"
-"""Key of the metadata: what ``content_sha256`` gives, as JSON. Files of other programs, and of an earlier
-rescli, have none."""
-
 MODEL_KEY = "model"
 """Key of the metadata: where it is missing, the file is none of ours."""
-
-_MAX_HEADER = 100_000_000
-"""As the safetensors library has it: a longer one is taken for damage."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +51,13 @@ class CheckpointHeader:
     """All that a checkpoint says without its numbers.
 
     Args:
-        metadata: each value decoded from its JSON.
+        metadata: each value decoded from its JSON, of the type that it should have.
         tensors: names, types and shapes.
         file_bytes: size of the file.
         sha256: of the whole file.
     """
 
-    metadata: Mapping[str, Any]
+    metadata: CheckpointMetadata
     tensors: tuple[StoredTensor, ...]
     file_bytes: int
     sha256: str
@@ -78,96 +71,45 @@ class CheckpointHeader:
                 content than was written.
         """
         try:
-            with open(path, "rb") as file:
-                length = int.from_bytes(file.read(8), "little")
-                if not 2 <= length <= _MAX_HEADER:
-                    raise ValueError("it does not begin as one")
+            with open(path, "rb", opener=without_waiting) as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise ValueError("it is a pipe or a device")
                 with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                    begin, header = parse_header(data)
-                    entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
-                    ends = [begin + int(entry["data_offsets"][1]) for entry in entries.values()]
-                    size, end = len(data), max(ends, default=begin)
-                    if size != end:
-                        raise ValueError(f"it has {size} bytes and should have {end}")
+                    size = len(data)
+                    begin, header = whole_header(data)
                     with memoryview(data) as whole, whole[begin:] as stored:
                         sha256 = hashlib.sha256(whole).hexdigest()
                         check_content(path, header, stored)
-            texts = header.get("__metadata__") or {}
-            tensors = [
-                StoredTensor(name, str(entry["dtype"]), tuple(int(side) for side in entry["shape"]))
-                for name, entry in entries.items()
-            ]
+            texts = header.pop("__metadata__", None) or {}
+            tensors = tuple(
+                StoredTensor(name, entry["dtype"], tuple(entry["shape"])) for name, entry in header.items()
+            )
         except FileNotFoundError as error:
             raise CheckpointError(
                 f"no such checkpoint: {path}", hint="a run keeps them in RUN_DIR/checkpoints/"
             ) from error
         except IsADirectoryError as error:
             raise CheckpointError(f"{path} is a folder, not a checkpoint.") from error
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            IndexError,
-            RecursionError,
-        ) as error:
+        except (OSError, ValueError) as error:
             raise CheckpointError(f"{path} is not a whole safetensors file: {error}.") from error
         if MODEL_KEY not in texts:
             raise CheckpointError(
                 f"{path} holds {counted(len(tensors), 'tensor')} but no rescli model.",
                 remedy=_exported(path) or Remedy("import_this", path, "makes a checkpoint of its weights"),
             )
-        try:
-            metadata = {key: json.loads(text) for key, text in texts.items() if key != "format"}
-        except (TypeError, ValueError, RecursionError) as error:
-            raise CheckpointError(f"{path}: its metadata is damaged: {error}.") from error
-        return cls(metadata, tuple(tensors), size, sha256)
+        return cls(metadata_of(path, texts), tensors, size, sha256)
 
 
 def _exported(path: Path) -> Remedy | None:
     """What makes a checkpoint of weights that rescli exported; None where no config.json says that it did."""
     try:
-        found = json.loads(path.with_name("config.json").read_text(encoding="utf-8"))
-        description = found.get("rescli", found)
-        known = {"model": str(description["model"]), "dataset": str(description["dataset"])}
-        if "model_spec" not in description:
-            return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        description = described_beside(path)
+    except CheckpointError:  # said where it is imported
         return None
+    if description is None:
+        return None
+    known = {"model": description["model"], "dataset": description["dataset"]}
     return Remedy("import_exported", path, "makes a checkpoint of what was exported", also=known)
-
-
-def parse_header(data: bytes | mmap.mmap) -> tuple[int, dict[str, Any]]:
-    """Where the tensors begin, and the JSON before them: the format is length, JSON, tensors."""
-    end = 8 + int.from_bytes(data[:8], "little")
-    return end, json.loads(data[8:end])
-
-
-def content_sha256(header: Mapping[str, Any], tensors: memoryview) -> str:
-    """sha256 of all that a safetensors file says, however its writer laid it out.
-
-    It runs over the JSON ``[metadata, [[name, dtype, shape], ...]]``, ASCII without spaces, sorted by key and
-    by name, without ``content_sha256`` itself; then over each tensor's bytes as stored, in the same order.
-
-    Args:
-        header: what ``parse_header`` gives.
-        tensors: the bytes behind it.
-    """
-    places = [header[name]["data_offsets"] for name in sorted(header) if name != "__metadata__"]
-    return content_digest(header, (tensors[begin:end] for begin, end in places))
-
-
-def content_digest(header: Mapping[str, Any], stored: Iterable[memoryview]) -> str:
-    """``content_sha256`` of a header and the bytes of each tensor, in the order of their names."""
-    metadata = {key: text for key, text in (header.get("__metadata__") or {}).items() if key != CONTENT_KEY}
-    names = [name for name in sorted(header) if name != "__metadata__"]
-    listed = [[name, header[name]["dtype"], header[name]["shape"]] for name in names]
-    text = json.dumps([metadata, listed], separators=(",", ":"), sort_keys=True)
-    digest = hashlib.sha256(text.encode())
-    for part in stored:
-        digest.update(part)
-    return digest.hexdigest()
 
 
 def check_content(path: Path, header: Mapping[str, Any], tensors: memoryview) -> None:
@@ -176,23 +118,20 @@ def check_content(path: Path, header: Mapping[str, Any], tensors: memoryview) ->
     Raises:
         CheckpointError: its content is not what was written.
     """
-    written = (header.get("__metadata__") or {}).get(CONTENT_KEY)
-    if written is not None and written != json.dumps(content_sha256(header, tensors)):
+    if content_holds(header, tensors) is False:
         raise CheckpointError(
             f"{path} is damaged: its content is not what was written (its {CONTENT_KEY} does not hold).",
             hint="copy it again from where it came, or take another checkpoint of the run",
         )
 
 
-def read_metadata(path: Path) -> dict[str, Any]:
-    """What a checkpoint says of itself, without a look at its numbers; empty where it cannot be read."""
+def read_metadata(path: Path) -> CheckpointMetadata | None:
+    """What a checkpoint says of itself, without a look at its numbers; None where it cannot be read."""
     try:
-        with open(path, "rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            texts = json.loads(file.read(length if length <= _MAX_HEADER else 0)).get("__metadata__") or {}
-        return {key: json.loads(text) for key, text in texts.items() if key != "format"}
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
-        return {}
+        found = read_header_texts(path)
+        return None if found is None else metadata_of(path, found[0])
+    except (OSError, CheckpointError):
+        return None
 
 
 def warm_start_from(path: Path) -> WarmStart:
@@ -205,6 +144,6 @@ def warm_start_from(path: Path) -> WarmStart:
     return WarmStart(
         str(path.absolute()),
         header.sha256,
-        model=dict(header.metadata[MODEL_KEY]),
+        model=dict(header.metadata["model"]),
         dataset=dict(header.metadata.get("dataset") or {}),
     )

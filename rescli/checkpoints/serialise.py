@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
-from rescli.checkpoints.header import CONTENT_KEY, content_digest, parse_header
+from rescli.stored.tensor_file import CONTENT_KEY, content_digest, parse_header
 
 __all__ = ["serialise"]
 

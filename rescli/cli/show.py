@@ -13,7 +13,8 @@ from rescli.errors import first_names
 from rescli.plurals import are, counted, image_of, plural
 
 if TYPE_CHECKING:
-    from rescli.workflows.listings.show import CheckpointFacts, Section
+    from rescli.checkpoints.metadata import KnownFigures, Origin, Section, StoredScheme
+    from rescli.workflows.listings.show import CheckpointFacts
 
 __all__ = ["show"]
 
@@ -50,7 +51,7 @@ def _print_facts(path: str, facts: CheckpointFacts, *, all_tensors: bool) -> Non
             "options": _listed({key: value for key, value in model.items() if key not in ("kind", "depth")}),
             "data set": _listed(facts.get("dataset", {})),
             "classes": f"{len(classes)}: {first_names(classes, 10)}",
-            "normalization": _normalization(facts.get("normalization", {})),
+            "normalization": _normalization(facts.get("normalization")),
             "weights": f"iteration {facts.get('iteration')}, {facts.get('selection')}, "
             f"trained in {facts.get('precision')}",
             **_origin(facts.get("data", {})),
@@ -81,28 +82,37 @@ def _listed(values: Section) -> str:
     return ", ".join(f"{key} {text(value)}" for key, value in values.items()) or "none"
 
 
-def _normalization(stored: Section) -> str:
+def _normalization(stored: StoredScheme | None) -> str:
+    if stored is None:
+        return "none"
     means = " ".join(str(round(mean, 4)) for mean in stored.get("mean_per_channel", []))
-    return f"{stored.get('kind')}, mean {means}"
+    return f"{stored['kind']}, mean {means}"
 
 
-def _origin(data: Section) -> dict[str, str]:
+def _origin(data: Origin) -> dict[str, str]:
     if source := data.get("imported_from"):
-        return {"imported from": f"{source['file']} ({source['layout']}), sha256 {source['sha256']}"}
+        file, layout, sha256 = (source.get(key) for key in ("file", "layout", "sha256"))
+        return {"imported from": f"{file} ({layout}), sha256 {sha256}"}
     return {plural(image_of(split)): f"sha256 {sha256}" for split, sha256 in data.get("sha256", {}).items()}
 
 
-def _print_results(results: dict[str, Section]) -> None:
+def _print_results(results: dict[str, KnownFigures]) -> None:
     print("\nresults")
     if not results:
         print("  none in the checkpoint; rescli eval measures them")
     for split, row in results.items():
-        images = f", {counted(row['num_images'], 'image')}" if "num_images" in row else ""
-        interval = row.get("interval95")
+        number, top1, loss, interval = (
+            row.get("num_images"),
+            row.get("top1_error"),
+            row.get("loss"),
+            row.get("interval95"),
+        )
+        images = f", {counted(number, 'image')}" if number is not None else ""
         between = f" ({interval[0]:.2f} to {interval[1]:.2f})" if interval else ""
+        error = "unknown" if top1 is None else f"{top1:6.2f} %"
         print(
-            f"  {split:5} top-1 error {row['top1_error']:6.2f} %{between}, loss {row['loss']:.4f}{images}, "
-            f"{row['protocol']}, {row['selection']}"
+            f"  {split:5} top-1 error {error}{between}, loss {'unknown' if loss is None else f'{loss:.4f}'}"
+            f"{images}, {row.get('protocol')}, {row.get('selection')}"
         )
 
 

@@ -6,11 +6,9 @@ torchvision or transformers; ``config.json`` says which network, normalisation a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import torch
 from pydantic import TypeAdapter
@@ -18,6 +16,7 @@ from pydantic import TypeAdapter
 from rescli.checkpoints.checkpoint import Checkpoint, read_tensors
 from rescli.checkpoints.file_kinds import foreign_tensors
 from rescli.checkpoints.header import MODEL_KEY
+from rescli.checkpoints.metadata import KnownFigures, StoredDescription, described_beside, read_description
 from rescli.data.normalization import Normalization
 from rescli.errors import CheckpointError, RescliError, UsageError, first_line, readable
 from rescli.exporters.architectures import transformers_state
@@ -49,19 +48,18 @@ def read_checkpoint(path: Path) -> Checkpoint:
     tensors, texts, sha256 = read_tensors(path)
     if MODEL_KEY in texts:
         return Checkpoint.read(path)
+    description = read_description(config)
+    if description is None:
+        raise CheckpointError(
+            f"{path.parent} was not exported by rescli: its config.json does not say which "
+            "network its weights belong to.",
+            remedy=Remedy("import_this", path, "makes it a checkpoint"),
+        )
     try:
-        found = json.loads(config.read_text(encoding="utf-8"))
-        description = found.get("rescli", found)
-        if "model_spec" not in description:
-            raise CheckpointError(
-                f"{path.parent} was not exported by rescli: its config.json does not say which "
-                "network its weights belong to.",
-                remedy=Remedy("import_this", path, "makes it a checkpoint"),
-            )
         return _checkpoint(path, tensors, sha256, description)
     except CheckpointError:
         raise
-    except (OSError, KeyError, TypeError, ValueError, AttributeError, RescliError) as error:
+    except (ValueError, RescliError) as error:
         raise CheckpointError(
             f"{config} is damaged: {type(error).__name__}: {readable(str(error))}"
         ) from error
@@ -80,24 +78,19 @@ def normalization_beside(path: Path) -> Normalization | None:
     return None if description is None else _normalization(path, description)
 
 
-def _normalization(path: Path, description: Mapping[str, Any]) -> Normalization:
+def _normalization(path: Path, description: StoredDescription) -> Normalization:
     try:
         return Normalization.from_json(description["normalization"])
-    except (KeyError, TypeError, ValueError, AttributeError, RescliError) as error:
+    except RescliError as error:
         raise CheckpointError(
             f"{path.with_name('config.json')} is damaged: {readable(first_line(error))}",
             hint="export the net again",
         ) from error
 
 
-def _description_beside(path: Path) -> Mapping[str, Any] | None:
+def _description_beside(path: Path) -> StoredDescription | None:
     """What rescli wrote of an export into the config.json beside it; None where it wrote none."""
-    try:
-        found = json.loads(path.with_name("config.json").read_text(encoding="utf-8"))
-        description: Mapping[str, Any] = found.get("rescli", found)
-        return description if path.suffix == ".safetensors" and "model_spec" in description else None
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
-        return None
+    return described_beside(path) if path.suffix == ".safetensors" else None
 
 
 def read_exported(path: Path, model: str, dataset: str) -> Checkpoint | None:
@@ -126,14 +119,16 @@ def read_exported(path: Path, model: str, dataset: str) -> Checkpoint | None:
 
 
 def _checkpoint(
-    path: Path, tensors: Mapping[str, torch.Tensor], sha256: str, description: Mapping[str, Any]
+    path: Path, tensors: Mapping[str, torch.Tensor], sha256: str, description: StoredDescription
 ) -> Checkpoint:
     model = _MODEL.validate_python(description["model_spec"])
     class_names = tuple(description["class_names"])
     spec = spec_from_dict(description["training"]) if description["training"] else None
     dataset = spec.data.dataset if spec else _dataset(description["dataset"], class_names)
     origin = description["checkpoint"]
-    results = {row["split"]: row for row in description["results"] if row["split"] in ("val", "test")}
+    results: dict[str, KnownFigures] = {
+        row["split"]: row for row in description["results"] if row["split"] in ("val", "test")
+    }
     return Checkpoint(
         tensors=_our_tensors(path, tensors, model, len(class_names), dataset.image_size),
         model=model,
@@ -141,11 +136,11 @@ def _checkpoint(
         spec=spec,
         normalization=_normalization(path, description),
         class_names=class_names,
-        iteration=int(origin["iteration"]),
-        selection=str(origin["selection"]),
+        iteration=origin["iteration"],
+        selection=origin["selection"],
         results=results,
-        data={"imported_from": origin["imported_from"]} if origin.get("imported_from") else {},
-        precision=str(origin["trained_in"]),
+        data={"imported_from": imported} if (imported := origin.get("imported_from")) else {},
+        precision=origin["trained_in"],
         sha256=sha256,
     )
 

@@ -21,7 +21,7 @@ from rescli.kernels.choice import use_kernels
 from rescli.plan import TrainPlan, make_plan
 from rescli.remedy import Remedy
 from rescli.runs.loading import Loader, make_loader, read_images
-from rescli.runs.record import StartRecord
+from rescli.runs.stored_record import StartRecord
 from rescli.runs.where import Where
 from rescli.spec.run import RunSpec
 from rescli.training.engines.choose import (

@@ -6,19 +6,20 @@ import itertools
 import logging
 import os
 import shutil
-import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
 from rescli.errors import CheckpointError, RescliError, RunDirError
-from rescli.files import read_json, write_atomically, write_json
+from rescli.files import write_atomically
 from rescli.hardware.file_lock import InUse, held_alone, stand_in_of
 from rescli.remedy import Remedy
+from rescli.runs.data_root_note import read_data_root, write_data_root
 from rescli.spec.load import spec_from_dict
 from rescli.spec.run import RunSpec
 from rescli.spec.toml import to_toml
+from rescli.stored.json_values import parse_toml, read_bounded
 
 __all__ = ["RunDir", "default_run_path", "noted_data_root"]
 
@@ -175,15 +176,14 @@ class RunDir:
             RunDirError: spec.toml is damaged.
         """
         try:
-            return spec_from_dict(tomllib.loads(self.spec.read_text(encoding="utf-8-sig")))
+            return spec_from_dict(parse_toml(read_bounded(self.spec).decode("utf-8-sig")))
         except (OSError, ValueError, RescliError) as error:
             raise RunDirError(f"{self.spec} is damaged: {error}") from error
 
     def keep_data_root(self, data_root: Path | None) -> None:
         """Note where the images lie, for a resume that is not told; None, the usual places, notes nothing."""
         if data_root is not None:
-            place = Path(os.path.expanduser(data_root)).absolute()  # Path's own raises without a home
-            write_json(self.data_root, {"data_root": str(place)}, error=CheckpointError)
+            write_data_root(self.data_root, data_root)
 
     def read_data_root(self) -> Path | None:
         """The folder of the images that was noted; None for the usual places.
@@ -191,17 +191,7 @@ class RunDir:
         Raises:
             CheckpointError: the note is damaged.
         """
-        if not self.data_root.exists():
-            return None
-        remedy = Remedy("data_root", "DIR", "where the images lie")
-        try:
-            kept = read_json(self.data_root)
-        except CheckpointError as error:
-            raise CheckpointError(str(error), remedy=remedy) from error
-        noted = kept.get("data_root") if isinstance(kept, dict) else None
-        if not isinstance(noted, str) or not noted:
-            raise CheckpointError(f"{self.data_root} is damaged: it names no directory.", remedy=remedy)
-        return Path(noted)
+        return read_data_root(self.data_root)
 
     def noted_data_root(self) -> Path | None:
         """As ``read_data_root``; None with a warning where the note is damaged."""

@@ -30,10 +30,10 @@ from rescli.runs.assembly import Assembly
 from rescli.runs.directory import RunDir
 from rescli.runs.logger import LoggedRun, Logger, MakeLogger
 from rescli.runs.metrics_log import MetricsLog
-from rescli.runs.record import RunRecord
 from rescli.runs.resuming.images import how_to_go_on
 from rescli.runs.saved_state import SavedState
 from rescli.runs.saver import RunSaver
+from rescli.runs.stored_record import RunRecord
 from rescli.training.events import EngineChosen, EvalRunning, Event, Sink, Stopped
 from rescli.training.fit import fit
 

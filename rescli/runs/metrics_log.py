@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Literal, Protocol, TypedDict
+from typing import Literal, Protocol, Required, cast
+
+from pydantic import with_config
+from typing_extensions import TypedDict
 
 from rescli.errors import CheckpointError
 from rescli.runs.logger import Logger
+from rescli.stored.json_values import as_stored, parse_json, read_bounded
+from rescli.stored.values import EXACT, Count, Loss, Percent, Seconds
 
 __all__ = ["MetricsLog", "MetricsRow", "read_metrics"]
 
 
+@with_config(EXACT)
 class MetricsRow(TypedDict, total=False):
     """A window of training (``event`` is train) or an evaluation (val); errors in percent.
 
@@ -19,17 +24,26 @@ class MetricsRow(TypedDict, total=False):
     training; ``top5_error`` (null of five classes or fewer) and ``best`` in those of evaluations.
     """
 
-    event: Literal["train", "val"]
-    iteration: int
-    epoch: float
+    event: Required[Literal["train", "val"]]
+    iteration: Required[Count]
+    epoch: Seconds
     lr: float
-    loss: float
-    top1_error: float
-    top5_error: float | None
-    num_images: int
-    images_per_second: float
-    train_seconds: float
-    waited_seconds: float
+    loss: Required[Loss]
+    top1_error: Required[Percent]
+    top5_error: Percent | None
+    num_images: Count
+    images_per_second: Seconds
+    train_seconds: Seconds
+    waited_seconds: Seconds
+    best: bool
+
+
+@with_config(EXACT)
+class _Evaluation(TypedDict):
+    """What an evaluation's row has more than one of training."""
+
+    top5_error: Percent | None
+    num_images: Count
     best: bool
 
 
@@ -47,7 +61,20 @@ def read_metrics(path: Path) -> list[MetricsRow]:
         CheckpointError: missing or damaged.
     """
     try:
-        lines = path.read_bytes().split(b"\n")[:-1]
-        return [json.loads(line) for line in lines]
+        lines = read_bounded(path, most=None).split(b"\n")[:-1]
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}") from error
+    return [_row(path, number, line) for number, line in enumerate(lines, 1)]
+
+
+def _row(path: Path, number: int, line: bytes) -> MetricsRow:
+    def refused(wrong: object) -> CheckpointError:
+        return CheckpointError(f"{path} cannot be read: line {number}: {wrong}")
+
+    try:
+        row = as_stored(parse_json(line), MetricsRow, refused)
+    except ValueError as error:
+        raise refused(error) from error
+    if row["event"] == "val":
+        as_stored(cast(object, row), _Evaluation, refused)
+    return row

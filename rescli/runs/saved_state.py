@@ -6,18 +6,22 @@ import hashlib
 import json
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Literal, NotRequired
 
 import torch
+from pydantic import with_config
+from typing_extensions import TypedDict
 
 from rescli.checkpoints.checkpoint import read_tensors
 from rescli.checkpoints.serialise import serialise
 from rescli.errors import CheckpointError, RunDirError
-from rescli.files import read_json, write_atomically, write_json
+from rescli.files import write_atomically, write_json
 from rescli.remedy import Remedy
 from rescli.runs.directory import RunDir
-from rescli.runs.record import DataRecord
+from rescli.runs.stored_record import DataRecord
 from rescli.spec.run import RunSpec
+from rescli.stored.json_values import as_stored, parse_json, read_stored
+from rescli.stored.values import EXACT, Count, Device, FileName, Percent, Seconds, Sha256
 from rescli.training.state import TrainState
 
 __all__ = [
@@ -37,18 +41,46 @@ Number = bool | int | float | str | None
 """What an optimizer may keep beside its tensors."""
 
 
-class StateNumbers(TypedDict, total=False):
+@with_config(EXACT)
+class StateNumbers(TypedDict):
     """The numbers of a TrainState, as JSON holds them; ``optimizer`` by parameter and name."""
 
-    step: int
-    evaluation_due: bool
-    window_start: int
+    step: Count
+    evaluation_due: NotRequired[bool]
+    """whether the evaluation of its step is still to be made; states of earlier versions do not say"""
+    window_start: Count
     trigger: dict[str, int | float]
-    best_val_error: float | None
-    best_step: int | None
-    train_seconds: float
-    window_seconds: float
+    best_val_error: Percent | None
+    best_step: Count | None
+    train_seconds: Seconds
+    window_seconds: Seconds
     optimizer: dict[str, Number]
+
+
+@with_config(EXACT)
+class _Pointer(TypedDict):
+    """What latest.json holds."""
+
+    file: FileName
+    sha256: Sha256
+
+
+@with_config(EXACT)
+class _Meta(TypedDict):
+    """What stands beside the tensors; states of earlier versions name no engine, kernels or convolutions."""
+
+    spec: dict[str, Any]
+    numbers: StateNumbers
+    precision: Literal["fp32", "bf16", "fp16"]
+    device: Device
+    engine: NotRequired[str]
+    kernels: NotRequired[str]
+    convolutions: NotRequired[str]
+    threads: Count
+    metrics_bytes: Count
+    metrics_sha256: Sha256
+    data: DataRecord
+    data_root: NotRequired[str | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,12 +117,12 @@ class SavedState:
 
     @property
     def step(self) -> int:
-        return int(self.numbers["step"])
+        return self.numbers["step"]
 
     @property
     def evaluation_due(self) -> bool:
         """Whether the evaluation of its step is still to be made; states of earlier versions do not say."""
-        return bool(self.numbers.get("evaluation_due", False))
+        return self.numbers.get("evaluation_due", False)
 
     def restore(self, state: TrainState) -> None:
         """Put everything into ``state``, in place.
@@ -109,7 +141,7 @@ class SavedState:
             _restore_optimizer(state, self.tensors, self.numbers["optimizer"])
             state.step = self.step
             state.evaluation_due = self.evaluation_due
-            state.window_start = int(self.numbers["window_start"])
+            state.window_start = self.numbers["window_start"]
             state.trigger = dict(self.numbers["trigger"])
             state.best_val_error = self.numbers["best_val_error"]
             state.best_step = self.numbers["best_step"]
@@ -179,24 +211,28 @@ def load_state(directory: Path, spec: RunSpec) -> SavedState | None:
     pointer_path = directory / "latest.json"
     if not pointer_path.exists():
         return None
-    pointer = read_json(pointer_path)
     hint = "nothing was changed; begin again with"
     run_dir = RunDir(directory.parent)
     remedy = Remedy("train_anew", run_dir.spec, also={"data_root": run_dir.noted_data_root()})
-    try:
-        path, sha256 = directory / pointer["file"], pointer["sha256"]
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{pointer_path} is damaged: {error}", hint=hint, remedy=remedy) from error
+    pointer = read_stored(pointer_path, _Pointer, hint=hint, remedy=remedy)
+    path = directory / pointer["file"]
     if not path.is_file():
         raise CheckpointError(f"the saved state {path} is missing.", hint=hint, remedy=remedy)
-    if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+    if hashlib.sha256(path.read_bytes()).hexdigest() != pointer["sha256"]:
         raise CheckpointError(
             f"the saved state {path} is damaged: its sha256 is not the recorded one.",
             hint=hint,
             remedy=remedy,
         )
     tensors, texts, _ = read_tensors(path)
-    meta = json.loads(texts["state"])
+
+    def refused(wrong: object) -> CheckpointError:
+        return CheckpointError(f"the saved state {path} is damaged: {wrong}.", hint=hint, remedy=remedy)
+
+    try:
+        meta = as_stored(parse_json(texts.get("state", "null")), _Meta, refused)
+    except ValueError as error:
+        raise refused(error) from error
     changed = [key for key in differing_keys(meta["spec"], spec.to_dict()) if key not in MAY_CHANGE]
     if changed:
         raise RunDirError(
@@ -206,7 +242,8 @@ def load_state(directory: Path, spec: RunSpec) -> SavedState | None:
         )
     # Before states named them there was but one engine, no kernels, and no convolutions but those of bf16.
     before = {"engine": "eager", "kernels": "plain", "convolutions": "native"}
-    return SavedState(tensors=tensors, **before | {key: meta[key] for key in _META if key in meta})
+    kept: dict[str, Any] = {**before, **meta}
+    return SavedState(tensors=tensors, **{key: kept[key] for key in _META if key in kept})
 
 
 def differing_keys(one: dict[str, Any], other: dict[str, Any], *, prefix: str = "") -> list[str]:

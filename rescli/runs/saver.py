@@ -7,6 +7,7 @@ from typing import Self, cast
 import torch
 
 from rescli.checkpoints.checkpoint import Checkpoint
+from rescli.checkpoints.metadata import KnownFigures, Origin
 from rescli.errors import CheckpointError
 from rescli.evaluation.classes import has_top5
 from rescli.evaluation.metrics import wilson_interval
@@ -17,9 +18,6 @@ from rescli.runs.assembly import Assembly
 from rescli.runs.directory import RunDir
 from rescli.runs.metrics_log import MetricsLog, MetricsRow, read_metrics
 from rescli.runs.record import (
-    DataRecord,
-    RunRecord,
-    SplitResult,
     convolutions_record,
     now,
     peak_memory_bytes,
@@ -28,6 +26,7 @@ from rescli.runs.record import (
     skipping_since,
 )
 from rescli.runs.saved_state import SavedState, describe_state, save_state
+from rescli.runs.stored_record import DataRecord, RunRecord, SplitResult
 from rescli.runs.writer import BackgroundWriter, HostCopies
 from rescli.spec.ledger.ledger import ledger
 from rescli.training.engines.choose import Chosen
@@ -197,8 +196,8 @@ class RunSaver:
             class_names=self._assembly.train_set.class_names,
             iteration=self._state.step,
             selection=selection,
-            results=self._results(selection),
-            data=dict(data_record(self._assembly)),
+            results=cast(dict[str, KnownFigures], self._results(selection)),
+            data=cast(Origin, data_record(self._assembly)),
             precision=self._assembly.numerics.precision,
         )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from rescli.remedy import Remedy
 from rescli.spec.explain import explain
 from rescli.spec.run import RunSpec
 from rescli.spec.toml import Table
+from rescli.stored.json_values import parse_toml, read_bounded
 
 __all__ = [
     "find_preset",
@@ -65,8 +65,8 @@ def preset_text(name: str) -> str:
     """The preset's file as it stands, comments included."""
     path = find_preset(name)
     try:
-        return path.read_text(encoding="utf-8-sig")  # some editors mark a text as UTF-8
-    except (OSError, UnicodeDecodeError) as error:
+        return read_bounded(path).decode("utf-8-sig")  # some editors mark a text as UTF-8
+    except (OSError, ValueError) as error:
         raise SpecError(f"cannot read {path}: {error}") from error
 
 
@@ -126,8 +126,8 @@ def parse_override(pair: str) -> tuple[str, Any]:
     if not equals or not key.strip():
         raise SpecError(f"{pair!r} is not KEY=VALUE.", hint="for example optimizer.lr=0.05")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except (ValueError, RecursionError):
+        value = parse_toml(f"value = {text}")["value"]
+    except ValueError:
         value = text.strip()
     return key.strip(), value
 
@@ -184,8 +184,8 @@ def spec_from_dict(table: Mapping[str, Any]) -> RunSpec:
 
 def _read_toml(name: str) -> Table:
     try:
-        return tomllib.loads(preset_text(name))
-    except tomllib.TOMLDecodeError as error:
+        return parse_toml(preset_text(name))
+    except ValueError as error:
         raise SpecError(f"{find_preset(name)} is not TOML: {error}") from error
 
 

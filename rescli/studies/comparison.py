@@ -20,7 +20,7 @@ from rescli.evaluation.metrics import wilson_interval
 from rescli.evaluation.result import NetResult
 from rescli.runs.directory import RunDir
 from rescli.runs.evaluating.evaluator import Evaluator
-from rescli.runs.record import read_record
+from rescli.runs.stored_record import read_record
 from rescli.studies.published import PublishedRow, PublishedTable
 from rescli.studies.rows import (
     ContenderRow,

@@ -11,7 +11,7 @@ from rescli.hardware.threads.cores import usable_cores
 from rescli.plan import estimate, make_plan
 from rescli.remedy import Remedy
 from rescli.runs.directory import RunDir
-from rescli.runs.record import read_record
+from rescli.runs.stored_record import read_record
 from rescli.spec.run import RunSpec
 
 __all__ = ["PlannedRun", "QueuedRun", "Status"]

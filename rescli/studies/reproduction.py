@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rescli.runs.directory import RunDir
 from rescli.runs.evaluating.evaluator import Evaluator
-from rescli.runs.record import read_record
+from rescli.runs.stored_record import read_record
 from rescli.spec.ledger.ledger import differences, ledger
 from rescli.studies.curves import RunCurves
 from rescli.studies.not_run import NotRun

@@ -6,14 +6,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NotRequired, TypedDict, TypeVar, cast
+from typing import Annotated, NotRequired, TypeVar
 
-from rescli.errors import CheckpointError, UsageError
-from rescli.files import read_json, write_json
+from pydantic import Field, with_config
+from typing_extensions import TypedDict
+
+from rescli.errors import UsageError
+from rescli.files import write_json
 from rescli.plan import make_plan
 from rescli.runs.budget.fit import BudgetFit, fit_budget, is_off_plan
 from rescli.runs.budget.trial import RunCost
 from rescli.spec.run import RunSpec
+from rescli.stored.json_values import read_stored
+from rescli.stored.values import EXACT, Seconds
 from rescli.studies.events import BudgetFitted, Note
 from rescli.studies.queue import RunQueue
 from rescli.studies.queued_run import QueuedRun
@@ -23,13 +28,17 @@ __all__ = ["SharedBudget"]
 Key = TypeVar("Key")
 
 
+_ANEW = "delete it: the budget is fitted anew"
+
+
+@with_config(EXACT)
 class _Note(TypedDict):
     """budget.json: what was fitted, so that a study that was interrupted goes on with the same specs."""
 
-    budget_seconds: float
-    ratio: float
+    budget_seconds: Seconds
+    ratio: Annotated[float, Field(gt=0, le=1)]
     specs: list[str]
-    evaluations: NotRequired[int | None]
+    evaluations: NotRequired[Annotated[int, Field(gt=0)] | None]
 
 
 @dataclass
@@ -131,7 +140,7 @@ class SharedBudget:
     def _kept(self, specs: Sequence[RunSpec]) -> BudgetFit | None:
         """The fit of an earlier call for the same runs and the same time."""
         path = self.out / "budget.json"
-        note = _read_note(path) if path.is_file() else None
+        note = read_stored(path, _Note, hint=_ANEW) if path.is_file() else None
         if note is None or note.get("specs") != [spec.fingerprint() for spec in specs]:
             return None
         if note.get("budget_seconds") != self.seconds:
@@ -145,15 +154,3 @@ class SharedBudget:
     def _key(spec: RunSpec) -> str:
         """The same for runs that differ in their seed alone."""
         return spec.model_copy(update={"seed": 0}).fingerprint()
-
-
-def _read_note(path: Path) -> _Note:
-    found = read_json(path)
-    ratio, evaluations = (found.get("ratio"), found.get("evaluations")) if isinstance(found, dict) else (0, 0)
-    is_ratio = isinstance(ratio, int | float) and not isinstance(ratio, bool) and 0 < ratio <= 1
-    if not is_ratio or not (evaluations is None or (type(evaluations) is int and evaluations > 0)):
-        raise CheckpointError(
-            f"{path} is damaged: it does not say how far the schedules were shortened.",
-            hint="delete it: the budget is fitted anew",
-        )
-    return cast(_Note, found)

@@ -207,7 +207,8 @@ def import_weights(
     )
     if scheme is None and (own := normalization_beside(weights)) is not None:
         scheme, checkpoint = own.kind, replace(checkpoint, normalization=own)
-        checkpoint.data["imported_from"]["normalization"] = own.kind
+        imported = {**(checkpoint.data.get("imported_from") or {}), "normalization": own.kind}
+        checkpoint = replace(checkpoint, data={"imported_from": imported})
     # Built and loaded once as eval will: whatever could fail there fails here, before there is a file.
     params = sum(parameter.numel() for parameter in checkpoint.build_model().parameters())
     result = ImportResult(

@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from rescli.checkpoints.header import parse_header
 from rescli.checkpoints.serialise import serialise
+from rescli.stored.tensor_file import parse_header
 
 TENSORS = {
     "b.half": torch.arange(6).half().reshape(2, 3),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -14,10 +15,12 @@ import numpy as np
 import pytest
 from photographs import rot
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from rescli.data.folders.read import read_folder
 from rescli.data.photos import packed as packed_module
-from rescli.data.photos.packed import packed_counts
+from rescli.data.photos.pack_index import packed_counts
 
 Rescli = Callable[..., Any]
 
@@ -232,3 +235,98 @@ def test_a_signal_leaves_nothing(
     answer = rescli("data", "pack", "imagefolder", "--data-root", photos, "--out", tmp_path / "packed")
     assert answer.code == 130
     assert os.listdir(tmp_path) == ["photos"]
+
+
+@pytest.fixture
+def packed(rescli: Rescli, photos: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "packed"
+    assert rescli("data", "pack", "imagefolder", "--data-root", photos, "--out", folder).code == 0
+    return folder
+
+
+TINY = (
+    *("--dataset", "imagefolder", "--depth", 18, "--set", "model.width=4", "--iterations", 2),
+    *("--batch-size", 4, "--device", "cpu", "--workers", 0),
+)
+
+
+def flip(path: Path, place: int, bit: int = 0) -> None:
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1 << bit
+    path.write_bytes(data)
+
+
+def without_sums(folder: Path) -> None:
+    """As an earlier rescli packed: the table without crc32, nothing with a hash of its own."""
+    for split in ("train", "val"):
+        table = folder / f"{split}.safetensors"
+        with safe_open(table, "pt") as file:
+            kept = {name: file.get_tensor(name) for name in ("starts", "lengths", "labels", "names")}
+            texts = {key: text for key, text in file.metadata().items() if key != "content_sha256"}
+        save_file(kept, table, texts)
+    index = json.loads((folder / "packed.json").read_text())
+    del index["content_sha256"]
+    (folder / "packed.json").write_text(json.dumps(index))
+
+
+@pytest.mark.parametrize("place", range(0, 1200, 117))
+def test_a_flipped_bit_in_the_images_is_seen_by_all_who_read_them(
+    rescli: Rescli, packed: Path, tmp_path: Path, place: int
+) -> None:
+    for split in ("train", "val"):
+        flip(packed / f"{split}.images", place, place % 8)
+    trained = rescli("train", *TINY, "--data-root", packed, "--out", tmp_path / "run")
+    assert trained.code == 3, trained.err
+    assert "are not those that were packed" in trained.err
+    verified = rescli("data", "verify", "imagefolder", "--data-root", packed)
+    assert verified.code == 3, verified.err
+    assert "train.images is damaged: it is not what was packed" in verified.out
+
+
+def test_packs_of_earlier_versions_are_read_and_their_damage_is_verified(
+    rescli: Rescli, packed: Path, tmp_path: Path
+) -> None:
+    new = read_folder(packed, ("train",))["train"]
+    without_sums(packed)
+    old = read_folder(packed, ("train",))["train"]
+    assert (old.fingerprint, old.file_names) == (new.fingerprint, new.file_names)
+    assert rescli("train", *TINY, "--data-root", packed, "--out", tmp_path / "run").code == 0
+    assert rescli("data", "verify", "imagefolder", "--data-root", packed).code == 0
+    flip(packed / "train.images", 700)
+    verified = rescli("data", "verify", "imagefolder", "--data-root", packed)
+    assert verified.code == 3, verified.err
+    assert "train.images is damaged: it is not what was packed" in verified.out
+
+
+def test_a_flipped_bit_in_index_or_table_is_seen(rescli: Rescli, packed: Path) -> None:
+    for file in ("packed.json", "train.safetensors"):
+        whole = (packed / file).read_bytes()
+        for place in range(0, len(whole), 1 + len(whole) // 25):
+            flip(packed / file, place)
+            answer = rescli("train", *TINY, "--data-root", packed, "--dry-run")
+            assert answer.code == 3, (file, place, answer.err)
+            (packed / file).write_bytes(whole)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"class_names": ["a", 3]}, "class_names[1] is 3; allowed: a text"),
+        ({"class_names": 7}, "class_names is 7; allowed: a list"),
+        ({"splits": {"train": -1}}, "splits.train is -1; allowed: 0 or more"),
+        ({"splits": {"../train": 8}}, "the name of a file beside it"),
+        ({"splits": []}, "splits is a list of 0; allowed: an object"),
+        ({"format": "1"}, "format is '1'; allowed: a whole number"),
+        ({"content_sha256": None}, "content_sha256 is null; allowed: a text"),
+    ],
+)
+def test_an_index_of_other_types_is_exit_3(
+    rescli: Rescli, packed: Path, change: dict[str, object], field: str
+) -> None:
+    index = json.loads((packed / "packed.json").read_text())
+    (packed / "packed.json").write_text(json.dumps({**index, **change}))
+    for command in (("train", *TINY, "--dry-run"), ("data", "verify", "imagefolder")):
+        answer = rescli(*command, "--data-root", packed)
+        assert answer.code == 3, answer.err
+        assert "packed.json is damaged: " in answer.err
+        assert field in answer.err

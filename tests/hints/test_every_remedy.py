@@ -22,7 +22,7 @@ NOT_HERE = {
     "exporters/formats/onnx.py opset": "typed in tests/exporters/onnx/test_opset.py, on a network of its own",
     "importers/asked.py data.dataset.image_size": "typed in tests/cli/test_own_classes.py",
     "importers/exported.py model": "typed in tests/cli/test_finetune.py",
-    "runs/record.py resume": "of Python: commands go on without the record",
+    "runs/stored_record.py resume": "of Python: commands go on without the record",
     "training/fit.py precision": "needs more than a thousand iterations",
     "workflows/compare.py compare": "trains two nets on CIFAR-10",
 }

@@ -1,5 +1,8 @@
 """Reading metrics.jsonl."""
 
+import json
+import re
+
 import pytest
 
 from rescli.errors import CheckpointError
@@ -7,12 +10,32 @@ from rescli.runs.metrics_log import read_metrics
 
 
 def test_a_line_cut_off_by_a_kill_is_left_out(tmp_path):
-    (tmp_path / "metrics.jsonl").write_text('{"iteration": 1}\n{"itera')
-    assert read_metrics(tmp_path / "metrics.jsonl") == [{"iteration": 1}]
+    row = {"event": "train", "iteration": 1, "loss": 2.3, "top1_error": 90.0}
+    (tmp_path / "metrics.jsonl").write_text(f'{json.dumps(row)}\n{{"itera')
+    assert read_metrics(tmp_path / "metrics.jsonl") == [row]
 
 
-@pytest.mark.parametrize("content", [b"{\n", b"\xff\n"])
-def test_a_damaged_log_is_named(tmp_path, content):
+WHOLE = '{"event": "val", "iteration": 2, "loss": 2.3, "top1_error": 90.0, "top5_error": null, "best": true'
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"{\n", "line 1: Expecting"),
+        (b"\xff\n", "line 1: 'utf-8'"),
+        (b"[]\n", "line 1: it is a list of 0; allowed: an object"),
+        (b'{"event": "end"}\n', "line 1: event is 'end'; allowed: 'train' or 'val'"),
+        (f"{WHOLE}}}\n".encode(), "line 1: num_images is missing"),
+        (f'{WHOLE}, "num_images": -1}}\n'.encode(), "line 1: num_images is -1; allowed: 0 or more"),
+        (f'{WHOLE}, "loss": 3}}\n'.encode(), "line 1: the key 'loss' stands twice"),
+        (
+            WHOLE.replace("90.0", "1e999").encode() + b"}\n",
+            "line 1: top1_error is Infinity; allowed: a finite",
+        ),
+        (WHOLE.replace("2,", "1" * 30 + ",").encode() + b"}\n", "line 1: it holds a whole number of more"),
+    ],
+)
+def test_a_damaged_log_is_named(tmp_path, content, says):
     (tmp_path / "metrics.jsonl").write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"metrics\.jsonl cannot be read"):
+    with pytest.raises(CheckpointError, match=rf"metrics\.jsonl cannot be read: {re.escape(says)}"):
         read_metrics(tmp_path / "metrics.jsonl")

@@ -6,7 +6,7 @@ import pytest
 
 from rescli.errors import CheckpointError
 from rescli.runs.directory import RunDir
-from rescli.runs.record import read_record
+from rescli.runs.stored_record import read_record
 
 RECORD = {
     "status": "finished",
@@ -37,14 +37,38 @@ WHOLE = json.dumps(RECORD)
         ("", "is damaged"),
         ("[" * 100_000, "is damaged"),
         ("\xff\xfe", "is damaged"),
-        ("[]", r"is damaged: it cannot be '\[\]'"),
+        ("[]", r"is damaged: it is a list of 0; allowed: an object"),
         ("{}", "is damaged: results is missing"),
-        ('{"results": []}', r"is damaged: results cannot be '\[\]'"),
-        (json.dumps({**RECORD, "resumed_at": 4}), "is damaged: resumed_at cannot be '4'"),
-        (json.dumps({**RECORD, "train_seconds": "long"}), "is damaged: train_seconds cannot be 'long'"),
-        (json.dumps({**RECORD, "iterations_done": True}), "is damaged: iterations_done cannot be 'True'"),
-        (WHOLE.replace("81.5", "NaN"), r"is damaged: results\.val\.top1_error cannot be 'nan'"),
-        (WHOLE.replace('{"iteration": 3}', "3"), r"is damaged: results\.val\.best_val cannot be '3'"),
+        ('{"results": []}', r"is damaged: results is a list of 0; allowed: an object"),
+        (json.dumps({**RECORD, "resumed_at": 4}), "is damaged: resumed_at is 4; allowed: a list"),
+        (
+            json.dumps({**RECORD, "train_seconds": "long"}),
+            "is damaged: train_seconds is 'long'; allowed: a number",
+        ),
+        (
+            json.dumps({**RECORD, "iterations_done": True}),
+            "is damaged: iterations_done is true; allowed: a whole number",
+        ),
+        (
+            WHOLE.replace("81.5", "NaN"),
+            r"is damaged: results\.val\.top1_error is NaN; allowed: a finite number",
+        ),
+        (WHOLE.replace("81.5", "-1"), r"is damaged: results\.val\.top1_error is -1; allowed: 0 to 100"),
+        (
+            WHOLE.replace("81.5", "1e999"),
+            r"is damaged: results\.val\.top1_error is Infinity; allowed: a finite",
+        ),
+        ('{"results": {"train": "x"}}', r"is damaged: results\.train is 'x'; allowed: an object"),
+        ('{"results": {}, "results": {}}', "is damaged: the key 'results' stands twice"),
+        ('{"results": {}, "name": "\\ud800"}', "is damaged: .* holds half a letter"),
+        (
+            json.dumps({"results": {"val": {"interval95": [-1, 3]}}}),
+            r"is damaged: results\.val\.interval95\[0\] is -1; allowed: 0 to 100",
+        ),
+        (
+            WHOLE.replace('{"iteration": 3}', "3"),
+            r"is damaged: results\.val\.best_val is 3; allowed: an object",
+        ),
     ],
 )
 def test_a_damaged_record_is_named_with_what_to_type_next(tmp_path, content, says):

@@ -16,8 +16,8 @@ from rescli.hardware.threads.openmp import find_libgomp
 from rescli.runs.assembly import assemble
 from rescli.runs.directory import RunDir
 from rescli.runs.drive import execute
-from rescli.runs.record import RunRecord, read_record
 from rescli.runs.resuming.prepare import prepare_resume
+from rescli.runs.stored_record import RunRecord, read_record
 from rescli.runs.where import Where
 from rescli.spec.load import load_spec
 from rescli.training.events import Event, StepDone, Stopped

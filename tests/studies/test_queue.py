@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from rescli.runs.directory import RunDir
-from rescli.runs.record import read_record
+from rescli.runs.stored_record import read_record
 from rescli.spec.load import load_spec
 from rescli.studies.queue import RunQueue
 from rescli.studies.queued_run import QueuedRun

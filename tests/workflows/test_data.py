@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from rescli.data.folders.read import read_folder
-from rescli.data.photos.packed import packed_counts
+from rescli.data.photos.pack_index import packed_counts
 from rescli.errors import DataError, UsageError
 from rescli.remedy import Remedy
 from rescli.workflows.data.datasets import datasets

@@ -18,7 +18,7 @@ from rescli.spec.ledger.ledger import differences, ledger
 
 if TYPE_CHECKING:
     from rescli.data.folders.survey import Survey
-    from rescli.runs.record import RunRecord
+    from rescli.runs.stored_record import RunRecord
     from rescli.spec.ledger.row import LedgerRow
     from rescli.spec.run import RunSpec
     from rescli.training.events import Sink

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from rescli.cli.launch import HEARD, LISTENS, SPEC
 from rescli.cli.output.messages import say
-from rescli.errors import Interrupted, LostRankError, RescliError
+from rescli.errors import CheckpointError, Interrupted, LostRankError, RescliError
 from rescli.hardware.elastic import END_NOW, LOST, OUTCOME, RESTARTS, STOP, UNBEGUN
 from rescli.hardware.stop_signals import STOP_SIGNALS
 from rescli.plurals import counted
@@ -186,9 +186,10 @@ def _how_it_ended(code: int) -> str:
 
 
 def _saved_step(out: Path) -> int | None:
-    with suppress(OSError, ValueError):
-        record = json.loads((out / "record.json").read_text(encoding="utf-8"))
-        step = record.get("last_saved_iteration") if isinstance(record, dict) else None
+    from rescli.stored.json_values import read_stored
+
+    with suppress(CheckpointError):
+        step = read_stored(out / "record.json", dict[str, object]).get("last_saved_iteration")
         return step if isinstance(step, int) else None
     return None
 

@@ -15,7 +15,8 @@ from rescli.data.folders.listing import Listing, list_part, training_classes
 from rescli.data.folders.names import PLUGIN_SUFFIXES, SUFFIXES
 from rescli.data.folders.walk import LeftOut, images_below
 from rescli.data.photos.image_files import ImageFiles
-from rescli.data.photos.packed import is_packed, packed_counts, read_packed
+from rescli.data.photos.pack_index import is_packed, packed_counts
+from rescli.data.photos.packed import read_packed
 from rescli.data.photos.prefetch import map_quick
 from rescli.errors import DataError, readable
 from rescli.plurals import counted, plural
@@ -226,7 +227,15 @@ def _of_pack(root: Path, splits: tuple[str, ...], expected: tuple[str, ...] | No
         raise DataError(_other_classes(root, list(classes), expected or ()))
     if absent := [split for split in splits if split not in counts]:
         raise DataError(f"{root} has no split {absent[0]!r}; it has {', '.join(counts)}.")
-    return {split: read_packed(root, split, classes) for split in splits}
+    packed: dict[str, ImageFiles] = {split: read_packed(root, split, classes) for split in splits}
+    for split, files in packed.items():
+        if len(files) != counts[split]:
+            raise DataError(
+                f"{root} is damaged: its table of {split} has {counted(len(files), 'image')}, its index "
+                f"{counts[split]}.",
+                hint="pack the photographs again",
+            )
+    return packed
 
 
 def _other_classes(root: Path, found: list[str], expected: tuple[str, ...]) -> str:

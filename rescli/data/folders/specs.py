@@ -91,7 +91,7 @@ class ImageFolderSpec(PhotoSetSpec):
     def surveyed(
         self, data_root: Path | None, progress: Callable[[int, int], None] | None = None
     ) -> tuple[ImageFolderSpec, Survey | None]:
-        from rescli.data.photos.packed import packed_counts
+        from rescli.data.photos.pack_index import packed_counts
 
         root = given_root(data_root)
         survey = self.survey(data_root, progress)
@@ -137,7 +137,7 @@ class ImageFolderSpec(PhotoSetSpec):
         every_header: bool = False,
     ) -> Survey | None:
         from rescli.data.folders.survey import survey_folder
-        from rescli.data.photos.packed import is_packed
+        from rescli.data.photos.pack_index import is_packed
 
         root = given_root(data_root)
         if is_packed(root):

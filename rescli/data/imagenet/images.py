@@ -20,7 +20,7 @@ from rescli.data.folders.names import ALL, OLD_SUFFIXES
 from rescli.data.folders.read import image_fingerprint, read_folder
 from rescli.data.imagenet.labels import SOURCES, find_labels, labels_of
 from rescli.data.photos.image_files import ImageFiles
-from rescli.data.photos.packed import is_packed
+from rescli.data.photos.pack_index import is_packed
 from rescli.errors import DataError
 from rescli.plurals import counted
 from rescli.remedy import Remedy

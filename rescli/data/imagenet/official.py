@@ -6,11 +6,12 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from rescli.data.imagenet.labels import DEVKIT
-from rescli.errors import DataError
-from rescli.files import read_json, write_json
+from rescli.errors import CheckpointError, DataError
+from rescli.files import write_json
+from rescli.stored.json_values import read_stored
 
 __all__ = ["OFFICIAL", "TRAIN", "VAL", "ByteProgress", "CheckedArchive", "Official", "check_md5"]
 
@@ -77,10 +78,11 @@ def check_md5(path: Path, root: Path, progress: ByteProgress, warn: Callable[[st
         warn(f"{path} has {size:,} bytes, the official one {official.num_bytes:,}: its MD5 is not checked")
         return CheckedArchive(str(path), size, official=False)
     memory = root / _CHECKED
-    known = read_json(memory) if memory.exists() else {}
-    mark = [size, stat.st_mtime_ns, official.md5]
-    if not isinstance(known, dict):
+    try:
+        known = read_stored(memory, dict[str, Any]) if memory.exists() else {}
+    except CheckpointError:  # what was checked is checked again
         known = {}
+    mark = [size, stat.st_mtime_ns, official.md5]
     if known.get(path.name) == mark:
         return CheckedArchive(str(path), size, official=True)
     digest = hashlib.md5(usedforsecurity=False)

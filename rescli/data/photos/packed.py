@@ -2,8 +2,9 @@
 
 ``packed.json`` names the splits and classes; ``SPLIT.images`` has the bytes; ``SPLIT.safetensors`` the table:
 ``starts`` and ``lengths`` int64 (N,) in bytes, ``labels`` int64 (N,), ``names`` uint8, joined by line ends,
-or by zeros where a name has a line end in it. Its metadata says which, and whether the images were turned
-upright. They are JPEGs, but for those too long to be one.
+or by zeros where a name has a line end in it; and ``crc32`` int64 (N,) of each image's bytes, which older
+packs lack. Its metadata says which, and whether the images were turned upright. They are JPEGs, but for those
+too long to be one. What is read is held against these sums; index and table have a hash of their own.
 A file system serves one large file faster than a million small ones, and a smaller picture decodes faster.
 """
 
@@ -13,6 +14,7 @@ import hashlib
 import io
 import json
 import os
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
@@ -21,31 +23,28 @@ from typing import Self
 
 import torch
 from PIL import Image
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 
 from rescli import __version__
 from rescli.data.photos.decoding import decode_rgb
 from rescli.data.photos.image_files import ImageFiles
+from rescli.data.photos.pack_index import PACK_AGAIN
 from rescli.data.photos.prefetch import map_ahead
 from rescli.errors import DataError
 from rescli.plurals import counted, image_of
+from rescli.stored.tensor_file import CONTENT_KEY, content_holds, content_sha256, parse_header, whole_header
 
 __all__ = [
-    "INDEX",
     "PackedImages",
-    "is_packed",
-    "packed_counts",
     "read_packed",
-    "write_index",
     "write_packed_split",
 ]
 
-INDEX = "packed.json"
-_FORMAT = 1
 _LONGEST_JPEG = 65_500
 """Pixels of a side, by libjpeg's header."""
 _TABLE = ("starts", "lengths", "labels", "names")
+_READ_BYTES = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +54,15 @@ class PackedImages(ImageFiles):
     Args:
         starts_N: where each image begins, int64, in bytes of ``data``.
         lengths_N: how many bytes it has, int64.
+        sums_N: their crc32, int64; None in a pack of an earlier version.
+        data_sha256: hex digest of all of ``data``.
     """
 
     data: Path
     starts_N: torch.Tensor
     lengths_N: torch.Tensor
+    sums_N: torch.Tensor | None
+    data_sha256: str
 
     def content(self, index: int) -> bytes:
         length = int(self.lengths_N[index])
@@ -69,7 +72,25 @@ class PackedImages(ImageFiles):
             raise DataError(f"{self.data} cannot be read: {error.strerror}.") from error
         if len(found) != length:
             raise DataError(f"{self.data} is damaged: it ends within {self.file_names[index]}.")
+        if self.sums_N is not None and zlib.crc32(found) != int(self.sums_N[index]):
+            raise DataError(
+                f"{self.data} is damaged: the bytes of {self.file_names[index]} are not those that were "
+                "packed.",
+                hint=f"copy the file again, or {PACK_AGAIN}",
+            )
         return found
+
+    def is_whole(self) -> bool:
+        """Whether all bytes of the file, read once, are those that were packed.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        digest = hashlib.sha256()
+        with open(self.data, "rb") as file:
+            while part := file.read(_READ_BYTES):
+                digest.update(part)
+        return digest.hexdigest() == self.data_sha256
 
     def turns(self, index: int) -> bool:
         return False  # they were turned when they were packed
@@ -92,26 +113,12 @@ class PackedImages(ImageFiles):
 
     def subset(self, indices_N: torch.Tensor) -> Self:
         chosen = super().subset(indices_N)
-        return replace(chosen, starts_N=self.starts_N[indices_N], lengths_N=self.lengths_N[indices_N])
-
-
-def is_packed(root: Path) -> bool:
-    return (root / INDEX).is_file()
-
-
-def packed_counts(root: Path) -> tuple[tuple[str, ...], dict[str, int]]:
-    """The classes, and how many images each split has.
-
-    Raises:
-        DataError: the index is damaged.
-    """
-    try:
-        index = json.loads((root / INDEX).read_text(encoding="utf-8"))
-        if index["format"] != _FORMAT:
-            raise DataError(f"{root / INDEX} has format {index['format']}; this rescli reads {_FORMAT}.")
-        return tuple(index["class_names"]), {split: int(count) for split, count in index["splits"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{root / INDEX} is damaged: {error}", hint="pack the photographs again") from error
+        return replace(
+            chosen,
+            starts_N=self.starts_N[indices_N],
+            lengths_N=self.lengths_N[indices_N],
+            sums_N=None if self.sums_N is None else self.sums_N[indices_N],
+        )
 
 
 def read_packed(root: Path, split: str, class_names: tuple[str, ...]) -> PackedImages:
@@ -123,31 +130,45 @@ def read_packed(root: Path, split: str, class_names: tuple[str, ...]) -> PackedI
     table = root / f"{split}.safetensors"
     data = root / f"{split}.images"
     try:
-        with safe_open(table, "pt") as file:
-            starts, lengths, labels, names = (file.get_tensor(name) for name in _TABLE)
-            metadata = file.metadata()
-        size = data.stat().st_size
+        content = table.read_bytes()
+        begin, header = whole_header(content)
+        holds = content_holds(header, memoryview(content)[begin:])
+        if not holds and (holds is False or "crc32" in header):  # those with sums have a hash
+            raise ValueError("its table is not what was written")
+        metadata: dict[str, str] = header.get("__metadata__") or {}
+        columns = load(content)
+        starts, lengths, labels, names = (columns[name] for name in _TABLE)
+        sums = columns.get("crc32")
         between = "\0" if metadata.get("names_end") == "zero" else "\n"
         file_names = tuple(names.numpy().tobytes().decode("utf-8", "surrogateescape").split(between))
-        if not len(starts) == len(lengths) == len(labels) == len(file_names):
-            raise ValueError("its columns differ in length")
-        if size != int(metadata["bytes"]):
+        _check_columns([starts, lengths, labels, *([] if sums is None else [sums])], len(file_names))
+        ends = starts + lengths
+        if int(lengths.min()) < 0 or starts.tolist() != [0, *ends[:-1].tolist()]:
+            raise ValueError("the places of its images have gaps between them")
+        size = data.stat().st_size
+        if not size == int(metadata["bytes"]) == int(ends[-1]):
             raise ValueError(f"{data.name} has {size} bytes and should have {metadata['bytes']}")
+        data_sha256 = metadata["sha256"]
     except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise DataError(
-            f"the packed images {data} are damaged: {error}", hint="pack the photographs again"
-        ) from error
+        raise DataError(f"the packed images {data} are damaged: {error}", hint=PACK_AGAIN) from error
     return PackedImages(
         root=root,
         file_names=file_names,
         labels_N=labels,
         class_names=class_names,
-        fingerprint=metadata["sha256"],
+        fingerprint=data_sha256,
         upright=metadata.get("orientation") == "upright",
         data=data,
         starts_N=starts,
         lengths_N=lengths,
+        sums_N=sums,
+        data_sha256=data_sha256,
     )
+
+
+def _check_columns(columns: list[torch.Tensor], count: int) -> None:
+    if any(column.dtype != torch.int64 or column.shape != (count,) for column in columns):
+        raise ValueError("its columns differ in length, or are no whole numbers")
 
 
 def write_packed_split(
@@ -175,7 +196,7 @@ def write_packed_split(
     Raises:
         DataError: an image is damaged, or all are.
     """
-    lengths, digest = [], hashlib.sha256()
+    lengths, sums, digest = [], [], hashlib.sha256()
     whole = []
 
     def packed(index: int) -> bytes | DataError:
@@ -195,6 +216,7 @@ def write_packed_split(
                 out.write(content)
                 digest.update(content)
                 lengths.append(len(content))
+                sums.append(zlib.crc32(content))
                 whole.append(index)
             progress(index + 1)
     if not whole:
@@ -208,6 +230,7 @@ def write_packed_split(
         "starts": ends - torch.tensor(lengths),
         "lengths": torch.tensor(lengths),
         "labels": files.labels_N.clone(),
+        "crc32": torch.tensor(sums, dtype=torch.int64),
         "names": torch.frombuffer(bytearray(names), dtype=torch.uint8),
     }
     metadata = {
@@ -218,14 +241,16 @@ def write_packed_split(
         "orientation": "upright" if files.upright else "stored",
         **({"names_end": "zero"} if split_lines else {}),
     }
-    save_file(tensors, folder / f"{split}.safetensors", metadata=metadata)
+    (folder / f"{split}.safetensors").write_bytes(_with_hash(tensors, metadata))
     return len(files)
 
 
-def write_index(folder: Path, class_names: tuple[str, ...], counts: dict[str, int]) -> None:
-    """packed.json, last: where it stands, all of it stands."""
-    index = {"format": _FORMAT, "splits": counts, "class_names": list(class_names)}
-    (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+def _with_hash(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> bytes:
+    """The file of the table, with the hash of its content."""
+    plain = save(tensors, metadata)
+    begin, header = parse_header(plain)
+    sha256 = content_sha256(header, memoryview(plain)[begin:])
+    return save(tensors, {**metadata, CONTENT_KEY: json.dumps(sha256)})
 
 
 def _packed(files: ImageFiles, index: int, short_side: int, quality: int) -> bytes:

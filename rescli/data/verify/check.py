@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rescli.data.folders.read import other_files
 from rescli.data.labelled_images import LabelledImages
 from rescli.data.photos.image_files import ImageFiles
+from rescli.data.photos.packed import PackedImages
 from rescli.data.photos.prefetch import map_ahead
 from rescli.data.verify.copies import Contents, Copies, content_hash, find_copies
 from rescli.errors import DataError
@@ -146,6 +147,9 @@ def check_split(
         hashes, files, undecodable = _check_files(images, split, threads, progress)
         indices = np.delete(indices, list(undecodable))
         faults += undecodable.values()
+        if isinstance(images, PackedImages) and not images.is_whole():
+            text = f"{images.data} is damaged: it is not what was packed, by the sha256 that runs record."
+            faults.append(Fault(split, None, text))
     else:
         assert images.stacked is not None, "images are files or lie in memory"
         hashes = _hashes_of_pixels(images.stacked, progress)

@@ -12,19 +12,22 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypedDict
 
 import PIL
 import torch
 from PIL import features
+from pydantic import with_config
 from safetensors import safe_open
 from safetensors.torch import save
 from torch import nn
+from typing_extensions import TypedDict
 
 from rescli import __version__
 from rescli.errors import WriteError
 from rescli.evaluation.protocols import ViewChoices
 from rescli.files import cache_dir, write_atomically
+from rescli.stored.json_values import as_stored, parse_json
+from rescli.stored.values import EXACT, Seconds
 
 __all__ = ["CacheKey", "InferenceNotes", "LogitsCache", "code_sha256", "versions"]
 
@@ -39,11 +42,12 @@ MAX_BYTES = 4 * 2**30
 """All entries together; ten views of ImageNet's 50,000 validation images are 2 GB."""
 
 
+@with_config(EXACT)
 class InferenceNotes(TypedDict):
     """How logits came about: on which device, in how many seconds."""
 
     device: str
-    inference_seconds: float
+    inference_seconds: Seconds
 
 
 @dataclass(frozen=True)
@@ -108,15 +112,16 @@ class LogitsCache:
         try:
             with safe_open(path, framework="pt") as file:
                 logits_NVK = file.get_tensor("logits")
-                stored = json.loads((file.metadata() or {})["notes"])
+                stored = parse_json((file.metadata() or {})["notes"])
             whole = stored.pop("logits_sha256") == _sha256(logits_NVK)
+            notes = as_stored(stored, InferenceNotes, ValueError)
         # Whatever is wrong with an entry, the answer is to compute it again.
         except Exception:
             return None
         with suppress(OSError):  # the entries longest unused go first; another user's cannot be touched
             os.utime(path)
         fits = logits_NVK.shape == shape and logits_NVK.dtype == torch.float32
-        return (logits_NVK, stored) if whole and fits else None
+        return (logits_NVK, notes) if whole and fits else None
 
     def put(self, key: CacheKey, logits_NVK: torch.Tensor, notes: InferenceNotes) -> None:
         """Keep logits, and drop the entries longest unused where all together are too large."""

@@ -5,13 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, cast
 
+from pydantic import with_config
+from typing_extensions import TypedDict
+
+from rescli.checkpoints.metadata import KnownFigures
 from rescli.errors import CheckpointError, UsageError
 from rescli.evaluation.classes import has_top5
-from rescli.files import read_json
 from rescli.remedy import Remedy
 from rescli.runs.directory import RunDir
+from rescli.runs.stored_record import SplitResult, read_record
+from rescli.stored.json_values import read_stored
+from rescli.stored.values import EXACT
 
 if TYPE_CHECKING:
     from rescli.checkpoints.checkpoint import Checkpoint
@@ -36,6 +42,19 @@ class KnownResult(TypedDict):
     num_images: int | None
     selection: str | None
     precision: str | None
+
+
+@with_config(EXACT)
+class _Evaluated(KnownFigures):
+    split: str
+    sha256: str | list[str]
+
+
+@with_config(EXACT)
+class _Evaluations(TypedDict):
+    """What an evaluation leaves as JSON."""
+
+    results: list[_Evaluated]
 
 
 def known_results(path: Path, checkpoint: Checkpoint, given: Path | None) -> list[KnownResult]:
@@ -63,7 +82,7 @@ def known_results(path: Path, checkpoint: Checkpoint, given: Path | None) -> lis
     return list(latest.values())
 
 
-def test_result_of(path: Path, selection: str | None, iteration: int | None) -> Mapping[str, Any] | None:
+def test_result_of(path: Path, selection: str | None, iteration: int | None) -> SplitResult | None:
     """The test result that the run of a checkpoint has in its record; None where it was not tested.
 
     Args:
@@ -75,26 +94,25 @@ def test_result_of(path: Path, selection: str | None, iteration: int | None) -> 
     if run_dir is None:
         return None
     try:
-        test = read_json(run_dir.record)["results"].get("test") or {}
-        rows = [test, test.get("best_val") or {}]
-        return next(
-            (row for row in rows if (row.get("selection"), row.get("iteration")) == (selection, iteration)),
-            None,
-        )
-    except (CheckpointError, KeyError, TypeError, AttributeError) as error:
+        test = read_record(run_dir)["results"].get("test") or SplitResult()
+    except CheckpointError as error:
         _log.warning("%s: described without a test error that may be in it (%s)", run_dir.record, error)
         return None
+    rows = [test, test.get("best_val") or SplitResult()]
+    return next(
+        (row for row in rows if (row.get("selection"), row.get("iteration")) == (selection, iteration)), None
+    )
 
 
 def _of_file(given: Path, checkpoint: Checkpoint) -> list[KnownResult]:
     try:
-        content = read_json(given)
-        rows = [row for row in content["results"] if row.get("sha256") == checkpoint.sha256]
-        found = [_row(row["split"], row) for row in rows]
-    except (CheckpointError, KeyError, TypeError, AttributeError) as error:
+        content = read_stored(given, _Evaluations, error=UsageError, remedy=_HOW)
+    except UsageError as error:
         raise UsageError(
             f"the results in {given} are not what an evaluation leaves: {error}", remedy=_HOW
         ) from error
+    mine = [row for row in content["results"] if row["sha256"] == checkpoint.sha256]
+    found = [_row(row["split"], row) for row in mine]
     if not found:
         raise UsageError(
             f"{given} holds nothing of this checkpoint (sha256 {checkpoint.sha256[:16]}).",
@@ -103,15 +121,6 @@ def _of_file(given: Path, checkpoint: Checkpoint) -> list[KnownResult]:
     return found
 
 
-def _row(split: str, row: Mapping[str, Any]) -> KnownResult:
-    return {
-        "split": split,
-        "protocol": row.get("protocol"),
-        "top1_error": row.get("top1_error"),
-        "top5_error": row.get("top5_error"),
-        "loss": row.get("loss"),
-        "interval95": row.get("interval95"),
-        "num_images": row.get("num_images"),
-        "selection": row.get("selection"),
-        "precision": row.get("precision"),
-    }
+def _row(split: str, row: Mapping[str, object]) -> KnownResult:
+    keys = KnownResult.__annotations__
+    return cast(KnownResult, {**{key: row.get(key) for key in keys}, "split": split})

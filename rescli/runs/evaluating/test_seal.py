@@ -11,7 +11,8 @@ from rescli.errors import CheckpointError, RunDirError
 from rescli.evaluation.result import EvalRow
 from rescli.files import write_json
 from rescli.runs.directory import RunDir
-from rescli.runs.record import SplitResult, now, read_record
+from rescli.runs.record import now
+from rescli.runs.stored_record import SplitResult, read_record
 
 __all__ = ["log_opening", "note_test_result"]
 

@@ -10,7 +10,7 @@ from rescli.errors import DataError, SpecError
 from rescli.plurals import counted, image_of
 from rescli.remedy import Remedy
 from rescli.runs.directory import RunDir
-from rescli.runs.record import DataRecord
+from rescli.runs.stored_record import DataRecord
 from rescli.spec.run import RunSpec
 
 __all__ = ["how_to_go_on", "other_images", "with_images_of_now"]

@@ -100,7 +100,8 @@ def pack(
         raise UsageError(f"{out} exists and is not overwritten.", hint="name another folder")
 
     from rescli.data.photos.image_files import ImageFiles
-    from rescli.data.photos.packed import write_index, write_packed_split
+    from rescli.data.photos.pack_index import write_index
+    from rescli.data.photos.packed import write_packed_split
     from rescli.data.photos.probe import require_whole
     from rescli.spec.from_names import named_dataset
 

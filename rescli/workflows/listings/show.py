@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NotRequired, TypedDict
+from typing import NotRequired, TypedDict, cast
 
 from rescli.checkpoints.header import CheckpointHeader
 from rescli.checkpoints.locate import Source, source_path
+from rescli.checkpoints.metadata import KnownFigures, Origin, Section, StoredScheme
 from rescli.errors import RescliError
 from rescli.runs.evaluating.known_results import test_result_of
 from rescli.spec.ledger.ledger import ledger
@@ -16,10 +17,6 @@ __all__ = ["CheckpointFacts", "TensorRow", "show"]
 
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 """Parts of a batch normalisation that are stored and not trained."""
-
-
-Section = dict[str, Any]
-"""A part of the metadata whose keys a plugin decides."""
 
 
 class TensorRow(TypedDict):
@@ -42,12 +39,12 @@ class CheckpointFacts(TypedDict):
     model: Section
     dataset: NotRequired[Section]
     spec: NotRequired[Section | None]
-    normalization: NotRequired[Section]
+    normalization: NotRequired[StoredScheme]
     class_names: NotRequired[list[str]]
     iteration: NotRequired[int]
     selection: NotRequired[str]
-    results: NotRequired[dict[str, Section]]
-    data: NotRequired[Section]
+    results: NotRequired[dict[str, KnownFigures]]
+    data: NotRequired[Origin]
     precision: NotRequired[str]
     rescli_version: NotRequired[str]
     format_version: NotRequired[int]
@@ -81,15 +78,19 @@ def show(path: Source) -> CheckpointFacts:
     """
     header = CheckpointHeader.read(source_path(path))
     rows, problem = None, None
-    if header.metadata.get("spec"):
+    if spec := header.metadata.get("spec"):
         try:
-            rows = [row.to_dict() for row in ledger(spec_from_dict(header.metadata["spec"]))]
+            rows = [row.to_dict() for row in ledger(spec_from_dict(spec))]
         except RescliError as error:  # of another version, or of a plugin that is not installed
             problem = str(error)
-    results = dict(header.metadata.get("results") or {})
+    results: dict[str, KnownFigures] = {
+        split: row for split, row in header.metadata.get("results", {}).items() if row
+    }
     chosen = header.metadata.get("selection"), header.metadata.get("iteration")
     if tested := test_result_of(source_path(path), *chosen):
-        results["test"] = {key: value for key, value in tested.items() if key != "best_val"}
+        results["test"] = cast(
+            KnownFigures, {key: value for key, value in tested.items() if key != "best_val"}
+        )
     counted = [tensor for tensor in header.tensors if not tensor.name.endswith(_STATISTICS)]
     return {
         **header.metadata,  # type: ignore[typeddict-item]

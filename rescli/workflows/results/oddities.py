@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rescli.checkpoints.header import read_metadata
+from rescli.checkpoints.metadata import CheckpointMetadata
 from rescli.hardware.launcher import num_ranks
 from rescli.plan import TrainPlan
 from rescli.plurals import counted
@@ -67,7 +68,7 @@ def _of_weights(spec: RunSpec) -> Iterator[Oddity]:
     """What is other than it was when the weights that the run begins with were trained."""
     if spec.start_from is None:
         return
-    said = read_metadata(Path(spec.start_from.checkpoint))
+    said: CheckpointMetadata = read_metadata(Path(spec.start_from.checkpoint)) or {}
     start = WarmStart(
         spec.start_from.checkpoint, "", model=said.get("model") or {}, dataset=said.get("dataset") or {}
     )
@@ -91,7 +92,8 @@ def _of_weights(spec: RunSpec) -> Iterator[Oddity]:
             f"here it is {here}",
             {"data.dataset.orientation": before},
         )
-    kind = (said.get("normalization") or {}).get("kind")
+    scheme = said.get("normalization")
+    kind = scheme["kind"] if scheme is not None else None
     if kind is not None and kind != spec.data.normalization:
         yield Oddity(
             f"images are normalised as the weights to begin with need it, {kind}, not "

@@ -14,7 +14,7 @@ from rescli.files import write_atomically
 from rescli.plurals import counted
 from rescli.runs.directory import RunDir
 from rescli.runs.metrics_log import MetricsRow, read_metrics
-from rescli.runs.record import RunRecord, read_record
+from rescli.runs.stored_record import RunRecord, read_record
 from rescli.spec.run import RunSpec
 
 if TYPE_CHECKING:

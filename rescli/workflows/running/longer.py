@@ -13,8 +13,9 @@ from rescli.plan import make_plan
 from rescli.plurals import counted
 from rescli.remedy import Remedy
 from rescli.runs.directory import RunDir
-from rescli.runs.record import RunRecord, now, read_record
+from rescli.runs.record import now
 from rescli.runs.saved_state import SavedState, load_state, save_state
+from rescli.runs.stored_record import RunRecord, read_record
 from rescli.spec.load import spec_from_dict
 from rescli.spec.run import RunSpec
 from rescli.workflows.results.run import Longer

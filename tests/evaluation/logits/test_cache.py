@@ -15,6 +15,7 @@ KEY = CacheKey(
     versions={"torch": "2.15"},
     code_sha256="d",
 )
+NOTES = {"device": "cpu", "inference_seconds": 0.5}
 LOGITS = torch.randn(4, 2, 3)
 
 
@@ -25,10 +26,10 @@ def cache(tmp_path):
 
 def test_what_was_kept_comes_back_bit_for_bit(cache):
     assert cache.get(KEY, (4, 2, 3)) is None
-    cache.put(KEY, LOGITS, {"device": "cpu"})
+    cache.put(KEY, LOGITS, NOTES)
     logits, notes = cache.get(KEY, (4, 2, 3))
     assert torch.equal(logits, LOGITS)
-    assert notes == {"device": "cpu"}
+    assert notes == NOTES
 
 
 @pytest.mark.parametrize(
@@ -46,13 +47,13 @@ def test_what_was_kept_comes_back_bit_for_bit(cache):
     ids=lambda change: next(iter(change)),
 )
 def test_each_part_of_the_key_matters(cache, change):
-    cache.put(KEY, LOGITS, {})
+    cache.put(KEY, LOGITS, NOTES)
     assert cache.get(replace(KEY, **change), (4, 2, 3)) is None
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "other shape", "no notes", "flipped bit"])
 def test_a_damaged_entry_counts_as_none_and_is_replaced(cache, damage):
-    cache.put(KEY, LOGITS, {})
+    cache.put(KEY, LOGITS, NOTES)
     (path,) = cache.directory.iterdir()
     if damage == "truncated":
         path.write_bytes(path.read_bytes()[:-5])
@@ -68,31 +69,33 @@ def test_a_damaged_entry_counts_as_none_and_is_replaced(cache, damage):
         save_file({"logits": LOGITS}, path)
     shape = (5, 2, 3) if damage == "other shape" else (4, 2, 3)
     assert cache.get(KEY, shape) is None
-    cache.put(KEY, LOGITS, {})
+    cache.put(KEY, LOGITS, NOTES)
     assert cache.get(KEY, (4, 2, 3)) is not None
 
 
 def test_the_entry_longest_unused_goes_first(cache):
     keys = [replace(KEY, checkpoint_sha256=str(k)) for k in range(4)]
     for age, key in enumerate(keys[:3]):
-        cache.put(key, LOGITS, {})
+        cache.put(key, LOGITS, NOTES)
         (path,) = cache.directory.glob(f"{key.digest}*")
         os.utime(path, (age, age))
     size = path.stat().st_size
     assert cache.get(keys[0], (4, 2, 3)) is not None  # used just now
-    LogitsCache(cache.directory, max_bytes=3 * size).put(keys[3], LOGITS, {})
+    LogitsCache(cache.directory, max_bytes=3 * size).put(keys[3], LOGITS, NOTES)
     kept = [key.checkpoint_sha256 for key in keys if cache.get(key, (4, 2, 3)) is not None]
     assert kept == ["0", "2", "3"]
 
 
 def test_what_is_larger_than_the_whole_cache_is_not_kept_and_drops_nothing(cache):
-    cache.put(KEY, LOGITS, {})
-    LogitsCache(cache.directory, max_bytes=200).put(replace(KEY, code_sha256="x"), torch.zeros(99, 9, 9), {})
+    cache.put(KEY, LOGITS, NOTES)
+    LogitsCache(cache.directory, max_bytes=200).put(
+        replace(KEY, code_sha256="x"), torch.zeros(99, 9, 9), NOTES
+    )
     assert cache.get(KEY, (4, 2, 3)) is not None
 
 
 def test_an_entry_that_cannot_be_touched_is_used(cache, monkeypatch):
-    cache.put(KEY, LOGITS, {})
+    cache.put(KEY, LOGITS, NOTES)
 
     def refuse(*_):
         raise PermissionError
@@ -102,12 +105,12 @@ def test_an_entry_that_cannot_be_touched_is_used(cache, monkeypatch):
 
 
 def test_what_a_killed_process_left_goes_after_a_day(cache):
-    cache.put(KEY, LOGITS, {})
+    cache.put(KEY, LOGITS, NOTES)
     old, new = cache.directory / ".a.safetensors.1.tmp", cache.directory / ".b.safetensors.2.tmp"
     for path in (old, new):
         path.write_bytes(b"half")
     os.utime(old, (0, 0))
-    cache.put(replace(KEY, code_sha256="x"), LOGITS, {})
+    cache.put(replace(KEY, code_sha256="x"), LOGITS, NOTES)
     assert (old.exists(), new.exists()) == (False, True)
 
 
@@ -141,5 +144,5 @@ def test_versions_name_the_decoder_where_something_is_decoded():
 
 def test_a_place_that_cannot_be_written_is_a_warning(tmp_path, caplog):
     (tmp_path / "file").write_text("in the way")
-    LogitsCache(tmp_path / "file" / "logits").put(KEY, LOGITS, {})
+    LogitsCache(tmp_path / "file" / "logits").put(KEY, LOGITS, NOTES)
     assert "not kept for the next time" in caplog.text
