@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import codecs
 import inspect
 import os
 import sys
@@ -17,15 +16,13 @@ from rescli import __version__, registry
 from rescli.cli.launch import end, is_spoken_for, report_outcome
 from rescli.cli.missing import Command
 from rescli.cli.output.messages import flush, say, saying_warnings
+from rescli.cli.output.streams import mend_streams
 from rescli.cli.output.wording import in_flags
 from rescli.cli.remedies import next_steps
 from rescli.cli.signals import Terminated, ending_in_order
 from rescli.errors import Interrupted, RescliError, UsageError
 
 __all__ = ["build_app", "main"]
-
-_SPELLED = {"×": "x", "…": "...", "±": "+-", "·": "*", "▫": "?"}
-"""Signs of rescli's own texts, for terminals and files of ASCII."""
 
 
 class _Group(TyperGroup):
@@ -89,7 +86,8 @@ def _root(
 
 def main() -> None:
     """Entry point of the console script."""
-    _mend_streams()
+    mend_streams()
+    atexit.register(flush)
     # Pictures go to files alone, and matplotlib cannot even be imported where a notebook or another machine
     # left the name of a backend that it does not have.
     os.environ["MPLBACKEND"] = "agg"
@@ -106,6 +104,10 @@ def main() -> None:
         if not is_spoken_for(error):
             say(f"{begin}{error}{next_steps(error, own)}")
         end(0 if report_outcome(error) else error.exit_code)
+    except SystemExit as ended:
+        if isinstance(ended.code, str):
+            say(ended.code)
+        end(ended.code if isinstance(ended.code, int) else int(ended.code is not None))
     except Terminated as signalled:
         _fail(f"{signalled}: stopped before it was done.", 130)
     except KeyboardInterrupt:
@@ -132,30 +134,6 @@ def _parameters() -> Collection[str] | None:
     except (IndexError, UsageError):
         return None
     return None if isinstance(command, typer.Typer) else inspect.signature(command).parameters.keys()
-
-
-def _mend_streams() -> None:
-    """Streams that the caller closed swallow what is written; characters that they lack are spelled out."""
-    atexit.register(flush)
-    codecs.register_error("rescli", _spelled)
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
-        elif hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="rescli")
-
-
-def _spelled(error: UnicodeError) -> tuple[str | bytes, int]:
-    """What stands for characters that a stream lacks: ``x`` for the sign of multiplication, or a code."""
-    if not isinstance(error, UnicodeEncodeError):
-        return codecs.backslashreplace_errors(error)
-    signs = error.object[error.start : error.end]
-    return "".join(_SPELLED.get(sign) or _code(sign) for sign in signs), error.end
-
-
-def _code(sign: str) -> str:
-    return sign.encode("ascii", "backslashreplace").decode()
 
 
 def _fail(message: str, code: int) -> NoReturn:

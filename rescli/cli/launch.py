@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from rescli.cli.output.messages import say
+from rescli.cli.output.streams import say_unprinted
 from rescli.errors import Interrupted, LostRankError, RescliError, UsageError
 from rescli.hardware.elastic import OUTCOME, STOP
 from rescli.hardware.launcher import JOINING, Copies, is_first
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "HEARD",
     "LISTENS",
+    "SILENT",
     "SPEC",
     "end",
     "handed_spec",
@@ -39,7 +41,11 @@ SPEC = "spec.json"
 """The file beside that of the outcome in which the processes find what they train."""
 
 LISTENS, HEARD = "listens-", "heard-"
-"""Files beside it by which each process says that signals reach it, and that it answers one."""
+"""Files beside it by which each process says that signals reach it (inside is its number), and that it has
+answered one."""
+
+SILENT = " unsaid"
+"""Follows the exit code in the outcome of a process that leaves the words to the first one."""
 
 _LOOK_SECONDS = 0.3
 _THREADS_SECONDS = 2.0
@@ -75,7 +81,7 @@ def hearing_the_command(answers: Callable[[], bool] = lambda: True) -> Iterator[
     answered = Path(place).with_name(f"{HEARD}{rank}")
     with suppress(OSError):
         answered.unlink(missing_ok=True)  # of the process before it, where all were begun anew
-        answered.with_name(f"{LISTENS}{rank}").touch()
+        answered.with_name(f"{LISTENS}{rank}").write_text(str(os.getpid()), encoding="ascii")
 
     def listen() -> None:
         heard = ""
@@ -146,15 +152,31 @@ def report_outcome(error: RescliError) -> bool:
     place = os.environ.get(OUTCOME)
     if place is None or error.exit_code == RescliError.exit_code:
         return False
+    silent = isinstance(error, Interrupted) and is_spoken_for(error)
+    if silent and os.path.exists(place):
+        return True
+    return _tell_outcome(f"{error.exit_code}{SILENT if silent else ''}")
+
+
+def _tell_outcome(text: str) -> bool:
+    place = os.environ.get(OUTCOME)
+    if place is None:
+        return False
     beside = Path(f"{place}.{os.getpid()}")
-    beside.write_text(str(error.exit_code), encoding="ascii")
-    beside.replace(place)
+    try:
+        beside.write_text(text, encoding="ascii")
+        beside.replace(place)
+    except OSError:  # the command is gone, and the folder with it
+        return False
     return True
 
 
 def end(code: int) -> NoReturn:
     """End this process; at once where it might wait for ever: as one of several, on those that are gone, and
     where it was told to stop, on a thread that reads from a disk which does not answer."""
+    unprinted = say_unprinted()
+    if unprinted is not None and code == 0 and not _tell_outcome(str(unprinted)):
+        code = unprinted
     connected = _is_connected() and OUTCOME not in os.environ  # else the launcher sees to it
     if connected or (code == Interrupted.exit_code and _is_held_up()):
         for stream in (sys.stdout, sys.stderr):

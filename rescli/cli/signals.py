@@ -18,7 +18,10 @@ __all__ = ["StopFlag", "Terminated", "ending_in_order", "stop_requested"]
 
 
 class Terminated(BaseException):
-    """A signal other than SIGINT, by name, in the midst of work that has no state to save."""
+    """A signal, by name, in the midst of work that has no state to save.
+
+    No KeyboardInterrupt, for which a library may have an answer of its own.
+    """
 
 
 @contextmanager
@@ -35,14 +38,16 @@ def ending_in_order() -> Iterator[None]:
     def interrupt(number: int, _frame: FrameType | None) -> None:
         raise Terminated(signal.Signals(number).name)
 
-    numbers = [number for number in STOP_SIGNALS if signal.getsignal(number) is signal.SIG_DFL]
+    unheeded = (signal.SIG_DFL, signal.default_int_handler)
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    numbers = [number for number, handler in before.items() if handler in unheeded]
     for number in numbers:
         signal.signal(number, interrupt)
     try:
         yield
     finally:
         for number in numbers:
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, before[number])
 
 
 @contextmanager
@@ -51,6 +56,12 @@ def stop_requested(*, silent: bool = False) -> Iterator[StopFlag]:
 
     Args:
         silent: another process answers the signal.
+
+    Raises:
+        Terminated: the second one.
     """
     with stop_silently(None if silent else say) as flag, hearing_the_command(flag):
-        yield flag
+        try:
+            yield flag
+        except KeyboardInterrupt:
+            raise Terminated(signal.SIGINT.name) from None

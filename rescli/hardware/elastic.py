@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from torch.distributed.elastic.agent.server.api import RunResult, WorkerGroup
     from torch.distributed.elastic.agent.server.local_elastic_agent import LocalElasticAgent
 
-__all__ = ["END_NOW", "LOST", "OUTCOME", "RESTARTS", "STOP", "UNBEGUN", "main"]
+__all__ = ["END_NOW", "LEAVING_SECONDS", "LOST", "OUTCOME", "RESTARTS", "STOP", "UNBEGUN", "main"]
 
 OUTCOME = "RESCLI_OUTCOME"
 """The environment variable that names a file for the exit code of the run."""
@@ -59,8 +59,8 @@ _ADDRESS = "127.0.0.1"
 
 _LOOK_SECONDS = 1.0
 _MONITOR_SECONDS = 0.1
-_LEAVING_SECONDS = 15.0
-"""How long the others have for what they are writing, once one is lost."""
+LEAVING_SECONDS = 15.0
+"""How long the others have for what they are writing, once one of them or the launcher is lost."""
 
 
 def main() -> None:
@@ -179,7 +179,7 @@ def _processes(agent: LocalElasticAgent) -> Sequence[BaseProcess]:
 
 
 def _let_end(processes: Sequence[BaseProcess]) -> None:
-    until = time.monotonic() + _LEAVING_SECONDS
+    until = time.monotonic() + LEAVING_SECONDS
     while any(process.exitcode is None for process in processes) and time.monotonic() < until:
         time.sleep(_MONITOR_SECONDS)
     for process in processes:
@@ -190,6 +190,8 @@ def _work(program: str, arguments: list[str], heeded: Sequence[int]) -> None:
     """The life of one of the processes: the program, as if it were typed."""
     for number in (*heeded, END_NOW, signal.SIGPROF):
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    launcher = os.getppid()
+    threading.Thread(target=_end_with, args=(launcher,), daemon=True).start()
     sys.argv = [program, *arguments]
     code: Any = 0
     try:
@@ -204,8 +206,18 @@ def _work(program: str, arguments: list[str], heeded: Sequence[int]) -> None:
             getattr(sys, name).flush()
         except (OSError, ValueError):  # a full disk, or nobody who reads: said already, and not tried again
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
-    if code:  # at once: what tears down connections may wait for ever on those that are gone
+    if code or os.getppid() != launcher:
+        # At once: what tears down connections may wait for ever on those that are gone.
         os._exit(code if isinstance(code, int) else 1)
+
+
+def _end_with(launcher: int) -> None:
+    """Where the launcher was killed, end this process too, once it had time to save: what tears down
+    connections to a launcher that is gone may wait for ever."""
+    while os.getppid() == launcher:
+        time.sleep(_LOOK_SECONDS)
+    time.sleep(LEAVING_SECONDS)
+    os._exit(1)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from rescli.cli.remedies import as_flag
 from rescli.cli.train import processes
 from rescli.cli.train.processes import Launcher
 from rescli.data.folders.specs import ImageFolderSpec
-from rescli.errors import Interrupted, RescliError
+from rescli.errors import Interrupted, LostRankError, RescliError
 from rescli.hardware import elastic
 from rescli.runs.directory import RunDir
 from rescli.spec.load import spec_from_dict
@@ -112,9 +112,7 @@ def test_what_the_command_found_is_handed_on(
     assert RunDir.open(tmp_path / "run").read_spec() == spec_from_dict(spec)
 
 
-def test_a_launcher_that_was_killed_ends_as_in_a_shell(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def _killed_launcher(monkeypatch: pytest.MonkeyPatch, code: int = -signal.SIGKILL) -> None:
     class Killed:
         stdin = io.BytesIO()
 
@@ -123,12 +121,79 @@ def test_a_launcher_that_was_killed_ends_as_in_a_shell(
         def kill(self) -> None: ...
 
         def wait(self, timeout: float) -> int:
-            return -signal.SIGKILL
+            return code
 
     monkeypatch.setattr(subprocess, "Popen", Killed)
-    with pytest.raises(SystemExit) as caught:
+
+
+@pytest.mark.parametrize(
+    ("code", "how"),
+    [
+        (-signal.SIGKILL, "was ended by SIGKILL, as happens where memory runs out"),
+        (1, "ended with exit code 1"),
+    ],
+)
+def test_a_launcher_that_was_lost_is_an_error_and_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: int, how: str
+) -> None:
+    _killed_launcher(monkeypatch, code)
+    (tmp_path / "record.json").write_text('{"last_saved_iteration": 7}')
+    with pytest.raises(LostRankError) as lost:
         Launcher(2).run([], tmp_path)
-    assert caught.value.code == 137
+    assert lost.value.exit_code == 1
+    assert str(lost.value) == f"the launcher of the 2 processes {how}; the state of iteration 7 is saved."
+    assert [as_flag(remedy) for remedy in lost.value.remedies] == [
+        f"rescli train --resume {tmp_path} --nproc 2"
+    ]
+
+
+def test_processes_that_saved_once_their_launcher_was_killed_decide_the_code(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _killed_launcher(monkeypatch)
+    launcher = Launcher(2)
+    launcher._beside("outcome").write_text("130")
+    with pytest.raises(SystemExit) as ended:
+        launcher.run([], tmp_path)
+    assert ended.value.code == 130
+    assert "warning: the launcher was ended by SIGKILL" in capsys.readouterr().err
+
+
+def test_what_a_lost_launcher_left_at_work_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    deaf = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    _killed_launcher(monkeypatch)
+    monkeypatch.setattr(processes, "_GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(processes, "LEAVING_SECONDS", 0.3)
+    launcher = Launcher(2)
+    launcher._beside("listens-0").write_text(str(deaf.pid))
+    with pytest.raises(LostRankError):
+        launcher.run([], tmp_path)
+    assert deaf.wait(timeout=10) == -signal.SIGKILL
+
+
+def test_a_stop_of_which_the_first_process_never_spoke_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It waited for another, which had seen the signal before they trained."""
+    _killed_launcher(monkeypatch)
+    launcher = Launcher(2)
+    monkeypatch.setenv("RESCLI_OUTCOME", str(launcher._beside("outcome")))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    assert launch.report_outcome(Interrupted("SIGINT before the first iteration.", clean=True))
+    with pytest.raises(Interrupted) as stopped:
+        launcher.run([], tmp_path)
+    assert str(stopped.value) == "stopped: not all processes had begun; no state was saved yet."
+    monkeypatch.setenv("RANK", "0")
+    assert launch.report_outcome(Interrupted("stopped.", clean=True))
+    monkeypatch.setenv("RANK", "1")
+    assert launch.report_outcome(Interrupted("stopped.", clean=True))
+    assert launcher._said() == "130"
+
+
+def test_a_command_that_is_gone_is_told_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RESCLI_OUTCOME", str(tmp_path / "gone" / "outcome"))
+    assert not launch.report_outcome(Interrupted("stopped.", clean=True))
 
 
 def test_an_empty_word_of_the_command_is_not_heard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -14,6 +16,7 @@ from rescli.runs.directory import RunDir
 from rescli.spec.load import load_spec
 from rescli.studies.queue import RunQueue
 from rescli.studies.queued_run import QueuedRun
+from rescli.workflows.running import stopping
 
 
 @pytest.fixture
@@ -167,8 +170,10 @@ def test_a_callers_own_handler_of_such_a_signal_is_left_to_it():
         signal.signal(signal.SIGUSR2, before)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGXCPU])
-def test_every_command_answers_sigterm_in_order(rescli, monkeypatch, number):
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGXCPU]
+)
+def test_every_command_answers_signals_in_order(rescli, monkeypatch, number):
     """As the first process of a container it would be deaf to what nobody handles."""
 
     def hit(*_, **__):
@@ -178,4 +183,32 @@ def test_every_command_answers_sigterm_in_order(rescli, monkeypatch, number):
     monkeypatch.setattr("rescli.workflows.listings.models.list_models", hit)
     answer = rescli("models")
     assert (answer.code, answer.out, answer.err) == (130, "", f"{number.name}: stopped before it was done.\n")
-    assert signal.getsignal(number) is signal.SIG_DFL
+    assert signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)
+
+
+def test_a_second_control_c_ends_with_a_sentence(rescli, monkeypatch):
+    monkeypatch.setattr(stopping, "DOUBLE_TAP_SECONDS", -1.0)
+
+    def hit(*_, **__):
+        with stop_requested(silent=True):
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            pytest.fail("not reached")
+
+    monkeypatch.setattr("rescli.workflows.listings.models.list_models", hit)
+    answer = rescli("models")
+    assert (answer.code, answer.err) == (130, "SIGINT: stopped before it was done.\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_midst_of_the_imports_is_answered(number):
+    program = (
+        "import importlib.abc, os, sys\n"
+        "class Hit(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        if name == 'typer': os.kill(os.getpid(), {int(number)})\n"
+        "sys.meta_path.insert(0, Hit())\n"
+        "from rescli.__main__ import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, f"{number.name}: stopped before it began.\n")

@@ -18,10 +18,10 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
-from rescli.cli.launch import HEARD, LISTENS, SPEC
+from rescli.cli.launch import HEARD, LISTENS, SILENT, SPEC
 from rescli.cli.output.messages import say
 from rescli.errors import CheckpointError, Interrupted, LostRankError, RescliError
-from rescli.hardware.elastic import END_NOW, LOST, OUTCOME, RESTARTS, STOP, UNBEGUN
+from rescli.hardware.elastic import END_NOW, LEAVING_SECONDS, LOST, OUTCOME, RESTARTS, STOP, UNBEGUN
 from rescli.hardware.stop_signals import STOP_SIGNALS
 from rescli.plurals import counted
 from rescli.remedy import Remedy
@@ -103,9 +103,22 @@ class Launcher:
         if self._beside(UNBEGUN).is_file():
             why = self._beside(UNBEGUN).read_text(encoding="utf-8")
             raise RescliError(f"{counted(self._count, 'process')} cannot be begun: {why}.")
-        if self._outcome.is_file():
-            raise SystemExit(int(self._outcome.read_text()))
-        raise SystemExit(code if code >= 0 else 128 - code)  # as a shell has it
+        said, silent, _ = self._said().partition(SILENT)
+        if said and not silent:
+            raise SystemExit(int(said))
+        if said or signals.first:  # the first of them, who speaks for all, never came to it
+            stopped = f"{signals.first or 'stopped'}: not all processes had begun; {_saved(out)}"
+            raise Interrupted(stopped, remedy=_again(out, self._count), clean=True)
+        if code:
+            how = f"the launcher of the {counted(self._count, 'process')} {_how_it_ended(code)}"
+            raise LostRankError(f"{how}; {_saved(out)}", remedy=_again(out, self._count))
+        raise SystemExit(0)
+
+    def _said(self) -> str:
+        """What the processes say of their end: an exit code; nothing where they could not."""
+        with suppress(OSError):
+            return self._outcome.read_text(encoding="ascii")
+        return ""
 
     def _wait(self, signals: Signals, out: Path) -> int:
         """Until the launcher ends. Who waits in vain for a process that has ended, or does not answer a
@@ -116,6 +129,8 @@ class Launcher:
             with suppress(subprocess.TimeoutExpired):
                 code = self._process.wait(timeout=_LOOK_SECONDS)
                 self._say_lost(lost, out)
+                if code < 0:
+                    self._end_those_left(code)
                 return code
             lost = self._say_lost(lost, out)
             if self._outcome.is_file():
@@ -127,6 +142,18 @@ class Launcher:
                 self._process.send_signal(END_NOW)
                 self._process.wait()
                 raise Interrupted(f"{signals.first}: {why}{_saved(out)}", remedy=_again(out, self._count))
+
+    def _end_those_left(self, code: int) -> None:
+        """Without their launcher the processes save and stop: wait until all have."""
+        pids = [int(path.read_text() or 0) for path in self._outcome.parent.glob(f"{LISTENS}*")]
+        if pids or self._outcome.is_file():
+            say(f"warning: the launcher {_how_it_ended(code)}; its processes save their state and stop.")
+        until = time.monotonic() + LEAVING_SECONDS + _GRACE_SECONDS
+        while any(map(_is_at_work, pids)) and time.monotonic() < until:
+            time.sleep(_LOOK_SECONDS)
+        for pid in filter(_is_at_work, pids):
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
 
     def _why_end(self, signals: Signals) -> str | None:
         """Why the processes are to be ended before they end by themselves."""
@@ -176,6 +203,25 @@ class Launcher:
 def _end(launcher: subprocess.Popen[bytes]) -> None:
     launcher.kill()
     launcher.communicate()
+
+
+def _is_at_work(pid: int) -> bool:
+    """Whether that process is there and has not ended."""
+    if pid == 0:
+        return False
+    try:
+        os.kill(pid, 0)
+        return (
+            Path(f"/proc/{pid}/stat")
+            .read_text(encoding="ascii", errors="replace")
+            .rpartition(")")[2]
+            .split()[0]
+            != "Z"
+        )
+    except ProcessLookupError:
+        return False
+    except OSError:  # a system without /proc
+        return True
 
 
 def _how_it_ended(code: int) -> str:
