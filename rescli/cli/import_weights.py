@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from rescli.cli.options import DatasetKeys, Json
+from rescli.foreign_text import shell_path, shell_word
 from rescli.plurals import counted
 
 if TYPE_CHECKING:
@@ -137,12 +137,12 @@ def import_weights(
 
 def _eval_command(made: ImportResult, data_root: Path | None) -> str:
     """The command that measures the checkpoint's test error."""
-    command = f"rescli eval {shlex.quote(made.checkpoint)}"
+    command = f"rescli eval {shell_path(made.checkpoint)}"
     if made.classes_from == "dataset":
         return command
     if list(made.class_names) != sorted(made.class_names):  # the order of folders is that of their names
         command += " --classes names"
-    return f"{command} --data-root {shlex.quote(str(data_root)) if data_root is not None else 'DIR'}"
+    return f"{command} --data-root {shell_word(str(data_root)) if data_root is not None else 'DIR'}"
 
 
 def _print_facts(made: ImportResult, data_root: Path | None) -> None:

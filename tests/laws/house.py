@@ -11,7 +11,18 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "rescli").rglob("*.py"))
 
 LEVELS = (
-    ("rescli", "remedy", "errors", "durations", "plurals", "paper", "files", "installation", "registry"),
+    (
+        "rescli",
+        "foreign_text",
+        "remedy",
+        "errors",
+        "durations",
+        "plurals",
+        "paper",
+        "files",
+        "installation",
+        "registry",
+    ),
     (
         "spec",
         "models.naming",

@@ -83,18 +83,19 @@ class DataProgress:
 @contextmanager
 def data_progress() -> Iterator[DataProgress]:
     """A bar on stderr, gone when done; where stderr is no terminal, lines."""
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
+    from rescli.report.console import SafeConsole
+
+    console = SafeConsole(stderr=True)
     if not console.is_terminal or console.is_dumb_terminal:
         yield DataProgress(None)
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
-        TextColumn("time left"),
+        TextColumn("time left", markup=False),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as bar:

@@ -17,7 +17,8 @@ from rescli.data.folders.walk import LeftOut, images_below
 from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.packed import is_packed, packed_counts, read_packed
 from rescli.data.photos.prefetch import map_quick
-from rescli.errors import DataError, readable
+from rescli.errors import DataError
+from rescli.foreign_text import readable
 from rescli.plurals import counted, plural
 from rescli.remedy import Remedy
 
