@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from rescli import __version__
 from rescli.files import write_atomically
-from rescli.foreign_text import html_text
+from rescli.foreign_text import html_text, markdown_text
 from rescli.plurals import counted
 from rescli.report.comparison.figures import curves_figure
 from rescli.report.figures import as_bytes, responses_figure
@@ -97,7 +97,7 @@ class Reproduction:
             return f"{head}A plan of {counted(len(self.plan), 'run')}; nothing is measured yet.\n"
         table = self.table()
         cells = [list(table.heads), *([cell.text for cell in row] for row in table.rows)]
-        lines = ["| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in cells]
+        lines = ["| " + " | ".join(markdown_text(text) for text in row) + " |" for row in cells]
         lines.insert(1, "|---|---:|---:|---|")
         head += f"Top-1 error in percent, protocol {self.protocol}; "
         return f"{head}mean ± std (n seeds).\n\n" + "\n".join(lines) + "\n"
