@@ -23,6 +23,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+from rescli.foreign_text import readable
 from rescli.remedy import Remedy
 
 __all__ = [
@@ -43,7 +44,6 @@ __all__ = [
     "first_line",
     "first_names",
     "nearest",
-    "readable",
 ]
 
 
@@ -191,16 +191,6 @@ def nearest(given: str, names: Iterable[str], *, cutoff: float = 0.5) -> str | N
     by_folded = {name.lower(): name for name in names}
     matches = difflib.get_close_matches(given.lower(), by_folded, n=1, cutoff=cutoff)
     return by_folded[matches[0]] if matches else None
-
-
-def readable(name: str) -> str:
-    """The name as text that every terminal and file takes: what is no UTF-8 or no character is escaped.
-
-    >>> readable("caf\\udce9"), readable("two\\nlines")
-    ('caf\\\\xe9', 'two\\\\nlines')
-    """
-    whole = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in whole)
 
 
 def first_names(names: Sequence[str], most: int = 3) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rescli.errors import RescliError, UsageError, WriteError
+from rescli.foreign_text import shell_path
 
 __all__ = ["cache_dir", "fsync_path", "require_nameable", "write_atomically", "write_json"]
 
@@ -58,7 +59,8 @@ def write_atomically(
             raise
         raise error(
             f"cannot write {path}: {reason.strerror or reason}; what was saved before is untouched.",
-            hint=f"make room for {sum(map(len, parts)) / 1e6:.1f} MB (df -h {path.parent}) and try again",
+            hint=f"make room for {sum(map(len, parts)) / 1e6:.1f} MB (df -h {shell_path(path.parent)}) and "
+            "try again",
         ) from reason
 
 

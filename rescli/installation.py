@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import shlex
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from urllib.parse import unquote, urlparse
+
+from rescli.foreign_text import shell_word
 
 __all__ = ["install_command"]
 
@@ -15,9 +16,9 @@ def install_command(extra: str) -> str:
     """What installs an extra of rescli: from the checkout that it came from, else by its name."""
     checkout = Path(__file__).resolve().parent.parent
     if (checkout / "pyproject.toml").is_file():
-        return f"pip install -e {shlex.quote(f'{checkout}[{extra}]')}"
+        return f"pip install -e {shell_word(f'{checkout}[{extra}]')}"
     place = _folder_of_install() or "rescli"
-    return f"pip install {shlex.quote(f'{place}[{extra}]')}"
+    return f"pip install {shell_word(f'{place}[{extra}]')}"
 
 
 def _folder_of_install() -> str | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+
+from rescli.foreign_text import python_text
 
 __all__ = ["ACTIONS", "Remedy"]
 
@@ -146,5 +147,5 @@ def _as_changes(keys: Mapping[str, object]) -> str:
 
 def _in_python(value: object) -> str:
     if isinstance(value, tuple):
-        return json.dumps(value, ensure_ascii=False)
-    return str(value) if isinstance(value, bool | int | float) else f'"{value}"'
+        return f"[{', '.join(map(_in_python, value))}]"
+    return str(value) if isinstance(value, bool | int | float) else python_text(str(value))

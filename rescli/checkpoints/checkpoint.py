@@ -26,8 +26,9 @@ from rescli.checkpoints.header import check_content
 from rescli.checkpoints.metadata import KnownFigures, Origin, metadata_of
 from rescli.checkpoints.serialise import serialise
 from rescli.data.normalization import Normalization
-from rescli.errors import CheckpointError, RescliError, first_names, readable
+from rescli.errors import CheckpointError, RescliError, first_names
 from rescli.files import write_atomically
+from rescli.foreign_text import readable
 from rescli.plurals import counted
 from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec, ModelSpec, plugged

@@ -21,6 +21,7 @@ from rescli.cli.output.wording import in_flags
 from rescli.cli.remedies import next_steps
 from rescli.cli.signals import Terminated, ending_in_order
 from rescli.errors import Interrupted, RescliError, UsageError
+from rescli.report.messages import guard_streams
 
 __all__ = ["build_app", "main"]
 
@@ -87,6 +88,7 @@ def _root(
 def main() -> None:
     """Entry point of the console script."""
     mend_streams()
+    guard_streams()
     atexit.register(flush)
     # Pictures go to files alone, and matplotlib cannot even be imported where a notebook or another machine
     # left the name of a backend that it does not have.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from rescli.cli.options import DatasetKeys, Json
+from rescli.cli.output.columns import print_line
+from rescli.foreign_text import shell_path, shell_word
 from rescli.plurals import counted
 
 if TYPE_CHECKING:
@@ -137,24 +138,24 @@ def import_weights(
 
 def _eval_command(made: ImportResult, data_root: Path | None) -> str:
     """The command that measures the checkpoint's test error."""
-    command = f"rescli eval {shlex.quote(made.checkpoint)}"
+    command = f"rescli eval {shell_path(made.checkpoint)}"
     if made.classes_from == "dataset":
         return command
     if list(made.class_names) != sorted(made.class_names):  # the order of folders is that of their names
         command += " --classes names"
-    return f"{command} --data-root {shlex.quote(str(data_root)) if data_root is not None else 'DIR'}"
+    return f"{command} --data-root {shell_word(str(data_root)) if data_root is not None else 'DIR'}"
 
 
 def _print_facts(made: ImportResult, data_root: Path | None) -> None:
     from rescli.importers.normalizations import NORMALIZATIONS
 
     option = f", shortcut {made.shortcut}" if made.shortcut else ""
-    print(f"{made.model}{option}, {counted(made.num_classes, 'class')} of {made.dataset}")
+    print_line(f"{made.model}{option}, {counted(made.num_classes, 'class')} of {made.dataset}")
     if made.classes_from != "dataset":
-        print(f"classes        {_classes(made)}")
-    print(f"params         {made.params:,}")
+        print_line(f"classes        {_classes(made)}")
+    print_line(f"params         {made.params:,}")
     if made.weights is not None:
-        print(f"weights        {_which(made)}")
+        print_line(f"weights        {_which(made)}")
     for name, text in (
         ("prefix", f"{made.prefix} taken off the names" if made.prefix not in ("", "module.") else ""),
         ("head", f"{made.head}, taken as fc" if made.head else ""),
@@ -163,27 +164,29 @@ def _print_facts(made: ImportResult, data_root: Path | None) -> None:
         ("numbers", f"{', '.join(made.stored_in)}, now float32" if made.stored_in != ("float32",) else ""),
     ):
         if text:
-            print(f"{name:<15}{text}")
-    print(f"layout         {made.layout}")
+            print_line(f"{name:<15}{text}")
+    print_line(f"layout         {made.layout}")
     if made.normalization in NORMALIZATIONS:
         mean, std = (
             " ".join(str(round(channel, 4)) for channel in channels)
             for channels in NORMALIZATIONS[made.normalization]
         )
-        print(f"normalization  {made.normalization}: mean {mean}, std {std}")
+        print_line(f"normalization  {made.normalization}: mean {mean}, std {std}")
     else:
-        print(f"normalization  {made.normalization} (as the file has it)")
+        print_line(f"normalization  {made.normalization} (as the file has it)")
     if made.normalization_assumed:
-        print(f"               (assumed of {made.layout} weights; --normalization names another)")
-    print(f"checkpoint     {made.checkpoint}")
-    print(f"test error:    {_eval_command(made, data_root)}")
+        print_line(f"               (assumed of {made.layout} weights; --normalization names another)")
+    print_line(f"checkpoint     {made.checkpoint}")
+    print_line(f"test error:    {_eval_command(made, data_root)}")
 
 
 def _which(made: ImportResult) -> str:
     if not made.other_weights:
         return f"{made.weights}, an average; there are no others"
     others = ", ".join(made.other_weights)
-    return f"{made.weights} (also there: {others}; --weights {made.other_weights[0]} takes another)"
+    return (
+        f"{made.weights} (also there: {others}; --weights {shell_word(made.other_weights[0])} takes another)"
+    )
 
 
 def _classes(made: ImportResult) -> str:

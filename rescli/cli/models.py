@@ -60,15 +60,16 @@ def show(
         name, shortcut=shortcut, stride_on=stride_on, image_size=image_size, num_classes=num_classes
     )
     if as_json or context.obj:
-        typer.echo(json.dumps(facts, ensure_ascii=False))
+        typer.echo(json.dumps(facts))
     else:
         _print_facts(facts)
 
 
 def _print_facts(facts: ModelFacts) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
+
+    from rescli.report.console import SafeConsole
 
     given = (("shortcut", facts["shortcut"]), ("stride on", facts["stride_on"]))
     options = [f"{label} {value}" for label, value in given if value]
@@ -76,7 +77,7 @@ def _print_facts(facts: ModelFacts) -> None:
     title = ", ".join(
         [facts["name"], *options, f"{size}×{size} images", counted(facts["num_classes"], "class")]
     )
-    console = Console(highlight=False, soft_wrap=True)
+    console = SafeConsole(soft_wrap=True)
     console.print(title)
     if facts["rows"]:
         # Narrow enough for 80 columns, which is what rich assumes where stdout is no terminal.
@@ -88,8 +89,8 @@ def _print_facts(facts: ModelFacts) -> None:
         table.add_column("1e6 MACs", justify="right", no_wrap=True)
         for row in facts["rows"]:
             side = row["output_size"]
-            # The pool above its blocks as in Table 1; the brackets are the table's, not rich markup.
-            text = row["text"].replace("; [", "\n[").replace("[", r"\[")
+            # The pool above its blocks as in Table 1.
+            text = row["text"].replace("; [", "\n[")
             table.add_row(
                 row["name"], f"{side}×{side}", text, f"{row['params']:,}", f"{row['macs'] / 1e6:,.1f}"
             )
@@ -105,11 +106,12 @@ def _print_list(*, as_json: bool) -> None:
     for problem in problems:
         typer.echo(f"warning: {problem}", err=True)
     if as_json:
-        typer.echo(json.dumps(found, ensure_ascii=False))
+        typer.echo(json.dumps(found))
         return
 
-    from rich.console import Console
     from rich.table import Table
+
+    from rescli.report.console import SafeConsole
 
     table = Table()
     for column in ("name", "depths", "options (--set model.KEY=VALUE)"):
@@ -120,4 +122,4 @@ def _print_list(*, as_json: bool) -> None:
             f"{key}: {' '.join(values)}" if values else key for key, values in model["options"].items()
         ]
         table.add_row(model["name"], "\n".join(depths) or model["about"], "\n".join(options))
-    Console(highlight=False).print(table)
+    SafeConsole().print(table)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Collection
 
 from rescli.errors import RescliError
+from rescli.foreign_text import readable, shell_path, shell_word
 from rescli.remedy import Remedy
 
 __all__ = ["COMMANDS", "as_flag", "next_steps", "worded"]
@@ -72,10 +72,11 @@ def as_flag(remedy: Remedy, parameters: Collection[str] | None = None) -> str:
         command = COMMANDS[remedy.setting]
         if remedy.value is True:
             command = command.replace(" {value}", "")
-        whole = command.format(value=shlex.quote(str(remedy.value)), note=remedy.note, also=also)
+        # A note stands behind #, and a line end in it would end the comment.
+        whole = command.format(value=shell_path(remedy.value), note=readable(remedy.note), also=also)
         return whole.rstrip().removesuffix("#").rstrip()
     flag = _flag(remedy.setting, remedy.value, parameters) + also
-    return flag + (f" ({remedy.note})" if remedy.note else "")
+    return flag + (f" ({readable(remedy.note)})" if remedy.note else "")
 
 
 def _is_taken(setting: str, parameters: Collection[str]) -> bool:
@@ -87,8 +88,11 @@ def _flag(setting: str, value: object, parameters: Collection[str] | None) -> st
     is_key = setting in _FLAG_OF_KEY
     if "." in name or (is_key and parameters is not None and {name, "set_"} & {*parameters} == {"set_"}):
         typed = json.dumps(value, ensure_ascii=False) if value is True or isinstance(value, tuple) else value
-        return f"--set {shlex.quote(f'{setting}={typed}')}"
-    return f"--{name.replace('_', '-')}" + ("" if value is True else f" {shlex.quote(str(value))}")
+        return f"--set {shell_word(f'{setting}={typed}')}"
+    flag = f"--{name.replace('_', '-')}"
+    if value is True:
+        return flag
+    return f"{flag}{'=' if str(value).startswith('-') else ' '}{shell_word(value)}"
 
 
 def worded(error: RescliError) -> str:

@@ -9,6 +9,7 @@ import typer
 
 from rescli.checkpoints.locate import named_checkpoint
 from rescli.cli.options import Json
+from rescli.cli.output.columns import print_line
 from rescli.errors import first_names
 from rescli.plurals import are, counted, image_of, plural
 
@@ -44,7 +45,8 @@ def _print_facts(path: str, facts: CheckpointFacts, *, all_tensors: bool) -> Non
     model = facts["model"]
     name = "-".join(str(model[key]) for key in ("kind", "depth") if key in model)
     classes = facts.get("class_names", [])
-    print(f"{path}\n")
+    print_line(f"{path}")
+    print()
     _print_lines(
         {
             "model": f"{name}, {facts['params']:,} parameters",
@@ -65,14 +67,15 @@ def _print_facts(path: str, facts: CheckpointFacts, *, all_tensors: bool) -> Non
 
         print(f"\nspec\n\n{_indented(to_toml(spec))}")
     _print_ledger(facts)
-    print(f"\ntensors: {len(facts['tensors'])} in {facts['bytes'] / 1e6:.2f} MB")
+    print()
+    print_line(f"tensors: {len(facts['tensors'])} in {facts['bytes'] / 1e6:.2f} MB")
     for tensor in facts["tensors"] if all_tensors else ():
-        print(f"  {tensor['name']:50} {tensor['dtype']:4} {'x'.join(map(str, tensor['shape']))}")
+        print_line(f"  {tensor['name']:50} {tensor['dtype']:4} {'x'.join(map(str, tensor['shape']))}")
 
 
 def _print_lines(lines: dict[str, str]) -> None:
     for label, text in lines.items():
-        print(f"{label:14} {text}")
+        print_line(f"{label:14} {text}")
 
 
 def _listed(values: Section) -> str:
@@ -97,9 +100,10 @@ def _origin(data: Origin) -> dict[str, str]:
 
 
 def _print_results(results: dict[str, KnownFigures]) -> None:
-    print("\nresults")
+    print()
+    print_line("results")
     if not results:
-        print("  none in the checkpoint; rescli eval measures them")
+        print_line("  none in the checkpoint; rescli eval measures them")
     for split, row in results.items():
         number, top1, loss, interval = (
             row.get("num_images"),
@@ -110,7 +114,7 @@ def _print_results(results: dict[str, KnownFigures]) -> None:
         images = f", {counted(number, 'image')}" if number is not None else ""
         between = f" ({interval[0]:.2f} to {interval[1]:.2f})" if interval else ""
         error = "unknown" if top1 is None else f"{top1:6.2f} %"
-        print(
+        print_line(
             f"  {split:5} top-1 error {error}{between}, loss {'unknown' if loss is None else f'{loss:.4f}'}"
             f"{images}, {row.get('protocol')}, {row.get('selection')}"
         )
@@ -119,16 +123,17 @@ def _print_results(results: dict[str, KnownFigures]) -> None:
 def _print_ledger(facts: CheckpointFacts) -> None:
     if facts["ledger"] is None:
         reason = facts["ledger_problem"] or "trained elsewhere: nobody here knows how"
-        print(f"\nledger: none; {reason}")
+        print()
+        print_line(f"ledger: none; {reason}")
         return
     other = [row for row in facts["ledger"] if row["verdict"] in ("differs", "beyond")]
-    print(
-        f"\nledger: {len(other)} of {counted(len(facts['ledger']), 'choice')} {are(len(other))} not the "
-        "paper's"
+    print()
+    print_line(
+        f"ledger: {len(other)} of {counted(len(facts['ledger']), 'choice')} {are(len(other))} not the paper's"
     )
     width = max((len(row["field"]) for row in other), default=0)
     for row in other:
-        print(f"  {row['field']:{width}}  here {row['here']}, the paper {row['paper']}")
+        print_line(f"  {row['field']:{width}}  here {row['here']}, the paper {row['paper']}")
 
 
 def _indented(text: str) -> str:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from rescli.bench.other_load import OtherLoadWatch
 from rescli.diagnosis.findings import Fact, Finding, Part
-from rescli.errors import UsageError, readable
+from rescli.errors import UsageError
+from rescli.foreign_text import readable
 from rescli.hardware.launcher import check_complete, launched, num_ranks
 from rescli.plurals import counted
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from rescli.errors import first_line, readable
+from rescli.errors import first_line
+from rescli.foreign_text import readable
 from rescli.remedy import Remedy
 
 __all__ = ["LEVELS", "Fact", "Finding", "Level", "Part", "looked_at", "size"]

@@ -10,10 +10,11 @@ from PIL import features
 from rescli.data.cifar.images import CIFAR10, CIFAR100
 from rescli.data.cifar.official_files import OfficialFiles, default_data_root, verified_source
 from rescli.data.imagenet.images import find_imagenet
-from rescli.data.photos.packed import is_packed, packed_counts
+from rescli.data.photos.pack_index import is_packed, packed_counts
 from rescli.diagnosis.findings import Fact, Finding, Level, Part, size
 from rescli.diagnosis.place import why_not_writable
-from rescli.errors import DataError, readable
+from rescli.errors import DataError
+from rescli.foreign_text import readable
 from rescli.plurals import counted
 from rescli.remedy import Remedy
 

@@ -13,8 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rescli.diagnosis.findings import Fact, Finding, Part, size
-from rescli.errors import RescliError, first_line, readable
+from rescli.errors import RescliError, first_line
 from rescli.files import cache_dir, write_atomically
+from rescli.foreign_text import readable
 from rescli.hardware.file_lock import held_alone, stand_in_of
 from rescli.hardware.file_system import FileSystem, file_system_of
 from rescli.remedy import Remedy

@@ -7,28 +7,13 @@ from collections.abc import Iterator, Sequence
 
 from rescli.evaluation.metrics import percent
 from rescli.evaluation.result import ClassRow, ErrorFigures, EvalRow
+from rescli.foreign_text import readable
 from rescli.plurals import counted
 
-__all__ = ["cell_width", "class_table", "eval_table", "padded", "short_name", "visible"]
+__all__ = ["cell_width", "class_table", "eval_table", "padded", "short_name"]
 
 _LONGEST = 40
 """Letters of a class's name in a table; the middle of a longer one is left out."""
-
-
-def visible(text: str) -> str:
-    """A name on one line, without signs that would move a terminal's cursor or could not be written.
-
-    Example:
-        >>> print(visible("two\\nlines"), visible("caf\\udce9"))
-        two\\nlines caf\\udce9
-    """
-    return "".join(
-        letter if letter.isprintable() or letter in "\u200c\u200d" else _escaped(letter) for letter in text
-    )
-
-
-def _escaped(letter: str) -> str:
-    return letter.encode("unicode_escape", "surrogatepass").decode()
 
 
 def cell_width(text: str) -> int:
@@ -60,8 +45,8 @@ def eval_table(rows: Sequence[EvalRow], *, kept: str = "logits kept from before"
         precisions = ", ".join(dict.fromkeys(row["precision"] for row in together))
         devices = ", ".join(dict.fromkeys(row["device"] for row in together))
         lines = [
-            f"{dataset} {split}, {counted(together[0]['num_images'], 'image')}",
-            f"protocol {together[0]['protocol']}: {text}\n",
+            f"{readable(dataset)} {readable(split)}, {counted(together[0]['num_images'], 'image')}",
+            f"protocol {readable(together[0]['protocol'])}: {readable(text)}\n",
             *_lines(together),
             f"\n{precisions} on {devices}{said}",
         ]
@@ -75,7 +60,7 @@ def class_table(row: EvalRow, classes: Sequence[ClassRow]) -> str:
     width = max(5, *map(cell_width, names))
     among = f", among these {counted(len(names), 'class')}" if "subset" in row else ""
     lines = [
-        f"{row['model']}, by class{among}\n",
+        f"{readable(row['model'])}, by class{among}\n",
         f"{'class':{width}}  images  top-1 error  most often taken for",
     ]
     for label, entry in enumerate(classes):
@@ -93,7 +78,7 @@ def class_table(row: EvalRow, classes: Sequence[ClassRow]) -> str:
 
 def short_name(name: str) -> str:
     """A class's name as a table has it: on one line, and without its middle where it is long."""
-    return _cut(visible(name))
+    return _cut(readable(name))
 
 
 def _cut(name: str) -> str:
@@ -117,5 +102,5 @@ def _lines(rows: Sequence[EvalRow]) -> Iterator[str]:
                 f"{figures['top1_error']:9.2f} %  {low:5.2f} to {high:5.2f}  "
                 f"{percent(figures['top5_error']):>11}  {figures['loss']:.4f}  "
                 f"{figures['calibration_error']:9.2f} %  {row['model']:{model_width}}  "
-                f"{classes}{iteration:>9}  {row['selection']:<9}  {path}"
+                f"{classes}{iteration:>9}  {readable(row['selection']):<9}  {readable(path)}"
             )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import importlib.util
 import os
-import shlex
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from rescli.exporters.description import Description
 from rescli.exporters.parity.check import ExportCheck, check_export
 from rescli.exporters.parity.sample import Sample
 from rescli.files import fsync_path
+from rescli.foreign_text import shell_path
 from rescli.installation import install_command
 from rescli.remedy import Remedy
 from rescli.spec.base import ModelSpec
@@ -158,6 +158,6 @@ def _unwritable(out: Path, missing: Sequence[Path], error: OSError) -> Checkpoin
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     return CheckpointError(
         f"cannot write {out}: {error.strerror or error}; nothing was left there.",
-        hint=f"make room (df -h {shlex.quote(str(there))}), or name another place" if full else None,
+        hint=f"make room (df -h {shell_path(there)}), or name another place" if full else None,
         remedy=Remedy("out", "PATH", "" if full else "names another place"),
     )

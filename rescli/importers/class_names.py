@@ -8,7 +8,8 @@ from pathlib import Path
 
 from rescli.data.folders.read import folder_classes
 from rescli.data.folders.specs import ImageFolderSpec
-from rescli.errors import DataError, UsageError, first_names, readable
+from rescli.errors import DataError, UsageError, first_names
+from rescli.foreign_text import readable
 from rescli.plurals import are, counted
 from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec

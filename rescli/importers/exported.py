@@ -18,8 +18,9 @@ from rescli.checkpoints.file_kinds import foreign_tensors
 from rescli.checkpoints.header import MODEL_KEY
 from rescli.checkpoints.metadata import KnownFigures, StoredDescription, described_beside, read_description
 from rescli.data.normalization import Normalization
-from rescli.errors import CheckpointError, RescliError, UsageError, first_line, readable
+from rescli.errors import CheckpointError, RescliError, UsageError, first_line
 from rescli.exporters.architectures import transformers_state
+from rescli.foreign_text import readable
 from rescli.importers.class_names import with_classes
 from rescli.importers.reading.weights_file import listed
 from rescli.remedy import Remedy

@@ -11,7 +11,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from rescli.evaluation.table import visible
+from rescli.foreign_text import readable
 from rescli.report.fonts import NAMED, drawable, picture_names, shortened, show_legend
 from rescli.report.shown_figure import ShownFigure
 from rescli.studies.curves import Point, RunCurves, thinned
@@ -56,7 +56,7 @@ def run_figure(curves: RunCurves, *, title: str) -> Figure:
     label = f"val, {val[-1][1]:.2f} % at the end" if val else "val"
     axes.plot(*_columns(val), linewidth=2.4, color="#1d4e89", marker=marker, label=label)
     axes.set(xlabel="iterations", ylabel="error (%)", xlim=(0, None))
-    axes.set_title(drawable(visible(title)), parse_math=False)
+    axes.set_title(drawable(readable(title)), parse_math=False)
     axes.set_ylim(0, _upper_limit([error for _, error in train[len(train) // 20 :] + val]))
     axes.xaxis.set_major_formatter(FuncFormatter(_short_count))
     axes.grid(alpha=0.25)
@@ -101,7 +101,7 @@ def confusion_figure(counts: Sequence[Sequence[int]], class_names: Sequence[str]
     of_each = f", the largest of {block}×{block} classes" if block > 1 else ""
     figure.colorbar(image, ax=axes, label=f"% of the true class{of_each}", shrink=0.8)
     axes.set(xlabel="predicted class", ylabel="true class")
-    axes.set_title(drawable(shortened(visible(title), 120)), parse_math=False, wrap=True)
+    axes.set_title(drawable(shortened(readable(title), 120)), parse_math=False, wrap=True)
     if named:
         text["fontsize"] = 8 if size <= _MOST_COUNTED else 5
         axes.set_xticks(range(size), names.labels, rotation=60, ha="right", rotation_mode="anchor", **text)

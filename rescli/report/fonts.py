@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 from matplotlib.ft2font import FT2Font
 
-from rescli.evaluation.table import visible
+from rescli.foreign_text import readable
 
 __all__ = [
     "NAMED",
@@ -72,7 +72,7 @@ def picture_names(names: Sequence[str], *, longest: int = _LONGEST) -> PictureNa
         names: of any script, with any signs in them.
         longest: letters, above which a name is cut in its middle.
     """
-    shown = [visible(name) for name in names]
+    shown = [readable(name) for name in names]
     drawn = [name if can_draw(name) else None for name in shown]
     cut = [None if name is None else shortened(name, longest) for name in drawn]
     twice = {label for label in cut if label is not None and cut.count(label) > 1}
@@ -92,7 +92,7 @@ def file_names(names: Sequence[str]) -> PictureNames:
     Args:
         names: of files, without their folders.
     """
-    shown = [visible(name) for name in names]
+    shown = [readable(name) for name in names]
     labels = tuple(
         name if can_draw(name) else f"file #{number}" for number, name in enumerate(shown, start=1)
     )
@@ -140,7 +140,7 @@ def show_legend(axes: Axes) -> None:
     """
     legend = axes.legend(frameon=False)
     for text in legend.get_texts():
-        name = drawable(shortened(visible(text.get_text().removeprefix(NAMED)), 2 * _LONGEST))
+        name = drawable(shortened(readable(text.get_text().removeprefix(NAMED)), 2 * _LONGEST))
         text.set_parse_math(False)
         text.set_text(name)
         text.set_fontfamily(list(families_for([name])))

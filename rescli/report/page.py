@@ -10,6 +10,7 @@ from typing import TypedDict
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from rescli.foreign_text import readable
 from rescli.report.charts import Chart, Line, line_chart
 from rescli.report.comparison.columns import contender_columns, tested_on
 from rescli.report.table import Table
@@ -49,6 +50,7 @@ def comparison_page(
     environment = Environment(
         loader=PackageLoader("rescli.report"),
         autoescape=True,
+        finalize=lambda value: readable(value) if type(value) is str else value,  # Markup stays as it is
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

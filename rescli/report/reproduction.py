@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from matplotlib.figure import Figure
 
 from rescli import __version__
 from rescli.files import write_atomically
+from rescli.foreign_text import html_text, markdown_text
 from rescli.plurals import counted
 from rescli.report.comparison.figures import curves_figure
 from rescli.report.figures import as_bytes, responses_figure
@@ -97,7 +97,7 @@ class Reproduction:
             return f"{head}A plan of {counted(len(self.plan), 'run')}; nothing is measured yet.\n"
         table = self.table()
         cells = [list(table.heads), *([cell.text for cell in row] for row in table.rows)]
-        lines = ["| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in cells]
+        lines = ["| " + " | ".join(markdown_text(text) for text in row) + " |" for row in cells]
         lines.insert(1, "|---|---:|---:|---|")
         head += f"Top-1 error in percent, protocol {self.protocol}; "
         return f"{head}mean ± std (n seeds).\n\n" + "\n".join(lines) + "\n"
@@ -127,7 +127,7 @@ class Reproduction:
         return short(f"Reproduction of {title}", str(self.table()).splitlines() if self.rows else [])
 
     def _repr_html_(self) -> str:
-        title = html.escape(f"{self.item.title} ({self.item.source})")
+        title = html_text(f"{self.item.title} ({self.item.source})")
         if not self.rows:
             return f"<p>{title}: planned, {counted(len(self.plan), 'run')}; nothing is measured yet</p>"
         return f"<p>{title}</p>{self.table()._repr_html_()}"

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from rescli.data.folders.finding import Finding, classes_in_words, images_in_words
 from rescli.data.folders.survey import SplitSurvey, Survey
-from rescli.errors import readable
+from rescli.foreign_text import readable
 from rescli.plurals import counted
 from rescli.remedy import Remedy
 

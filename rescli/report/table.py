@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import html
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from rescli.errors import UsageError
-from rescli.evaluation.table import cell_width, padded, visible
+from rescli.evaluation.table import cell_width, padded
+from rescli.foreign_text import html_text, readable
 
 __all__ = ["Cell", "Column", "Table", "frame_of", "short"]
 
@@ -64,7 +64,7 @@ class Table:
         return cls(heads, cells, tuple(column.value is None for column in columns))
 
     def __str__(self) -> str:
-        lines = [self.heads, *(tuple(visible(cell.text) for cell in row) for row in self.rows)]
+        lines = [self.heads, *(tuple(readable(cell.text) for cell in row) for row in self.rows)]
         widths = [max(cell_width(line[place]) for line in lines) for place in range(len(self.heads))]
         aligned = (
             [
@@ -87,7 +87,7 @@ class Table:
         Args:
             caption: a line of text above it.
         """
-        above = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+        above = f"<caption>{html_text(caption)}</caption>" if caption else ""
         head = self._html_row("th", self.heads)
         rows = "".join(self._html_row("td", [cell.text for cell in row]) for row in self.rows[:_MOST_ROWS])
         more = f"<p>{len(self) - _MOST_ROWS:,} more</p>" if len(self) > _MOST_ROWS else ""
@@ -95,7 +95,7 @@ class Table:
 
     def _html_row(self, tag: str, texts: Sequence[str]) -> str:
         cells = (
-            f"<{tag} style='text-align:{'left' if words else 'right'}'>{html.escape(text)}</{tag}>"
+            f"<{tag} style='text-align:{'left' if words else 'right'}'>{html_text(text)}</{tag}>"
             for text, words in zip(texts, self.words, strict=True)
         )
         return f"<tr>{''.join(cells)}</tr>"

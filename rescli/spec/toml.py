@@ -44,6 +44,11 @@ def _value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_value, value)) + "]"
     if isinstance(value, str):
-        # A JSON string is a TOML basic string, but for DEL, which TOML wants escaped.
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        # A JSON string is a TOML basic string; what cannot be printed is escaped, as TOML wants it of some.
+        text = json.dumps(value, ensure_ascii=False)
+        return text if text.isprintable() else "".join(c if c.isprintable() else _code(c) for c in text)
     return json.dumps(value)
+
+
+def _code(letter: str) -> str:
+    return f"\\U{ord(letter):08x}" if ord(letter) > 0xFFFF else f"\\u{ord(letter):04x}"

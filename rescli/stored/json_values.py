@@ -17,7 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from rescli.errors import CheckpointError, RescliError, readable
+from rescli.errors import CheckpointError, RescliError
+from rescli.foreign_text import readable
 from rescli.remedy import Remedy
 
 if TYPE_CHECKING:

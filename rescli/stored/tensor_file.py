@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from operator import ne
 from typing import Any
 
-from rescli.errors import readable
+from rescli.foreign_text import readable
 from rescli.plurals import counted
 from rescli.stored.json_values import parse_json
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rescli.errors import UsageError
+from rescli.foreign_text import html_text
 from rescli.hardware.threads.cores import usable_cores
 from rescli.report.table import short
 from rescli.workflows.arguments import check_count, check_name, check_number
@@ -51,7 +51,7 @@ class BenchResult:
 
     def _repr_html_(self) -> str:
         rows = (
-            f"<tr><td>{html.escape(name)}</td><td>{speed['median']:,.0f}</td>"
+            f"<tr><td>{html_text(name)}</td><td>{speed['median']:,.0f}</td>"
             f"<td>{speed['q1']:,.0f} .. {speed['q3']:,.0f}</td></tr>"
             for name, speed in self.images_per_second.items()
         )

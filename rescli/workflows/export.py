@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import logging
 import os
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from rescli.exporters.choices import (
     Quantization,
 )
 from rescli.files import require_nameable
+from rescli.foreign_text import html_text
 from rescli.plurals import counted
 from rescli.remedy import Remedy
 from rescli.report.table import short
@@ -70,7 +70,7 @@ class ExportResult:
         return short("Export", [f"{key}: {text}" for key, text in self._rows().items()])
 
     def _repr_html_(self) -> str:
-        cells = (f"<tr><th>{key}</th><td>{html.escape(text)}</td></tr>" for key, text in self._rows().items())
+        cells = (f"<tr><th>{key}</th><td>{html_text(text)}</td></tr>" for key, text in self._rows().items())
         return f"<table>{''.join(cells)}</table>"
 
     def _rows(self) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -11,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rescli import registry
-from rescli.errors import UnknownNameError, UsageError, readable
+from rescli.errors import UnknownNameError, UsageError
 from rescli.files import require_nameable
+from rescli.foreign_text import html_text, readable
 from rescli.remedy import Remedy
 from rescli.report.table import short
 from rescli.workflows.notes import with_notes
@@ -101,7 +101,7 @@ class ImportResult:
 
     def _repr_html_(self) -> str:
         shown = {**self.to_dict(), "imported_from": self.imported_from.file}
-        cells = (f"<tr><th>{key}</th><td>{html.escape(str(value))}</td></tr>" for key, value in shown.items())
+        cells = (f"<tr><th>{key}</th><td>{html_text(str(value))}</td></tr>" for key, value in shown.items())
         return f"<table>{''.join(cells)}</table>"
 
 

@@ -13,6 +13,7 @@ FILES = sorted((ROOT / "rescli").rglob("*.py"))
 LEVELS = (
     (
         "rescli",
+        "foreign_text",
         "remedy",
         "errors",
         "durations",

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from rescli.cli.output.messages import say
 from rescli.cli.output.results import print_json
 from rescli.durations import format_seconds
 from rescli.plurals import counted
+from rescli.report.console import SafeConsole
 
 if TYPE_CHECKING:
     from rescli.bench.other_load import OtherLoad
@@ -24,12 +25,12 @@ __all__ = ["bench_progress", "print_bench"]
 @contextmanager
 def bench_progress() -> Iterator[Callable[[str, float | None], None]]:
     """One line that changes, on a terminal; nothing else draws while contenders are timed."""
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     if not console.is_terminal:
         yield lambda what, seconds_left: say(_progress_text(what, seconds_left))
         return
-    with console.status("starts", refresh_per_second=1) as status:
-        yield lambda what, seconds_left: status.update(_progress_text(what, seconds_left))
+    with console.status(Text("starts"), refresh_per_second=1) as status:
+        yield lambda what, seconds_left: status.update(Text(_progress_text(what, seconds_left)))
 
 
 def _progress_text(what: str, seconds_left: float | None) -> str:
@@ -41,7 +42,7 @@ def print_bench(record: BenchRecord, *, as_json: bool) -> None:
     if as_json:
         print_json(record)
         return
-    console = Console(highlight=False, markup=False)
+    console = SafeConsole()
     # Wrapped between words on a screen, and not at all for a program that reads lines.
     one_line = not console.is_terminal
     console.print(
@@ -93,7 +94,7 @@ def print_bench(record: BenchRecord, *, as_json: bool) -> None:
                 soft_wrap=one_line,
             )
     for name, reason in record["failed"].items():
-        console.print(f"{name} did not run: {reason}", markup=False, soft_wrap=one_line)
+        console.print(f"{name} did not run: {reason}", soft_wrap=one_line)
 
 
 def _other_load(beside: OtherLoad) -> str:

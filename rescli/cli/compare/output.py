@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rescli.cli.output.columns import print_line
 from rescli.cli.output.results import print_json
 from rescli.report.comparison.comparison import Comparison
 from rescli.report.sparklines import sparkline
@@ -16,23 +17,26 @@ def print_comparison(found: Comparison, *, as_json: bool) -> None:
         print_json({**found.to_dict(), "out": str(found.out)})
         return
     for sentence in found.summary:
-        print(sentence)
+        print_line(sentence)
     print(f"\n{found.table()}")
-    print(
-        "\nErrors in percent, mean ± std over seeds, of the last weights unless it says best-val; "
+    print()
+    print_line(
+        "Errors in percent, mean ± std over seeds, of the last weights unless it says best-val; "
         f"{found.tested_on}; train: the training images without augmentation"
     )
     if any(one["scaled"] for one in found.contenders):
-        print("scaled: not comparable with published numbers")
+        print_line("scaled: not comparable with published numbers")
     for one in found.contenders:
         if published := one["published"]:
-            print(f"{one['label']}: {published['verdict']} ({published['source']})")
+            print_line(f"{one['label']}: {published['verdict']} ({published['source']})")
     _print_sparklines(found.net_curves())
     for (one_label, other_label), sentences in found.verdicts.items():
-        print(f"\n{one_label} and {other_label}")
+        print()
+        print_line(f"{one_label} and {other_label}")
         for sentence in sentences:
-            print(f"  {sentence}")
-    print(f"\nwritten to {found.out}")
+            print_line(f"  {sentence}")
+    print()
+    print_line(f"written to {found.out}")
 
 
 def _print_sparklines(nets: list[NetCurves]) -> None:
@@ -47,7 +51,8 @@ def _print_sparklines(nets: list[NetCurves]) -> None:
         return
     highest = max(max(values) for _, _, values in curves)
     width = max(len(label) for label, _, _ in curves)
-    print("\nError while training")
+    print()
+    print_line("Error while training")
     for label, split, values in curves:
         line = sparkline(values, highest=highest)
-        print(f"{label:{width}}  {split:5}  {values[0]:6.2f}  {line:32}  {values[-1]:6.2f}")
+        print_line(f"{label:{width}}  {split:5}  {values[0]:6.2f}  {line:32}  {values[-1]:6.2f}")

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
 
+from rescli.cli.output.columns import print_line
 from rescli.cli.output.results import print_json
 from rescli.cli.remedies import as_flag
 from rescli.plurals import are, counted, image_of, plural
@@ -83,18 +84,19 @@ class DataProgress:
 @contextmanager
 def data_progress() -> Iterator[DataProgress]:
     """A bar on stderr, gone when done; where stderr is no terminal, lines."""
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
+    from rescli.report.console import SafeConsole
+
+    console = SafeConsole(stderr=True)
     if not console.is_terminal or console.is_dumb_terminal:
         yield DataProgress(None)
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
-        TextColumn("time left"),
+        TextColumn("time left", markup=False),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as bar:
@@ -108,9 +110,9 @@ def print_datasets(found: Sequence[DatasetInfo], *, as_json: bool) -> None:
         return
     width = max((len(one.name) for one in found), default=0)
     for one in found:
-        print(f"{one.name:{width}}  {one.problem or _facts(one)}")
+        print_line(f"{one.name:{width}}  {one.problem or _facts(one)}")
         if one.summary:
-            print(f"{'':{width}}  {one.summary}")
+            print_line(f"{'':{width}}  {one.summary}")
 
 
 def _facts(found: DatasetInfo) -> str:
@@ -146,12 +148,12 @@ def print_report(report: DataReport, *, as_json: bool) -> None:
         )
         return
     for check in checks:
-        print(f"{name} {check.split}")
+        print_line(f"{name} {check.split}")
         _print_split(check)
         print()
     for (first, second), copies in between.items():
         if copies.count:
-            print(f"{name} {second} against {first}")
+            print_line(f"{name} {second} against {first}")
             _line(
                 "copies",
                 f"{copies.count:,} of its images {are(copies.count)} in {first} too{_other(copies)}",
@@ -159,18 +161,19 @@ def print_report(report: DataReport, *, as_json: bool) -> None:
             _print_copies(copies, first, second)
             print()
     if len(checks) > 1 and not any(copies.count for copies in between.values()):
-        print("no image is in two splits\n")
+        print_line("no image is in two splits")
+        print()
     if report.survey is not None and (
         odd := [one for one in report.survey.findings if one.kind != "refused"]
     ):
         for finding in odd:
             shown = only_ways(finding, ("verify_data", "data.skip_damaged"))
-            print(finding_line(shown, partial(as_flag, parameters={"set_", "data_root"})))
+            print_line(finding_line(shown, partial(as_flag, parameters={"set_", "data_root"})))
         print()
     for text in dict.fromkeys(fault.text for fault in faults):
-        print(f"fault: {text}")
+        print_line(f"fault: {text}")
     if not faults:
-        print("no faults")
+        print_line("no faults")
 
 
 def _print_split(check: SplitCheck) -> None:
@@ -257,4 +260,4 @@ def _named(names: Sequence[str], count: int) -> str:
 
 
 def _line(key: str, text: str) -> None:
-    print(f"  {key:<11}  {text}")
+    print_line(f"  {key:<11}  {text}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ import typer
 from rescli.cli.options import DataRoot, DatasetKeys
 from rescli.cli.output.messages import say
 from rescli.cli.remedies import as_flag
+from rescli.foreign_text import shell_word
 from rescli.remedy import Remedy
 
 __all__ = ["tidy", "training_command"]
@@ -71,4 +71,4 @@ def training_command(name: str, root: Path, changes: Mapping[str, object]) -> st
         for key, value in changes.items()
         if key.rpartition(".")[2] not in _KEYS_OF_FOLDERS
     ]
-    return " ".join([f"rescli train {preset} --data-root {shlex.quote(str(root))}", *kept])
+    return " ".join([f"rescli train {preset} --data-root {shell_word(str(root))}", *kept])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rescli.cli.output.columns import print_line
 from rescli.exporters.choices import LEAST_IMAGES
 from rescli.plurals import counted, image_of
 
@@ -24,38 +25,41 @@ def print_export(facts: ExportFacts) -> None:
     details = [f"{_LABELS.get(key, key)} {_text(value)}" for key, value in notes.items()]
     batch_norm = ["batch normalisation folded"] if facts["batch_norm"] == "folded" else []
     quantization = [f"{facts['quantization']} quantization"] if facts["quantization"] else []
-    print(
+    print_line(
         ", ".join([facts["model"], facts["format"], facts["precision"], *quantization, *batch_norm, *details])
     )
-    print(f"input   {taken['name']} {taken['dtype']} ({', '.join(map(str, taken['shape']))}), {taken['is']}")
-    print(f"        {facts['preparation']}")
+    print_line(
+        f"input   {taken['name']} {taken['dtype']} ({', '.join(map(str, taken['shape']))}), {taken['is']}"
+    )
+    print_line(f"        {facts['preparation']}")
     gives = facts["output"]
-    print(f"output  {gives['name']} {gives['dtype']} ({', '.join(map(str, gives['shape']))})")
+    print_line(f"output  {gives['name']} {gives['dtype']} ({', '.join(map(str, gives['shape']))})")
     origin = facts["checkpoint"]
-    print(f"weights {facts['checkpoint_file']}, iteration {origin['iteration']}, {origin['selection']}")
+    print_line(f"weights {facts['checkpoint_file']}, iteration {origin['iteration']}, {origin['selection']}")
     if isinstance(read_by, list):
-        print(f"read by {'; '.join(read_by)}")
+        print_line(f"read by {'; '.join(read_by)}")
     images = f"{counted(check['num_images'], image_of(check['split']))} of {check['dataset']}"
     stand_in = " (a stand-in)" if check["is_stand_in"] else ""
     if facts["checkpoint"]["selection"] == "imported" and not stand_in and check["split"] != "test":
         stand_in = " (the imported net may have been trained on them)"
-    print(f"\nchecked with {check['runtime']}, in a process without rescli")
-    print(f"  {images}{stand_in}, batches of {' '.join(map(str, check['batch_sizes']))}")
-    print(
+    print()
+    print_line(f"checked with {check['runtime']}, in a process without rescli")
+    print_line(f"  {images}{stand_in}, batches of {' '.join(map(str, check['batch_sizes']))}")
+    print_line(
         f"  largest difference of a logit  {check['largest_difference']:.2e} "
         f"(largest logit {check['largest_logit']:.3g}, allowed {check['allowed_difference']:.2e})"
     )
     few = " (of so few images that it says little)" if check["num_images"] < LEAST_IMAGES else ""
-    print(f"  top-1 agreement                {check['top1_agreement']:.2f} %{few}")
+    print_line(f"  top-1 agreement                {check['top1_agreement']:.2f} %{few}")
     if check["top1_error"] is not None:
-        print(
+        print_line(
             f"  top-1 error                    {check['top1_error']:.2f} % "
             f"(the checkpoint {check['checkpoint_top1_error']:.2f} %)"
         )
     print()
     for file in facts["files"]:
-        print(file)
-    print(f"{facts['bytes'] / 1e6:.2f} MB")
+        print_line(file)
+    print_line(f"{facts['bytes'] / 1e6:.2f} MB")
 
 
 def _text(value: str | int | list[str]) -> str:

@@ -7,11 +7,18 @@ import shutil
 import sys
 import textwrap
 
-__all__ = ["hanging", "print_hanging"]
+from rescli.foreign_text import readable
+
+__all__ = ["hanging", "print_hanging", "print_line"]
 
 _NARROW = 20
 """Letters, below which a second column stands under the first."""
 _INDENT = 4
+
+
+def print_line(text: str) -> None:
+    """Print one line, whatever line ends are in the names that it holds."""
+    print(readable(text))
 
 
 def print_hanging(head: str, text: str) -> None:
@@ -26,6 +33,7 @@ def hanging(head: str, text: str) -> str:
         head: the first column, padded.
         text: what is broken at its spaces, and begins each time where it began.
     """
+    head, text = readable(head), readable(text)
     width = _width()
     if width is None or len(head) + len(text) <= width:
         return f"{head}{text}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rescli.cli.output.messages import say
 from rescli.errors import UsageError
 from rescli.files import require_nameable, write_atomically
+from rescli.foreign_text import shell_path
 from rescli.plurals import counted
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def require_writable(path: Path) -> None:
     require_nameable(path)
     folder = path.absolute().parent
     if not os.path.isdir(folder):
-        raise UsageError(f"no such folder: {path.parent}", hint=f"mkdir -p {path.parent}")
+        raise UsageError(f"no such folder: {path.parent}", hint=f"mkdir -p {shell_path(path.parent)}")
     if os.path.isdir(path) or not os.access(folder, os.W_OK):
         raise UsageError(f"{path} cannot be written: it is a folder, or lies in one that is read-only.")
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Sequence
 from typing import Any
 
 from rescli.durations import format_seconds
+from rescli.foreign_text import shell_path
 from rescli.plurals import counted
 
 __all__ = ["print_json", "print_record"]
@@ -31,20 +31,19 @@ def print_record(record: dict[str, Any], *, as_json: bool, splits: Sequence[str]
     if as_json:
         print_json(record)
         return
-    from rich.console import Console
     from rich.table import Table
+
+    from rescli.report.console import SafeConsole
 
     title = f"{record['name']} after {counted(record['iterations_done'], 'iteration')}"
     rows = _rows(record["results"])
-    console = Console(highlight=False)
+    console = SafeConsole()
     if console.width < _TABLE_WIDTH:
-        console.print(title, soft_wrap=True, markup=False)
+        console.print(title, soft_wrap=True)
         for split, error, interval, loss, images, selection in rows:
             among = f" ({interval})" if interval else ""
             of = f", {counted(int(images), 'image')}" if images else ""
-            console.print(
-                f"{split:5} {error}{among}, loss {loss}{of}: {selection}", soft_wrap=True, markup=False
-            )
+            console.print(f"{split:5} {error}{among}, loss {loss}{of}: {selection}", soft_wrap=True)
     else:
         table = Table(title=title, title_justify="left")
         for column in ("split", "error", "95 % interval", "loss", "images", "selection"):
@@ -68,13 +67,13 @@ def print_record(record: dict[str, Any], *, as_json: bool, splits: Sequence[str]
     if record["scaled"]:
         console.print("scaled: not comparable with published numbers")
     # Paths go out unwrapped, so that they can be copied and piped.
-    console.print(f"run directory: {record['run_dir']}", soft_wrap=True, markup=False)
-    console.print(_how_to_evaluate(record["run_dir"], splits), soft_wrap=True, markup=False)
+    console.print(f"run directory: {record['run_dir']}", soft_wrap=True)
+    console.print(_how_to_evaluate(record["run_dir"], splits), soft_wrap=True)
 
 
 def _how_to_evaluate(run_dir: str, splits: Sequence[str]) -> str:
     """The command that gives an error of the run, and on which images."""
-    command = f"rescli eval {shlex.quote(f'{run_dir}/checkpoints/last.safetensors')}"
+    command = f"rescli eval {shell_path(f'{run_dir}/checkpoints/last.safetensors')}"
     if "test" in splits:
         return f"test error:    {command}"
     if "val" in splits:

@@ -13,10 +13,11 @@ import io
 import os
 import sys
 from contextlib import suppress
-from typing import TextIO
+from typing import IO, TextIO
 
 from rescli.cli.output.messages import say
 from rescli.errors import WriteError
+from rescli.report.messages import beneath
 
 __all__ = ["mend_streams", "say_unprinted"]
 
@@ -97,7 +98,7 @@ def say_unprinted() -> int | None:
     """
     with suppress(OSError, ValueError):
         sys.stdout.flush()
-    raw = _raw(sys.stdout)
+    raw = _raw(beneath(sys.stdout))
     if not isinstance(raw, _Lasting) or raw.failure is None:
         return None
     reason, raw.failure = raw.failure, None
@@ -109,7 +110,7 @@ def say_unprinted() -> int | None:
     return WriteError.exit_code
 
 
-def _raw(stream: TextIO) -> object:
+def _raw(stream: IO[str]) -> object:
     buffer = getattr(stream, "buffer", None)
     return getattr(buffer, "raw", buffer)
 

@@ -15,12 +15,7 @@ from rescli.workflows.results.planned_run import PlannedRun
 
 __all__ = ["print_dry_run"]
 
-_MARKS = {
-    "same": "[green]same[/]",
-    "differs": "[yellow]differs[/]",
-    "not stated": "[dim]not stated[/]",
-    "beyond": "[cyan]beyond[/]",
-}
+_STYLES = {"same": "green", "differs": "yellow", "not stated": "dim", "beyond": "cyan"}
 
 
 def print_dry_run(preset: str, planned: PlannedRun, *, budget: str | None, as_json: bool) -> None:
@@ -29,19 +24,21 @@ def print_dry_run(preset: str, planned: PlannedRun, *, budget: str | None, as_js
         print_json({"preset": preset, **planned.to_dict()})
         return
     spec = planned.spec
-    from rich.console import Console
-    from rich.markup import escape
+    from rich.text import Text
 
-    console = Console(highlight=False)
-    named = escape(f"{spec.name} (preset {preset}, sha256 {spec.fingerprint()[:12]})")
-    console.print(f"[bold]spec[/] of {named}\n", soft_wrap=True)
-    console.print(to_toml(spec.to_dict()), markup=False, soft_wrap=True)
-    console.print("[bold]plan[/]\n")
+    from rescli.report.console import SafeConsole
+
+    console = SafeConsole()
+    named = f"{spec.name} (preset {preset}, sha256 {spec.fingerprint()[:12]})"
+    console.print(Text.assemble(("spec", "bold"), f" of {named}\n"), soft_wrap=True)
+    console.print(to_toml(spec.to_dict()), soft_wrap=True)
+    console.print(Text("plan\n", style="bold"))
     console.print(_plan_table(planned.plan, planned.estimate, budget))
     for odd in planned.oddities(shortened=budget is not None):
-        console.print(f"\nnote: {odd_text(odd)}", markup=False, soft_wrap=True)
+        console.print(f"\nnote: {odd_text(odd)}", soft_wrap=True)
     section = "sections 3.4, 4.1" if spec.data.dataset.any_size else "section 4.2"
-    console.print(f"\n[bold]ledger[/]: this spec against the paper (arXiv:1512.03385, {section})\n")
+    against = f": this spec against the paper (arXiv:1512.03385, {section})\n"
+    console.print(Text.assemble("\n", ("ledger", "bold"), against))
     console.print(_ledger_table(planned.ledger))
 
 
@@ -93,10 +90,12 @@ def _plan_table(plan: TrainPlan, forecast: Estimate | None, budget: str | None) 
 
 def _ledger_table(rows: list[LedgerRow]) -> Any:
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("", "field", "here", "paper", "note"):
         table.add_column(column, no_wrap=column in ("", "field"), overflow="fold")
     for row in rows:
-        table.add_row(_MARKS[row.verdict], row.field, row.here, row.paper, f"[dim]{row.note}[/]")
+        verdict, note = Text(row.verdict, style=_STYLES[row.verdict]), Text(row.note, style="dim")
+        table.add_row(verdict, row.field, row.here, row.paper, note)
     return table

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from rescli.errors import RunDirError
+from rescli.foreign_text import shell_path, shell_word
 from rescli.plurals import counted
 from rescli.remedy import Remedy
 from rescli.runs.directory import RunDir, default_run_path
@@ -68,8 +68,8 @@ def changes_of_resume(path: Path, choice: Choice, out: Path | None) -> tuple[int
     if changed == ["iterations"] and wanted.iterations > spec.iterations:
         if out is not None:
             return wanted.iterations, skipping
-        quoted = shlex.quote(str(path))
-        of_images = "" if root is None else f" --data-root {shlex.quote(str(root))}"
+        quoted = shell_path(path)
+        of_images = "" if root is None else f" --data-root {shell_word(str(root))}"
         more = f"--iterations {wanted.iterations} --out NEW_DIR"
         raise RunDirError(
             f"{run_dir.path} is a run of another spec; these keys differ: iterations "

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from rescli.data.folders.listing import Listing
 from rescli.data.photos.decoding import read_header
-from rescli.errors import DataError, readable
+from rescli.errors import DataError
+from rescli.foreign_text import readable
 
 __all__ = ["MOST_LOOKED_AT", "HeaderSummary", "look_at", "num_looked_at"]
 

@@ -17,7 +17,8 @@ from pathlib import Path, PurePosixPath
 
 from rescli.data.folders.names import ALL_SUFFIXES
 from rescli.data.folders.table import ImageNames, is_number, read_rows
-from rescli.errors import DataError, readable
+from rescli.errors import DataError
+from rescli.foreign_text import readable
 from rescli.plurals import counted
 from rescli.remedy import Remedy
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from rescli.data.folders.layout import FolderOptions, Part, is_runs_folder
 from rescli.data.folders.names import ALL, is_junk
 from rescli.data.folders.walk import LeftOut, images_below, subfolders
-from rescli.errors import DataError, readable
+from rescli.errors import DataError
+from rescli.foreign_text import readable
 
 __all__ = ["Listing", "list_part", "training_classes"]
 

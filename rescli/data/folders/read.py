@@ -18,7 +18,8 @@ from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.pack_index import is_packed, packed_counts
 from rescli.data.photos.packed import read_packed
 from rescli.data.photos.prefetch import map_quick
-from rescli.errors import DataError, readable
+from rescli.errors import DataError
+from rescli.foreign_text import readable
 from rescli.plurals import counted, plural
 from rescli.remedy import Remedy
 

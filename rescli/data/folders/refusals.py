@@ -10,7 +10,8 @@ from rescli.data.folders.labels import FROM_NAMES, Labels, labels_from_names, ta
 from rescli.data.folders.names import ALL, is_archive, named_split
 from rescli.data.folders.table import ImageNames, read_rows
 from rescli.data.folders.walk import dead_links
-from rescli.errors import DataError, first_names, readable
+from rescli.errors import DataError, first_names
+from rescli.foreign_text import readable
 from rescli.plurals import counted
 from rescli.remedy import Remedy
 

@@ -18,7 +18,8 @@ from rescli.data.folders.rules.splits import of_splits
 from rescli.data.folders.walk import LeftOut
 from rescli.data.photos.decoding import open_rgb
 from rescli.data.photos.prefetch import map_ahead
-from rescli.errors import DataError, first_names, readable
+from rescli.errors import DataError, first_names
+from rescli.foreign_text import readable
 
 __all__ = ["Tidied", "Tidying", "plan_tidy", "write_tidy"]
 

@@ -19,7 +19,7 @@ from rescli.data.folders.names import (
     is_junk,
 )
 from rescli.data.photos.content import begins_as_image, register_plugins
-from rescli.errors import readable
+from rescli.foreign_text import readable
 
 __all__ = ["Detection", "LeftOut", "dead_links", "first_below", "images_below", "only_folder", "subfolders"]
 

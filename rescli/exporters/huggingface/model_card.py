@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from rescli.exporters.description import Description
+from rescli.foreign_text import markdown_code, markdown_text
 
 __all__ = ["model_card"]
 
@@ -21,12 +23,18 @@ def model_card(description: Description, *, library: str) -> str:
     """
     environment = Environment(
         loader=PackageLoader("rescli.exporters.huggingface"),
-        autoescape=False,  # Markdown, not HTML; names are quoted where they stand in the header
+        autoescape=False,  # Markdown, not HTML
+        finalize=_escaped,  # whatever stands in {{ }}, unless the filter "code" or "raw" has seen to it
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters |= {"code": lambda text: Markup(markdown_code(text)), "raw": Markup}
     return environment.get_template("model_card.md").render(
         d=description, library=library, hub_dataset=_DATASETS.get(description["dataset"])
     )
+
+
+def _escaped(value: object) -> str:
+    return value if isinstance(value, Markup) else markdown_text(value)

@@ -20,7 +20,8 @@ import torch
 
 from rescli.checkpoints.checkpoint import read_tensors
 from rescli.checkpoints.file_kinds import JOIN, kind_of_file
-from rescli.errors import CheckpointError, UsageError, readable
+from rescli.errors import CheckpointError, UsageError
+from rescli.foreign_text import readable
 from rescli.importers.reading.pickle_calls import called_by
 from rescli.importers.reading.stored_arrays import numpy_stand_ins
 from rescli.plurals import counted

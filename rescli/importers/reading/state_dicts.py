@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from rescli.errors import readable
+from rescli.foreign_text import readable
 from rescli.importers.reading.stored_arrays import StoredArray
 
 __all__ = ["StateDict", "is_averaged", "state_dicts"]

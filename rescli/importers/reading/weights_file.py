@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch
 
-from rescli.errors import CheckpointError, UnknownNameError, UsageError, readable
+from rescli.errors import CheckpointError, UnknownNameError, UsageError
+from rescli.foreign_text import readable
 from rescli.importers.base import Importer
 from rescli.importers.class_names import named_in_file
 from rescli.importers.reading.file_content import SAVE_TENSORS_ONLY, FileContent, asks_for, read_content

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from rescli.files import write_atomically
+from rescli.foreign_text import html_text
 from rescli.plurals import counted
 from rescli.report.comparison.columns import contender_columns, tested_on
 from rescli.report.comparison.figures import curves_figure
@@ -140,5 +140,5 @@ class Comparison:
         )
 
     def _repr_html_(self) -> str:
-        sentences = "".join(f"<p>{html.escape(text)}</p>" for text in self.summary)
+        sentences = "".join(f"<p>{html_text(text)}</p>" for text in self.summary)
         return f"{sentences}{self.table()._repr_html_()}"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rescli.evaluation.table import visible
+from rescli.foreign_text import readable
 from rescli.report.fonts import NAMED, drawable, show_legend
 from rescli.report.shown_figure import ShownFigure
 from rescli.studies.curves import mean_curve, thinned
@@ -49,7 +49,7 @@ def curves_figure(nets: Sequence[NetCurves], *, title: str | None = None) -> Fig
         show_legend(axes)
     panels[0].set(ylabel="error (%): training dashed, validation bold", ylim=(0, min(100.0, 1.08 * highest)))
     if title:
-        text = drawable(visible(title)).replace("$", r"\$")
+        text = drawable(readable(title)).replace("$", r"\$")
         figure.suptitle(textwrap.fill(text, 60 * len(kinds)), fontsize=9)
     return figure
 

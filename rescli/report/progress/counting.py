@@ -52,7 +52,7 @@ def counting_bar(screen: Drawing, unit: str = "views", few: int = 0) -> Iterator
         few: so many in all are worth no bar.
     """
     bar = Progress(
-        TextColumn(unit),
+        TextColumn(unit, markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("time left"),

@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.text import Text
+
+from rescli.report.console import SafeConsole
 
 __all__ = ["Notebook"]
 
@@ -72,6 +74,8 @@ class Notebook:
 
 
 def _html(renderable: RenderableType) -> str:
-    console = Console(file=io.StringIO(), record=True, width=_WIDTH, force_jupyter=False, force_terminal=True)
+    console = SafeConsole(
+        file=io.StringIO(), record=True, width=_WIDTH, force_jupyter=False, force_terminal=True
+    )
     console.print(renderable)
     return console.export_html(inline_styles=True, code_format="{code}")

@@ -111,7 +111,7 @@ class _Bars:
         self._verdict = verdict
         self._screen = screen
         self._bar = Progress(
-            TextColumn("[bold]{task.description}"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -139,7 +139,7 @@ class _Bars:
         metrics = self._newest.metrics
         if metrics is None:
             return Group(self._bar, Text("first iterations ...", style="dim"))
-        table.add_row(*[f"[dim]{title}[/] {value}" for title, value in self._cells(metrics)])
+        table.add_row(*[Text.assemble((title, "dim"), " ", value) for title, value in self._cells(metrics)])
         return Group(self._bar, table)
 
     def _cells(self, metrics: MetricsReady) -> list[tuple[str, str]]:

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from rescli.report.console import SafeConsole
 from rescli.report.messages import say
 from rescli.report.progress.notebook import Notebook
 
@@ -56,7 +57,7 @@ class Lines:
                 self._broken = True
 
 
-class _Console(Console):
+class _Console(SafeConsole):
     """Falls silent where nobody reads; rich would end the process, with stdout thrown away."""
 
     def on_broken_pipe(self) -> None:
@@ -64,7 +65,7 @@ class _Console(Console):
 
 
 class _Terminal:
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: SafeConsole) -> None:
         self._console = console
 
     def say(self, text: str) -> None:

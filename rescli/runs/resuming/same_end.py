@@ -13,8 +13,8 @@ import torch
 from rescli.errors import CheckpointError
 from rescli.runs.directory import RunDir
 from rescli.runs.metrics_log import read_metrics
-from rescli.runs.record import read_record
 from rescli.runs.saved_state import SavedState, load_state
+from rescli.runs.stored_record import read_record
 
 __all__ = ["Compared", "Difference", "compare_ends"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from rescli.evaluation.images.pictures import (
 )
 from rescli.evaluation.images.views import view_batches
 from rescli.evaluation.protocols import choose_protocol, default_protocol
+from rescli.foreign_text import html_text
 from rescli.hardware.device_name import device_name
 from rescli.hardware.numerics import PRECISIONS, Numerics, choose_device, choose_eval_precision
 from rescli.models.failure import naming_failed_module
@@ -226,7 +226,7 @@ class Net:
     def _repr_html_(self) -> str:
         left = "style='text-align:left'"
         rows = "".join(
-            f"<tr><th {left}>{label}</th><td {left}>{html.escape(text)}</td></tr>"
+            f"<tr><th {left}>{label}</th><td {left}>{html_text(text)}</td></tr>"
             for label, text in self._facts().items()
         )
         return f"<table><tbody>{rows}</tbody></table>"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import html
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from rescli.evaluation.images.pictures import Picture, read_picture
-from rescli.evaluation.table import cell_width, padded, short_name, visible
+from rescli.evaluation.table import cell_width, padded, short_name
 from rescli.files import write_atomically
+from rescli.foreign_text import html_text, readable
 from rescli.plurals import counted
 from rescli.report.table import Column, Table, short
 
@@ -163,7 +163,7 @@ class Predictions:
 
     def __str__(self) -> str:
         """Plain columns, as ``rescli predict`` prints them: file, label, probability, the further classes."""
-        files, labels = [visible(row.file) for row in self], [short_name(row.label) for row in self]
+        files, labels = [readable(row.file) for row in self], [short_name(row.label) for row in self]
         # One long path moves its own line alone.
         width = min(_WIDEST, max(map(cell_width, ("file", *files))))
         label_width = max(map(cell_width, ("label", *labels)))
@@ -249,7 +249,7 @@ class Predictions:
         return figure
 
     def _repr_html_(self) -> str:
-        notes = [html.escape(f"skipped: {one.reason}") for one in self.skipped[:_MOST_SKIPPED]]
+        notes = [html_text(f"skipped: {one.reason}") for one in self.skipped[:_MOST_SKIPPED]]
         below = "".join(f"<p>{note}</p>" for note in notes)
         return self.table().to_html(caption=f"{self._net}; {self.preparation}") + below
 

@@ -12,8 +12,8 @@ from rescli.errors import CheckpointError, UsageError
 from rescli.files import write_atomically
 from rescli.hardware.numerics import Numerics, choose_device, choose_precision
 from rescli.runs.directory import RunDir
-from rescli.runs.record import RunRecord, read_record
 from rescli.runs.saved_state import SavedState, load_state
+from rescli.runs.stored_record import RunRecord, read_record
 from rescli.spec.load import spec_from_dict
 from rescli.spec.run import RunSpec
 from rescli.spec.toml import to_toml

@@ -15,8 +15,8 @@ from rescli.errors import UsageError
 from rescli.remedy import Remedy
 from rescli.runs.directory import RunDir
 from rescli.runs.metrics_log import read_metrics
-from rescli.runs.record import read_record
 from rescli.runs.resuming.same_end import compare_ends
+from rescli.runs.stored_record import read_record
 from rescli.workflows.arguments import check_count
 from rescli.workflows.notes import with_notes
 from rescli.workflows.results.resume_proof import Kill, ResumeProof

@@ -11,7 +11,7 @@ from rescli.data.folders.names import (
     same_but_for_spelling,
 )
 from rescli.data.photos.content import begins_as_image
-from rescli.errors import readable
+from rescli.foreign_text import readable
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from rescli.data.folders.layout import Layout
 from rescli.data.folders.listing import Listing, training_classes
 from rescli.data.folders.names import ALL, is_background, near_names, same_but_for_spelling
 from rescli.data.folders.walk import LeftOut, only_folder, subfolders
-from rescli.errors import first_names, readable
+from rescli.errors import first_names
+from rescli.foreign_text import readable
 from rescli.installation import install_command
 from rescli.remedy import Remedy
 

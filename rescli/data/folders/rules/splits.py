@@ -17,7 +17,8 @@ from rescli.data.folders.names import (
     split_in_name,
 )
 from rescli.data.folders.walk import only_folder, subfolders
-from rescli.errors import first_names, readable
+from rescli.errors import first_names
+from rescli.foreign_text import readable
 from rescli.remedy import Remedy
 
 __all__ = ["of_splits"]
