@@ -94,6 +94,8 @@ class Judge:
         case = Case(case.part, case.seed, case.number, case.kind, f"{case.what} | {command}")
         ended.require(case, *allowed, memory=MEMORY)
         self._require_printable(case, ended)
+        if re.search(r"^error: [A-Z]\w*Error: ", ended.err, re.MULTILINE):
+            raise case.fails("wrong exit", f"nobody foresaw it: {ended.err[-1500:]}")
         if ended.code not in (0, 130):
             if not ended.err.strip():
                 raise case.fails("wrong exit", f"exit {ended.code} without a word")
