@@ -59,12 +59,12 @@ class Sound:
     @property
     def half(self) -> Path:
         path = self.folder / "half"
-        at = 40
+        at = 70
         while not (path / "state/latest.json").exists():
             shutil.rmtree(path, ignore_errors=True)
             fault = {"at": at, "do": "kill", "under": str(path)}
             self.run_command("train", "shapes/base", *NET, "-q", "--out", path, fault=fault)
-            at += 10
+            at += 6
             assert at < 500
         return path
 

@@ -28,10 +28,11 @@ def read_by(case, judge, sound, work):
 
     def read(path, allowed, *, same, expensive=True):
         kinds = sorted(set(commands(path)) - {"import", "export"})
+        names = () if "full of" in case.what else (path.name,)  # weights that are odd, and whole
         chosen = [case.dice.choice(["show --json", *kinds])]
         for kind in chosen:
             like = judge.remember(f"checkpoint {kind}", *commands(sound.net)[kind]) if same else None
-            judge.judge(case, *commands(path)[kind], allowed=allowed, names=[path.name], like=like)
+            judge.judge(case, *commands(path)[kind], allowed=allowed, names=names, like=like)
         if case.dice.random() < 0.06:
             judge.judge(case, *commands(path)["export"], allowed={2, *allowed} - {0}, names=[path.name])
         if case.dice.random() < 0.06:
