@@ -34,6 +34,7 @@ class Sound:
 
     folder: Path
     run_command: Callable[..., Ended]
+    net_flags: tuple[str, ...] = NET
 
     def make(self, name: str, *argv: object, **options: object) -> Path:
         """``folder/name``, by a command whose last argument it is."""
@@ -72,7 +73,12 @@ class Sound:
     def photos(self) -> Path:
         path = self.folder / "photos"
         if not path.exists():
-            names = (f"{split}/{name}/{k}" for split in ("train", "val") for name in ("cat", "dog") for k in range(2))
+            names = (
+                f"{split}/{name}/{k}"
+                for split in ("train", "val")
+                for name in ("cat", "dog")
+                for k in range(2)
+            )
             kinds = ("jpg", "png", "webp", "gif")
             put_pictures(path, *(f"{name}.{kinds[k % 4]}" for k, name in enumerate(names)), size=(40, 34))
         return path

@@ -19,10 +19,26 @@ def read_by(case, judge, sound, work):
             "show": ("show", path, "--tensors"),
             "eval": ("eval", path, *EVAL),
             "predict": ("predict", path, picture, "--device", "cpu", "--json"),
-            "compare": ("compare", path, sound.other / "checkpoints/last.safetensors", "--device", "cpu", "--json")
+            "compare": (
+                "compare",
+                path,
+                sound.other / "checkpoints/last.safetensors",
+                "--device",
+                "cpu",
+                "--json",
+            )
             + ("--out", work / "compared"),
             "from": ("train", "shapes/base", "--from", path, "--dry-run", "--device", "cpu", "--json"),
-            "import": ("import", path, "--model", "resnet-8", "--dataset", "shapes", "--out", work / "imported.safetensors"),
+            "import": (
+                "import",
+                path,
+                "--model",
+                "resnet-8",
+                "--dataset",
+                "shapes",
+                "--out",
+                work / "imported.safetensors",
+            ),
             "export": ("export", path, "--format", "onnx", "--opset", 99, "--out", work / "net.onnx"),
         }
 

@@ -16,7 +16,17 @@ from trials.mutate.lines import changed_table
 from trials.mutate.values import change
 from trials.mutate.weights import Weights
 
-TRAIN = ("imagefolder/32", "--set", "model.depth=8", "--set", "model.width=4", "--batch-size", 4, "--device", "cpu")
+TRAIN = (
+    "imagefolder/32",
+    "--set",
+    "model.depth=8",
+    "--set",
+    "model.width=4",
+    "--batch-size",
+    4,
+    "--device",
+    "cpu",
+)
 SIZE = ("--set", "data.dataset.image_size=32")
 
 
@@ -30,9 +40,29 @@ def read_by(case, judge, sound, work):
             "plan": ("train", *TRAIN, "--data-root", root, "--dry-run", "--json"),
             "train": ("train", *TRAIN, "--iterations", 2, "--workers", 0, "--data-root", root, "--json")
             + ("-q", "--out", work / "run", *case.dice.choice(((), ("--skip-damaged",)))),
-            "pack": ("data", "pack", "imagefolder", "--data-root", root, "--short-side", 32, "--out", work / "packed"),
+            "pack": (
+                "data",
+                "pack",
+                "imagefolder",
+                "--data-root",
+                root,
+                "--short-side",
+                32,
+                "--out",
+                work / "packed",
+            ),
             "tidy": ("data", "tidy", "--data-root", root, "--out", work / "tidied"),
-            "eval": ("eval", photo_net(sound), "--data-root", root, "--split", "val", "--device", "cpu", "--json"),
+            "eval": (
+                "eval",
+                photo_net(sound),
+                "--data-root",
+                root,
+                "--split",
+                "val",
+                "--device",
+                "cpu",
+                "--json",
+            ),
         }
         command = case.dice.choice(of)
         may = {*allowed, 4} if command == "eval" else allowed  # a net that lacks classes of the set
@@ -79,8 +109,12 @@ def test_predicted(case, sound, work, judge):
     case.tries("photographs: predict", what)
     path = work / case.dice.choice(("a.jpg", "a.png", "a.tif", "a"))
     path.write_bytes(data)
-    more = case.dice.choice(((), ("--ten-crop",), ("--csv", work / "a.csv"), ("--json",), ("--figure", work / "f.png")))
-    judge.judge(case, "predict", sound.net, path, "--device", "cpu", *more, allowed={0, 2, 3}, names=[path.name])
+    more = case.dice.choice(
+        ((), ("--ten-crop",), ("--csv", work / "a.csv"), ("--json",), ("--figure", work / "f.png"))
+    )
+    judge.judge(
+        case, "predict", sound.net, path, "--device", "cpu", *more, allowed={0, 2, 3}, names=[path.name]
+    )
 
 
 @faults(short=3, long=250)
@@ -90,7 +124,9 @@ def test_names(case, sound, work, read_by, judge):
     what = odd_entry(case.dice, folder, sound.photos / "train/cat/0.jpg")
     case.tries("photographs: names and kinds of files", f"{what} in {folder.relative_to(root)}")
     if case.dice.random() < 0.15:
-        judge.judge(case, "predict", sound.net, root, "--csv", work / "a.csv", "--device", "cpu", allowed={0, 2, 3})
+        judge.judge(
+            case, "predict", sound.net, root, "--csv", work / "a.csv", "--device", "cpu", allowed={0, 2, 3}
+        )
         return
     read_by(root, {0, 3})
 
@@ -134,7 +170,17 @@ def test_archives(case, sound, work, read_by, judge):
     path = work / f"photos.{kind}"
     path.write_bytes(data)
     if case.dice.random() < 0.5:
-        judge.judge(case, "data", "verify", "imagefolder", "--data-root", path, "--json", allowed={3}, names=[path.name])
+        judge.judge(
+            case,
+            "data",
+            "verify",
+            "imagefolder",
+            "--data-root",
+            path,
+            "--json",
+            allowed={3},
+            names=[path.name],
+        )
         return
     root = copied(sound.photos, work)
     shutil.move(path, case.dice.choice((root, root / "train", root / "train/cat")) / path.name)
@@ -152,11 +198,23 @@ def test_packed_images(case, sound, work, read_by, judge):
     changed = data != place.read_bytes()
     place.write_bytes(data)
     if case.dice.random() < 0.7:
-        ended = judge.judge(case, "data", "verify", "imagefolder", "--data-root", root, "--json", allowed={0, 3})
+        ended = judge.judge(
+            case, "data", "verify", "imagefolder", "--data-root", root, "--json", allowed={0, 3}
+        )
         if ended.code == 0 and changed:
             raise case.fails("unnoticed", f"data verify takes them for sound: {ended.out[-500:]}")
         return
-    command = ("eval", packed_net(sound), "--split", "val", "--device", "cpu", "--json", "--no-cache", "--data-root")
+    command = (
+        "eval",
+        packed_net(sound),
+        "--split",
+        "val",
+        "--device",
+        "cpu",
+        "--json",
+        "--no-cache",
+        "--data-root",
+    )
     like = judge.remember("packed eval", *command, sound.packed)
     judge.judge(case, *command, root, allowed={0, 3}, like=like)
 
@@ -180,7 +238,9 @@ def test_packed_index(case, sound, work, read_by):
         elif way == 2:
             weights.metadata = {key: text for key, text in weights.metadata.items()}
             key = case.dice.choice(sorted(weights.metadata))
-            weights.metadata[key] = case.dice.choice(("", "-1", "nan", "x" * 9999, "99999999999999999999", "\x1b[31m"))
+            weights.metadata[key] = case.dice.choice(
+                ("", "-1", "nan", "x" * 9999, "99999999999999999999", "\x1b[31m")
+            )
             data, what = weights.write(), f"metadata {key} is {weights.metadata[key][:30]!r}"
         elif way == 3:
             what = weights.change_tensors(case.dice)

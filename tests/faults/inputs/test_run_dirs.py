@@ -173,7 +173,20 @@ def test_results(case, judge, sound, work):
     path = work / "results.json"
     path.write_bytes(changed.text)
     out = work / "net.safetensors"
-    command = ("export", sound.net, "--format", "safetensors", "--results", path, "--check-images", 10, "--out", out)
+    command = (
+        "export",
+        sound.net,
+        "--format",
+        "safetensors",
+        "--results",
+        path,
+        "--check-images",
+        10,
+        "--out",
+        out,
+    )
     ended = judge.judge(case, *command, allowed={0, 2}, names=["results.json"], seconds=40)
     if ended.code == 0:
-        judge.judge(case, "predict", out, sound.photos / "val/cat/1.png", "--device", "cpu", "--json", allowed={0})
+        judge.judge(
+            case, "predict", out, sound.photos / "val/cat/1.png", "--device", "cpu", "--json", allowed={0}
+        )

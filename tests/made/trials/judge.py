@@ -18,8 +18,11 @@ __all__ = ["Judge", "essence"]
 SECONDS, MEMORY = 20, 1_500_000_000
 """What a command on a malformed file may take."""
 
+DATA = 6 << 30
+"""What the machine gives to one that would take all there is; importing takes a good part of it."""
+
 _PASSING = re.compile(
-    r"(_seconds|^seconds|_sha256|^sha256|_per_second|^path|^file$|^out$|bytes|^checkpoint|^started|^updated)"
+    r"(_seconds|^cached$|^seconds|_sha256|^sha256|_per_second|^path|^file$|^out$|bytes|^checkpoint|^started|^updated)"
 )
 _FORMATTING = {"\u202a", "\u202b", "\u202c", "\u202d", "\u202e", "\u2066", "\u2067", "\u2068", "\u2069"}
 
@@ -65,6 +68,7 @@ class Judge:
 
     def run(self, *argv: object, seconds: float = SECONDS, **options: Any) -> Ended:
         env = {**self.environment, **options.pop("env", {})}
+        options.setdefault("limits", {"RLIMIT_DATA": DATA})
         return self.server.run(*argv, seconds=seconds, cwd=self.home, env=env, **options)
 
     def judge(
@@ -106,7 +110,8 @@ class Judge:
                 self._require_json(case, ended)
             if like is not None and essence(like) != essence(ended):
                 raise case.fails(
-                    "unnoticed", f"exit 0, and not what the sound file gives:\n{ended.out[-1500:]}\n{like.out[-1500:]}"
+                    "unnoticed",
+                    f"exit 0, and not what the sound file gives:\n{ended.out[-1500:]}\n{like.out[-1500:]}",
                 )
         return ended
 
@@ -118,7 +123,9 @@ class Judge:
                 if char not in "\n\t" and (unicodedata.category(char) in ("Cc", "Cs") or char in _FORMATTING)
             }
             if odd:
-                raise case.fails("unnoticed", f"control characters reach {stream}: {sorted(odd)!r}\n{text[-1500:]!r}")
+                raise case.fails(
+                    "unnoticed", f"control characters reach {stream}: {sorted(odd)!r}\n{text[-1500:]!r}"
+                )
 
     def _require_json(self, case: Case, ended: Ended) -> None:
         def refuse(constant: str) -> None:
@@ -127,4 +134,6 @@ class Judge:
         try:
             json.loads(ended.out, parse_constant=refuse)
         except ValueError as error:
-            raise case.fails("unnoticed", f"not one JSON object on stdout: {error}\n{ended.out[-1500:]}") from error
+            raise case.fails(
+                "unnoticed", f"not one JSON object on stdout: {error}\n{ended.out[-1500:]}"
+            ) from error

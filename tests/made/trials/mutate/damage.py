@@ -22,7 +22,9 @@ def damaged(dice: random.Random, data: bytes) -> tuple[bytes, str]:
         return data + b"\0", "a byte appended"
     at = dice.randrange(size)
     length = min(size - at, dice.choice((1, 2, 8, 64, 512, 4096)))
-    way = dice.choice(("bit", "bit", "bit", "cut", "cut", "append", "zeros", "noise", "out", "twice", "swap", "one"))
+    way = dice.choice(
+        ("bit", "bit", "bit", "cut", "cut", "append", "zeros", "noise", "out", "twice", "swap", "one")
+    )
     if way == "bit":
         return flipped(dice, data)
     if way == "cut":
@@ -34,7 +36,9 @@ def damaged(dice: random.Random, data: bytes) -> tuple[bytes, str]:
     if way == "zeros":
         return data[:at] + bytes(length) + data[at + length :], f"{length} zeros at {at} of {size}"
     if way == "noise":
-        return data[:at] + dice.randbytes(length) + data[at + length :], f"{length} of noise at {at} of {size}"
+        return data[:at] + dice.randbytes(length) + data[
+            at + length :
+        ], f"{length} of noise at {at} of {size}"
     if way == "out":
         return data[:at] + data[at + length :], f"{length} bytes taken out at {at} of {size}"
     if way == "twice":

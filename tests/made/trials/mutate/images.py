@@ -20,9 +20,17 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def _png(width: int, height: int, *, depth: int = 8, colour: int = 2, data: bytes = b"", more: bytes = b"") -> bytes:
+def _png(
+    width: int, height: int, *, depth: int = 8, colour: int = 2, data: bytes = b"", more: bytes = b""
+) -> bytes:
     head = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head) + more + _chunk(b"IDAT", zlib.compress(data)) + _chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + _chunk(b"IHDR", head)
+        + more
+        + _chunk(b"IDAT", zlib.compress(data))
+        + _chunk(b"IEND", b"")
+    )
 
 
 def _saved(kind: str, mode: str = "RGB", size: tuple[int, int] = (40, 34), **options: object) -> bytes:
@@ -39,8 +47,24 @@ def _exif(value: int, cut: int | None = None) -> bytes:
 
 
 _FORMATS: tuple[tuple[str, str], ...] = (
-    *(("JPEG", "RGB"), ("JPEG", "L"), ("JPEG", "CMYK"), ("PNG", "RGB"), ("PNG", "RGBA"), ("PNG", "P"), ("PNG", "I;16")),
-    *(("WEBP", "RGB"), ("GIF", "P"), ("BMP", "RGB"), ("TIFF", "RGB"), ("TIFF", "F"), ("PPM", "RGB"), ("ICO", "RGBA")),
+    *(
+        ("JPEG", "RGB"),
+        ("JPEG", "L"),
+        ("JPEG", "CMYK"),
+        ("PNG", "RGB"),
+        ("PNG", "RGBA"),
+        ("PNG", "P"),
+        ("PNG", "I;16"),
+    ),
+    *(
+        ("WEBP", "RGB"),
+        ("GIF", "P"),
+        ("BMP", "RGB"),
+        ("TIFF", "RGB"),
+        ("TIFF", "F"),
+        ("PPM", "RGB"),
+        ("ICO", "RGBA"),
+    ),
 )
 _TRAPS: dict[str, Callable[[], bytes]] = {
     "empty": lambda: b"",
@@ -63,11 +87,15 @@ _TRAPS: dict[str, Callable[[], bytes]] = {
     "a JPEG of 65,500 x 65,500 by its header": lambda: _taller(_saved("JPEG")),
     "a GIF of 65,535 x 65,535 by its header": lambda: b"GIF89a\xff\xff\xff\xff" + _saved("GIF", "P")[10:],
     "a BMP with a negative height": lambda: _saved("BMP")[:22] + struct.pack("<i", -34) + _saved("BMP")[26:],
-    "a BMP of 2^30 pixels": lambda: _saved("BMP")[:18] + struct.pack("<ii", 2**15, 2**15) + _saved("BMP")[26:],
+    "a BMP of 2^30 pixels": lambda: (
+        _saved("BMP")[:18] + struct.pack("<ii", 2**15, 2**15) + _saved("BMP")[26:]
+    ),
     "turned 9 by its Exif": lambda: _exif(9),
     "turned 6 by its Exif": lambda: _exif(6),
     "with Exif that is cut": lambda: _exif(6, 11),
-    "an animation": lambda: _saved("GIF", "P", save_all=True, append_images=[Image.new("P", (40, 34), 3)] * 40),
+    "an animation": lambda: _saved(
+        "GIF", "P", save_all=True, append_images=[Image.new("P", (40, 34), 3)] * 40
+    ),
     "1 x 1": lambda: _saved("PNG", size=(1, 1)),
     "4000 x 1": lambda: _saved("PNG", size=(4000, 1)),
     "SVG": lambda: b'<svg xmlns="http://www.w3.org/2000/svg"><image href="/etc/passwd"/></svg>',
@@ -98,9 +126,34 @@ def odd_entry(dice: random.Random, folder: Path, sound: Path) -> str:
         sound: an image.
     """
     names = (
-        *(b"a\nb.jpg", b"\x1b[31m.jpg", b"\xff\xfe.jpg", b" .jpg", b".jpg", b"-rf.jpg", b"$(touch canary).jpg"),
-        *(b"'.jpg", b'".jpg', b"a" * 250 + b".jpg", "e\u0301é\u202egpj.jpg".encode(), b"\xed\xa0\x80.jpg", b"a\tb.jpg"),
-        *(b"a\rb.jpg", b"CON.jpg", b"a.jpg.", b"a.JPG", b"<b>x</b>.jpg", b"a,b.jpg", b"=1+1.jpg", b"a\\b.jpg", b"%s.jpg"),
+        *(
+            b"a\nb.jpg",
+            b"\x1b[31m.jpg",
+            b"\xff\xfe.jpg",
+            b" .jpg",
+            b".jpg",
+            b"-rf.jpg",
+            b"$(touch canary).jpg",
+        ),
+        *(
+            b"'.jpg",
+            b'".jpg',
+            b"a" * 250 + b".jpg",
+            "e\u0301é\u202egpj.jpg".encode(),
+            b"\xed\xa0\x80.jpg",
+            b"a\tb.jpg",
+        ),
+        *(
+            b"a\rb.jpg",
+            b"CON.jpg",
+            b"a.jpg.",
+            b"a.JPG",
+            b"<b>x</b>.jpg",
+            b"a,b.jpg",
+            b"=1+1.jpg",
+            b"a\\b.jpg",
+            b"%s.jpg",
+        ),
     )
     way, at = dice.randrange(8), os.fsencode(folder)
     if way < 4:
@@ -116,7 +169,18 @@ def odd_entry(dice: random.Random, folder: Path, sound: Path) -> str:
         return f"a class named {name[:40]!r}"
     link = folder / "odd.jpg"
     if way == 5:
-        target = dice.choice(("/dev/zero", "/dev/random", "/dev/null", "/dev/full", "odd.jpg", "nowhere", "..", "/proc/self/mem"))
+        target = dice.choice(
+            (
+                "/dev/zero",
+                "/dev/random",
+                "/dev/null",
+                "/dev/full",
+                "odd.jpg",
+                "nowhere",
+                "..",
+                "/proc/self/mem",
+            )
+        )
         link.symlink_to(target)
         return f"a link to {target}"
     if way == 6:

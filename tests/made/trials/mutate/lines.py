@@ -22,7 +22,9 @@ def changed_json_lines(dice: random.Random, data: bytes) -> tuple[bytes, str]:
     if way == 1:
         return data[:-1], "no end of the last line"
     if way == 2:
-        return data.replace(b"\n", dice.choice((b"\r", b"\n\n", b"\r\n", b"\0", b"\x0b"))), "other ends of lines"
+        return data.replace(
+            b"\n", dice.choice((b"\r", b"\n\n", b"\r\n", b"\0", b"\x0b"))
+        ), "other ends of lines"
     if way == 3:
         dice.shuffle(lines)
         return b"\n".join(lines) + b"\n", "lines in another order"
@@ -76,7 +78,9 @@ def changed_table(dice: random.Random, text: str, separator: str) -> tuple[bytes
         rows.insert(row, [])
         what = "an empty row"
     elif way == 8:
-        rows[row][cell] = dice.choice(("../../../etc/passwd", "/etc/passwd", "//a", "..", "~/a", "a/../b", "cat/", "\\a"))
+        rows[row][cell] = dice.choice(
+            ("../../../etc/passwd", "/etc/passwd", "//a", "..", "~/a", "a/../b", "cat/", "\\a")
+        )
         what += f" is {rows[row][cell]!r}"
     elif way == 9:
         rows[row][cell] = f'"{rows[row][cell]}'
@@ -118,7 +122,19 @@ def changed_toml(dice: random.Random, document: dict[str, Any]) -> tuple[bytes, 
     if way == 1:
         text, at = _tables(document), 0
         odd = dice.choice(
-            ("=", "[", "]]", '"', "'''", "[a]\n[a]\n", "a.b = 1\na = 2\n", "\x1b[31m", "\0", "\ufeff", "[" * 50_000)
+            (
+                "=",
+                "[",
+                "]]",
+                '"',
+                "'''",
+                "[a]\n[a]\n",
+                "a.b = 1\na = 2\n",
+                "\x1b[31m",
+                "\0",
+                "\ufeff",
+                "[" * 50_000,
+            )
         )
         at = dice.randrange(len(text))
         return f"{text[:at]}{odd}{text[at:]}".encode(), f"{odd[:20]!r} at {at}"
@@ -141,4 +157,6 @@ def changed_toml(dice: random.Random, document: dict[str, Any]) -> tuple[bytes, 
 
 
 def _tables(document: dict[str, Any]) -> str:
-    return "".join(f"{json.dumps(key, ensure_ascii=dicey(key))} = {toml(value)}\n" for key, value in document.items())
+    return "".join(
+        f"{json.dumps(key, ensure_ascii=dicey(key))} = {toml(value)}\n" for key, value in document.items()
+    )

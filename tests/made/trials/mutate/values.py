@@ -23,17 +23,85 @@ class Twice(dict[str, Any]):
 
 
 _TEXTS = (
-    *("", " ", "a", "0", "-1", "nan", "true", "null", "x" * 100_000, "\x1b[31mred\x1b[0m\x07\x1b]0;title\x07"),
+    *(
+        "",
+        " ",
+        "a",
+        "0",
+        "-1",
+        "nan",
+        "true",
+        "null",
+        "x" * 100_000,
+        "\x1b[31mred\x1b[0m\x07\x1b]0;title\x07",
+    ),
     *("\0", "a\nb", "a\rb", "\x9b2J", "\ud800", "\udcff", "\u202egnp.exe", "é\u0301\U0001f600", "﷐\uffff"),
     *("<script>alert(1)</script>", "|a|`b`|[c](d)", "$(touch canary)", "'; touch canary; '", "a/b", "-rf"),
-    *("../../../../etc/passwd", "/dev/zero", "/", ".", "~", "con", "file:///etc/passwd", "%s%n{}{0.__class__}"),
+    *(
+        "../../../../etc/passwd",
+        "/dev/zero",
+        "/",
+        ".",
+        "~",
+        "con",
+        "file:///etc/passwd",
+        "%s%n{}{0.__class__}",
+    ),
 )
 _VALUES: tuple[Any, ...] = (
-    *(None, True, False, 0, 1, -1, 2, 255, 65536, 2**31 - 1, 2**31, 2**32, 2**53 + 1, 2**63 - 1, 2**63, -(2**63)),
-    *(2**64, Raw("1" + "0" * 400), Raw("9" * 5000), 0.5, -0.5, Raw("-0.0"), 1e308, Raw("1e400"), Raw("-1e400")),
-    *(5e-324, math.nan, math.inf, -math.inf, [], {}, [[]], [{}], [None], {"": None}, {"a": 1}, ["a"], [1, "a"]),
+    *(
+        None,
+        True,
+        False,
+        0,
+        1,
+        -1,
+        2,
+        255,
+        65536,
+        2**31 - 1,
+        2**31,
+        2**32,
+        2**53 + 1,
+        2**63 - 1,
+        2**63,
+        -(2**63),
+    ),
+    *(
+        2**64,
+        Raw("1" + "0" * 400),
+        Raw("9" * 5000),
+        0.5,
+        -0.5,
+        Raw("-0.0"),
+        1e308,
+        Raw("1e400"),
+        Raw("-1e400"),
+    ),
+    *(
+        5e-324,
+        math.nan,
+        math.inf,
+        -math.inf,
+        [],
+        {},
+        [[]],
+        [{}],
+        [None],
+        {"": None},
+        {"a": 1},
+        ["a"],
+        [1, "a"],
+    ),
     *(Raw("[" * 500 + "]" * 500), Raw("[" * 100_000 + "]" * 100_000), Raw('{"a":' * 900 + "1" + "}" * 900)),
-    *([0] * 10_000, {str(number): number for number in range(1000)}, [math.nan], [-1], [10**30], [[1, 2], [3]]),
+    *(
+        [0] * 10_000,
+        {str(number): number for number in range(1000)},
+        [math.nan],
+        [-1],
+        [10**30],
+        [[1, 2], [3]],
+    ),
 )
 
 
@@ -60,9 +128,19 @@ def _near(dice: random.Random, given: Any) -> Any:
             (given + 1, -given, given * 1000, float(given), str(given), [given], given - 1, given + 0.5)
         )
     if isinstance(given, str):
-        return dice.choice((given.upper(), given + " ", given[:-1], given * 2, [given], given + odd_text(dice)))
+        return dice.choice(
+            (given.upper(), given + " ", given[:-1], given * 2, [given], given + odd_text(dice))
+        )
     if isinstance(given, list):
-        again = [given, given * 2, given[:-1], given[1:], given[::-1], [*given, None], dict.fromkeys(map(str, given))]
+        again = [
+            given,
+            given * 2,
+            given[:-1],
+            given[1:],
+            given[::-1],
+            [*given, None],
+            dict.fromkeys(map(str, given)),
+        ]
         return dice.choice((*again, [given], [*given, odd_text(dice)], ",".join(map(str, given))[:500]))
     return dice.choice((list(given), list(given.values()), [given], {"": given}, str(given)))
 

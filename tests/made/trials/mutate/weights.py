@@ -13,7 +13,24 @@ from trials.mutate.values import Changed, Raw, change, dumps, odd_text
 
 __all__ = ["Weights"]
 
-_DTYPES = ("F32", "F64", "F16", "BF16", "I64", "I32", "U8", "BOOL", "F8_E4M3", "F4", "C64", "X", "", 1, None, [])
+_DTYPES = (
+    "F32",
+    "F64",
+    "F16",
+    "BF16",
+    "I64",
+    "I32",
+    "U8",
+    "BOOL",
+    "F8_E4M3",
+    "F4",
+    "C64",
+    "X",
+    "",
+    1,
+    None,
+    [],
+)
 _SIDES = (-1, 0, 1, 2**31, 2**62, 2**63, 2**64, 0.5, "3", None, [3], True, Raw("1e400"), Raw("9" * 5000))
 
 
@@ -67,7 +84,9 @@ class Weights:
             del self.metadata[key]
             return Changed(b"", f"metadata {key} is gone", (key,))
         if way == 1:
-            self.metadata[key] = dice.choice((1, None, [], {}, True, Raw("1e400"), json.loads(self.metadata[key])))
+            self.metadata[key] = dice.choice(
+                (1, None, [], {}, True, Raw("1e400"), json.loads(self.metadata[key]))
+            )
             return Changed(b"", f"metadata {key} is no text: {str(self.metadata[key])[:40]}", (key,))
         if way == 2:
             new = odd_text(dice)
@@ -91,15 +110,42 @@ class Weights:
             entry["shape"] = shape
         elif way == 2:
             entry["shape"] = dice.choice(
-                ([], [0], [2**32, 2**32], None, 3, "3", {}, [*entry["shape"], 1], [1] * 10_000, entry["shape"][::-1])
+                (
+                    [],
+                    [0],
+                    [2**32, 2**32],
+                    None,
+                    3,
+                    "3",
+                    {},
+                    [*entry["shape"], 1],
+                    [1] * 10_000,
+                    entry["shape"][::-1],
+                )
             )
         elif way == 3:
             entry["data_offsets"] = dice.choice(
-                ([end, begin], [begin], [], None, [begin, end, end], [-4, end], [begin, end + 4], [begin + 4, end])
+                (
+                    [end, begin],
+                    [begin],
+                    [],
+                    None,
+                    [begin, end, end],
+                    [-4, end],
+                    [begin, end + 4],
+                    [begin + 4, end],
+                )
             )
         elif way == 4:
             entry["data_offsets"] = dice.choice(
-                ([begin, 2**63], [2**64, 2**64 + 4], [0.0, 4.0], ["0", "4"], [begin, len(self.stored) + 1], [0, 0])
+                (
+                    [begin, 2**63],
+                    [2**64, 2**64 + 4],
+                    [0.0, 4.0],
+                    ["0", "4"],
+                    [begin, len(self.stored) + 1],
+                    [0, 0],
+                )
             )
         elif way == 5:  # over another
             other = dice.choice(sorted(self.entries))
@@ -129,7 +175,9 @@ class Weights:
             }
             return f"{count} empty tensors more"
         elif way == 13:
-            value = dice.choice((b"\0\0\xc0\x7f", b"\0\0\x80\x7f", b"\xff\xff\x7f\x7f"))  # NaN, infinity, the largest
+            value = dice.choice(
+                (b"\0\0\xc0\x7f", b"\0\0\x80\x7f", b"\xff\xff\x7f\x7f")
+            )  # NaN, infinity, the largest
             self.stored = self.stored[:begin] + (value * (end - begin))[: end - begin] + self.stored[end:]
             return f"tensor {name} is full of {value.hex()}"
         elif way == 14:
@@ -140,9 +188,11 @@ class Weights:
             dice.shuffle(order)
             self.entries = dict(order)
             return "the tensors listed in another order"
-        left = {key: str(value)[:60] for key, value in (self.entries.get(name) or {}).items()} if isinstance(
-            self.entries.get(name), dict
-        ) else self.entries.get(name, "gone")
+        left = (
+            {key: str(value)[:60] for key, value in (self.entries.get(name) or {}).items()}
+            if isinstance(self.entries.get(name), dict)
+            else self.entries.get(name, "gone")
+        )
         return f"tensor {name} ({way}): {left}"
 
     def _take_out(self, name: str) -> None:
@@ -157,7 +207,9 @@ class Weights:
         sound = self.write()
         length = int.from_bytes(sound[:8], "little")
         if dice.random() < 0.5:
-            new = dice.choice((0, 1, 2, length - 1, length + 1, length * 2, len(sound), 10**8, 10**8 + 1, 2**63, 2**64 - 1))
+            new = dice.choice(
+                (0, 1, 2, length - 1, length + 1, length * 2, len(sound), 10**8, 10**8 + 1, 2**63, 2**64 - 1)
+            )
             return new.to_bytes(8, "little") + sound[8:], f"the header's length is {new}, not {length}"
         changed = change(dice, json.loads(sound[8 : 8 + length]))
         return self.framed(changed.text), f"header: {changed.what}"
