@@ -34,7 +34,7 @@ def test_imagenet(case, ilsvrc, judge, work):
     out = work / "imagenet"
     command = ("data", "prepare", "imagenet", "--from", ilsvrc.folder, "--out", out, "--json")
     ended = judge.judge(case, *command, allowed={0, 3})
-    outside = [path for path in work.rglob("canary*")] + [path for path in ilsvrc.folder.rglob("canary*")]
+    outside = [*work.rglob("canary*"), *ilsvrc.folder.rglob("canary*")]
     if outside:
         raise case.fails("unnoticed", f"a member was written where none belongs: {outside}")
     if ended.code == 3 and case.dice.random() < 0.3:  # once it is mended, the same command ends well

@@ -53,7 +53,7 @@ def test_kept_logits(case, judge, sound, work):
 
 @faults(short=0, long=25)
 def test_kept_kernels(case, judge, sound, work):
-    """Compiled code that is damaged is compiled anew; a process that runs it would crash or compute anything."""
+    """Compiled code that is damaged is compiled anew: what runs it may crash, or compute anything."""
     cache = work / "cache/rescli/native"
     shutil.copytree(judge.home / "cache/rescli/native", cache)
     place = case.dice.choice(sorted(cache.iterdir()))

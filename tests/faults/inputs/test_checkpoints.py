@@ -1,6 +1,10 @@
 """Checkpoints: damaged, or changed and signed anew so that no hash tells."""
 
+import json
+import os
+
 import pytest
+import torch
 from trials.case import faults
 from trials.mutate.damage import damaged
 from trials.mutate.weights import Weights
@@ -13,22 +17,16 @@ def read_by(case, judge, sound, work):
     """Holds one or two commands that read a checkpoint to what is promised."""
 
     def commands(path):
+        compared = ("--device", "cpu", "--json", "--out", work / "compared")
         picture = sound.photos / "val/cat/1.png"
         return {
             "show --json": ("show", path, "--json"),
             "show": ("show", path, "--tensors"),
             "eval": ("eval", path, *EVAL),
             "predict": ("predict", path, picture, "--device", "cpu", "--json"),
-            "compare": (
-                "compare",
-                path,
-                sound.other / "checkpoints/last.safetensors",
-                "--device",
-                "cpu",
-                "--json",
-            )
-            + ("--out", work / "compared"),
+            "compare": ("compare", path, sound.other / "checkpoints/last.safetensors", *compared),
             "from": ("train", "shapes/base", "--from", path, "--dry-run", "--device", "cpu", "--json"),
+            "responses": ("analyze", "responses", path, "--device", "cpu", "--json"),
             "import": (
                 "import",
                 path,
@@ -42,7 +40,7 @@ def read_by(case, judge, sound, work):
             "export": ("export", path, "--format", "onnx", "--opset", 99, "--out", work / "net.onnx"),
         }
 
-    def read(path, allowed, *, same, expensive=True):
+    def read(path, allowed, *, same):
         kinds = sorted(set(commands(path)) - {"import", "export"})
         names = () if "full of" in case.what else (path.name,)  # weights that are odd, and whole
         chosen = [case.dice.choice(["show --json", *kinds])]
@@ -98,3 +96,48 @@ def test_checkpoint_tensors(case, sound, work, read_by):
     path = work / "net.safetensors"
     path.write_bytes(weights.write(signed=signed))
     read_by(path, {0, 4}, same=not signed)
+
+
+@faults(short=1, long=120)
+def test_no_checkpoint(case, judge, sound, work, read_by):
+    """Something else is named as a checkpoint."""
+    path = work / "net.safetensors"
+    logits = sound.folder / "logits.safetensors"
+    if not logits.exists():
+        judge.remember(
+            "logits", "eval", sound.net, "--split", "val", "--device", "cpu", "--save-logits", logits
+        )
+    data = logits.read_bytes()
+    parts = Weights.read(data)
+    empty = {
+        f"t{number}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for number in range(200_000)
+    }
+    makes = {
+        "logits": lambda: path.write_bytes(data),
+        "damaged logits": lambda: path.write_bytes(damaged(case.dice, data)[0]),
+        "logits with odd metadata": lambda: path.write_bytes(
+            (parts.change_metadata(case.dice), parts.write())[1]
+        ),
+        "a torch file": lambda: torch.save({"a": torch.zeros(2)}, path),
+        "an old torch file": lambda: torch.save({"a": 1}, path, _use_new_zipfile_serialization=False),
+        "a picture": lambda: path.write_bytes((sound.photos / "val/cat/1.png").read_bytes()),
+        "200,000 empty tensors": lambda: path.write_bytes(
+            Weights({**Weights.read(sound.net.read_bytes()).metadata}, empty, b"").write()
+        ),
+        "a header of nothing": lambda: path.write_bytes(
+            (90_000_000).to_bytes(8, "little") + b" " * 90_000_000
+        ),
+        "a deep header": lambda: path.write_bytes(parts.framed(b"[" * 3_000_000)),
+        "a list": lambda: path.write_bytes(parts.framed(json.dumps([1] * 9).encode())),
+        "a pipe": lambda: os.mkfifo(path),
+        "a link to /dev/zero": lambda: path.symlink_to("/dev/zero"),
+        "a link to /dev/full": lambda: path.symlink_to("/dev/full"),
+        "a link to itself": lambda: path.symlink_to(path),
+        "a folder": path.mkdir,
+        "nothing": lambda: None,
+        "empty": path.touch,
+    }
+    what = case.dice.choice(sorted(makes))
+    case.tries("checkpoint: something else", what)
+    makes[what]()
+    read_by(path, {2, 4}, same=False)

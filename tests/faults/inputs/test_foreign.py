@@ -26,7 +26,7 @@ def state():
 def imports(case, judge, work):
     """Imports a file, holds it to what is promised, and sees that nothing in it ran."""
 
-    def run(data, *, must_equal=None, names=True):
+    def run(data, *, must_equal=None):
         path, out = work / "weights.pth", work / "net.safetensors"
         path.write_bytes(data)
         command = ("import", path, "--model", "resnet-8", "--dataset", "cifar10", "--out", out, "--json")

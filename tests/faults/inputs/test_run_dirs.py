@@ -19,7 +19,7 @@ COMMANDS = ("show", "eval", "resume", "longer", "compare", "predict", "export")
 def read_by(case, judge, sound, work):
     """Holds one command that reads a run to what is promised."""
 
-    def read(run, allowed, *, of=COMMANDS, name, same=False):
+    def read(run, allowed, *, of=COMMANDS, name):
         commands = {
             "show": ("show", run, "--json"),
             "eval": ("eval", run, "--split", "val", "--device", "cpu", "--json"),
@@ -70,13 +70,16 @@ def test_spec(case, sound, work, read_by):
 @faults(short=1, long=80)
 def test_openings(case, sound, work, judge):
     run = copied(sound.run, work)
-    line = b'{"opened": "2026-01-01T00:00:00+00:00", "checkpoint": "last.safetensors", "sha256": "00", "iteration": 4}\n'
+    line = b'{"opened": "2026-01-01T00:00:00+00:00", "checkpoint": "last.safetensors", "iteration": 4}\n'
     data, what = changed_json_lines(case.dice, line * 3)
     case.tries("run: test_openings.jsonl", what)
     (run / "test_openings.jsonl").write_bytes(data)
     command = case.dice.choice(
-        (("show", run, "--json"), ("eval", run, "--device", "cpu", "--json"))
-        + (("compare", run, sound.other, "--out", work / "compared", "--device", "cpu", "--json"),)
+        (
+            ("show", run, "--json"),
+            ("eval", run, "--device", "cpu", "--json"),
+            ("compare", run, sound.other, "--out", work / "compared", "--device", "cpu", "--json"),
+        )
     )
     judge.judge(case, *command, allowed={0, 4}, names=["test_openings.jsonl"])
 
@@ -163,7 +166,23 @@ def test_missing(case, sound, work, read_by):
     read_by(run, {0, 2, 4}, name=run.name)
 
 
-@faults(short=2, long=200)
+@faults(short=1, long=80)
+def test_found_again(case, judge, sound, work):
+    """One of the runs that compare would use again is damaged."""
+    runs = shutil.copytree(sound.compared, work / "runs")
+    places = [path for path in runs.rglob("*") if path.is_file() and path.name != ".lock"]
+    place = case.dice.choice(sorted(places, key=lambda path: (path.suffix, path.name)))
+    data, what = damaged(case.dice, place.read_bytes())
+    if place.suffix == ".json" and case.dice.random() < 0.7:
+        changed = change(case.dice, json.loads(place.read_bytes()))
+        data, what = changed.text, changed.what
+    case.tries("runs found again", f"{place.relative_to(runs)}: {what}")
+    place.write_bytes(data)
+    command = (*sound.comparison, "--runs", runs, "--out", work / "compared", "--json")
+    judge.judge(case, *command, allowed={0, 2, 4}, names=["runs/"], seconds=30)
+
+
+@faults(short=1, long=60)
 def test_results(case, judge, sound, work):
     """What ``export --results`` reads: the JSON of an evaluation."""
     evaluated = judge.remember("results", "eval", sound.net, "--split", "val", "--device", "cpu", "--json")

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
+
 from trials.mutate.damage import damaged
 
 __all__ = ["odd_entry", "odd_image"]

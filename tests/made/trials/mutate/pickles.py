@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+
 from trials.mutate.damage import damaged, flipped
 
 __all__ = ["changed_legacy", "changed_zip", "saved"]
