@@ -10,7 +10,7 @@ from trials.mutate.damage import damaged
 from trials.mutate.lines import changed_table
 
 
-@faults(short=2, long=200)
+@faults(short=1, long=130)
 def test_imagenet(case, ilsvrc, judge, work):
     names = sorted(path.name for path in ilsvrc.folder.iterdir())
     way = case.dice.randrange(6)
@@ -106,7 +106,7 @@ class _Calls:
         return __import__("os").system, (self.command,)
 
 
-@faults(short=1, long=60)
+@faults(short=0, long=40)
 def test_cifar(case, judge, work):
     """Nothing but the official files passes their MD5, so whatever is in these nobody sees."""
     folder = work / "cifar-10-batches-py"

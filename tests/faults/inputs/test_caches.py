@@ -8,7 +8,7 @@ from trials.mutate.damage import damaged
 from trials.mutate.weights import Weights
 
 
-@faults(short=1, long=150)
+@faults(short=0, long=90)
 def test_kept_logits(case, judge, sound, work):
     cache = work / "cache"
     shutil.copytree(judge.home / "cache", cache, symlinks=True, ignore=shutil.ignore_patterns("logits"))
@@ -51,7 +51,7 @@ def test_kept_logits(case, judge, sound, work):
     judge.judge(case, *command, allowed={0}, like=like, env={"XDG_CACHE_HOME": str(cache)})
 
 
-@faults(short=0, long=25)
+@faults(short=0, long=20)
 def test_kept_kernels(case, judge, sound, work):
     """Compiled code that is damaged is compiled anew: what runs it may crash, or compute anything."""
     cache = work / "cache/rescli/native"

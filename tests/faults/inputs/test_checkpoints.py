@@ -55,7 +55,7 @@ def read_by(case, judge, sound, work):
     return read
 
 
-@faults(short=6, long=500)
+@faults(short=3, long=320)
 def test_checkpoint_bytes(case, sound, work, read_by):
     data, what = damaged(case.dice, sound.net.read_bytes())
     case.tries("checkpoint: bytes", what)
@@ -64,7 +64,7 @@ def test_checkpoint_bytes(case, sound, work, read_by):
     read_by(path, {0, 4}, same=True)
 
 
-@faults(short=6, long=350)
+@faults(short=2, long=220)
 def test_checkpoint_header(case, sound, work, read_by):
     weights = Weights.read(sound.net.read_bytes())
     data, what = weights.change_frame(case.dice)
@@ -74,7 +74,7 @@ def test_checkpoint_header(case, sound, work, read_by):
     read_by(path, {0, 3, 4}, same=False)
 
 
-@faults(short=8, long=900)
+@faults(short=4, long=570)
 def test_checkpoint_metadata(case, sound, work, read_by):
     weights = Weights.read(sound.net.read_bytes())
     changed = weights.change_metadata(case.dice)
@@ -87,7 +87,7 @@ def test_checkpoint_metadata(case, sound, work, read_by):
     read_by(path, allowed, same=False)
 
 
-@faults(short=6, long=400)
+@faults(short=3, long=250)
 def test_checkpoint_tensors(case, sound, work, read_by):
     weights = Weights.read(sound.net.read_bytes())
     what = weights.change_tensors(case.dice)
@@ -98,7 +98,7 @@ def test_checkpoint_tensors(case, sound, work, read_by):
     read_by(path, {0, 4}, same=not signed)
 
 
-@faults(short=1, long=120)
+@faults(short=0, long=80)
 def test_no_checkpoint(case, judge, sound, work, read_by):
     """Something else is named as a checkpoint."""
     path = work / "net.safetensors"

@@ -54,21 +54,21 @@ def imported(judge, sound, state):
     return Weights.read(out.read_bytes()).stored
 
 
-@faults(short=6, long=450)
+@faults(short=3, long=280)
 def test_zip(case, state, work, imports, imported):
     data, what, damage = changed_zip(case.dice, saved(state, as_zip=True), f"touch {work.parent}/canary")
     case.tries("import: torch.save", what)
     imports(data, must_equal=imported if damage else None)
 
 
-@faults(short=3, long=250)
+@faults(short=1, long=160)
 def test_legacy(case, state, work, imports):
     data, what = changed_legacy(case.dice, saved(state, as_zip=False), f"touch {work.parent}/canary")
     case.tries("import: torch.save of old", what)
     imports(data)
 
 
-@faults(short=2, long=150)
+@faults(short=1, long=90)
 def test_safetensors(case, state, imports):
     weights = Weights.read(save(state))
     way = case.dice.randrange(3)
@@ -83,7 +83,7 @@ def test_safetensors(case, state, imports):
     imports(data)
 
 
-@faults(short=2, long=100)
+@faults(short=0, long=60)
 def test_tensors(case, state, imports):
     """Sound files with odd content."""
     name = case.dice.choice(sorted(state))
@@ -111,7 +111,7 @@ def test_tensors(case, state, imports):
     imports(saved({**state, name: odd[what]()}, as_zip=case.dice.random() < 0.7))
 
 
-@faults(short=2, long=250)
+@faults(short=0, long=160)
 def test_exported(case, judge, sound, work):
     """Weights with a config.json, as rescli exports them, read back."""
     (sound.folder / "exported").mkdir(exist_ok=True)

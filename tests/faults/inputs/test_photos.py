@@ -93,7 +93,7 @@ def copied(photos, work):
     return shutil.copytree(photos, work / "photos")
 
 
-@faults(short=5, long=450)
+@faults(short=2, long=280)
 def test_images(case, sound, work, read_by):
     root = copied(sound.photos, work)
     data, what = odd_image(case.dice)
@@ -103,7 +103,7 @@ def test_images(case, sound, work, read_by):
     read_by(root, {0, 3})
 
 
-@faults(short=2, long=250)
+@faults(short=1, long=160)
 def test_predicted(case, sound, work, judge):
     data, what = odd_image(case.dice)
     case.tries("photographs: predict", what)
@@ -117,7 +117,7 @@ def test_predicted(case, sound, work, judge):
     )
 
 
-@faults(short=3, long=250)
+@faults(short=2, long=160)
 def test_names(case, sound, work, read_by, judge):
     root = copied(sound.photos, work)
     folder = root / case.dice.choice(("train/cat", "val/dog", "train", "."))
@@ -131,7 +131,7 @@ def test_names(case, sound, work, read_by, judge):
     read_by(root, {0, 3})
 
 
-@faults(short=2, long=250)
+@faults(short=1, long=160)
 def test_labels(case, sound, work, read_by):
     root = work / "photos"
     rows = []
@@ -149,7 +149,7 @@ def test_labels(case, sound, work, read_by):
     read_by(root, {0, 2, 3})
 
 
-@faults(short=1, long=60)
+@faults(short=0, long=40)
 def test_archives(case, sound, work, read_by, judge):
     """An archive in the place of a folder, or beside the classes: it is no folder, whatever is in it."""
     written = io.BytesIO()
@@ -188,7 +188,7 @@ def test_archives(case, sound, work, read_by, judge):
     assert not list(work.parent.rglob("canary*"))
 
 
-@faults(short=2, long=160)
+@faults(short=1, long=100)
 def test_packed_images(case, sound, work, judge):
     """A bit of the images is another: each image has a checksum, or decodes to something else."""
     root = shutil.copytree(sound.packed, work / "set")
@@ -219,7 +219,7 @@ def test_packed_images(case, sound, work, judge):
     judge.judge(case, *command, root, allowed={0, 3}, like=like)
 
 
-@faults(short=3, long=280)
+@faults(short=1, long=180)
 def test_packed_index(case, sound, work, read_by):
     root = shutil.copytree(sound.packed, work / "set")
     if case.dice.random() < 0.5:
@@ -257,7 +257,7 @@ def test_packed_index(case, sound, work, read_by):
     read_by(root, {0, 3}, of=("verify", "plan", "train", "eval"))
 
 
-@faults(short=1, long=50)
+@faults(short=0, long=40)
 def test_packed_files(case, sound, work, read_by):
     root = shutil.copytree(sound.packed, work / "set")
     place = case.dice.choice(sorted(root.iterdir()))

@@ -40,7 +40,7 @@ def copied(run, work):
     return shutil.copytree(run, work / "run")
 
 
-@faults(short=3, long=350)
+@faults(short=2, long=220)
 def test_record(case, sound, work, read_by):
     run = copied(case.dice.choice((sound.run, sound.half)), work)
     changed = change(case.dice, json.loads((run / "record.json").read_bytes()))
@@ -49,7 +49,7 @@ def test_record(case, sound, work, read_by):
     read_by(run, {0, 2, 4} if not (run / "record.json").stat().st_size else {0, 4}, name="record.json")
 
 
-@faults(short=2, long=250)
+@faults(short=1, long=160)
 def test_metrics(case, sound, work, read_by):
     run = copied(case.dice.choice((sound.run, sound.half)), work)
     data, what = changed_json_lines(case.dice, (run / "metrics.jsonl").read_bytes())
@@ -58,7 +58,7 @@ def test_metrics(case, sound, work, read_by):
     read_by(run, {0, 4}, of=("resume", "longer", "compare", "compare", "show"), name="metrics.jsonl")
 
 
-@faults(short=2, long=250)
+@faults(short=1, long=160)
 def test_spec(case, sound, work, read_by):
     run = copied(case.dice.choice((sound.run, sound.half)), work)
     data, what = changed_toml(case.dice, tomllib.loads((run / "spec.toml").read_text()))
@@ -67,7 +67,7 @@ def test_spec(case, sound, work, read_by):
     read_by(run, {0, 2, 3, 4}, of=("resume", "longer", "compare", "eval", "show"), name="spec.toml")
 
 
-@faults(short=1, long=80)
+@faults(short=0, long=50)
 def test_openings(case, sound, work, judge):
     run = copied(sound.run, work)
     line = b'{"opened": "2026-01-01T00:00:00+00:00", "checkpoint": "last.safetensors", "iteration": 4}\n'
@@ -84,7 +84,7 @@ def test_openings(case, sound, work, judge):
     judge.judge(case, *command, allowed={0, 4}, names=["test_openings.jsonl"])
 
 
-@faults(short=1, long=120)
+@faults(short=0, long=80)
 def test_pointer(case, sound, work, read_by):
     run = copied(sound.half, work)
     path = run / "state" / "latest.json"
@@ -98,7 +98,7 @@ def test_pointer(case, sound, work, read_by):
     read_by(run, {0, 4}, of=("resume", "show"), name="state")
 
 
-@faults(short=1, long=60)
+@faults(short=0, long=40)
 def test_data_root(case, sound, work, read_by):
     run = copied(case.dice.choice((sound.run, sound.half)), work)
     path = run / "state" / "data_root.json"
@@ -116,7 +116,7 @@ def rewritten_state(run, data):
     (run / "state" / "latest.json").write_text(json.dumps(pointer))
 
 
-@faults(short=1, long=100)
+@faults(short=0, long=60)
 def test_state_bytes(case, sound, work, read_by):
     run = copied(case.dice.choice((sound.run, sound.half)), work)
     (path,) = (run / "state").glob("*.safetensors")
@@ -128,7 +128,7 @@ def test_state_bytes(case, sound, work, read_by):
         raise case.fails("unnoticed", f"a run went on from it: {ended.err[-1500:]}")
 
 
-@faults(short=2, long=350)
+@faults(short=1, long=220)
 def test_state(case, sound, work, read_by):
     run = copied(case.dice.choice((sound.run, sound.half)), work)
     (path,) = (run / "state").glob("*.safetensors")
@@ -147,7 +147,7 @@ def test_state(case, sound, work, read_by):
     read_by(run, {0, 2, 4}, of=("resume", "longer"), name="state")
 
 
-@faults(short=1, long=100)
+@faults(short=1, long=60)
 def test_missing(case, sound, work, read_by):
     """A file is gone, empty, or something that is no file."""
     run = copied(case.dice.choice((sound.run, sound.half)), work)
@@ -166,7 +166,7 @@ def test_missing(case, sound, work, read_by):
     read_by(run, {0, 2, 4}, name=run.name)
 
 
-@faults(short=1, long=80)
+@faults(short=0, long=50)
 def test_found_again(case, judge, sound, work):
     """One of the runs that compare would use again is damaged."""
     runs = shutil.copytree(sound.compared, work / "runs")
@@ -182,7 +182,7 @@ def test_found_again(case, judge, sound, work):
     judge.judge(case, *command, allowed={0, 2, 4}, names=["runs/"], seconds=30)
 
 
-@faults(short=1, long=60)
+@faults(short=0, long=30)
 def test_results(case, judge, sound, work):
     """What ``export --results`` reads: the JSON of an evaluation."""
     evaluated = judge.remember("results", "eval", sound.net, "--split", "val", "--device", "cpu", "--json")

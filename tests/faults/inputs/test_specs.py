@@ -52,7 +52,7 @@ def documents():
     return {name: load_spec(name).to_dict() for name in names}
 
 
-@faults(short=3, long=300)
+@faults(short=1, long=190)
 def test_toml_file(case, judge, work, documents):
     name = case.dice.choice(sorted(documents))
     document = tomllib.loads(
@@ -67,7 +67,7 @@ def test_toml_file(case, judge, work, documents):
     judge.judge(case, "train", path, *SMALL, allowed={0, 2, 3})
 
 
-@faults(short=2, long=250)
+@faults(short=1, long=160)
 def test_set(case, judge, documents):
     document, path = documents["shapes/base"], []
     while isinstance(document, dict) and document:
@@ -109,7 +109,7 @@ _LONG = {
 """Where a huge number is a sound wish that takes as long as it says, where nothing is dry."""
 
 
-@faults(short=4, long=450)
+@faults(short=2, long=280)
 def test_options(case, judge, sound, work):
     options = [one for one in options_of_all_commands() if one[0] != ("bench",) or one[1] != "--help"]
     path, option, valued = case.dice.choice(options)
@@ -257,7 +257,7 @@ _VARIABLES = (
 )
 
 
-@faults(short=3, long=200)
+@faults(short=1, long=130)
 def test_environment(case, judge, sound, work):
     name = case.dice.choice(_VARIABLES)
     odd = (None, "", "x", "-1", "0", "1", "9" * 20, "nan", "/nonexistent", "/dev/null", "/", ".", "a" * 5000)
