@@ -188,8 +188,7 @@ def test_options(case, judge, sound, work):
             "model.depth",
             "a.b.c=1",
             "..",
-            "/",
-            "/nonexistent/a/b",
+            "/proc",
             "~nobody/x",
             "~",
         ),
@@ -199,6 +198,7 @@ def test_options(case, judge, sound, work):
             work / "text",
             work / "loop",
             work / "text/x",
+            work / "no/such",
             work / ("n" * 300),
         ),
     ]
@@ -260,7 +260,21 @@ _VARIABLES = (
 @faults(short=1, long=130)
 def test_environment(case, judge, sound, work):
     name = case.dice.choice(_VARIABLES)
-    odd = (None, "", "x", "-1", "0", "1", "9" * 20, "nan", "/nonexistent", "/dev/null", "/", ".", "a" * 5000)
+    odd = (
+        None,
+        "",
+        "x",
+        "-1",
+        "0",
+        "1",
+        "9" * 20,
+        "nan",
+        "/proc/no/such",
+        "/dev/null",
+        "/proc",
+        ".",
+        "a" * 5000,
+    )
     texts = ("\udcff", "\x1b[31m", "é", str(work / "text"), "1,2", ":", odd_text(case.dice).replace("\0", ""))
     value = case.dice.choice((*odd, *texts))
     value = None if value is None else value.encode("utf-8", "replace").decode()
