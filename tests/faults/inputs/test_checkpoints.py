@@ -2,6 +2,7 @@
 
 import json
 import os
+import zipfile
 
 import pytest
 import torch
@@ -120,6 +121,8 @@ def test_no_checkpoint(case, judge, sound, work, read_by):
         ),
         "a torch file": lambda: torch.save({"a": torch.zeros(2)}, path),
         "an old torch file": lambda: torch.save({"a": 1}, path, _use_new_zipfile_serialization=False),
+        "an ONNX graph": lambda: path.write_bytes(b"\x08\x08\x12\x07pytorch:\xff\xff\xff\xff\x0f"),
+        "an exported program": lambda: zipfile.ZipFile(path, "w").writestr("archive_format", "pt2"),
         "a picture": lambda: path.write_bytes((sound.photos / "val/cat/1.png").read_bytes()),
         "200,000 empty tensors": lambda: path.write_bytes(
             Weights({**Weights.read(sound.net.read_bytes()).metadata}, empty, b"").write()

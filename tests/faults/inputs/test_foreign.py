@@ -9,7 +9,7 @@ from safetensors.torch import save
 from trials.case import faults
 from trials.mutate.damage import damaged
 from trials.mutate.pickles import changed_legacy, changed_zip, saved
-from trials.mutate.values import change
+from trials.mutate.values import change, odd_text
 from trials.mutate.weights import Weights
 
 
@@ -154,3 +154,30 @@ def test_exported(case, judge, sound, work):
     command = case.dice.choice(commands)
     allowed = {0, 2, 4} if command[0] == "import" or "stands" in what else {0, 4}
     judge.judge(case, *command, allowed=allowed, names=["config.json", weights.name, folder.name])
+
+
+@faults(short=0, long=60)
+def test_class_names(case, judge, sound, state, work):
+    """Names of classes from a file, and from there in a checkpoint that others read."""
+    place = sound.folder / "weights.pth"
+    place.write_bytes(saved(state, as_zip=True))
+    names = [f"class {number}" for number in range(10)]
+    way = case.dice.randrange(3)
+    if way == 0:
+        data, what = damaged(case.dice, "\n".join(names).encode())
+    else:
+        number = case.dice.randrange(10)
+        names[number] = odd_text(case.dice)
+        what = f"class {number} is {names[number][:40]!r}"
+        data = case.dice.choice(("\n", "\r\n", "\n\n")).join(names).encode("utf-8", "surrogatepass")
+    case.tries("import: names of classes", what)
+    path, out = work / "classes.txt", work / "net.safetensors"
+    path.write_bytes(data)
+    command = ("import", place, "--model", "resnet-8", "--dataset", "imagefolder", "--classes", path)
+    size = ("--set", "data.dataset.image_size=32", "--out", out, "--json")
+    ended = judge.judge(case, *command, *size, allowed={0, 2, 3})
+    if ended.code == 0:
+        reader = case.dice.choice(
+            (("show", out), ("predict", out, sound.photos / "val/cat/1.png", "--device", "cpu"))
+        )
+        judge.judge(case, *reader, allowed={0})
