@@ -34,6 +34,8 @@ class Sound:
 
     folder: Path
     run_command: Callable[..., Ended]
+    can_be_killed: bool
+    net_flags: tuple[str, ...] = NET
 
     def make(self, name: str, *argv: object, **options: object) -> Path:
         """``folder/name``, by a command whose last argument it is."""
@@ -58,15 +60,28 @@ class Sound:
 
     @property
     def half(self) -> Path:
+        if not self.can_be_killed:
+            pytest.skip("there is no C compiler")
         path = self.folder / "half"
-        at = 40
+        at = 70
         while not (path / "state/latest.json").exists():
             shutil.rmtree(path, ignore_errors=True)
             fault = {"at": at, "do": "kill", "under": str(path)}
             self.run_command("train", "shapes/base", *NET, "-q", "--out", path, fault=fault)
-            at += 10
+            at += 6
             assert at < 500
         return path
+
+    @property
+    def compared(self) -> Path:
+        """Two runs that ``compare`` trained and finds again."""
+        return self.make("compared", *self.comparison, "--out", self.folder / "comparison", "--runs")
+
+    @property
+    def comparison(self) -> tuple[str, ...]:
+        flags = [flag for flag in NET if flag not in ("--set", "model.depth=8")]
+        named = [flag if "=" not in flag else f"--set={flag}" for flag in flags]
+        return ("compare", "resnet-8", "plain-8", "--dataset", "shapes", *named, "-q")
 
     @property
     def photos(self) -> Path:
@@ -117,7 +132,7 @@ def sound(judge: Judge, inputs_home: Path) -> Sound:
     def run(*argv: object, **options: object) -> Ended:
         return judge.run(*argv, seconds=120, **options)
 
-    return Sound(inputs_home / "sound", run)
+    return Sound(inputs_home / "sound", run, judge.server.injector is not None)
 
 
 @pytest.fixture

@@ -18,8 +18,11 @@ __all__ = ["Judge", "essence"]
 SECONDS, MEMORY = 20, 1_500_000_000
 """What a command on a malformed file may take."""
 
+DATA = 6 << 30
+"""What the machine gives to one that would take all there is; importing takes a good part of it."""
+
 _PASSING = re.compile(
-    r"(_seconds|^seconds|_sha256|^sha256|_per_second|^path|^file$|^out$|bytes|^checkpoint|^started|^updated)"
+    r"(_seconds|^cached$|^seconds|_sha256|^sha256|_per_second|^path|^file$|^out$|bytes|^checkpoint|^started|^updated)"
 )
 _FORMATTING = {"\u202a", "\u202b", "\u202c", "\u202d", "\u202e", "\u2066", "\u2067", "\u2068", "\u2069"}
 
@@ -65,6 +68,7 @@ class Judge:
 
     def run(self, *argv: object, seconds: float = SECONDS, **options: Any) -> Ended:
         env = {**self.environment, **options.pop("env", {})}
+        options.setdefault("limits", {"RLIMIT_DATA": DATA})
         return self.server.run(*argv, seconds=seconds, cwd=self.home, env=env, **options)
 
     def judge(
@@ -94,6 +98,8 @@ class Judge:
         case = Case(case.part, case.seed, case.number, case.kind, f"{case.what} | {command}")
         ended.require(case, *allowed, memory=MEMORY)
         self._require_printable(case, ended)
+        if re.search(r"^error: [A-Z]\w*Error: ", ended.err, re.MULTILINE):
+            raise case.fails("wrong exit", f"nobody foresaw it: {ended.err[-1500:]}")
         if ended.code not in (0, 130):
             if not ended.err.strip():
                 raise case.fails("wrong exit", f"exit {ended.code} without a word")

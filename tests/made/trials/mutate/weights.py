@@ -62,7 +62,7 @@ class Weights:
         return len(text).to_bytes(8, "little") + text + self.stored
 
     def _digest(self) -> str:
-        """As the format's description has it, written anew so that it holds nothing in common with rescli's."""
+        """As the format's description has it, written anew: rescli's may be wrong."""
         metadata = {key: value for key, value in self.metadata.items() if key != CONTENT_KEY}
         names = sorted(self.entries)
         try:
