@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -192,6 +193,11 @@ class ForkServer:
                 return None
             self._ended[answer["ended"]] = answer
         return self._ended[pid]
+
+    def address_space(self) -> int:
+        """Bytes of it that a process has when it begins, for limits that leave some more."""
+        pages = Path(f"/proc/{self._process.pid}/statm").read_text(encoding="ascii").split()[0]
+        return int(pages) * resource.getpagesize()
 
     def mount(self, folder: Path, options: str | None) -> int:
         """A file system in memory that the processes see from now on, and that ends with the server.
