@@ -51,7 +51,7 @@ def require_same_end(
         Failed: it does not, its result is another, or something is left over.
     """
     wanted = workplace.undisturbed(job).left
-    ended = workplace.finish(job, place)
+    ended = workplace.finish(job, place, seen=seen)
     found = differences(left_in(seen or place, named=place), wanted)
     wrong = [text for text in found if not text.startswith("left over")]
     # The fault came after the result had got its name.

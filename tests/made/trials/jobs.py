@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -53,7 +54,7 @@ class Job:
     argv: tuple[str, ...]
     puts: Callable[[Path, Path], None] = lambda _folder, _net: None
     resume: tuple[str, ...] | None = None
-    on_disk: tuple[int, ...] = (1, 2, 4)
+    on_disk: tuple[int, ...] = (1, 2, 3, 4)
     before: str | None = None
     whole: tuple[str, ...] = ()
 
@@ -137,20 +138,17 @@ JOBS: tuple[Job, ...] = (
         ("data", "pack", "imagefolder", "--data-root", "photos", "--out", "packed"),
         _put_cats,
         whole=("packed",),
-        on_disk=(1, 2, 3),
     ),
     Job(
         "data tidy",
         ("data", "tidy", "--data-root", "photos", "--out", "sound", "--copy"),
         _put_cats,
         whole=("sound",),
-        on_disk=(1, 2, 3),
     ),
     Job(
         "data prepare",
         ("data", "prepare", "imagenet", "--from", "archives", "--out", "imagenet"),
         _put_archives,
-        on_disk=(1, 2, 3),
         before="trials.small_imagenet:become",
         whole=tuple(f"imagenet/{split}/{wnid}" for split in ("train", "val") for wnid in WNIDS),
     ),
@@ -225,11 +223,20 @@ class Workplace:
     def run(self, job: Job, place: Path, *, seconds: float = 120, **options: Any) -> Ended:
         return self.start(job, place, **options).wait(seconds)
 
-    def finish(self, job: Job, place: Path) -> Ended:
-        """Once the fault is over: the same command again, or what goes on in its stead."""
+    def finish(self, job: Job, place: Path, *, seen: Path | None = None) -> Ended:
+        """Once the fault is over: the same command again, or what goes on in its stead.
+
+        Of several results one may have been written whole; the command then asks to have it removed.
+        """
         ended = self.run(job, place)
         if ended.code == 2 and job.resume is not None:
-            ended = self.run(job, place, argv=job.resume)
+            return self.run(job, place, argv=job.resume)
+        for _ in range(3):
+            stands = re.search(r"(\S+) exists and is not overwritten", ended.err)
+            if ended.code != 2 or stands is None or not ((seen or place) / stands[1]).is_file():
+                break
+            ((seen or place) / stands[1]).unlink()
+            ended = self.run(job, place)
         return ended
 
     def inputs(self, job: Job) -> Left:

@@ -16,11 +16,10 @@ __all__ = ["Left", "damaged", "differences", "left_in"]
 Left = Mapping[str, str]
 """Path below the folder to a hash of what counts of it; a folder ends in /."""
 
-_CLOCK = {
-    *("images_per_second", "train_seconds", "waited_seconds", "inference_seconds", "window_seconds"),
-    *("started", "updated", "opened", "resumed_at", "cached", "git", "metrics_bytes", "metrics_sha256"),
-    *("logits_sha256", "content_sha256", "peak_memory_bytes"),
-}
+_CLOCK = re.compile(
+    r".*_seconds|images_per_second|started|updated|opened|resumed_at|cached|git|peak_memory_bytes"
+    r"|metrics_bytes|metrics_sha256|logits_sha256|content_sha256"
+)
 """Keys that say how long or when, or hash what does."""
 
 _STATE = re.compile(r"state/(\d{8})-[0-9a-f]{12}\.safetensors$")
@@ -105,7 +104,9 @@ def _what_counts(path: Path, folder: Path) -> bytes:
         size = int.from_bytes(data[:8], "little")
         header = json.loads(data[8 : 8 + size])
         notes = header.pop("__metadata__", {})
-        said = {key: _without_clock(_parsed(value)) for key, value in notes.items() if key not in _CLOCK}
+        said = {
+            key: _without_clock(_parsed(value)) for key, value in notes.items() if not _CLOCK.fullmatch(key)
+        }
         return _said([header, said], folder) + data[8 + size :]
     return data
 
@@ -125,7 +126,7 @@ def _without_clock(value: Any) -> Any:
     if isinstance(value, dict):
         if value.keys() == {"file", "sha256"} and _STATE.search(f"state/{value['file']}"):
             return value["file"][:8]
-        return {key: _without_clock(inner) for key, inner in value.items() if key not in _CLOCK}
+        return {key: _without_clock(inner) for key, inner in value.items() if not _CLOCK.fullmatch(key)}
     if isinstance(value, list):
         return [_without_clock(inner) for inner in value]
     return value

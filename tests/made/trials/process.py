@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -102,16 +103,18 @@ class ForkServer:
 
     Args:
         folder: for what the processes print.
+        env: variables that the interpreter itself looks at, such as ``LC_ALL``.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, env: Mapping[str, str] = {}) -> None:
         self._folder, self._begun = folder, 0
         self._ended: dict[int, Any] = {}
         self._unread = b""
         path = os.pathsep.join(
             filter(None, [str(_CHECKOUT), str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")])
         )
-        environment = self._environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **env}
+        self._environment = environment
         self.injector = injector(folder)
         if self.injector is not None:
             environment["LD_PRELOAD"] = str(self.injector)
@@ -139,6 +142,7 @@ class ForkServer:
         user: int | None = None,
         umask: int | None = None,
         before: str | None = None,
+        in_background: bool = False,
     ) -> Running:
         """Begin ``rescli *argv``.
 
@@ -153,6 +157,7 @@ class ForkServer:
             clock: after so many looks at the clock of the day it jumps by so many seconds.
             user: the number of the user and the group that it becomes.
             umask: instead of this process's.
+            in_background: not in the group that its terminal listens to.
             before: ``module:function``, called in the process before ``rescli`` begins.
         """
         self._begun += 1
@@ -170,6 +175,7 @@ class ForkServer:
             "user": user,
             "umask": umask,
             "before": before,
+            "in_background": in_background,
         }
         for name, content in (("out", b""), ("err", b""), ("count", bytes(8))):
             (files / name).write_bytes(content)
@@ -194,6 +200,11 @@ class ForkServer:
                 return None
             self._ended[answer["ended"]] = answer
         return self._ended[pid]
+
+    def address_space(self) -> int:
+        """Bytes of it that a process has when it begins, for limits that leave some more."""
+        pages = Path(f"/proc/{self._process.pid}/statm").read_text(encoding="ascii").split()[0]
+        return int(pages) * resource.getpagesize()
 
     def mount(self, folder: Path, options: str | None) -> int:
         """A file system in memory that the processes see from now on, and that ends with the server.

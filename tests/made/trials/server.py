@@ -45,6 +45,12 @@ def _become(request: dict[str, Any]) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     _direct_streams(request)
+    if request["in_background"]:
+        pid = os.fork()
+        if pid != 0:
+            _, status = os.waitpid(pid, 0)
+            os._exit(os.waitstatus_to_exitcode(status) & 255)
+        os.setpgid(0, 0)
     for name, value in request["env"].items():
         if value is None:
             os.environ.pop(name, None)
@@ -100,8 +106,10 @@ def _direct_streams(request: dict[str, Any]) -> None:
         os.close(target)
         errors = "strict" if name == "out" else "backslashreplace"
         made = open(descriptor, "w", encoding="utf-8", errors=errors, closefd=False)  # noqa: SIM115
-        made.reconfigure(line_buffering=name == "err" or os.isatty(descriptor))
-        made.mode = "w"
+        made.reconfigure(
+            line_buffering=name == "err" or os.isatty(descriptor),
+            write_through=bool(request["env"].get("PYTHONUNBUFFERED")),
+        )
         setattr(sys, stream, made)
         setattr(sys, f"__{stream}__", made)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -171,6 +179,7 @@ def serve() -> None:
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
     say({"ready": True, "mounts": _mounts_of_its_own()})
     unread = b""
+    begun: set[int] = set()
     while True:
         ready = select.select([0, ended], [], [])[0]
         if ended in ready:
@@ -180,11 +189,15 @@ def serve() -> None:
                     pid, status, usage = os.wait4(-1, os.WNOHANG)
                     if pid == 0:
                         break
+                    begun.discard(pid)
                     code = os.waitstatus_to_exitcode(status)
                     say({"ended": pid, "code": code, "peak_bytes": usage.ru_maxrss * 1024})
         if 0 in ready:
             piece = os.read(0, 1 << 16)
             if not piece:
+                for pid in begun:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(pid, signal.SIGKILL)
                 return
             *lines, unread = (unread + piece).split(b"\n")
             for line in lines:
@@ -196,6 +209,7 @@ def serve() -> None:
                 if pid == 0:
                     os.close(answers.fileno())
                     _child(request)
+                begun.add(pid)
                 say({"pid": pid})
 
 
