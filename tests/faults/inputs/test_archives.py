@@ -10,7 +10,7 @@ from trials.mutate.damage import damaged
 from trials.mutate.lines import changed_table
 
 
-@faults(short=1, long=130)
+@faults(short=1, long=110)
 def test_imagenet(case, ilsvrc, judge, work):
     names = sorted(path.name for path in ilsvrc.folder.iterdir())
     way = case.dice.randrange(6)

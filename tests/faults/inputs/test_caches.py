@@ -51,7 +51,7 @@ def test_kept_logits(case, judge, sound, work):
     judge.judge(case, *command, allowed={0}, like=like, env={"XDG_CACHE_HOME": str(cache)})
 
 
-@faults(short=0, long=20)
+@faults(short=0, long=15)
 def test_kept_kernels(case, judge, sound, work):
     """Compiled code that is damaged is compiled anew: what runs it may crash, or compute anything."""
     cache = work / "cache/rescli/native"

@@ -75,7 +75,7 @@ def test_checkpoint_header(case, sound, work, read_by):
     read_by(path, {0, 3, 4}, same=False)
 
 
-@faults(short=4, long=570)
+@faults(short=3, long=570)
 def test_checkpoint_metadata(case, sound, work, read_by):
     weights = Weights.read(sound.net.read_bytes())
     changed = weights.change_metadata(case.dice)
@@ -88,7 +88,7 @@ def test_checkpoint_metadata(case, sound, work, read_by):
     read_by(path, allowed, same=False)
 
 
-@faults(short=3, long=250)
+@faults(short=2, long=250)
 def test_checkpoint_tensors(case, sound, work, read_by):
     weights = Weights.read(sound.net.read_bytes())
     what = weights.change_tensors(case.dice)

@@ -54,7 +54,7 @@ def imported(judge, sound, state):
     return Weights.read(out.read_bytes()).stored
 
 
-@faults(short=3, long=280)
+@faults(short=2, long=280)
 def test_zip(case, state, work, imports, imported):
     data, what, damage = changed_zip(case.dice, saved(state, as_zip=True), f"touch {work.parent}/canary")
     case.tries("import: torch.save", what)
@@ -111,7 +111,7 @@ def test_tensors(case, state, imports):
     imports(saved({**state, name: odd[what]()}, as_zip=case.dice.random() < 0.7))
 
 
-@faults(short=0, long=160)
+@faults(short=0, long=140)
 def test_exported(case, judge, sound, work):
     """Weights with a config.json, as rescli exports them, read back."""
     (sound.folder / "exported").mkdir(exist_ok=True)
@@ -175,7 +175,7 @@ def test_class_names(case, judge, sound, state, work):
     path.write_bytes(data)
     command = ("import", place, "--model", "resnet-8", "--dataset", "imagefolder", "--classes", path)
     size = ("--set", "data.dataset.image_size=32", "--out", out, "--json")
-    ended = judge.judge(case, *command, *size, allowed={0, 2, 3})
+    ended = judge.judge(case, *command, *size, allowed={0, 2, 3, 4})  # 4: another count
     if ended.code == 0:
         reader = case.dice.choice(
             (("show", out), ("predict", out, sound.photos / "val/cat/1.png", "--device", "cpu"))

@@ -93,7 +93,7 @@ def copied(photos, work):
     return shutil.copytree(photos, work / "photos")
 
 
-@faults(short=2, long=280)
+@faults(short=1, long=250)
 def test_images(case, sound, work, read_by):
     root = copied(sound.photos, work)
     data, what = odd_image(case.dice)
@@ -117,7 +117,7 @@ def test_predicted(case, sound, work, judge):
     )
 
 
-@faults(short=2, long=160)
+@faults(short=2, long=140)
 def test_names(case, sound, work, read_by, judge):
     root = copied(sound.photos, work)
     folder = root / case.dice.choice(("train/cat", "val/dog", "train", "."))
@@ -131,7 +131,7 @@ def test_names(case, sound, work, read_by, judge):
     read_by(root, {0, 3})
 
 
-@faults(short=1, long=160)
+@faults(short=1, long=140)
 def test_labels(case, sound, work, read_by):
     root = work / "photos"
     rows = []
@@ -219,7 +219,7 @@ def test_packed_images(case, sound, work, judge):
     judge.judge(case, *command, root, allowed={0, 3}, like=like)
 
 
-@faults(short=1, long=180)
+@faults(short=1, long=150)
 def test_packed_index(case, sound, work, read_by):
     root = shutil.copytree(sound.packed, work / "set")
     if case.dice.random() < 0.5:

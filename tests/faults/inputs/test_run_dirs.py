@@ -166,7 +166,7 @@ def test_missing(case, sound, work, read_by):
     read_by(run, {0, 2, 4}, name=run.name)
 
 
-@faults(short=0, long=50)
+@faults(short=0, long=30)
 def test_found_again(case, judge, sound, work):
     """One of the runs that compare would use again is damaged."""
     runs = shutil.copytree(sound.compared, work / "runs")
@@ -182,7 +182,7 @@ def test_found_again(case, judge, sound, work):
     judge.judge(case, *command, allowed={0, 2, 4}, names=["runs/"], seconds=30)
 
 
-@faults(short=0, long=30)
+@faults(short=0, long=20)
 def test_results(case, judge, sound, work):
     """What ``export --results`` reads: the JSON of an evaluation."""
     evaluated = judge.remember("results", "eval", sound.net, "--split", "val", "--device", "cpu", "--json")

@@ -109,7 +109,7 @@ _LONG = {
 """Where a huge number is a sound wish that takes as long as it says, where nothing is dry."""
 
 
-@faults(short=2, long=280)
+@faults(short=2, long=260)
 def test_options(case, judge, sound, work):
     options = [one for one in options_of_all_commands() if one[0] != ("bench",) or one[1] != "--help"]
     path, option, valued = case.dice.choice(options)
@@ -257,7 +257,7 @@ _VARIABLES = (
 )
 
 
-@faults(short=1, long=130)
+@faults(short=1, long=110)
 def test_environment(case, judge, sound, work):
     name = case.dice.choice(_VARIABLES)
     odd = (

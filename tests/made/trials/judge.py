@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import unicodedata
 from collections.abc import Collection
@@ -16,7 +17,7 @@ from trials.process import Ended, ForkServer
 __all__ = ["Judge", "essence"]
 
 SECONDS, MEMORY = 20, 1_500_000_000
-"""What a command on a malformed file may take."""
+"""What a command on a malformed file may take where nothing else runs."""
 
 DATA = 6 << 30
 """What the machine gives to one that would take all there is; importing takes a good part of it."""
@@ -69,6 +70,8 @@ class Judge:
     def run(self, *argv: object, seconds: float = SECONDS, **options: Any) -> Ended:
         env = {**self.environment, **options.pop("env", {})}
         options.setdefault("limits", {"RLIMIT_DATA": DATA})
+        # Beside busy programs a process gets a part of the clock's time.
+        seconds *= min(4.0, max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))
         return self.server.run(*argv, seconds=seconds, cwd=self.home, env=env, **options)
 
     def judge(
