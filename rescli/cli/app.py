@@ -20,10 +20,17 @@ from rescli.cli.output.streams import mend_streams
 from rescli.cli.output.wording import in_flags
 from rescli.cli.remedies import next_steps
 from rescli.cli.signals import Terminated, ending_in_order
-from rescli.errors import Interrupted, RescliError, UsageError
+from rescli.errors import Interrupted, RescliError, UsageError, first_line
 from rescli.report.messages import guard_streams
 
 __all__ = ["build_app", "main"]
+
+_NO_MEMORY = (
+    "error: this machine has not enough memory for it, or the process may use too little (ulimit -v)."
+)
+
+_SIGNS_OF_NO_MEMORY = ("can't start new thread", "allocate memory", "bad_alloc", "unable to mmap")
+"""In messages of Python and of PyTorch, which have no type of their own."""
 
 
 class _Group(TyperGroup):
@@ -115,7 +122,13 @@ def main() -> None:
     except KeyboardInterrupt:
         _fail("interrupted", 130)
     except MemoryError:
-        _fail("error: this machine has not enough memory for it.", RescliError.exit_code)
+        _fail(_NO_MEMORY, RescliError.exit_code)
+    except RuntimeError as error:
+        if isinstance(error, RecursionError):
+            _fail(f"error: {type(error).__name__}: {error}", UsageError.exit_code)
+        if not any(sign in str(error) for sign in _SIGNS_OF_NO_MEMORY):
+            raise
+        _fail(f"{_NO_MEMORY}\n  {first_line(error)}", RescliError.exit_code)
     except ImportError as error:
         if "shared object" not in str(error):
             raise
@@ -124,7 +137,7 @@ def main() -> None:
             "  the process may use too little memory (ulimit -v), or the installation is damaged",
             UsageError.exit_code,
         )
-    except (OSError, RecursionError, OverflowError) as error:
+    except (OSError, OverflowError) as error:
         # What the machine refuses without any part of rescli having foreseen it.
         _fail(f"error: {type(error).__name__}: {error}", UsageError.exit_code)
 

@@ -6,9 +6,8 @@ import errno
 import importlib.util
 import os
 import shutil
-import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TypedDict
 
@@ -19,6 +18,7 @@ from rescli.exporters.parity.check import ExportCheck, check_export
 from rescli.exporters.parity.sample import Sample
 from rescli.files import fsync_path
 from rescli.foreign_text import shell_path
+from rescli.hardware.staging import staged_beside
 from rescli.installation import install_command
 from rescli.remedy import Remedy
 from rescli.spec.base import ModelSpec
@@ -102,22 +102,17 @@ def export(exporter: Exporter, subject: Subject, out: Path, sample: Sample) -> W
         UsageError: something stands at ``out`` or beside, or the network cannot be written so.
     """
     missing = [folder for folder in out.absolute().parents if not folder.exists()]
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=".export-", suffix=".tmp", dir=out.parent))
-    except OSError as error:
-        _remove_empty(missing)
-        raise _unwritable(out, missing, error) from error
-    try:
-        facts = exporter.write(subject, staging / out.name)
-        report = check_export(exporter, subject, staging / out.name, sample)
-        size = sum(file.stat().st_size for file in staging.rglob("*") if file.is_file())
-        files = _give_names(staging, out)
-    except OSError as error:
-        raise _unwritable(out, missing, error) from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-        _remove_empty(missing)
+    with ExitStack() as held:
+        held.callback(_remove_empty, missing)
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            staging = held.enter_context(staged_beside(out))
+            facts = exporter.write(subject, staging / out.name)
+            report = check_export(exporter, subject, staging / out.name, sample)
+            size = sum(file.stat().st_size for file in staging.rglob("*") if file.is_file())
+            files = _give_names(staging, out)
+        except OSError as error:
+            raise _unwritable(out, missing, error) from error
     return {"files": [str(file) for file in files], "bytes": size, "facts": facts, "check": report}
 
 

@@ -10,9 +10,8 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
 
-__all__ = ["InUse", "held_alone", "stand_in_of"]
+__all__ = ["InUse", "held_alone", "is_moved", "locked_descriptor", "place_of", "stand_in_of"]
 
 _log = logging.getLogger(__name__)
 
@@ -22,6 +21,10 @@ _NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.
 _warned: set[int] = set()
 _mine: set[Path] = set()
 """Stand-ins that this process holds."""
+
+_held: dict[int, Path] = {}
+"""Descriptors with a lock of this process. A process that is forked off it has them too, and the lock would
+last as long as that one; so it closes them first of all."""
 
 
 class InUse(Exception):
@@ -49,23 +52,53 @@ def held_alone(path: Path) -> Iterator[None]:
         InUse: another holds it.
         OSError: the file cannot be written.
     """
-    with open(path, "a+", encoding="utf-8", errors="replace") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno == errno.EWOULDBLOCK:
-                raise InUse(_owner(lock)) from error
-            if error.errno not in _NO_LOCKS:
-                raise
-            with _standing_in(path, error.strerror or str(error)):
+    with locked_descriptor(path, os.O_RDWR | os.O_CREAT) as (number, unsupported):
+        if unsupported is not None:
+            with _standing_in(path, unsupported):
                 yield
             return
-        if not _is_still_there(path, lock):
+        if not _is_still_there(path, number):
             raise InUse("another process")
-        lock.truncate(0)
+        os.ftruncate(number, 0)
         with suppress(OSError):  # a full disk: whose it is need not be known for it to hold
-            os.pwrite(lock.fileno(), f"process {os.getpid()}".encode(), 0)
+            os.pwrite(number, f"process {os.getpid()}".encode(), 0)
         yield
+
+
+@contextmanager
+def locked_descriptor(path: Path, flags: int) -> Iterator[tuple[int, str | None]]:
+    """A file or folder, opened and locked for as long as the block lasts.
+
+    Yields:
+        Its descriptor, and why there is no lock where the file system has none.
+
+    Raises:
+        InUse: another process has locked it.
+        OSError: it cannot be opened.
+    """
+    number = os.open(path, flags, 0o666)
+    _held[number] = path
+    try:
+        yield number, _lock(number)
+    finally:
+        if _held.pop(number, None) is not None:
+            os.close(number)
+
+
+def is_moved(path: Path) -> bool:
+    """Whether this process holds the lock of a file that no longer has that name."""
+    numbers = [number for number, held in _held.items() if held == path]
+    return bool(numbers) and not any(_is_still_there(path, number) for number in numbers)
+
+
+def place_of(path: Path) -> Path | None:
+    """Where the file of a lock lies that ``is_moved``; None where it is deleted, or nobody knows."""
+    for number, held in _held.items():
+        with suppress(OSError):
+            if held == path:
+                place = Path(os.readlink(f"/proc/self/fd/{number}"))
+                return place if _is_still_there(place, number) else None
+    return None
 
 
 def stand_in_of(path: Path) -> Path:
@@ -73,17 +106,41 @@ def stand_in_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.held")
 
 
-def _owner(lock: TextIO) -> str:
-    lock.seek(0)
-    return lock.read().strip() or "another process"
+def _lock(number: int) -> str | None:
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno == errno.EWOULDBLOCK:
+            raise InUse(_owner(number)) from error
+        if error.errno not in _NO_LOCKS:
+            raise
+        return error.strerror or str(error)
+    return None
 
 
-def _is_still_there(path: Path, lock: TextIO) -> bool:
+def _owner(number: int) -> str:
+    content = b""
+    with suppress(OSError):  # a folder says nothing
+        content = os.pread(number, 200, 0)
+    return content.decode("utf-8", "replace").strip() or "another process"
+
+
+def _is_still_there(path: Path, number: int) -> bool:
     """Whether the locked file is the one of that name: another may have taken the folder back meanwhile."""
     try:
-        return os.path.samestat(os.fstat(lock.fileno()), path.stat())
+        return os.path.samestat(os.fstat(number), path.stat())
     except OSError:
         return False
+
+
+def _leave_to_the_parent() -> None:
+    for number in _held:
+        with suppress(OSError):
+            os.close(number)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_leave_to_the_parent)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from torch import nn
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
-from rescli.errors import RescliError, first_line
+from rescli.errors import RescliError, UsageError, first_line
 from rescli.hardware.launcher import JOINING, check_complete, local_rank, num_ranks, share_of
 
 __all__ = ["ALONE", "Ranks", "is_lost_rank", "join_ranks", "leave_ranks", "rank_device"]
@@ -173,6 +173,12 @@ def join_ranks(device: torch.device) -> Ranks:
             _heedful(lambda: _join(device, timedelta(seconds=seconds)))
     except (RuntimeError, ValueError) as error:
         reason = first_line(error)
+        if "EADDRINUSE" in str(error):
+            port = os.environ["MASTER_PORT"]
+            raise UsageError(
+                f"MASTER_PORT={port} of this machine is in use, perhaps by another training.",
+                hint="set MASTER_PORT to another port, the same for all processes",
+            ) from error
         raise RescliError(
             f"the {size} processes cannot reach each other: {reason}",
             hint="begin all of them with torchrun; or unset WORLD_SIZE RANK, to train in one process",

@@ -28,6 +28,7 @@ from rescli.plurals import counted
 from rescli.remedy import Remedy
 from rescli.runs.assembly import Assembly
 from rescli.runs.directory import RunDir
+from rescli.runs.in_place import moved_error
 from rescli.runs.logger import LoggedRun, Logger, MakeLogger
 from rescli.runs.metrics_log import MetricsLog
 from rescli.runs.resuming.images import how_to_go_on
@@ -167,6 +168,8 @@ def execute(
 def _require_there(run_dir: RunDir, step: int, met: Exception) -> None:
     """Say what was met otherwise where the run directory is gone, and write nothing there again."""
     if not run_dir.spec.exists():  # written before anything else, and never again
+        if (moved := moved_error(run_dir)) is not None:
+            raise moved from met
         raise CheckpointError(
             f"{run_dir.path} was deleted or moved while the run was trained; iteration {step} is not saved."
         ) from met

@@ -16,6 +16,7 @@ from rescli.hardware.device_name import device_name
 from rescli.hardware.threads.waiting import Watch
 from rescli.runs.assembly import Assembly
 from rescli.runs.directory import RunDir
+from rescli.runs.in_place import require_in_place
 from rescli.runs.metrics_log import MetricsLog, MetricsRow, read_metrics
 from rescli.runs.record import (
     convolutions_record,
@@ -64,7 +65,7 @@ class RunSaver:
         """
         self._run_dir, self._assembly, self._state = run_dir, assembly, state
         self._log, self._chosen, self._watch = log, chosen, watch
-        self._writer = BackgroundWriter()
+        self._writer = BackgroundWriter(lambda: require_in_place(run_dir))
         self._train_row, self._val_row, self._best_row = _rows_so_far(
             run_dir, has_top5(len(assembly.train_set.class_names))
         )
@@ -170,7 +171,9 @@ class RunSaver:
         def write() -> None:
             held.wait()
             last.write(directory.last)
+            require_in_place(directory)  # each file may be as large as the moment is long
             save_state(directory.state, saved, spec)
+            require_in_place(directory)
             write_json(directory.record, record, error=CheckpointError)
             self.record["last_saved_iteration"] = saved.step
 
@@ -216,6 +219,7 @@ class RunSaver:
 
     def _write_record(self) -> None:
         self._update_record()
+        require_in_place(self._run_dir)
         write_json(self._run_dir.record, self.record, error=CheckpointError)
 
     def _update_record(self) -> None:
@@ -231,9 +235,8 @@ class RunSaver:
         record["iterations_done"] = state.step
         record["train_seconds"] = round(state.train_seconds, 3)
         if state.train_seconds > 0:
-            record["images_per_second"] = round(
-                state.step * self._assembly.plan.batch_size / state.train_seconds, 1
-            )
+            images = state.step * self._assembly.plan.batch_size
+            record["images_per_second"] = round(images / state.train_seconds, 1)
         record["engine_reason"] = self._chosen.reason
         record["peak_memory_bytes"] = peak_memory_bytes(self._assembly.numerics)
         if self._watch is not None and (shared := self._watch.short_seconds) is not None:

@@ -57,9 +57,14 @@ def _pinned(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 class BackgroundWriter:
-    """Does one piece of work after the other in a thread of its own."""
+    """Does one piece of work after the other in a thread of its own.
 
-    def __init__(self) -> None:
+    Args:
+        check: called before each piece; what it raises takes its place.
+    """
+
+    def __init__(self, check: Callable[[], None] = lambda: None) -> None:
+        self._check = check
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rescli-writer")
         self._waiting: deque[Future[None]] = deque()
 
@@ -70,7 +75,11 @@ class BackgroundWriter:
             What an earlier piece of work raised, if nobody was told yet; ``work`` is dropped then.
         """
         self._settle(_MOST_WAITING - 1)
-        self._waiting.append(self._thread.submit(work))
+        self._waiting.append(self._thread.submit(self._checked, work))
+
+    def _checked(self, work: Callable[[], None]) -> None:
+        self._check()
+        work()
 
     def wait(self) -> None:
         """Until all is done.

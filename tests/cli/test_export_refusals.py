@@ -123,7 +123,7 @@ def test_a_folder_that_cannot_be_written(
     def denied(*_: object, **__: object) -> str:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("rescli.exporters.export.tempfile.mkdtemp", denied)
+    monkeypatch.setattr("rescli.exporters.export.staged_beside", denied)
     answer = rescli("export", net8, "--format", "safetensors", "--out", tmp_path / "new" / "n.safetensors")
     assert answer.code == 4
     assert "Permission denied; nothing was left there" in answer.err

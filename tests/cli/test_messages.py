@@ -37,12 +37,27 @@ def test_a_clean_stop_is_no_error(rescli: Rescli, monkeypatch: pytest.MonkeyPatc
     )
 
 
-def test_a_machine_without_memory_is_no_bad_usage(rescli: Rescli, monkeypatch: pytest.MonkeyPatch) -> None:
-    _make_it(_raising(MemoryError()), monkeypatch)
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("can't start new thread"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.\n frame 1"),
+        RuntimeError("std::bad_alloc"),
+    ],
+)
+def test_a_machine_without_memory_is_no_bad_usage(
+    rescli: Rescli, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    _make_it(_raising(error), monkeypatch)
     answer = rescli("train")
     assert answer.code == 1
     assert answer.err.startswith("error: ")
     assert "memory" in answer.err
+    assert "frame" not in answer.err
+    _make_it(_raising(RuntimeError("a mistake of ours")), monkeypatch)
+    with pytest.raises(RuntimeError):  # whose traceback is wanted
+        rescli("train")
 
 
 def test_settings_that_a_message_names_are_flags(rescli: Rescli, monkeypatch: pytest.MonkeyPatch) -> None:

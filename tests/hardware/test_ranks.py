@@ -175,3 +175,16 @@ def test_a_wait_for_others_answers_signals(number: signal.Signals, monkeypatch: 
         with pytest.raises(Interrupted, match=number.name), stop.interrupting():
             join_ranks(torch.device("cpu"))
     assert time.monotonic() - began < 2.5
+
+
+@pytest.mark.usefixtures("one_of_two")
+def test_a_port_that_another_program_has_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as other:
+        other.bind(("", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        monkeypatch.setenv("MASTER_PORT", str(port))
+        with pytest.raises(UsageError, match=f"MASTER_PORT={port} of this machine is in use") as caught:
+            join_ranks(torch.device("cpu"))
+    assert caught.value.exit_code == 2
+    assert "set MASTER_PORT to another port" in str(caught.value.hint)

@@ -171,6 +171,19 @@ def test_a_directory_that_was_deleted_under_the_run_is_named(tmp_path, met):
     assert not (tmp_path / "run" / "record.json").exists()
 
 
+def test_a_directory_that_was_moved_under_the_run_stays_the_only_one(tmp_path):
+    def move(event):
+        if isinstance(event, StepDone) and event.step == 3:
+            (tmp_path / "run").rename(tmp_path / "moved")
+
+    with pytest.raises(CheckpointError, match="was moved to") as caught:
+        begin(tmp_path / "run", CPU_FP32, sinks=[move])
+    assert not (tmp_path / "run").exists()
+    (remedy,) = caught.value.remedies
+    assert (remedy.setting, remedy.value) == ("resume", str(tmp_path / "moved"))
+    assert (tmp_path / "moved" / "spec.toml").is_file()
+
+
 def test_a_long_evaluation_tells_the_sinks_how_far_it_is_and_no_log(tmp_path, monkeypatch):
     from rescli.training.events import EvalRunning
 

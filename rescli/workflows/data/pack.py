@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from rescli.data.folders.survey import Survey
 from rescli.errors import CheckpointError, DataError, UsageError, first_names
 from rescli.files import require_nameable
+from rescli.hardware.staging import staged_beside
 from rescli.hardware.threads.cores import usable_cores
 from rescli.remedy import Remedy
 from rescli.spec.data_root import given_root
@@ -132,9 +132,7 @@ def pack(
     class_names: tuple[str, ...] = ()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        staging = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-        staging.mkdir()
-        try:
+        with staged_beside(out) as staging:
             for split, files in images.items():
                 damaged: dict[str, str] = {}
                 try:
@@ -162,8 +160,6 @@ def pack(
                 class_names = files.class_names
             write_index(staging, class_names, counts)
             staging.rename(out)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
     except OSError as error:
         raise CheckpointError(f"cannot write {out}: {error.strerror or error}; nothing was left.") from error
     return Pack(out, counts, sum(file.stat().st_size for file in out.iterdir()), skipped)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rescli.data.folders.tidy import Tidied
 from rescli.errors import CheckpointError, DataError, UsageError
 from rescli.files import require_nameable
+from rescli.hardware.staging import staged_beside
 from rescli.hardware.threads.cores import usable_cores
 from rescli.workflows.notes import with_notes
 
@@ -80,13 +80,9 @@ def tidy(
         raise DataError("no image in that folder belongs to a class.")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        staging = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-        staging.mkdir()
-        try:
+        with staged_beside(out) as staging:
             write_tidy(planned, staging, copy=copy)
             staging.rename(out)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
     except OSError as error:
         raise CheckpointError(f"cannot write {out}: {error.strerror or error}; nothing was left.") from error
     return Tidied(out, planned)
