@@ -186,7 +186,7 @@ def require_names(model: nn.Module, tensors: Mapping[str, torch.Tensor], called:
     """
     expected = model.state_dict().keys()
     missing = [name for name in expected if name not in tensors]
-    extra = [name for name in tensors if name not in expected]
+    extra = sorted(tensors.keys() - expected)
     parts = [f"missing: {first_names(missing)}"] * bool(missing)
     parts += [f"of no layer: {first_names(extra)} ({counted(len(extra), 'tensor')})"] * bool(extra)
     if parts:

@@ -19,6 +19,7 @@ JOIN = (
 """What to do with weights that lie in several files."""
 
 _HEAD_BYTES = 512
+_MOST_MEMBERS = 100_000
 _MOST_JSON = 100_000_000
 """Bytes of JSON at the head of a safetensors file or in an index, at most; as the library has it."""
 _LEGACY_MAGIC = b"l\xfc\x9cF\xf9 j\xa8P\x19"
@@ -114,6 +115,8 @@ def _kind_of_zip(path: Path) -> FileKind:
     # The last is zipfile's word for archives of versions that it does not read.
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         return FileKind("other", "a zip archive that is truncated, damaged, or not PyTorch's", _AGAIN)
+    if len(names) > _MOST_MEMBERS:
+        return FileKind("other", f"a zip archive of {len(names):,} files, more than any net has tensors", "")
     inner = {name.partition("/")[2] for name in names}
     if "constants.pkl" in inner or any(name.startswith("code/") for name in inner):
         return FileKind(

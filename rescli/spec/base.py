@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, SerializeAsAny, mod
 from pydantic_core import PydanticCustomError
 
 from rescli import registry
-from rescli.errors import RescliError, nearest
+from rescli.errors import RescliError, nearest, readable
 from rescli.spec.toml import Table
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Spec(BaseModel):
                         "unknown_key",
                         "unknown key",
                         {
-                            "key": str(key),
+                            "key": readable(str(key)),
                             "allowed": sorted(cls.model_fields),
                             "nearest": nearest(str(key), cls.model_fields),
                         },

@@ -127,9 +127,16 @@ def as_stored(value: object, kind: type[T], refused: Refusal) -> T:
     try:
         _adapter(cast(Any, kind)).validate_python(value, strict=True)
     except ValidationError as error:
-        raise refused(_wrong(error.errors(include_url=False)[0])) from error
+        try:
+            lines = error.errors(include_url=False)
+        except UnicodeEncodeError:  # pydantic takes no key that is no UTF-8 into its words
+            raise refused("a key that is no UTF-8 holds a value of another type") from error
+        raise refused(_wrong(lines[0])) from error
     except RecursionError as error:
         raise refused("it is nested too deep") from error
+    # What no type names may hold anything; but nobody could write it, or compute with it.
+    if (place := _not_finite(value)) is not None:
+        raise refused(f"{dotted(place)} is no finite number")
     return cast(T, value)
 
 
@@ -218,6 +225,23 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         raise ValueError(f"the key {readable(twice)!r} stands twice in one object")
     return made
+
+
+def _not_finite(value: object) -> tuple[str | int, ...] | None:
+    """The way to the first number that is not finite; None where all are."""
+    left: list[tuple[tuple[str | int, ...], object]] = [((), value)]
+    while left:
+        place, one = left.pop()
+        if isinstance(one, float):
+            if not math.isfinite(one):
+                return place
+        elif isinstance(one, dict):
+            left += [((*place, str(key)), inner) for key, inner in one.items() if not isinstance(inner, str)]
+        elif isinstance(one, list):
+            left += [
+                ((*place, number), inner) for number, inner in enumerate(one) if not isinstance(inner, str)
+            ]
+    return None
 
 
 def _check(value: object) -> None:

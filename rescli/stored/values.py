@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict, Field
@@ -24,6 +25,9 @@ EXACT = ConfigDict(strict=True, allow_inf_nan=False)
 """The rule of every type of a stored file: a text is no number, and no number is infinite."""
 
 
+_LONGEST = 255
+"""Bytes of a file's name."""
+
 _ROUNDING = 1e-9
 """An interval ends at 100.00000000000001 where it should at 100."""
 
@@ -44,7 +48,13 @@ def _pair(value: list[float]) -> list[float]:
 
 
 def _plain_name(value: str) -> str:
-    if not value or value in (".", "..") or "/" in value or "\0" in value:
+    if (
+        not value
+        or value in (".", "..")
+        or "/" in value
+        or "\0" in value
+        or len(os.fsencode(value)) > _LONGEST
+    ):
         raise PydanticCustomError("allowed", "{allowed}", {"allowed": "the name of a file beside it"})
     return value
 

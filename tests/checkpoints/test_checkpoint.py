@@ -1,6 +1,7 @@
 import hashlib
 import json
 import pickle
+import time
 
 import pytest
 import torch
@@ -238,3 +239,16 @@ def test_no_flipped_bit_of_a_file_passes_for_another_content(tmp_path):
     name = whole.index(b"content_sha256")
     blanks = whole[:end].rstrip()
     assert set(passed) <= {*range(name, name + len("content_sha256")), *range(len(blanks), end)}
+
+
+def test_tensors_of_no_layer_are_refused_before_each_layer_looks_for_them(checkpoint):
+    checkpoint.tensors.update({f"layer{n:05}.weight": torch.zeros(0) for n in range(20_000)})
+    del checkpoint.tensors["fc.bias"]
+    began = time.process_time()
+    with pytest.raises(CheckpointError) as caught:
+        checkpoint.build_model()
+    assert time.process_time() - began < 5
+    assert str(caught.value).endswith(
+        "missing: fc.bias; of no layer: layer00000.weight, layer00001.weight, layer00002.weight, ... "
+        "(20,000 tensors)"
+    )

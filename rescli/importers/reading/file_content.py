@@ -40,6 +40,10 @@ _NAME_WEIGHTS = "name the file of weights: a state dict of PyTorch, or a .safete
 _MOST_CLASSES = 256
 """Classes of other programs in one pickle, through all of which each step of its reading goes."""
 
+_MOST_UNPACKED, _FEW_BYTES = 4, 64_000_000
+"""How many times its own size an archive may have unpacked, beside a few bytes more: torch stores its tensors
+as they are, and weights that somebody packed again hardly become smaller."""
+
 _DANGEROUS = {
     "importlib",
     "nt",
@@ -250,6 +254,9 @@ def _called_in(archive: bytes) -> set[str]:
     """
     called: set[str] = set()
     with zipfile.ZipFile(io.BytesIO(archive)) as inside:
+        unpacked = sum(entry.file_size for entry in inside.infolist())
+        if unpacked > _MOST_UNPACKED * len(archive) + _FEW_BYTES:
+            raise zipfile.BadZipFile(f"{unpacked:,} bytes unpacked, of {len(archive):,}")
         for entry in inside.infolist():
             if not entry.CRC:  # torch can be told to write no sums
                 del entry.CRC

@@ -64,7 +64,8 @@ class Run:
             record = self.record
         except CheckpointError:  # none yet, or a damaged one, which a resume writes anew
             return False
-        trained = record["status"] == "finished" and record["spec_sha256"] == self.spec.fingerprint()
+        finished = record.get("status") == "finished"
+        trained = finished and record.get("spec_sha256") == self.spec.fingerprint()
         return trained and RunDir(self.path).last.is_file()
 
     @property
@@ -98,11 +99,10 @@ class Run:
         cells = "".join(
             f"<tr><td>{escape(split)}</td><td>{result['top1_error']:.2f} %</td></tr>"
             for split, result in record["results"].items()
-            if result
+            if result and "top1_error" in result
         )
-        title = (
-            f"{record['name']}: {record['status']} after {counted(record['iterations_done'], 'iteration')}"
-        )
+        done = counted(record.get("iterations_done", 0), "iteration")
+        title = f"{record.get('name', self.path.name)}: {record.get('status', 'begun')} after {done}"
         return (
             f"<table><caption>{escape(title)}</caption>"
             f"<tr><th>split</th><th>top-1 error</th></tr>{cells}</table>"

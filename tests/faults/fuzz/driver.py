@@ -2,9 +2,9 @@
 
     python tests/faults/fuzz/driver.py TARGET --seconds 3600 --seed 1 [--keep FOLDER]
 
-It needs atheris (the extra ``fuzz``). Every find is written to FOLDER as TARGET-HASH, one for each place in the
-code, and printed with its traceback; put it into ``cases/``, where each test run tries it. Exit code 1 where
-there was a find.
+It needs atheris (the extra ``fuzz``). Every find is written to FOLDER as TARGET-HASH, one for each place
+in the code, and printed with its traceback; put it into ``cases/``, where each test run tries it. Exit code
+1 where there was a find.
 """
 
 from __future__ import annotations
