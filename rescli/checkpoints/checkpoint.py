@@ -26,7 +26,7 @@ from rescli.checkpoints.header import check_content, parse_header
 from rescli.checkpoints.serialise import serialise
 from rescli.data.normalization import Normalization
 from rescli.errors import CheckpointError, RescliError
-from rescli.files import write_atomically
+from rescli.files import read_file, write_atomically
 from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec, ModelSpec, plugged
 from rescli.spec.load import spec_from_dict
@@ -171,7 +171,7 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str], s
             does not hold.
     """
     try:
-        data = path.read_bytes()
+        data = read_file(path)
         tensors = load(data)
         end, header = parse_header(data)
         check_content(path, header, memoryview(data)[end:])

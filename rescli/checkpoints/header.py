@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rescli.errors import CheckpointError
+from rescli.files import read_json
 from rescli.plurals import counted
 from rescli.remedy import Remedy
 from rescli.spec.warm_start import WarmStart
@@ -128,12 +129,12 @@ class CheckpointHeader:
 def _exported(path: Path) -> Remedy | None:
     """What makes a checkpoint of weights that rescli exported; None where no config.json says that it did."""
     try:
-        found = json.loads(path.with_name("config.json").read_text(encoding="utf-8"))
+        found = read_json(path.with_name("config.json"))
         description = found.get("rescli", found)
         known = {"model": str(description["model"]), "dataset": str(description["dataset"])}
         if "model_spec" not in description:
             return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (CheckpointError, KeyError, TypeError, AttributeError):
         return None
     return Remedy("import_exported", path, "makes a checkpoint of what was exported", also=known)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import importlib.util
 import os
-import shutil
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,7 +16,7 @@ from rescli.exporters.base import Exporter, FormatFacts, Options, Subject
 from rescli.exporters.description import Description
 from rescli.exporters.parity.check import ExportCheck, check_export
 from rescli.exporters.parity.sample import Sample
-from rescli.files import fsync_path
+from rescli.files import fsync_path, remove
 from rescli.foreign_text import shell_path
 from rescli.installation import install_command
 from rescli.remedy import Remedy
@@ -116,7 +115,7 @@ def export(exporter: Exporter, subject: Subject, out: Path, sample: Sample) -> W
     except OSError as error:
         raise _unwritable(out, missing, error) from error
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        remove(staging)
         _remove_empty(missing)
     return {"files": [str(file) for file in files], "bytes": size, "facts": facts, "check": report}
 
@@ -141,7 +140,7 @@ def _give_names(staging: Path, out: Path) -> list[Path]:
         fsync_path(out.parent)
     except OSError:
         for path in named:
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            remove(path)
         raise
     return named[::-1]
 

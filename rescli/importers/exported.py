@@ -6,7 +6,6 @@ torchvision or transformers; ``config.json`` says which network, normalisation a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -21,6 +20,7 @@ from rescli.checkpoints.header import MODEL_KEY
 from rescli.data.normalization import Normalization
 from rescli.errors import CheckpointError, RescliError, UsageError, first_line
 from rescli.exporters.architectures import transformers_state
+from rescli.files import read_json
 from rescli.foreign_text import readable
 from rescli.importers.class_names import with_classes
 from rescli.importers.reading.weights_file import listed
@@ -51,7 +51,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if MODEL_KEY in texts:
         return Checkpoint.read(path)
     try:
-        found = json.loads(config.read_text(encoding="utf-8"))
+        found = read_json(config)
         description = found.get("rescli", found)
         if "model_spec" not in description:
             raise CheckpointError(
@@ -94,10 +94,10 @@ def _normalization(path: Path, description: Mapping[str, Any]) -> Normalization:
 def _description_beside(path: Path) -> Mapping[str, Any] | None:
     """What rescli wrote of an export into the config.json beside it; None where it wrote none."""
     try:
-        found = json.loads(path.with_name("config.json").read_text(encoding="utf-8"))
+        found = read_json(path.with_name("config.json"))
         description: Mapping[str, Any] = found.get("rescli", found)
         return description if path.suffix == ".safetensors" and "model_spec" in description else None
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+    except (CheckpointError, TypeError, AttributeError):
         return None
 
 

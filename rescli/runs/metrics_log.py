@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, Protocol, TypedDict
 
 from rescli.errors import CheckpointError
+from rescli.files import read_file
 from rescli.runs.logger import Logger
 
 __all__ = ["MetricsLog", "MetricsRow", "read_metrics"]
@@ -47,7 +48,7 @@ def read_metrics(path: Path) -> list[MetricsRow]:
         CheckpointError: missing or damaged.
     """
     try:
-        lines = path.read_bytes().split(b"\n")[:-1]
+        lines = read_file(path).split(b"\n")[:-1]
         return [json.loads(line) for line in lines]
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}") from error

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from rescli.errors import SpecError, UnknownNameError
+from rescli.files import read_file
 from rescli.remedy import Remedy
 from rescli.spec.explain import explain
 from rescli.spec.run import RunSpec
@@ -65,9 +66,9 @@ def preset_text(name: str) -> str:
     """The preset's file as it stands, comments included."""
     path = find_preset(name)
     try:
-        return path.read_text(encoding="utf-8-sig")  # some editors mark a text as UTF-8
+        return read_file(path, most=1 << 20).decode("utf-8-sig")  # some editors mark a text as UTF-8
     except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"cannot read {path}: {error}") from error
+        raise SpecError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def read_preset(name: str) -> Table:

@@ -22,7 +22,7 @@ from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 
 from rescli.errors import DataError
-from rescli.files import cache_dir
+from rescli.files import cache_dir, read_file
 from rescli.remedy import Remedy
 
 __all__ = ["OfficialFiles", "default_data_root", "read_checked", "would_download"]
@@ -133,7 +133,7 @@ def _folder_contents(files: OfficialFiles, folder: Path) -> Iterator[tuple[str, 
             remedy=_ELSEWHERE,
         )
     for name in files.md5s:
-        yield name, (folder / name).read_bytes()
+        yield name, read_file(folder / name, most=256 << 20)
 
 
 def _archive_contents(files: OfficialFiles, archive: Path) -> Iterator[tuple[str, bytes]]:

@@ -22,13 +22,14 @@ from typing import Self
 import torch
 from PIL import Image
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from rescli import __version__
 from rescli.data.photos.decoding import decode_rgb
 from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.prefetch import map_ahead
 from rescli.errors import DataError
+from rescli.files import read_file
 from rescli.plurals import counted, image_of
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
 
 INDEX = "packed.json"
 _FORMAT = 1
+_MOST_INDEX = 64 << 20
 _LONGEST_JPEG = 65_500
 """Pixels of a side, by libjpeg's header."""
 _TABLE = ("starts", "lengths", "labels", "names")
@@ -106,7 +108,7 @@ def packed_counts(root: Path) -> tuple[tuple[str, ...], dict[str, int]]:
         DataError: the index is damaged.
     """
     try:
-        index = json.loads((root / INDEX).read_text(encoding="utf-8"))
+        index = json.loads(read_file(root / INDEX, most=_MOST_INDEX).decode("utf-8"))
         if index["format"] != _FORMAT:
             raise DataError(f"{root / INDEX} has format {index['format']}; this rescli reads {_FORMAT}.")
         return tuple(index["class_names"]), {split: int(count) for split, count in index["splits"].items()}
@@ -218,7 +220,8 @@ def write_packed_split(
         "orientation": "upright" if files.upright else "stored",
         **({"names_end": "zero"} if split_lines else {}),
     }
-    save_file(tensors, folder / f"{split}.safetensors", metadata=metadata)
+    # Written by Python: the library would answer a full disk with an error of its own.
+    (folder / f"{split}.safetensors").write_bytes(save(tensors, metadata=metadata))
     return len(files)
 
 

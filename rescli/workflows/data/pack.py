@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rescli.data.folders.survey import Survey
 from rescli.errors import CheckpointError, DataError, UsageError, first_names
-from rescli.files import require_nameable
+from rescli.files import require_nameable, writing
 from rescli.hardware.threads.cores import usable_cores
 from rescli.remedy import Remedy
 from rescli.spec.data_root import given_root
@@ -129,42 +128,37 @@ def pack(
     counts: dict[str, int] = {}
     skipped: dict[str, str] = {}
     class_names: tuple[str, ...] = ()
-    try:
+    staging = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    with writing(out, error=CheckpointError, left="nothing was left", clean=[staging]):
         out.parent.mkdir(parents=True, exist_ok=True)
-        staging = out.with_name(f".{out.name}.{os.getpid()}.tmp")
         staging.mkdir()
-        try:
-            for split, files in images.items():
-                damaged: dict[str, str] = {}
-                try:
-                    counts[split] = write_packed_split(
-                        files,
-                        staging,
-                        split,
-                        short_side=short_side,
-                        quality=quality,
-                        threads=usable_cores(),
-                        skipped=damaged if skip_damaged else None,
-                        progress=within_split(progress, split, len(files)),
-                    )
-                except DataError as error:
-                    if skip_damaged:
-                        raise
-                    raise DataError(
-                        f"{str(error).removesuffix('.')}. Nothing was left.",
-                        hint="replace or remove the file; or to go on without such files",
-                        remedy=way_out,
-                    ) from error
-                if split in _TRAINED_ON:
-                    _require_classes(files, damaged, can_exclude=name == "imagefolder")
-                skipped |= {f"{split} {file}": why for file, why in damaged.items()}
-                class_names = files.class_names
-            write_index(staging, class_names, counts)
-            staging.rename(out)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
-    except OSError as error:
-        raise CheckpointError(f"cannot write {out}: {error.strerror or error}; nothing was left.") from error
+        for split, files in images.items():
+            damaged: dict[str, str] = {}
+            try:
+                counts[split] = write_packed_split(
+                    files,
+                    staging,
+                    split,
+                    short_side=short_side,
+                    quality=quality,
+                    threads=usable_cores(),
+                    skipped=damaged if skip_damaged else None,
+                    progress=within_split(progress, split, len(files)),
+                )
+            except DataError as error:
+                if skip_damaged:
+                    raise
+                raise DataError(
+                    f"{str(error).removesuffix('.')}. Nothing was left.",
+                    hint="replace or remove the file; or to go on without such files",
+                    remedy=way_out,
+                ) from error
+            if split in _TRAINED_ON:
+                _require_classes(files, damaged, can_exclude=name == "imagefolder")
+            skipped |= {f"{split} {file}": why for file, why in damaged.items()}
+            class_names = files.class_names
+        write_index(staging, class_names, counts)
+        staging.rename(out)
     return Pack(out, counts, sum(file.stat().st_size for file in out.iterdir()), skipped)
 
 

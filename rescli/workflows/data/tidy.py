@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rescli.data.folders.tidy import Tidied
 from rescli.errors import CheckpointError, DataError, UsageError
-from rescli.files import require_nameable
+from rescli.files import require_nameable, writing
 from rescli.hardware.threads.cores import usable_cores
 from rescli.workflows.notes import with_notes
 
@@ -78,15 +77,10 @@ def tidy(
     )
     if not planned.links:
         raise DataError("no image in that folder belongs to a class.")
-    try:
+    staging = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    with writing(out, error=CheckpointError, left="nothing was left", clean=[staging]):
         out.parent.mkdir(parents=True, exist_ok=True)
-        staging = out.with_name(f".{out.name}.{os.getpid()}.tmp")
         staging.mkdir()
-        try:
-            write_tidy(planned, staging, copy=copy)
-            staging.rename(out)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
-    except OSError as error:
-        raise CheckpointError(f"cannot write {out}: {error.strerror or error}; nothing was left.") from error
+        write_tidy(planned, staging, copy=copy)
+        staging.rename(out)
     return Tidied(out, planned)
