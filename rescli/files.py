@@ -63,6 +63,8 @@ def write_atomically(
     name = path.name if len(os.fsencode(path.name)) <= _LONG_NAME else path.name[:_SHORTENED]
     beside = path.with_name(f".{name}.{os.getpid()}.tmp")
     parts = [data] if isinstance(data, bytes) else data
+    if _is_device(path):
+        raise error(f"cannot write {path}: it is a pipe or a device, whose place no file takes.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(beside, "wb") as file:
@@ -76,6 +78,15 @@ def write_atomically(
         if not isinstance(reason, OSError):
             raise
         raise cannot_write(path, reason, error=error, num_bytes=sum(map(len, parts))) from reason
+
+
+def _is_device(path: Path) -> bool:
+    """Whether a pipe, a socket or a device stands there, or a link to one."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def cannot_write(
@@ -157,10 +168,13 @@ def require_nameable(path: Path) -> None:
     """Refuse the path of a new file that no file can have, before any work is done for it.
 
     Raises:
-        UsageError: it is too long, or holds what a name cannot hold.
+        UsageError: it is too long, holds what a name cannot hold, or is a pipe or a device. A file renamed to
+            ``/dev/null`` would take its place for every program of the machine.
     """
     try:
         os.lstat(path)
+        if _is_device(path):
+            raise UsageError(f"{path} is a pipe or a device, whose place no file takes.")
     except ValueError as error:
         raise UsageError(f"{str(path)!r} cannot be the name of a file: {error}.") from error
     except OSError as error:

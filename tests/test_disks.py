@@ -12,8 +12,16 @@ import pytest
 from broken_disk import KINDS, BrokenDisk
 from photographs import put_cats_and_dogs
 
-from rescli.errors import CheckpointError, WriteError
-from rescli.files import cannot_write, read_file, read_json, remove, write_atomically, writing
+from rescli.errors import CheckpointError, UsageError, WriteError
+from rescli.files import (
+    cannot_write,
+    read_file,
+    read_json,
+    remove,
+    require_nameable,
+    write_atomically,
+    writing,
+)
 
 Rescli = Callable[..., Any]
 
@@ -158,6 +166,22 @@ def test_the_first_error_is_told_where_cleaning_up_fails_too(
     (tmp_path / "folder").mkdir()
     with pytest.raises(WriteError, match="the first"), writing(tmp_path, clean=[tmp_path / "folder"]):
         raise OSError(errno.EIO, "the first")
+
+
+def test_no_file_takes_the_place_of_a_pipe_or_a_device(rescli: Rescli, net8: Path, out: Path) -> None:
+    """Renamed over /dev/null, by root, it would be nobody's device any more."""
+    os.mkfifo(out / "pipe.csv")
+    (out / "link.csv").symlink_to("/dev/null")
+    for name in ("pipe.csv", "link.csv"):
+        before = os.lstat(out / name)
+        with pytest.raises(WriteError, match="a pipe or a device"):
+            write_atomically(out / name, b"x")
+        with pytest.raises(UsageError, match="a pipe or a device"):
+            require_nameable(out / name)
+        answer = rescli("predict", net8, "nothing.png", "--csv", out / name, "--device", "cpu")
+        assert answer.code == 2
+        assert "a pipe or a device" in answer.err
+        assert os.lstat(out / name).st_ino == before.st_ino
 
 
 def test_a_pipe_a_device_and_a_huge_file_are_not_read(tmp_path: Path) -> None:
