@@ -5,19 +5,35 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+import shutil
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from rescli.errors import RescliError, UsageError, WriteError
 from rescli.foreign_text import shell_path
 
-__all__ = ["cache_dir", "fsync_path", "require_nameable", "write_atomically", "write_json"]
+__all__ = [
+    "cache_dir",
+    "cannot_write",
+    "fsync_path",
+    "read_file",
+    "remove",
+    "require_nameable",
+    "without_waiting",
+    "write_atomically",
+    "write_json",
+    "writing",
+]
 
 
 _LONG_NAME, _SHORTENED = 200, 40
 """Bytes of a file's name, and the letters that are kept of a longer one."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_GONE = (errno.ENOENT, errno.ENOTDIR)
 
 
 def cache_dir() -> Path:
@@ -44,6 +60,8 @@ def write_atomically(
     name = path.name if len(os.fsencode(path.name)) <= _LONG_NAME else path.name[:_SHORTENED]
     beside = path.with_name(f".{name}.{os.getpid()}.tmp")
     parts = [data] if isinstance(data, bytes) else data
+    if _is_device(path):
+        raise error(f"cannot write {path}: it is a pipe or a device, whose place no file takes.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(beside, "wb") as file:
@@ -53,25 +71,107 @@ def write_atomically(
         os.replace(beside, path)
         fsync_path(path.parent)
     except BaseException as reason:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
+        remove(beside)
         if not isinstance(reason, OSError):
             raise
-        raise error(
-            f"cannot write {path}: {reason.strerror or reason}; what was saved before is untouched.",
-            hint=f"make room for {sum(map(len, parts)) / 1e6:.1f} MB (df -h {shell_path(path.parent)}) and "
-            "try again",
-        ) from reason
+        raise cannot_write(path, reason, error=error, num_bytes=sum(map(len, parts))) from reason
+
+
+def _is_device(path: Path) -> bool:
+    """Whether a pipe, a socket or a device stands there, or a link to one."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def cannot_write(
+    path: Path,
+    reason: OSError,
+    *,
+    error: type[RescliError] = WriteError,
+    left: str = "what was saved before is untouched",
+    num_bytes: int | None = None,
+) -> RescliError:
+    """The error of a file or folder that cannot be written, with what to do about it.
+
+    Args:
+        path: what was to be written.
+        reason: what the system said.
+        error: its type, CheckpointError for what a run needs to go on.
+        left: what there is now.
+        num_bytes: how much room it takes, where that is known.
+    """
+    return error(
+        f"cannot write {path}: {reason.strerror or reason}; {left}.", hint=_way_out(path, reason, num_bytes)
+    )
+
+
+def _way_out(path: Path, reason: OSError, num_bytes: int | None) -> str:
+    there = shell_path(next((one for one in path.absolute().parents if os.path.isdir(one)), "/"))
+    if reason.errno in _FULL:
+        room = f" for {num_bytes / 1e6:.1f} MB" if num_bytes is not None else ""
+        return f"make room{room} (df -h {there}) and try again"
+    if reason.errno in _GONE:
+        return "its folder was moved or removed meanwhile: put it back and try again, or name another place"
+    if reason.errno == errno.EIO:
+        return f"the disk fails (df {there} names it): save what is on it, and name a place on another"
+    return f"its disk is read-only, or not yours to write (ls -ld {there}; mount): name another place"
+
+
+@contextmanager
+def writing(
+    path: Path,
+    *,
+    error: type[RescliError] = WriteError,
+    left: str = "what was saved before is untouched",
+    clean: Sequence[Path] = (),
+) -> Iterator[None]:
+    """A block that writes: what the disk refuses in it is said as ``cannot_write`` does.
+
+    Args:
+        path: what is being written.
+        error: the type of the error.
+        left: what there is then.
+        clean: files and folders that are removed where the block is left by any error.
+
+    Raises:
+        WriteError: an OSError left the block.
+    """
+    try:
+        yield
+    except BaseException as reason:
+        remove(*clean)
+        if isinstance(reason, OSError):
+            raise cannot_write(path, reason, error=error, left=left) from reason
+        raise
+
+
+def remove(*paths: Path) -> None:
+    """Remove files and folders, as far as they are there and the disk lets go of them.
+
+    It never raises: where it cleans up, what went wrong before is what has to be told.
+    """
+    for path in paths:
+        with suppress(OSError):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def require_nameable(path: Path) -> None:
     """Refuse the path of a new file that no file can have, before any work is done for it.
 
     Raises:
-        UsageError: it is too long, or holds what a name cannot hold.
+        UsageError: it is too long, holds what a name cannot hold, or is a pipe or a device. A file renamed to
+            ``/dev/null`` would take its place for every program of the machine.
     """
     try:
         os.lstat(path)
+        if _is_device(path):
+            raise UsageError(f"{path} is a pipe or a device, whose place no file takes.")
     except ValueError as error:
         raise UsageError(f"{str(path)!r} cannot be the name of a file: {error}.") from error
     except OSError as error:
@@ -91,6 +191,38 @@ def write_json(path: Path, value: Any, *, error: type[RescliError] = WriteError)
         WriteError: the disk is full or not writable.
     """
     write_atomically(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode(), error=error)
+
+
+def read_file(path: str | os.PathLike[str], *, most: int | None = None) -> bytes:
+    """The whole content of a plain file, of bounded size.
+
+    A pipe, a device or a socket by its name could be waited for, or read, for ever.
+
+    Args:
+        path: of the file, or a link to one.
+        most: bytes that are read; None for as many as this machine has memory.
+
+    Raises:
+        OSError: it is missing, unreadable, no plain file, or larger.
+    """
+    if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
+        raise OSError(errno.EINVAL, "it is a pipe or a device, not a file", os.fspath(path))
+    # Something else may have come to the place since.
+    with open(path, "rb", opener=without_waiting) as file:
+        size, most = os.fstat(file.fileno()).st_size, _memory() if most is None else most
+        if size > most:
+            said = f"it has {size / 1e6:,.0f} MB, and no more than {most / 1e6:,.0f} MB can be read"
+            raise OSError(errno.EFBIG, said, os.fspath(path))
+        return file.read(size + 1)
+
+
+def without_waiting(path: str, flags: int) -> int:
+    """An ``opener`` for ``open``: a pipe to which nobody writes would be waited for for ever."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def _memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def fsync_path(path: Path) -> None:

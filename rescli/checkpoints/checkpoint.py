@@ -27,14 +27,13 @@ from rescli.checkpoints.metadata import KnownFigures, Origin, metadata_of
 from rescli.checkpoints.serialise import serialise
 from rescli.data.normalization import Normalization
 from rescli.errors import CheckpointError, RescliError, first_names
-from rescli.files import write_atomically
+from rescli.files import read_file, write_atomically
 from rescli.foreign_text import readable
 from rescli.plurals import counted
 from rescli.remedy import Remedy
 from rescli.spec.base import DatasetSpec, ModelSpec, plugged
 from rescli.spec.load import spec_from_dict
 from rescli.spec.run import RunSpec
-from rescli.stored.json_values import read_bounded
 from rescli.stored.tensor_file import whole_header
 
 __all__ = ["FORMAT_VERSION", "Checkpoint", "read_tensors", "require_names"]
@@ -203,7 +202,7 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str], s
             does not hold.
     """
     try:
-        data = read_bounded(path, most=None)
+        data = read_file(path)
         begin, header = whole_header(data)
         check_content(path, header, memoryview(data)[begin:])
         return load(data), (header.get("__metadata__") or {}), hashlib.sha256(data).hexdigest()

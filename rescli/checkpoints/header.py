@@ -14,10 +14,10 @@ from typing import Any
 
 from rescli.checkpoints.metadata import CheckpointMetadata, described_beside, metadata_of
 from rescli.errors import CheckpointError
+from rescli.files import without_waiting
 from rescli.plurals import counted
 from rescli.remedy import Remedy
 from rescli.spec.warm_start import WarmStart
-from rescli.stored.json_values import without_waiting
 from rescli.stored.tensor_file import CONTENT_KEY, content_holds, read_header_texts, whole_header
 
 __all__ = [

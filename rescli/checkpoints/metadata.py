@@ -10,7 +10,8 @@ from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
 from rescli.errors import CheckpointError
-from rescli.stored.json_values import as_stored, parse_json, read_bounded
+from rescli.files import read_file
+from rescli.stored.json_values import MOST_BYTES, as_stored, parse_json
 from rescli.stored.values import EXACT, Count, Interval, Loss, Percent, Sha256
 
 __all__ = [
@@ -162,7 +163,7 @@ def described_beside(weights: Path) -> StoredDescription | None:
 
 
 def _description(config: Path) -> StoredDescription | None:
-    found = parse_json(read_bounded(config))
+    found = parse_json(read_file(config, most=MOST_BYTES))
     inner = found.get("rescli", found) if isinstance(found, dict) else None
     if not isinstance(inner, dict) or "model_spec" not in inner:
         return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import importlib.util
 import os
-import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -16,7 +15,7 @@ from rescli.exporters.base import Exporter, FormatFacts, Options, Subject
 from rescli.exporters.description import Description
 from rescli.exporters.parity.check import ExportCheck, check_export
 from rescli.exporters.parity.sample import Sample
-from rescli.files import fsync_path
+from rescli.files import fsync_path, remove
 from rescli.foreign_text import shell_path
 from rescli.hardware.staging import staged_beside
 from rescli.installation import install_command
@@ -136,7 +135,7 @@ def _give_names(staging: Path, out: Path) -> list[Path]:
         fsync_path(out.parent)
     except OSError:
         for path in named:
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            remove(path)
         raise
     return named[::-1]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from rescli.data.folders.read import folder_classes
 from rescli.data.folders.specs import ImageFolderSpec
 from rescli.errors import DataError, UsageError, first_names
+from rescli.files import read_file
 from rescli.foreign_text import readable
 from rescli.plurals import are, counted
 from rescli.remedy import Remedy
@@ -208,7 +209,9 @@ def _is_of_a_program(names: list[str]) -> bool:
 
 def _lines_of(path: Path) -> list[str]:
     try:
-        return [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        return [
+            line for line in read_file(path, most=64 << 20).decode("utf-8-sig").splitlines() if line.strip()
+        ]
     except (OSError, ValueError) as error:
         raise UsageError(
             f"{str(path)!r} is one name, and no text file with a name on each line either; a net with a "

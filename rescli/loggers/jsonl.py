@@ -8,7 +8,8 @@ import os
 from dataclasses import asdict
 from typing import cast
 
-from rescli.errors import CheckpointError
+from rescli.errors import CheckpointError, RescliError
+from rescli.files import cannot_write, read_file
 from rescli.plurals import are, counted
 from rescli.runs.directory import RunDir
 from rescli.runs.logger import LoggedRun
@@ -34,7 +35,7 @@ class JsonlLogger:
         self._path = path = RunDir(run.path).metrics
         keep = run.metrics_bytes
         try:
-            kept = path.read_bytes()[:keep] if keep else b""
+            kept = read_file(path)[:keep] if keep else b""
             if len(kept) < keep:
                 raise CheckpointError(
                     f"{path} is damaged: {counted(len(kept), 'byte')} {are(len(kept))} left of {keep}."
@@ -44,7 +45,7 @@ class JsonlLogger:
             self._file = open(path, "ab")  # noqa: SIM115
             os.truncate(path, keep)
         except OSError as error:
-            raise CheckpointError(f"cannot write {path}: {error.strerror}") from error
+            raise self._cannot_write(error) from error
 
     def __call__(self, event: Event, /) -> None:
         """Append a row for a window of training or an evaluation."""
@@ -67,9 +68,9 @@ class JsonlLogger:
         try:
             self._file.flush()
             os.fsync(self._file.fileno())
+            data = read_file(self._path)
         except OSError as error:
             raise self._cannot_write(error) from error
-        data = self._path.read_bytes()
         return len(data), hashlib.sha256(data).hexdigest()
 
     def close(self) -> None:
@@ -86,8 +87,5 @@ class JsonlLogger:
         except OSError as error:
             raise self._cannot_write(error) from error
 
-    def _cannot_write(self, error: OSError) -> CheckpointError:
-        return CheckpointError(
-            f"cannot write {self._path}: {error.strerror}; what was saved before is untouched.",
-            hint="make room on the disk, then resume the run",
-        )
+    def _cannot_write(self, error: OSError) -> RescliError:
+        return cannot_write(self._path, error, error=CheckpointError)

@@ -5,21 +5,20 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
 from rescli.errors import CheckpointError, RescliError, RunDirError
-from rescli.files import write_atomically
+from rescli.files import cannot_write, read_file, remove, write_atomically
 from rescli.hardware.file_lock import InUse, held_alone, stand_in_of
 from rescli.remedy import Remedy
 from rescli.runs.data_root_note import read_data_root, write_data_root
 from rescli.spec.load import spec_from_dict
 from rescli.spec.run import RunSpec
 from rescli.spec.toml import to_toml
-from rescli.stored.json_values import parse_toml, read_bounded
+from rescli.stored.json_values import parse_toml
 
 __all__ = ["RunDir", "default_run_path", "noted_data_root"]
 
@@ -102,7 +101,7 @@ class RunDir:
                         remedy=[Remedy("resume", str(path)), _ANOTHER],
                     )
                 if found:
-                    run_dir._lock.unlink(missing_ok=True)  # somebody else's folder stays as it was
+                    remove(run_dir._lock)  # somebody else's folder stays as it was
                     raise RunDirError(
                         f"{path} is not empty: it holds {', '.join(found[:5])}.", remedy=_ANOTHER
                     )
@@ -116,8 +115,7 @@ class RunDir:
     def try_out(cls, path: Path) -> None:
         """Raise what ``create`` would, and leave nothing."""
         with cls.create(path) as run_dir:
-            run_dir._lock.unlink(missing_ok=True)
-            stand_in_of(run_dir._lock).unlink(missing_ok=True)
+            remove(run_dir._lock, stand_in_of(run_dir._lock))
         run_dir.release()
 
     @classmethod
@@ -142,18 +140,14 @@ class RunDir:
     def discard(self) -> None:
         """Take back a directory in which nothing was done yet: only what rescli itself put there."""
         self._forget_data_root()
-        for path in (self.spec, self._lock, stand_in_of(self._lock)):
-            path.unlink(missing_ok=True)
+        remove(self.spec, self._lock, stand_in_of(self._lock))
         with suppress(OSError):  # something else lies there: it stays
             self.path.rmdir()
         self.release()
 
     def begin_again(self) -> None:
         """Delete what a training wrote, except the lock that the caller holds."""
-        for path in (self.record, self.metrics, self.curves):
-            path.unlink(missing_ok=True)
-        for folder in (self.last.parent, self.state):
-            shutil.rmtree(folder, ignore_errors=True)
+        remove(self.record, self.metrics, self.curves, self.last.parent, self.state)
 
     def write_spec(self, spec: RunSpec, data_root: Path | None = None) -> None:
         """Write what is to be trained and where its images lie: from now on this is a run.
@@ -176,7 +170,7 @@ class RunDir:
             RunDirError: spec.toml is damaged.
         """
         try:
-            return spec_from_dict(parse_toml(read_bounded(self.spec).decode("utf-8-sig")))
+            return spec_from_dict(parse_toml(read_file(self.spec, most=1 << 20).decode("utf-8-sig")))
         except (OSError, ValueError, RescliError) as error:
             raise RunDirError(f"{self.spec} is damaged: {error}") from error
 
@@ -203,7 +197,7 @@ class RunDir:
 
     def _forget_data_root(self) -> None:
         if self.data_root.is_file():
-            self.data_root.unlink()
+            remove(self.data_root)
             with suppress(OSError):  # something else lies beside it
                 self.state.rmdir()
 
@@ -224,9 +218,9 @@ class RunDir:
                     remedy=_ANOTHER,
                 ) from error
             except OSError as error:
-                raise RunDirError(f"cannot write {self._lock}: {error.strerror}.") from error
+                raise cannot_write(self._lock, error, error=RunDirError, left="nothing was begun") from error
             for leftover in self.path.rglob(".*.tmp"):  # of a process that was killed while it wrote
-                leftover.unlink(missing_ok=True)
+                remove(leftover)
             yield
 
     def _make(self) -> bool:

@@ -9,8 +9,9 @@ from pydantic import with_config
 from typing_extensions import TypedDict
 
 from rescli.errors import CheckpointError
+from rescli.files import read_file
 from rescli.runs.logger import Logger
-from rescli.stored.json_values import as_stored, parse_json, read_bounded
+from rescli.stored.json_values import as_stored, parse_json
 from rescli.stored.values import EXACT, Count, Loss, Percent, Seconds
 
 __all__ = ["MetricsLog", "MetricsRow", "read_metrics"]
@@ -61,7 +62,7 @@ def read_metrics(path: Path) -> list[MetricsRow]:
         CheckpointError: missing or damaged.
     """
     try:
-        lines = read_bounded(path, most=None).split(b"\n")[:-1]
+        lines = read_file(path).split(b"\n")[:-1]
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}") from error
     return [_row(path, number, line) for number, line in enumerate(lines, 1)]

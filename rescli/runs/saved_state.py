@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 from rescli.checkpoints.checkpoint import read_tensors
 from rescli.checkpoints.serialise import serialise
 from rescli.errors import CheckpointError, RunDirError
-from rescli.files import write_atomically, write_json
+from rescli.files import read_file, remove, write_atomically, write_json
 from rescli.remedy import Remedy
 from rescli.runs.directory import RunDir
 from rescli.runs.stored_record import DataRecord
@@ -198,7 +198,7 @@ def save_state(directory: Path, saved: SavedState, spec: RunSpec) -> None:
     write_json(directory / "latest.json", {"file": path.name, "sha256": sha256}, error=CheckpointError)
     for old in directory.glob("*.safetensors"):
         if old != path:
-            old.unlink(missing_ok=True)
+            remove(old)  # one that stays takes room, and no more
 
 
 def load_state(directory: Path, spec: RunSpec) -> SavedState | None:
@@ -218,7 +218,7 @@ def load_state(directory: Path, spec: RunSpec) -> SavedState | None:
     path = directory / pointer["file"]
     if not path.is_file():
         raise CheckpointError(f"the saved state {path} is missing.", hint=hint, remedy=remedy)
-    if hashlib.sha256(path.read_bytes()).hexdigest() != pointer["sha256"]:
+    if hashlib.sha256(read_file(path)).hexdigest() != pointer["sha256"]:
         raise CheckpointError(
             f"the saved state {path} is damaged: its sha256 is not the recorded one.",
             hint=hint,

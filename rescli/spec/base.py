@@ -14,7 +14,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, SerializeAsAny, mod
 from pydantic_core import PydanticCustomError
 
 from rescli import registry
-from rescli.errors import RescliError, nearest, readable
+from rescli.errors import RescliError, nearest
+from rescli.foreign_text import readable
 from rescli.spec.toml import Table
 
 if TYPE_CHECKING:

@@ -10,11 +10,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from rescli.errors import SpecError, UnknownNameError
+from rescli.files import read_file
 from rescli.remedy import Remedy
 from rescli.spec.explain import explain
 from rescli.spec.run import RunSpec
 from rescli.spec.toml import Table
-from rescli.stored.json_values import parse_toml, read_bounded
+from rescli.stored.json_values import parse_toml
 
 __all__ = [
     "find_preset",
@@ -65,9 +66,9 @@ def preset_text(name: str) -> str:
     """The preset's file as it stands, comments included."""
     path = find_preset(name)
     try:
-        return read_bounded(path).decode("utf-8-sig")  # some editors mark a text as UTF-8
+        return read_file(path, most=1 << 20).decode("utf-8-sig")  # some editors mark a text as UTF-8
     except (OSError, ValueError) as error:
-        raise SpecError(f"cannot read {path}: {error}") from error
+        raise SpecError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def read_preset(name: str) -> Table:

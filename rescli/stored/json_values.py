@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
-import stat
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -18,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from rescli.errors import CheckpointError, RescliError
+from rescli.files import read_file
 from rescli.foreign_text import readable
 from rescli.remedy import Remedy
 
@@ -26,14 +25,13 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 __all__ = [
+    "MOST_BYTES",
     "Refusal",
     "as_stored",
     "dotted",
     "parse_json",
     "parse_toml",
-    "read_bounded",
     "read_stored",
-    "without_waiting",
 ]
 
 T = TypeVar("T")
@@ -41,7 +39,8 @@ T = TypeVar("T")
 Refusal = Callable[[str], Exception]
 """Makes an error of what is wrong, such as ``results.val.loss is NaN; allowed: a finite number``."""
 
-_MOST_BYTES = 256_000_000
+MOST_BYTES = 256_000_000
+"""Of a text that is read whole; rescli's own are a thousandth of that."""
 _MOST_DEPTH = 64
 _MOST_WHOLE = 2**63
 _SHOWN = 40
@@ -50,8 +49,6 @@ _SHOWN = 40
 _HALF_LETTER = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 """Halves of a UTF-16 pair on their own. U+DC80 to U+DCFF are let through: names of files that are no UTF-8
 stand so in JSON."""
-
-_ODD = re.compile(r"\d{19}|\\u[dD]")
 
 _ODD = re.compile(r"\d{19}|\\u[dD]")
 
@@ -100,7 +97,7 @@ def read_stored(
         CheckpointError: missing, unreadable, not JSON, or of another type; names the field.
     """
     try:
-        value = parse_json(read_bounded(path))
+        value = parse_json(read_file(path, most=MOST_BYTES))
     except FileNotFoundError as reason:
         raise error(f"no such file: {path}", hint=hint, remedy=remedy) from reason
     except (OSError, ValueError) as reason:
@@ -180,26 +177,6 @@ def parse_toml(text: str) -> dict[str, Any]:
     return table
 
 
-def read_bounded(path: Path, *, most: int | None = _MOST_BYTES) -> bytes:
-    """All bytes of a file that ends.
-
-    Args:
-        path: of the file.
-        most: bytes that it may have; None for any number.
-
-    Raises:
-        OSError: missing or unreadable.
-        ValueError: a pipe or a device, which may have no end, or longer than ``most``.
-    """
-    with open(path, "rb", opener=without_waiting) as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise ValueError("it is a pipe or a device, not a file")
-        if most is not None and found.st_size > most:
-            raise ValueError(f"it has {found.st_size:,} bytes; allowed: {most:,}")
-        return file.read()
-
-
 def dotted(place: Sequence[str | int]) -> str:
     """The way to a value: ``results.val.interval95[0]``.
 
@@ -211,11 +188,6 @@ def dotted(place: Sequence[str | int]) -> str:
     named = (part for part in place if part != "[key]")
     parts = (f"[{part}]" if isinstance(part, int) else f".{readable(part)}" for part in named)
     return "".join(parts).removeprefix(".")
-
-
-def without_waiting(path: str, flags: int) -> int:
-    """To open a pipe to which nobody writes would take for ever."""
-    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rescli.errors import DivergedError, Interrupted, NoMemoryError, RescliError
+from rescli.files import remove
 from rescli.runs.assembly import Assembly, assemble
 from rescli.runs.budget.trial import RunCost, SpeedWatch, measure_cost
 from rescli.runs.directory import RunDir
@@ -78,7 +78,7 @@ class RunQueue:
             except Interrupted:
                 if watch is None or not watch.off or self.should_stop():
                     raise
-                shutil.rmtree(run.path)  # begun a moment ago, by this very call
+                remove(run.path)  # begun a moment ago, by this very call
                 return False
             except (DivergedError, NoMemoryError) as error:
                 if on_failure is None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -259,3 +261,28 @@ def test_killed_by_the_system_it_goes_on(three_classes: Any, tmp_path: Path, res
     assert new == len(three_classes.train) - 802
     assert names(out) == wanted(three_classes)
     assert not list(out.rglob("*.unfinished"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["x" * 300 + ".JPEG", "two\nlines.JPEG", "\x1b[2J.JPEG", "..", "/x.JPEG", "a/../../x.JPEG", "a\\x.JPEG"],
+)
+def test_a_member_whose_name_is_no_plain_name_is_refused(
+    rescli: Rescli, three_classes: Any, tmp_path: Path, name: str
+) -> None:
+    inner, archive = io.BytesIO(), three_classes.folder / TRAIN
+    info = tarfile.TarInfo(name)
+    with tarfile.open(fileobj=inner, mode="w:", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(info)
+    with tarfile.open(archive) as tar:
+        others = [(one, tar.extractfile(one).read()) for one in tar]  # type: ignore[union-attr]
+    with tarfile.open(archive, "w:") as tar:
+        for number, (member, content) in enumerate(others):
+            content = content if number else inner.getvalue()
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    answer = rescli("data", "prepare", "imagenet", "--from", three_classes.folder, "--out", tmp_path / "made")
+    assert answer.code == 3
+    assert "no plain file with a plain name" in answer.err
+    assert "\x1b" not in answer.err
+    assert [path for path in (tmp_path / "made").rglob("*") if path.is_file() and path.stem[0] == "x"] == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from pydantic import with_config
 from typing_extensions import TypedDict
 
 from rescli.errors import CheckpointError, DataError, UsageError
-from rescli.stored.json_values import as_stored, parse_json, parse_toml, read_bounded, read_stored
+from rescli.stored.json_values import as_stored, parse_json, parse_toml, read_stored
 from rescli.stored.values import EXACT, Count, FileName, Interval, Percent, Sha256
 
 
@@ -107,14 +106,3 @@ def test_a_file_is_named_and_its_error_is_the_callers(tmp_path: Path) -> None:
     assert caught.value.hint == "again"
     with pytest.raises(CheckpointError, match="Is a directory"):
         read_stored(tmp_path, Outer)
-
-
-def test_what_has_no_end_is_not_read(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    for endless in (tmp_path / "pipe", Path("/dev/zero"), Path("/dev/full")):
-        with pytest.raises(ValueError, match="a pipe or a device"):
-            read_bounded(endless)
-    (tmp_path / "long").write_bytes(bytes(10))
-    with pytest.raises(ValueError, match="10 bytes; allowed: 9"):
-        read_bounded(tmp_path / "long", most=9)
-    assert read_bounded(tmp_path / "long") == bytes(10)

@@ -22,7 +22,7 @@ from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 
 from rescli.errors import DataError
-from rescli.files import cache_dir
+from rescli.files import cache_dir, read_file, writing
 from rescli.remedy import Remedy
 
 __all__ = ["OfficialFiles", "default_data_root", "read_checked", "verified_source", "would_download"]
@@ -166,7 +166,7 @@ def _folder_contents(files: OfficialFiles, folder: Path) -> Iterator[tuple[str, 
             remedy=_ELSEWHERE,
         )
     for name in files.md5s:
-        yield name, (folder / name).read_bytes()
+        yield name, read_file(folder / name, most=256 << 20)
 
 
 def _archive_contents(files: OfficialFiles, archive: Path) -> Iterator[tuple[str, bytes]]:
@@ -217,7 +217,11 @@ def _download(files: OfficialFiles, root: Path) -> Path:
     _log.warning("downloading %s (%.0f MB) to %s", files.title, files.archive_bytes / 1e6, root)
     # Beside its place, so that the last step is a rename and no half file ever bears the name.
     beside = next(path for path in (root, *root.parents) if path.is_dir())
-    with tempfile.TemporaryDirectory(prefix=".rescli-download-", dir=beside) as temporary:
+    place = root / files.archive
+    with (
+        writing(place, error=DataError, left="nothing was left"),
+        tempfile.TemporaryDirectory(prefix=".rescli-download-", dir=beside) as temporary,
+    ):
         before = socket.getdefaulttimeout()
         socket.setdefaulttimeout(_SOCKET_TIMEOUT_SECONDS)
         try:
@@ -232,8 +236,8 @@ def _download(files: OfficialFiles, root: Path) -> Path:
         finally:
             socket.setdefaulttimeout(before)
         root.mkdir(parents=True, exist_ok=True)
-        os.replace(Path(temporary) / files.archive, root / files.archive)
-    return root / files.archive
+        os.replace(Path(temporary) / files.archive, place)
+    return place
 
 
 def _how_to_provide(files: OfficialFiles, root: Path) -> str:

@@ -11,9 +11,11 @@ from pathlib import Path, PurePosixPath
 
 from rescli.data.folders.names import ALL_SUFFIXES
 from rescli.errors import DataError
+from rescli.files import read_file
 
 __all__ = ["ImageNames", "is_number", "read_rows"]
 
+_MOST_BYTES = 256 << 20
 _DELIMITERS = ("\t", ",", ";", "|")
 _MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16", codecs.BOM_UTF8: "utf-8-sig"}
 
@@ -25,7 +27,7 @@ def read_rows(path: Path) -> list[list[str]]:
         DataError: it cannot be read.
     """
     try:
-        text = _decoded(path.read_bytes())
+        text = _decoded(read_file(path, most=_MOST_BYTES))
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
     # Python's splitlines takes a letter of old code pages for the end of a line too.

@@ -138,7 +138,9 @@ def write_tidy(tidying: Tidying, folder: Path, *, copy: bool) -> None:
     """
     for new, image in tidying.links.items():
         place = folder / new
-        place.parent.mkdir(parents=True, exist_ok=True)
+        # One by one: a folder that is taken away meanwhile is not made anew without what was in it.
+        for inner in reversed([one for one in new.parents if one.name]):
+            (folder / inner).mkdir(exist_ok=True)
         if copy:
             shutil.copy2(image, place)
         else:

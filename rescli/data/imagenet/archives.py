@@ -28,6 +28,8 @@ __all__ = ["Extracted", "bytes_to_write", "clear_staging", "extract_train", "ext
 Progress = Callable[[int, int], None]
 """Called with the bytes of the archive that are done, and all of them."""
 
+_LONGEST_NAME = 255
+"""Bytes, on nearly every file system."""
 _BLOCK = 512
 """Bytes that everything in a tar archive is a multiple of."""
 
@@ -203,10 +205,9 @@ def _plain_files(tar: tarfile.TarFile, where: str) -> Iterator[tarfile.TarInfo]:
     end = 0
     for member in tar:
         name = member.name
-        plain = name == PurePosixPath(name).name and not name.startswith(".") and "\\" not in name
-        if not plain or member.type not in tarfile.REGULAR_TYPES or member.issparse():
+        if not _is_plain(name) or member.type not in tarfile.REGULAR_TYPES or member.issparse():
             raise DataError(
-                f"{where} has a member that is no plain file with a plain name: {name!r}; "
+                f"{where} has a member that is no plain file with a plain name: {name[:80]!r}; "
                 "nothing of it is written.",
                 hint="the official archives have none such: get the archive again",
             )
@@ -216,6 +217,12 @@ def _plain_files(tar: tarfile.TarFile, where: str) -> Iterator[tarfile.TarInfo]:
     tar.fileobj.seek(end)
     if tar.fileobj.read(_BLOCK) != bytes(_BLOCK):
         raise DataError(f"{where} is damaged or cut off at byte {end}.", hint="get the archive again")
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a name is that of one file in a folder on every system, and short enough for it."""
+    whole = name == PurePosixPath(name).name and not name.startswith(".") and "\\" not in name
+    return whole and name.isprintable() and len(name.encode()) <= _LONGEST_NAME
 
 
 def _write_folder(

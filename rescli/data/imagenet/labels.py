@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 import scipy.io  # type: ignore[import-untyped]
 
 from rescli.errors import DataError, first_names
+from rescli.files import read_file
 from rescli.plurals import are, counted
 
 __all__ = ["DEVKIT", "SOURCES", "csv_labels", "devkit_labels", "find_labels", "labels_of"]
@@ -144,11 +145,11 @@ def csv_labels(text: str, name: str) -> dict[str, str]:
 def _read(path: Path) -> dict[str, str]:
     try:
         if path.name.endswith(".csv"):
-            return csv_labels(path.read_text(encoding="utf-8"), str(path))
+            return csv_labels(read_file(path, most=_LARGEST_MEMBER_BYTES).decode("utf-8"), str(path))
         if path.name == DEVKIT:
             truth, meta = _members(path)
         else:
-            truth, meta = (path / _TRUTH).read_bytes(), (path / _META).read_bytes()
+            truth, meta = (read_file(path / one, most=_LARGEST_MEMBER_BYTES) for one in (_TRUTH, _META))
         return devkit_labels(truth.decode("ascii"), meta)
     except (UnicodeError, csv.Error) as error:
         raise DataError(f"{path} is damaged: {error}.") from error

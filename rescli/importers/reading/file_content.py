@@ -21,6 +21,7 @@ import torch
 from rescli.checkpoints.checkpoint import read_tensors
 from rescli.checkpoints.file_kinds import JOIN, kind_of_file
 from rescli.errors import CheckpointError, UsageError
+from rescli.files import read_file
 from rescli.foreign_text import readable
 from rescli.importers.reading.pickle_calls import called_by
 from rescli.importers.reading.stored_arrays import numpy_stand_ins
@@ -182,7 +183,7 @@ class _Stand(OrderedDict[str, Any]):
 def _read_torch(path: Path, what: str) -> FileContent:
     """Content of one reading: of the bytes that were judged, whatever comes to the path later."""
     try:
-        data = path.read_bytes()
+        data = read_file(path)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from error
     with warnings.catch_warnings(), torch.serialization.safe_globals(numpy_stand_ins()):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rescli.data.folders.survey import Survey
 from rescli.errors import CheckpointError, DataError, UsageError, first_names
-from rescli.files import require_nameable
+from rescli.files import require_nameable, writing
 from rescli.hardware.staging import staged_beside
 from rescli.hardware.threads.cores import usable_cores
 from rescli.remedy import Remedy
@@ -130,7 +130,7 @@ def pack(
     counts: dict[str, int] = {}
     skipped: dict[str, str] = {}
     class_names: tuple[str, ...] = ()
-    try:
+    with writing(out, error=CheckpointError, left="nothing was left"):
         out.parent.mkdir(parents=True, exist_ok=True)
         with staged_beside(out) as staging:
             for split, files in images.items():
@@ -160,8 +160,6 @@ def pack(
                 class_names = files.class_names
             write_index(staging, class_names, counts)
             staging.rename(out)
-    except OSError as error:
-        raise CheckpointError(f"cannot write {out}: {error.strerror or error}; nothing was left.") from error
     return Pack(out, counts, sum(file.stat().st_size for file in out.iterdir()), skipped)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rescli.data.folders.tidy import Tidied
 from rescli.errors import CheckpointError, DataError, UsageError
-from rescli.files import require_nameable
+from rescli.files import require_nameable, writing
 from rescli.hardware.staging import staged_beside
 from rescli.hardware.threads.cores import usable_cores
 from rescli.workflows.notes import with_notes
@@ -78,11 +78,9 @@ def tidy(
     )
     if not planned.links:
         raise DataError("no image in that folder belongs to a class.")
-    try:
+    with writing(out, error=CheckpointError, left="nothing was left"):
         out.parent.mkdir(parents=True, exist_ok=True)
         with staged_beside(out) as staging:
             write_tidy(planned, staging, copy=copy)
             staging.rename(out)
-    except OSError as error:
-        raise CheckpointError(f"cannot write {out}: {error.strerror or error}; nothing was left.") from error
     return Tidied(out, planned)

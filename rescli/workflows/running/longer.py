@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from rescli.errors import CheckpointError, RescliError, RunDirError, UsageError
-from rescli.files import write_atomically, write_json
+from rescli.files import read_file, write_atomically, write_json, writing
 from rescli.hardware.launcher import launched
 from rescli.plan import make_plan
 from rescli.plurals import counted
@@ -89,15 +89,17 @@ def fill_copy(
         CheckpointError: the log of the first run is damaged, or there is no room.
     """
     new.write_spec(spec, data_root or first.read_data_root())
-    log = first.metrics.read_bytes()[: saved.metrics_bytes]
+    log = read_file(first.metrics)[: saved.metrics_bytes]
     if hashlib.sha256(log).hexdigest() != saved.metrics_sha256:
         raise CheckpointError(f"{first.metrics} is damaged: its rows are not those that were written.")
     write_atomically(new.metrics, log, error=CheckpointError)
     for old, copy in ((first.best, new.best), (first.last, new.last)):
         if old.is_file():
-            copy.parent.mkdir(exist_ok=True)
-            shutil.copyfile(old, copy)
-    new.state.mkdir(exist_ok=True)
+            with writing(copy, error=CheckpointError):
+                copy.parent.mkdir(exist_ok=True)
+                shutil.copyfile(old, copy)
+    with writing(new.state, error=CheckpointError):
+        new.state.mkdir(exist_ok=True)
     save_state(new.state, saved, spec)
     write_json(new.record, _record(first, spec, saved), error=CheckpointError)
 

@@ -18,6 +18,7 @@ from PIL import Image
 import rescli
 from rescli.data.folders.specs import ImageFolderSpec
 from rescli.exporters.onnx.program import program_path
+from rescli.foreign_text import readable
 from rescli.workflows.export import export
 
 pytest.importorskip("onnx")
@@ -71,7 +72,8 @@ def require_predicted(checkpoint: Path, program: Path, files: list[Path], *, wit
     theirs = answered(program, files)
     ours = rescli.load(checkpoint).predict(files, top=5, precision="fp32").rows
     for file, found, row in zip(files, theirs, ours, strict=True):
-        assert found == {one.label: pytest.approx(one.probability, abs=within) for one in row.top}, file.name
+        expected = {readable(one.label): pytest.approx(one.probability, abs=within) for one in row.top}
+        assert found == expected, file.name
 
 
 @pytest.fixture
