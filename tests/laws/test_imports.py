@@ -114,7 +114,8 @@ def modules_after(code: str) -> set[str]:
 
 
 def test_help_waits_for_no_heavy_import() -> None:
-    for words in (["--help"], ["train", "--help"], ["models", "show", "--help"]):
+    helps = ([], ["train"], ["models", "show"], ["doctor"], ["verify", "resume"])
+    for words in ([*words, "--help"] for words in helps):
         call = f"import sys, rescli.cli.app; sys.argv = {['rescli', *words]}; rescli.cli.app.main()"
         modules = modules_after(call)
         assert "typer" in modules

@@ -128,8 +128,8 @@ def test_a_schedule_that_looks_at_the_clock_is_found_out(
     finally:
         registry._table.cache_clear()
     assert answer.code == 6, answer.err
-    assert re.search(r"^resume    DIFFERENT: conv1\.weight, by up to \d", answer.out)
-    assert "the first difference: conv1.weight, by up to" in answer.err
+    assert re.search(r"^resume    DIFFERENT: bn1\.bias, by up to \d", answer.out)
+    assert "the first difference: bn1.bias, by up to" in answer.err
     assert "the run has no saved state: the copies began anew" in answer.out
     assert list(temporary.iterdir()) == []
 
