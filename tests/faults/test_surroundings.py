@@ -129,7 +129,7 @@ VARIABLES = {
 LIMITS = {
     "RLIMIT_NOFILE": (8, 16, 24, 48, 100),
     "RLIMIT_FSIZE": (0, 1, 1000, 20_000, 200_000),
-    "RLIMIT_STACK": (1 << 16, 1 << 20),
+    "RLIMIT_STACK": (1 << 19, 1 << 20),
     "RLIMIT_CORE": (0,),
 }
 
