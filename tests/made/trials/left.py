@@ -119,7 +119,7 @@ def _parsed(text: str) -> Any:
 
 
 def _said(value: object, folder: Path) -> bytes:
-    return json.dumps(value, sort_keys=True).replace(str(folder), "HERE").encode()
+    return json.dumps(value, sort_keys=True).replace(json.dumps(str(folder))[1:-1], "HERE").encode()
 
 
 def _without_clock(value: Any) -> Any:
