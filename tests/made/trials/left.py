@@ -88,7 +88,7 @@ def _is_whole(path: Path) -> bool:
 
 
 def _what_counts(path: Path, folder: Path) -> bytes:
-    if path.name.endswith(".lock"):
+    if path.name.endswith(".lock") or path.name == "data_root.json":  # who, and where: another each time
         return b""
     data = path.read_bytes()
     if path.suffix in (".html", ".svg"):  # names drawn anew each time, seconds of training in the text
