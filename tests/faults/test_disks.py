@@ -43,7 +43,7 @@ def require_said(case: Case, job: Job, ended: Ended, *numbers: int) -> None:
         raise case.fails("wrong exit", f"none of {reasons} in {ended.err[-2000:]}")
 
 
-@faults(short=6, long=90)
+@faults(short=4, long=90)
 def test_disk_that_fails(case: Case, workplace: Workplace) -> None:
     if workplace.forked.injector is None:
         pytest.skip("there is no C compiler")
@@ -75,7 +75,7 @@ def require_all_written(case: Case, workplace: Workplace, job: Job, ended: Ended
         raise case.fails("unnoticed", f"exit 0, but {lost}\n{ended.err[-2000:]}")
 
 
-@faults(short=2, long=40)
+@faults(short=1, long=40)
 def test_full_file_system(case: Case, workplace: Workplace) -> None:
     """The outputs lie on a file system of their own, of too few bytes or turned read-only."""
     forked = workplace.forked

@@ -22,7 +22,7 @@ ASKING = (("show", "net.safetensors"), ("show", "net.safetensors", "--json"), ("
 WAYS = ("closed", "/dev/full", "a pipe closed at once", "a pipe closed after a line", "a pipe read late")
 
 
-@faults(short=5, long=45)
+@faults(short=4, long=45)
 def test_stream(case: Case, workplace: Workplace, tmp_path: Path) -> None:
     """What is written to files is there, and the exit code says so."""
     job = by_name(ROUND[case.number % len(ROUND)])
@@ -43,7 +43,7 @@ def test_stream(case: Case, workplace: Workplace, tmp_path: Path) -> None:
         workplace.clear(place)
 
 
-@faults(short=2, long=15)
+@faults(short=1, long=15)
 def test_stream_of_an_answer(case: Case, workplace: Workplace, tmp_path: Path) -> None:
     """Where the answer is all that there is, exit code 0 says that it was written."""
     way = WAYS[case.number % len(WAYS)]
@@ -118,7 +118,7 @@ LINES: tuple[dict[str, str], ...] = (
 )
 
 
-@faults(short=2, long=25)
+@faults(short=1, long=25)
 def test_terminal(case: Case, workplace: Workplace) -> None:
     job = by_name(ROUND[(case.number + 1) % len(ROUND)])
     size, term = case.dice.choice(SIZES), case.dice.choice(TERMS)

@@ -26,7 +26,7 @@ ROUND = (
 YEAR = 365 * 86400
 
 
-@faults(short=2, long=30)
+@faults(short=1, long=30)
 def test_clock(case: Case, workplace: Workplace) -> None:
     """The clock of the day jumps during the work, or the files are of another century."""
     if workplace.forked.injector is None:
@@ -70,7 +70,7 @@ def test_user(case: Case, open_place: Workplace) -> None:
     """Somebody else's files, and masks that hide or show everything."""
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
-    job = by_name(ROUND[case.number % len(ROUND)])
+    job = by_name(ROUND[(case.number + 1) % len(ROUND)])
     whole, place = open_place.undisturbed(job), open_place.place(job)
     way = case.dice.choice(
         ("all is root's", "the folder is its own", "the cache is root's", "it cannot read")
@@ -129,12 +129,12 @@ VARIABLES = {
 LIMITS = {
     "RLIMIT_NOFILE": (8, 16, 24, 48, 100),
     "RLIMIT_FSIZE": (0, 1, 1000, 20_000, 200_000),
-    "RLIMIT_STACK": (1 << 16, 1 << 20),
+    "RLIMIT_STACK": (1 << 19, 1 << 20),
     "RLIMIT_CORE": (0,),
 }
 
 
-@faults(short=4, long=80)
+@faults(short=3, long=80)
 def test_environment(case: Case, workplace: Workplace) -> None:
     """One variable or one limit; afterwards, without it, the command ends as ever."""
     job = by_name(ROUND[case.number % len(ROUND)])

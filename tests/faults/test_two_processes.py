@@ -15,7 +15,7 @@ ROUND = (
 )
 
 
-@faults(short=3, long=40)
+@faults(short=2, long=40)
 def test_the_same_twice(case: Case, workplace: Workplace) -> None:
     job = by_name(ROUND[case.number % len(ROUND)])
     whole, place = workplace.undisturbed(job), workplace.place(job)
@@ -40,7 +40,7 @@ def test_the_same_twice(case: Case, workplace: Workplace) -> None:
         workplace.clear(place)
 
 
-@faults(short=1, long=10)
+@faults(short=0, long=10)
 def test_looked_at_while_it_is_written(case: Case, workplace: Workplace) -> None:
     """Other commands on a run that goes on, begun at any moment; the run is none the worse."""
     job = by_name(("train", "train photographs")[case.number % 2])

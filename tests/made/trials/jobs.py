@@ -216,6 +216,7 @@ class Workplace:
     ) -> Running:  # fmt: skip
         """Begin it, or ``argv`` in its stead; the other keywords are those of ``ForkServer.start``."""
         given = {"XDG_CACHE_HOME": str(place / "cache"), "RESCLI_DATA": None, **env}
+        given.setdefault("MPLCONFIGDIR", str(self.folder))  # its list of fonts takes seconds to make
         return self.forked.start(
             *(argv or job.argv), cwd=cwd or place, env=given, before=job.before, **options
         )

@@ -28,12 +28,28 @@ _READ_ONLY, _REMOUNT, _DETACH = 1, 32, 2
 def _import_all() -> None:
     for name in ("matplotlib.pyplot", "PIL.Image", "scipy.stats", "torch", "torchvision"):
         importlib.import_module(name)
+    import encodings
+
     import rescli
 
+    for codec in pkgutil.iter_modules(encodings.__path__):  # another user may not be let into this Python
+        with contextlib.suppress(ImportError):
+            importlib.import_module(f"encodings.{codec.name}")
     for module in pkgutil.walk_packages(rescli.__path__, "rescli."):
         if not module.name.endswith("__main__") and "triton_code" not in module.name:
             with contextlib.suppress(ImportError):
                 importlib.import_module(module.name)
+
+
+def _in_this_locale(value: Any) -> Any:
+    """Names as this interpreter has them, which may take text for ASCII."""
+    if isinstance(value, str):
+        return os.fsdecode(value.encode("utf-8", "surrogateescape"))
+    if isinstance(value, list):
+        return [_in_this_locale(inner) for inner in value]
+    if isinstance(value, dict):
+        return {key: _in_this_locale(inner) for key, inner in value.items()}
+    return value
 
 
 def _become(request: dict[str, Any]) -> int:
@@ -201,7 +217,7 @@ def serve() -> None:
                 return
             *lines, unread = (unread + piece).split(b"\n")
             for line in lines:
-                request = json.loads(line)
+                request = _in_this_locale(json.loads(line))
                 if "mount" in request:
                     say({"errno": _mount(request)})
                     continue
