@@ -1,10 +1,11 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from rescli.files import write_atomically
+from rescli.files import read_file, write_atomically
 
 
 def test_a_file_is_replaced_whole_and_nothing_else_is_left(tmp_path):
@@ -27,7 +28,7 @@ def test_a_disk_that_fills_up_leaves_the_old_file(tmp_path, error, code, hint):
 import resource, signal
 from pathlib import Path
 from rescli.errors import {error}, RescliError
-from rescli.files import write_atomically
+from rescli.files import read_file, write_atomically
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 try:
@@ -43,3 +44,14 @@ except RescliError as error:
     assert done.stdout.endswith(hint if hint.endswith("\n") else f"{hint}\n")
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["state"]
+
+
+def test_what_has_no_end_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for endless in (tmp_path / "pipe", Path("/dev/zero"), Path("/dev/full")):
+        with pytest.raises(OSError, match="a pipe or a device"):
+            read_file(endless)
+    (tmp_path / "long").write_bytes(bytes(10))
+    with pytest.raises(OSError, match="no more than"):
+        read_file(tmp_path / "long", most=9)
+    assert read_file(tmp_path / "long", most=10) == bytes(10)
