@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from rescli.plurals import counted
 from rescli.stored.tensor_file import read_header_texts
 
 __all__ = ["JOIN", "FileKind", "foreign_tensors", "kind_of_file"]
@@ -116,7 +117,9 @@ def _kind_of_zip(path: Path) -> FileKind:
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         return FileKind("other", "a zip archive that is truncated, damaged, or not PyTorch's", _AGAIN)
     if len(names) > _MOST_MEMBERS:
-        return FileKind("other", f"a zip archive of {len(names):,} files, more than any net has tensors", "")
+        return FileKind(
+            "other", f"a zip archive of {counted(len(names), 'file')}, more than any net has tensors", ""
+        )
     inner = {name.partition("/")[2] for name in names}
     if "constants.pkl" in inner or any(name.startswith("code/") for name in inner):
         return FileKind(

@@ -40,7 +40,7 @@ Refusal = Callable[[str], Exception]
 """Makes an error of what is wrong, such as ``results.val.loss is NaN; allowed: a finite number``."""
 
 MOST_BYTES = 256_000_000
-"""Of a text that is read whole; rescli's own are a thousandth of that."""
+"""The most of a text that is read whole; rescli's own are a thousandth of that."""
 _MOST_DEPTH = 64
 _MOST_WHOLE = 2**63
 _SHOWN = 40

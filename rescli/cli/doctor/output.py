@@ -19,8 +19,9 @@ _INDENT = 11
 
 def print_checkup(checkup: Checkup) -> None:
     """Print all of it at once, so that a reader who wants the first lines alone ends nothing."""
-    from rich.console import Console
     from rich.text import Text
+
+    from rescli.report.console import SafeConsole
 
     shown = Text()
     for part in checkup.parts:
@@ -33,8 +34,7 @@ def print_checkup(checkup: Checkup) -> None:
             for line in _what_to_do(finding):
                 shown.append(f"{hanging(' ' * _INDENT + '> ', line)}\n", style="dim")
     shown.append(hanging("", checkup.summary))
-    console = Console(highlight=False)
-    console.print(shown, soft_wrap=True)
+    SafeConsole().print(shown, soft_wrap=True)
 
 
 def _what_to_do(finding: Finding) -> list[str]:

@@ -34,7 +34,6 @@ __all__ = ["Launcher"]
 
 _READ_AHEAD = ("rescli.cli.app", "rescli.workflows.train", "rescli.cli.train.messages")
 """Modules that the processes need, read once for all of them."""
-
 _LOOK_SECONDS = 0.3
 _GRACE_SECONDS = 5.0
 

@@ -35,7 +35,6 @@ SAVE_TENSORS_ONLY = (
 )
 
 _FETCH_AGAIN = "fetch or copy the file again, and compare its size with the original's"
-
 _NAME_WEIGHTS = "name the file of weights: a state dict of PyTorch, or a .safetensors file"
 
 _MOST_CLASSES = 256
