@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
-from trials.case import COLUMNS, Case, Failed
+from trials.case import Case, Failed
 from trials.jobs import Workplace
 from trials.known import reason_to_stay
 from trials.process import ForkServer
+from trials.table import Report
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -88,34 +87,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     ]
     if not found:
         return
-    tried = Counter(kind for kind, _, _ in found)
-    ended = Counter((kind, column.split(":")[0]) for kind, column, _ in found)
-    heads = ("tried", *COLUMNS, "known")
-    rows = {
-        kind: [tried[kind], *(ended[kind, column] for column in (*COLUMNS, "known"))]
-        for kind in sorted(tried)
-    }
-    rows["all"] = [sum(column) for column in zip(*rows.values(), strict=True)]
-    width = max(map(len, rows))
+    report = Report.of(found, date=date.today().isoformat(), seed=config.option.faults_seed)
     terminalreporter.section("faults")
-    terminalreporter.line(f"{'kind':{width}}  " + "  ".join(heads))
-    for kind, numbers in rows.items():
-        cells = (f"{number:{len(head)}}" for number, head in zip(numbers, heads, strict=True))
-        terminalreporter.line(f"{kind:{width}}  " + "  ".join(cells))
+    for line in report.as_text():
+        terminalreporter.line(line)
     if config.option.faults_report:
-        known = sorted(
-            {
-                (kind, column.removeprefix("known: "))
-                for kind, column, _ in found
-                if column.startswith("known: ")
-            }
-        )
-        content = {
-            "date": date.today().isoformat(),
-            "seed": config.option.faults_seed,
-            "columns": heads,
-            "rows": rows,
-            "known": known,
-            "failed": sorted(name for _, column, name in found if column in COLUMNS),
-        }
-        Path(config.option.faults_report).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        report.write(Path(config.option.faults_report))

@@ -4,6 +4,7 @@ import signal
 
 import pytest
 from trials.case import Case, Failed, faults
+from trials.table import Report
 
 
 @faults(short=1, long=1)
@@ -55,3 +56,21 @@ def test_two_processes_at_once(forked):
     one, other = forked.start("--version"), forked.start("presets")
     assert "quickstart" in other.wait().out
     assert one.wait().out.startswith("rescli ")
+
+
+def test_the_table_counts_what_ended_how():
+    found = [
+        ("kill", "", "one"),
+        ("kill", "hung", "two"),
+        ("disk", "known: it is slow", "three"),
+        ("disk", "", "four"),
+    ]
+    report = Report.of(found, date="2026-01-01", seed=1)
+    assert report.lines()[1:] == [
+        ["disk", "2", "0", "0", "0", "0", "0", "0", "1"],
+        ["kill", "2", "0", "0", "0", "0", "1", "0", "0"],
+        ["all", "4", "0", "0", "0", "0", "1", "0", "1"],
+    ]
+    both = report + Report.of([("kill", "", "one")], date="2026-01-02", seed=2)
+    assert (both.date, both.seeds, both.rows["kill"][0]) == ("2026-01-02", [1, 2], 3)
+    assert (both.failed, both.known) == (["hung: two"], [["disk", "it is slow"]])
