@@ -9,6 +9,7 @@ import shutil
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ __all__ = [
     "cache_dir",
     "cannot_write",
     "fsync_path",
+    "open_file",
     "read_file",
     "remove",
     "require_nameable",
@@ -205,15 +207,29 @@ def read_file(path: str | os.PathLike[str], *, most: int | None = None) -> bytes
     Raises:
         OSError: it is missing, unreadable, no plain file, or larger.
     """
-    if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
-        raise OSError(errno.EINVAL, "it is a pipe or a device, not a file", os.fspath(path))
-    # Something else may have come to the place since.
-    with open(path, "rb", opener=without_waiting) as file:
+    with open_file(path) as file:
         size, most = os.fstat(file.fileno()).st_size, _memory() if most is None else most
         if size > most:
             said = f"it has {size / 1e6:,.0f} MB, and no more than {most / 1e6:,.0f} MB can be read"
             raise OSError(errno.EFBIG, said, os.fspath(path))
         return file.read(size + 1)
+
+
+def open_file(path: str | os.PathLike[str]) -> BufferedReader:
+    """A plain file, to be read as bytes.
+
+    A pipe, a device or a socket by its name could be waited for, or read, for ever.
+
+    Args:
+        path: of the file, or a link to one.
+
+    Raises:
+        OSError: it is missing, unreadable, or no plain file.
+    """
+    if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
+        raise OSError(errno.EINVAL, "it is a pipe or a device, not a file", os.fspath(path))
+    # Something else may have come to the place since.
+    return open(path, "rb", opener=without_waiting)
 
 
 def without_waiting(path: str, flags: int) -> int:

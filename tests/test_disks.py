@@ -12,16 +12,22 @@ import pytest
 from broken_disk import KINDS, BrokenDisk
 from photographs import put_cats_and_dogs
 
-from rescli.errors import CheckpointError, UsageError, WriteError
+from rescli.checkpoints.file_kinds import kind_of_file
+from rescli.data.cifar.images import CIFAR10
+from rescli.data.cifar.official_files import verified_source
+from rescli.data.imagenet.archives import extract_val
+from rescli.data.imagenet.labels import DEVKIT, find_labels
+from rescli.data.photos.packed import read_packed
+from rescli.errors import CheckpointError, DataError, UsageError, WriteError
 from rescli.files import (
     cannot_write,
     read_file,
-    read_json,
     remove,
     require_nameable,
     write_atomically,
     writing,
 )
+from rescli.stored.json_values import read_stored
 
 Rescli = Callable[..., Any]
 
@@ -193,10 +199,26 @@ def test_a_pipe_a_device_and_a_huge_file_are_not_read(tmp_path: Path) -> None:
         with pytest.raises(OSError, match="a pipe or a device"):
             read_file(tmp_path / name)
         with pytest.raises(CheckpointError, match="a pipe or a device"):
-            read_json(tmp_path / name)
+            read_stored(tmp_path / name, dict)
     with pytest.raises(OSError, match=r"1,099,512 MB"):
         read_file(tmp_path / "sparse")
     with pytest.raises(IsADirectoryError):
         read_file(tmp_path)
     (tmp_path / "whole").write_bytes(b"abc")
     assert read_file(tmp_path / "whole", most=3) == b"abc"
+
+
+def test_a_pipe_in_the_place_of_data_is_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "val.safetensors"
+    os.mkfifo(pipe)
+    os.link(pipe, tmp_path / DEVKIT)
+    with pytest.raises(DataError, match="a pipe or a device"):
+        read_packed(tmp_path, "val", ("cat",))
+    with pytest.raises(DataError, match="a pipe or a device"):
+        verified_source(CIFAR10.files, pipe)
+    with pytest.raises(DataError, match="a pipe or a device"):
+        find_labels([tmp_path])
+    with pytest.raises(DataError, match="a pipe or a device"):
+        extract_val(pipe, tmp_path / "out", {}, ["cat"], num_images=1, labels_from=pipe)
+    with pytest.raises(OSError, match="a pipe or a device"):
+        kind_of_file(pipe)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rescli.files import read_file, write_atomically
+from rescli.files import open_file, read_file, write_atomically
 
 
 def test_a_file_is_replaced_whole_and_nothing_else_is_left(tmp_path):
@@ -51,6 +51,8 @@ def test_what_has_no_end_is_not_read(tmp_path: Path) -> None:
     for endless in (tmp_path / "pipe", Path("/dev/zero"), Path("/dev/full")):
         with pytest.raises(OSError, match="a pipe or a device"):
             read_file(endless)
+        with pytest.raises(OSError, match="a pipe or a device"):
+            open_file(endless)
     (tmp_path / "long").write_bytes(bytes(10))
     with pytest.raises(OSError, match="no more than"):
         read_file(tmp_path / "long", most=9)

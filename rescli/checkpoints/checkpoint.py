@@ -66,6 +66,7 @@ class Checkpoint:
         data: fingerprints of the images by split, or where imported weights came from.
         precision: in which they were trained.
         sha256: of the file that it was read from.
+        path: of that file; None where it was read from none.
     """
 
     tensors: dict[str, torch.Tensor]
@@ -80,6 +81,7 @@ class Checkpoint:
     data: Origin
     precision: str
     sha256: str = ""
+    path: Path | None = None
 
     def write(self, path: Path) -> None:
         """Replace ``path`` atomically.
@@ -142,6 +144,7 @@ class Checkpoint:
                 data=metadata["data"],
                 precision=metadata["precision"],
                 sha256=sha256,
+                path=path,
             )
         except (ValueError, RescliError) as error:
             reason = " ".join(str(error).split())
@@ -163,22 +166,27 @@ class Checkpoint:
             num_classes=len(self.class_names), image_size=self.dataset.image_size, seed=0
         )
         try:
-            require_names(model, self.tensors, self.model.name)
+            require_names(model, self.tensors, self._unfit)
             model.load_state_dict(self.tensors, strict=True)
         except RuntimeError as error:
             # torch's message names every tensor, over several lines.
             reason = " ".join(str(error).partition(":")[2].split())
-            raise CheckpointError(f"the weights do not fit {self.model.name}: {reason}") from error
+            raise CheckpointError(f"{self._unfit}: {reason}") from error
         return model.eval()
 
+    @property
+    def _unfit(self) -> str:
+        where = "" if self.path is None else f"{self.path}: "
+        return f"{where}the weights do not fit {self.model.name}"
 
-def require_names(model: nn.Module, tensors: Mapping[str, torch.Tensor], called: str) -> None:
+
+def require_names(model: nn.Module, tensors: Mapping[str, torch.Tensor], unfit: str) -> None:
     """Refuse tensors that are not those of a network, before torch looks for each of them in each layer.
 
     Args:
         model: the network.
         tensors: by name.
-        called: what the network is called in the error.
+        unfit: how the error begins.
 
     Raises:
         CheckpointError: a name is missing, or belongs to none of its layers.
@@ -189,7 +197,7 @@ def require_names(model: nn.Module, tensors: Mapping[str, torch.Tensor], called:
     parts = [f"missing: {first_names(missing)}"] * bool(missing)
     parts += [f"of no layer: {first_names(extra)} ({counted(len(extra), 'tensor')})"] * bool(extra)
     if parts:
-        raise CheckpointError(f"the weights do not fit {called}: {'; '.join(parts)}")
+        raise CheckpointError(f"{unfit}: {'; '.join(parts)}")
 
 
 def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str], str]:

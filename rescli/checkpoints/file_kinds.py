@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from rescli.files import open_file
 from rescli.plurals import counted
 from rescli.stored.tensor_file import read_header_texts
 
@@ -71,7 +72,7 @@ def kind_of_file(path: str | os.PathLike[str]) -> FileKind:
     Raises:
         OSError: it cannot be read.
     """
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         head = file.read(_HEAD_BYTES)
     if not head:
         return FileKind("other", "empty", _AGAIN)

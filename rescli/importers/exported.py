@@ -143,6 +143,7 @@ def _checkpoint(
         data={"imported_from": imported} if (imported := origin.get("imported_from")) else {},
         precision=origin["trained_in"],
         sha256=sha256,
+        path=path,
     )
 
 

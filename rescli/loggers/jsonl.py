@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import cast
 
 from rescli.errors import CheckpointError, RescliError
-from rescli.files import cannot_write, read_file
+from rescli.files import cannot_write, read_file, without_waiting
 from rescli.plurals import are, counted
 from rescli.runs.directory import RunDir
 from rescli.runs.logger import LoggedRun
@@ -42,7 +42,7 @@ class JsonlLogger:
                 )
             if run.metrics_sha256 is not None and hashlib.sha256(kept).hexdigest() != run.metrics_sha256:
                 raise CheckpointError(f"{path} is damaged: its rows are not those that were written.")
-            self._file = open(path, "ab")  # noqa: SIM115
+            self._file = open(path, "ab", opener=without_waiting)  # noqa: SIM115
             os.truncate(path, keep)
         except OSError as error:
             raise self._cannot_write(error) from error

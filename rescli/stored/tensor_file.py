@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from operator import ne
 from typing import Any
 
+from rescli.files import open_file
 from rescli.foreign_text import readable
 from rescli.plurals import counted
 from rescli.stored.json_values import parse_json
@@ -194,7 +195,7 @@ def read_header_texts(path: str | os.PathLike[str]) -> tuple[dict[str, str], int
     Raises:
         OSError: it cannot be read.
     """
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         length = int.from_bytes(file.read(8), "little")
         text = file.read(length) if length <= MOST_HEADER else b""
     try:

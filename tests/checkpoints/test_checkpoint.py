@@ -167,6 +167,16 @@ def test_weights_that_do_not_fit_are_named(checkpoint, fault):
     assert caught.value.exit_code == 4
 
 
+def test_weights_that_do_not_fit_are_named_with_their_file(checkpoint, tmp_path):
+    path = tmp_path / "net.safetensors"
+    for name, tensor in (("fc.extra", torch.zeros(1)), ("fc.bias", torch.zeros(100))):
+        checkpoint.tensors[name] = tensor
+        checkpoint.write(path)
+        with pytest.raises(CheckpointError, match=f"^{path}: the weights do not fit resnet-8"):
+            Checkpoint.read(path).build_model()
+        del checkpoint.tensors[name]
+
+
 def test_the_same_checkpoint_is_the_same_file_to_the_last_byte(checkpoint, tmp_path):
     checkpoint.write(tmp_path / "a.safetensors")
     # The order of the library's metadata changes from call to call: ten times the same is no accident.

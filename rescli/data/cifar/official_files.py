@@ -22,7 +22,7 @@ from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 
 from rescli.errors import DataError
-from rescli.files import cache_dir, read_file, writing
+from rescli.files import cache_dir, open_file, read_file, writing
 from rescli.remedy import Remedy
 
 __all__ = ["OfficialFiles", "default_data_root", "read_checked", "verified_source", "would_download"]
@@ -112,7 +112,7 @@ def verified_source(files: OfficialFiles, data_root: Path | None) -> Path | None
         if source.is_dir():
             _checked(files, source, _folder_contents(files, source), ())
             return source
-        with open(source, "rb") as archive:
+        with open_file(source) as archive:
             found = hashlib.file_digest(archive, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     except OSError as error:
         raise DataError(f"cannot read {files.title} from {root}: {error}.", remedy=_ELSEWHERE) from error
@@ -171,7 +171,7 @@ def _folder_contents(files: OfficialFiles, folder: Path) -> Iterator[tuple[str, 
 
 def _archive_contents(files: OfficialFiles, archive: Path) -> Iterator[tuple[str, bytes]]:
     try:
-        with tarfile.open(archive, "r:gz") as tar:
+        with open_file(archive) as file, tarfile.open(fileobj=file, mode="r:gz") as tar:
             for member in tar:
                 path = PurePosixPath(member.name)
                 if path.parent.name == files.folder and path.name in files.md5s and member.isfile():

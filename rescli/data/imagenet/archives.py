@@ -13,13 +13,13 @@ import shutil
 import tarfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from rescli.data.folders.names import OLD_SUFFIXES
 from rescli.data.imagenet.labels import labels_of
+from rescli.data.imagenet.tar_members import opened, plain_files, reading
 from rescli.errors import DataError, first_names
 from rescli.plurals import counted
 
@@ -27,11 +27,6 @@ __all__ = ["Extracted", "bytes_to_write", "clear_staging", "extract_train", "ext
 
 Progress = Callable[[int, int], None]
 """Called with the bytes of the archive that are done, and all of them."""
-
-_LONGEST_NAME = 255
-"""Bytes, on nearly every file system."""
-_BLOCK = 512
-"""Bytes that everything in a tar archive is a multiple of."""
 
 
 def _silent(*_bytes: int) -> None:
@@ -71,14 +66,14 @@ def extract_train(
     """
     counts: dict[str, int] = {}
     new = done = 0
-    with _reading(str(archive)), tarfile.open(archive, "r:") as tar:
+    with opened(archive) as tar:
         members = _class_members(tar, archive, class_names)
         total = sum(member.size for member in members.values())
         for name, member in members.items():
             where = f"{member.name} in {archive}"
             inner = tar.extractfile(member)
             assert inner is not None
-            with _reading(where), tarfile.open(fileobj=inner, mode="r:") as class_tar:
+            with reading(where), tarfile.open(fileobj=inner, mode="r:") as class_tar:
                 images = _images(class_tar, where)
                 if _stands(out / name):
                     sizes = {image.name: image.size for image in images}
@@ -118,7 +113,7 @@ def extract_val(
     Raises:
         DataError: as ``extract_train``, or images without labels.
     """
-    with _reading(str(archive)), tarfile.open(archive, "r:") as tar:
+    with opened(archive) as tar:
         where = str(archive)
         images = list(_images(tar, where))
         if len(images) != num_images:
@@ -153,7 +148,7 @@ def bytes_to_write(archive: Path, out: Path, *, of_classes: bool) -> int:
     if not of_classes:
         size = 0 if _stands(out) else archive.stat().st_size
     else:
-        with _reading(str(archive)), tarfile.open(archive, "r:") as tar:
+        with opened(archive) as tar:
             names = {member: PurePosixPath(member.name).stem for member in tar}
             size = sum(member.size for member, name in names.items() if not _stands(out / name))
     return size + size // 50
@@ -171,7 +166,7 @@ def _class_members(
     tar: tarfile.TarFile, archive: Path, class_names: Sequence[str]
 ) -> dict[str, tarfile.TarInfo]:
     members: dict[str, tarfile.TarInfo] = {}
-    for member in _plain_files(tar, str(archive)):
+    for member in plain_files(tar, str(archive)):
         name, dot, suffix = member.name.partition(".")
         if (dot + suffix) != ".tar" or name in members:
             raise DataError(f"{archive} has {member.name!r} in it; it should hold each CLASS.tar once.")
@@ -193,36 +188,11 @@ def _class_members(
 
 def _images(tar: tarfile.TarFile, where: str) -> Iterator[tarfile.TarInfo]:
     seen = set()
-    for member in _plain_files(tar, where):
+    for member in plain_files(tar, where):
         if not member.name.lower().endswith(OLD_SUFFIXES) or member.name in seen:
             raise DataError(f"{where} has {member.name!r} in it, which is no image or there twice.")
         seen.add(member.name)
         yield member
-
-
-def _plain_files(tar: tarfile.TarFile, where: str) -> Iterator[tarfile.TarInfo]:
-    """The members; and checks that the last is the last, for tarfile takes a damaged header for the end."""
-    end = 0
-    for member in tar:
-        name = member.name
-        if not _is_plain(name) or member.type not in tarfile.REGULAR_TYPES or member.issparse():
-            raise DataError(
-                f"{where} has a member that is no plain file with a plain name: {name[:80]!r}; "
-                "nothing of it is written.",
-                hint="the official archives have none such: get the archive again",
-            )
-        yield member
-        end = member.offset_data + -(-member.size // _BLOCK) * _BLOCK
-    assert tar.fileobj is not None
-    tar.fileobj.seek(end)
-    if tar.fileobj.read(_BLOCK) != bytes(_BLOCK):
-        raise DataError(f"{where} is damaged or cut off at byte {end}.", hint="get the archive again")
-
-
-def _is_plain(name: str) -> bool:
-    """Whether a name is that of one file in a folder on every system, and short enough for it."""
-    whole = name == PurePosixPath(name).name and not name.startswith(".") and "\\" not in name
-    return whole and name.isprintable() and len(name.encode()) <= _LONGEST_NAME
 
 
 def _write_folder(
@@ -289,11 +259,3 @@ def _staging(folder: Path) -> Path:
 
 def _stands(folder: Path) -> bool:
     return os.path.lexists(folder)
-
-
-@contextmanager
-def _reading(where: str) -> Iterator[None]:
-    try:
-        yield
-    except (tarfile.TarError, EOFError) as error:
-        raise DataError(f"{where} is damaged: {error}.", hint="get the archive again") from error

@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 import scipy.io  # type: ignore[import-untyped]
 
 from rescli.errors import DataError, first_names
-from rescli.files import read_file
+from rescli.files import open_file, read_file
 from rescli.plurals import are, counted
 
 __all__ = ["DEVKIT", "SOURCES", "csv_labels", "devkit_labels", "find_labels", "labels_of"]
@@ -161,7 +161,7 @@ def _members(archive: Path) -> tuple[bytes, bytes]:
     """Truth and meta.mat of the devkit's archive, read and not extracted: nothing gets a name on the disk."""
     found: dict[str, bytes] = {}
     try:
-        with tarfile.open(archive, "r:gz") as tar:
+        with open_file(archive) as file, tarfile.open(fileobj=file, mode="r:gz") as tar:
             for member in tar:
                 name = next((part for part in (_TRUTH, _META) if member.name.endswith(f"/{part}")), None)
                 if name is not None and member.isfile() and member.size <= _LARGEST_MEMBER_BYTES:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from rescli.data.imagenet.labels import DEVKIT
 from rescli.errors import CheckpointError, DataError
-from rescli.files import write_json
+from rescli.files import open_file, write_json
 from rescli.stored.json_values import read_stored
 
 __all__ = ["OFFICIAL", "TRAIN", "VAL", "ByteProgress", "CheckedArchive", "Official", "check_md5"]
@@ -86,7 +86,7 @@ def check_md5(path: Path, root: Path, progress: ByteProgress, warn: Callable[[st
     if known.get(path.name) == mark:
         return CheckedArchive(str(path), size, official=True)
     digest = hashlib.md5(usedforsecurity=False)
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         while chunk := file.read(1 << 22):
             digest.update(chunk)
             progress(f"{path.name}: MD5", file.tell(), size)

@@ -17,6 +17,7 @@ from rescli.data.photos.decoding import open_mode, open_rgb, read_header
 from rescli.data.photos.prefetch import map_ahead
 from rescli.data.split import split_fingerprint
 from rescli.errors import DataError
+from rescli.files import read_file
 
 __all__ = ["ImageFiles"]
 
@@ -72,7 +73,7 @@ class ImageFiles(LabelledImages):
         Raises:
             OSError: it is missing or unreadable.
         """
-        return (self.root / self.file_names[index]).read_bytes()
+        return read_file(self.root / self.file_names[index])
 
     def subset(self, indices_N: torch.Tensor) -> Self:
         """Some of the images, with a fingerprint of their own."""

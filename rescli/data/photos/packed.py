@@ -32,6 +32,7 @@ from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.pack_index import PACK_AGAIN
 from rescli.data.photos.prefetch import map_ahead
 from rescli.errors import DataError
+from rescli.files import open_file, read_file
 from rescli.plurals import counted, image_of
 from rescli.stored.tensor_file import CONTENT_KEY, content_holds, content_sha256, parse_header, whole_header
 
@@ -87,7 +88,7 @@ class PackedImages(ImageFiles):
             OSError: it cannot be read.
         """
         digest = hashlib.sha256()
-        with open(self.data, "rb") as file:
+        with open_file(self.data) as file:
             while part := file.read(_READ_BYTES):
                 digest.update(part)
         return digest.hexdigest() == self.data_sha256
@@ -130,7 +131,7 @@ def read_packed(root: Path, split: str, class_names: tuple[str, ...]) -> PackedI
     table = root / f"{split}.safetensors"
     data = root / f"{split}.images"
     try:
-        content = table.read_bytes()
+        content = read_file(table)
         begin, header = whole_header(content)
         holds = content_holds(header, memoryview(content)[begin:])
         if not holds and (holds is False or "crc32" in header):  # those with sums have a hash

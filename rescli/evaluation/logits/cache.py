@@ -110,11 +110,13 @@ class LogitsCache:
         """
         path = self._path(key)
         try:
+            if not path.is_file():  # a pipe would be waited for
+                return None
             with safe_open(path, framework="pt") as file:
                 logits_NVK = file.get_tensor("logits")
-                stored = parse_json((file.metadata() or {})["notes"])
-            whole = stored.pop("logits_sha256") == _sha256(logits_NVK)
-            notes = as_stored(stored, InferenceNotes, ValueError)
+                texts = file.metadata() or {}
+            whole = parse_json(texts["sha256"]) == _sha256(logits_NVK, texts["notes"])
+            notes = as_stored(parse_json(texts["notes"]), InferenceNotes, ValueError)
         # Whatever is wrong with an entry, the answer is to compute it again.
         except Exception:
             return None
@@ -126,8 +128,10 @@ class LogitsCache:
     def put(self, key: CacheKey, logits_NVK: torch.Tensor, notes: InferenceNotes) -> None:
         """Keep logits, and drop the entries longest unused where all together are too large."""
         logits_NVK = logits_NVK.contiguous()
-        noted = json.dumps({**notes, "logits_sha256": _sha256(logits_NVK)})
-        data = save({"logits": logits_NVK}, {"notes": noted})
+        noted = json.dumps(notes)
+        data = save(
+            {"logits": logits_NVK}, {"notes": noted, "sha256": json.dumps(_sha256(logits_NVK, noted))}
+        )
         if len(data) > self.max_bytes:
             _log.info(
                 "logits of %.1f GB are not kept: the cache holds %.1f GB",
@@ -193,5 +197,7 @@ def code_sha256(model: nn.Module) -> str:
     return hashlib.sha256("".join(sorted(sources)).encode()).hexdigest()
 
 
-def _sha256(logits: torch.Tensor) -> str:
-    return hashlib.sha256(logits.contiguous().numpy().data).hexdigest()
+def _sha256(logits: torch.Tensor, notes: str) -> str:
+    digest = hashlib.sha256(notes.encode())
+    digest.update(logits.contiguous().numpy().data)
+    return digest.hexdigest()

@@ -9,7 +9,7 @@ from pathlib import Path
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.errors import CheckpointError, RunDirError
 from rescli.evaluation.result import EvalRow
-from rescli.files import write_json
+from rescli.files import without_waiting, write_json
 from rescli.runs.directory import RunDir
 from rescli.runs.record import now
 from rescli.runs.stored_record import SplitResult, read_record
@@ -39,7 +39,7 @@ def log_opening(path: Path, checkpoint: Checkpoint, protocol: str) -> None:
         "protocol": protocol,
     }
     try:
-        with open(run_dir.test_openings, "a", encoding="utf-8") as file:
+        with open(run_dir.test_openings, "a", encoding="utf-8", opener=without_waiting) as file:
             file.write(json.dumps(row) + "\n")
     except OSError as error:
         _log.warning("the opening of the test set is not in the run: %s", error)

@@ -51,7 +51,9 @@ def test_each_part_of_the_key_matters(cache, change):
     assert cache.get(replace(KEY, **change), (4, 2, 3)) is None
 
 
-@pytest.mark.parametrize("damage", ["truncated", "empty", "other shape", "no notes", "flipped bit"])
+@pytest.mark.parametrize(
+    "damage", ["truncated", "empty", "other shape", "no notes", "flipped bit", "other notes"]
+)
 def test_a_damaged_entry_counts_as_none_and_is_replaced(cache, damage):
     cache.put(KEY, LOGITS, NOTES)
     (path,) = cache.directory.iterdir()
@@ -63,6 +65,8 @@ def test_a_damaged_entry_counts_as_none_and_is_replaced(cache, damage):
         data = bytearray(path.read_bytes())
         data[-1] ^= 128  # the sign of the last logit
         path.write_bytes(data)
+    elif damage == "other notes":
+        path.write_bytes(path.read_bytes().replace(b"cpu", b"mps"))
     elif damage == "no notes":
         from safetensors.torch import save_file
 
@@ -71,6 +75,14 @@ def test_a_damaged_entry_counts_as_none_and_is_replaced(cache, damage):
     assert cache.get(KEY, shape) is None
     cache.put(KEY, LOGITS, NOTES)
     assert cache.get(KEY, (4, 2, 3)) is not None
+
+
+def test_a_pipe_in_the_place_of_an_entry_counts_as_none(cache):
+    cache.put(KEY, LOGITS, NOTES)
+    (path,) = cache.directory.iterdir()
+    path.unlink()
+    os.mkfifo(path)
+    assert cache.get(KEY, (4, 2, 3)) is None
 
 
 def test_the_entry_longest_unused_goes_first(cache):
