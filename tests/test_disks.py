@@ -16,7 +16,6 @@ from rescli.errors import CheckpointError, UsageError, WriteError
 from rescli.files import (
     cannot_write,
     read_file,
-    read_json,
     remove,
     require_nameable,
     write_atomically,
@@ -192,11 +191,21 @@ def test_a_pipe_a_device_and_a_huge_file_are_not_read(tmp_path: Path) -> None:
     for name in ("pipe", "zero"):
         with pytest.raises(OSError, match="a pipe or a device"):
             read_file(tmp_path / name)
-        with pytest.raises(CheckpointError, match="a pipe or a device"):
-            read_json(tmp_path / name)
     with pytest.raises(OSError, match=r"1,099,512 MB"):
         read_file(tmp_path / "sparse")
     with pytest.raises(IsADirectoryError):
         read_file(tmp_path)
     (tmp_path / "whole").write_bytes(b"abc")
     assert read_file(tmp_path / "whole", most=3) == b"abc"
+
+
+def test_logits_are_written_last(rescli: Rescli, net8: Path, out: Path) -> None:
+    """So that the same command is not refused where the disk failed at a picture."""
+    argv = (*typed("logits", out, net8), "--figure", out / "below" / "confusion.png")
+    (out / "below").mkdir()
+    disk = BrokenDisk(out / "below", "full", 0)
+    with disk():
+        assert rescli(*argv).code == 1
+    assert disk.is_broken
+    assert rescli(*argv).code == 0
+    assert sorted(path.name for path in out.rglob("*.*")) == ["confusion.png", "logits.safetensors"]
