@@ -15,6 +15,7 @@ from typing import Any
 
 from rescli.errors import RescliError, UsageError, WriteError
 from rescli.foreign_text import shell_path
+from rescli.hardware.staging import remove_left, staged_file
 
 __all__ = [
     "cache_dir",
@@ -24,6 +25,7 @@ __all__ = [
     "read_file",
     "remove",
     "require_nameable",
+    "what_is_left",
     "without_waiting",
     "write_atomically",
     "write_json",
@@ -31,11 +33,9 @@ __all__ = [
 ]
 
 
-_LONG_NAME, _SHORTENED = 200, 40
-"""Bytes of a file's name, and the letters that are kept of a longer one."""
-
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _GONE = (errno.ENOENT, errno.ENOTDIR)
+_NOTHING = "nothing was"
 
 
 def cache_dir() -> Path:
@@ -58,24 +58,18 @@ def write_atomically(
     Raises:
         WriteError: the disk is full or not writable; what stood at ``path`` is untouched.
     """
-    # A name as long as the file system allows leaves no room for more beside it.
-    name = path.name if len(os.fsencode(path.name)) <= _LONG_NAME else path.name[:_SHORTENED]
-    beside = path.with_name(f".{name}.{os.getpid()}.tmp")
     parts = [data] if isinstance(data, bytes) else data
     if _is_device(path):
         raise error(f"cannot write {path}: it is a pipe or a device, whose place no file takes.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(beside, "wb") as file:
+        with staged_file(path) as (beside, file):
             file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, path)
+            os.replace(beside, path)
         fsync_path(path.parent)
-    except BaseException as reason:
-        remove(beside)
-        if not isinstance(reason, OSError):
-            raise
+    except OSError as reason:
         raise cannot_write(path, reason, error=error, num_bytes=sum(map(len, parts))) from reason
 
 
@@ -105,9 +99,21 @@ def cannot_write(
         left: what there is now.
         num_bytes: how much room it takes, where that is known.
     """
-    return error(
-        f"cannot write {path}: {reason.strerror or reason}; {left}.", hint=_way_out(path, reason, num_bytes)
-    )
+    what = f"cannot write {path}: {reason.strerror or reason}; {what_is_left(path, left)}."
+    return error(what, hint=_way_out(path, reason, num_bytes))
+
+
+def what_is_left(path: Path, otherwise: str) -> str:
+    """What a failure to write ``path`` leaves, in words, where the disk did not let go of what was begun.
+
+    Args:
+        path: what was to be written; what was made of it is closed.
+        otherwise: the words where nothing more is left.
+    """
+    if not (stays := remove_left(path)):
+        return otherwise
+    left = f"{', '.join(map(str, stays))} cannot be removed now; whoever writes it next does so"
+    return left if otherwise.startswith(_NOTHING) else f"{otherwise}; {left}"
 
 
 def _way_out(path: Path, reason: OSError, num_bytes: int | None) -> str:

@@ -222,3 +222,15 @@ def test_a_pipe_in_the_place_of_data_is_not_waited_for(tmp_path: Path) -> None:
         extract_val(pipe, tmp_path / "out", {}, ["cat"], num_images=1, labels_from=pipe)
     with pytest.raises(OSError, match="a pipe or a device"):
         kind_of_file(pipe)
+
+
+def test_logits_are_written_last(rescli: Rescli, net8: Path, out: Path) -> None:
+    """So that the same command is not refused where the disk failed at a picture."""
+    argv = (*typed("logits", out, net8), "--figure", out / "below" / "confusion.png")
+    (out / "below").mkdir()
+    disk = BrokenDisk(out / "below", "full", 0)
+    with disk():
+        assert rescli(*argv).code == 1
+    assert disk.is_broken
+    assert rescli(*argv).code == 0
+    assert sorted(path.name for path in out.rglob("*.*")) == ["confusion.png", "logits.safetensors"]

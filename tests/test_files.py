@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -5,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from rescli.errors import WriteError
 from rescli.files import open_file, read_file, write_atomically
 
 
@@ -57,3 +59,41 @@ def test_what_has_no_end_is_not_read(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="no more than"):
         read_file(tmp_path / "long", most=9)
     assert read_file(tmp_path / "long", most=10) == bytes(10)
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_write_of_that_name(tmp_path: Path) -> None:
+    path = tmp_path / "sheet.png"
+    program = """
+import os, signal, sys, time
+from pathlib import Path
+from rescli import files
+files.os.replace = lambda *_: (print("half", flush=True), time.sleep(600))
+files.write_atomically(Path(sys.argv[1]), b"new")
+"""
+    of_another = tmp_path / ".sheet.png.svg.12ab34cd.tmp"
+    of_another.touch()
+    with subprocess.Popen([sys.executable, "-c", program, path], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            write_atomically(path, b"mine")  # it is alive
+            assert len(os.listdir(tmp_path)) == 3
+        finally:
+            process.kill()
+    write_atomically(path, b"mine")
+    assert sorted(os.listdir(tmp_path)) == [of_another.name, "sheet.png"]
+
+
+def test_what_the_disk_does_not_let_go_of_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as patched:
+        for name in ("fsync", "unlink"):
+            patched.setattr(os, name, refused)
+        with pytest.raises(WriteError) as raised:
+            write_atomically(tmp_path / "table", b"x")
+        (left,) = tmp_path.iterdir()
+    assert f"{left} cannot be removed now; whoever writes it next does so." in str(raised.value)
+    write_atomically(tmp_path / "table", b"x")
+    assert os.listdir(tmp_path) == ["table"]

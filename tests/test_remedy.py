@@ -40,6 +40,7 @@ SERVES: dict[str, tuple[Callable[..., object], ...]] = {
     "rescli/data/folders": _TRAIN,
     "rescli/data/folders/read.py": _EVAL,
     "rescli/data/photos/probe.py": (rescli.train, *_STUDIES),
+    "rescli/diagnosis": _TRAIN,
     "rescli/evaluation": _EVAL,
     "rescli/evaluation/classes.py": (rescli.evaluate, rescli.export),
     "rescli/evaluation/protocols.py": (rescli.evaluate, rescli.predict),
@@ -61,11 +62,12 @@ SERVES: dict[str, tuple[Callable[..., object], ...]] = {
     "rescli/workflows/data/prepare_imagenet.py": (prepare_imagenet,),
     "rescli/workflows/export.py": (rescli.export,),
     "rescli/workflows/import_weights.py": (import_weights,),
+    "rescli/workflows/trust": (rescli.verify_resume,),
 }
 """A file or folder to the functions whose errors come from it; the longest name counts."""
 
-NOT_IN_PYTHON = {("rescli/spec/from_names.py", "model")}
-"""Beside a depth, which only the command line takes."""
+NOT_IN_PYTHON = {("rescli/spec/from_names.py", "model"), ("rescli/diagnosis/speed.py", "nproc")}
+"""A model beside a depth, and several processes: only the command line takes them."""
 
 
 def _suggested() -> list[tuple[str, str]]:

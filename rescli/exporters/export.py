@@ -15,7 +15,7 @@ from rescli.exporters.base import Exporter, FormatFacts, Options, Subject
 from rescli.exporters.description import Description
 from rescli.exporters.parity.check import ExportCheck, check_export
 from rescli.exporters.parity.sample import Sample
-from rescli.files import fsync_path, remove
+from rescli.files import fsync_path, remove, what_is_left
 from rescli.foreign_text import shell_path
 from rescli.hardware.staging import staged_beside
 from rescli.installation import install_command
@@ -105,11 +105,11 @@ def export(exporter: Exporter, subject: Subject, out: Path, sample: Sample) -> W
         held.callback(_remove_empty, missing)
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
-            staging = held.enter_context(staged_beside(out))
-            facts = exporter.write(subject, staging / out.name)
-            report = check_export(exporter, subject, staging / out.name, sample)
-            size = sum(file.stat().st_size for file in staging.rglob("*") if file.is_file())
-            files = _give_names(staging, out)
+            with staged_beside(out) as staging:
+                facts = exporter.write(subject, staging / out.name)
+                report = check_export(exporter, subject, staging / out.name, sample)
+                size = sum(file.stat().st_size for file in staging.rglob("*") if file.is_file())
+                files = _give_names(staging, out)
         except OSError as error:
             raise _unwritable(out, missing, error) from error
     return {"files": [str(file) for file in files], "bytes": size, "facts": facts, "check": report}
@@ -151,7 +151,7 @@ def _unwritable(out: Path, missing: Sequence[Path], error: OSError) -> Checkpoin
     there = next(folder for folder in out.absolute().parents if folder not in missing)
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     return CheckpointError(
-        f"cannot write {out}: {error.strerror or error}; nothing was left there.",
+        f"cannot write {out}: {error.strerror or error}; {what_is_left(out, 'nothing was left there')}.",
         hint=f"make room (df -h {shell_path(there)}), or name another place" if full else None,
         remedy=Remedy("out", "PATH", "" if full else "names another place"),
     )

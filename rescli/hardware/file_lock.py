@@ -15,8 +15,9 @@ __all__ = ["InUse", "held_alone", "is_moved", "locked_descriptor", "place_of", "
 
 _log = logging.getLogger(__name__)
 
-_NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
-"""What ``flock`` answers where it is not implemented (Lustre, some NFS); EWOULDBLOCK alone is "in use"."""
+_NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.EBADF}
+"""What ``flock`` answers where it is not implemented (Lustre, some NFS, for folders or at all); EWOULDBLOCK
+alone is "in use"."""
 
 _warned: set[int] = set()
 _mine: set[Path] = set()
@@ -87,13 +88,13 @@ def locked_descriptor(path: Path, flags: int) -> Iterator[tuple[int, str | None]
 
 def is_moved(path: Path) -> bool:
     """Whether this process holds the lock of a file that no longer has that name."""
-    numbers = [number for number, held in _held.items() if held == path]
+    numbers = [number for number, held in [*_held.items()] if held == path]
     return bool(numbers) and not any(_is_still_there(path, number) for number in numbers)
 
 
 def place_of(path: Path) -> Path | None:
     """Where the file of a lock lies that ``is_moved``; None where it is deleted, or nobody knows."""
-    for number, held in _held.items():
+    for number, held in [*_held.items()]:  # other threads write, too
         with suppress(OSError):
             if held == path:
                 place = Path(os.readlink(f"/proc/self/fd/{number}"))

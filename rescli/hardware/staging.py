@@ -1,30 +1,38 @@
-"""Folders that are made beside their place and get their name when they are whole."""
+"""Files and folders that are made beside their place and get its name when they are whole.
+
+They are called ``.NAME.XXXXXXXX.tmp`` and locked while they are made. So those of processes that were killed
+are told from those of processes at work, and whoever makes the same next removes them.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
-from rescli.hardware.file_lock import InUse, locked_descriptor
+from rescli.hardware.file_lock import InUse, is_moved, locked_descriptor
 
-__all__ = ["staged_beside"]
+__all__ = ["remove_left", "staged_beside", "staged_file"]
 
 _LONG_NAME, _SHORTENED = 200, 40
 """Bytes of a name that leaves room for more, and the letters that are kept of a longer one."""
 
+_TOKEN_BYTES = 4
 _TRIES = 5
 
 
 @contextmanager
 def staged_beside(out: Path) -> Iterator[Path]:
-    """A new folder beside ``out`` for as long as the block lasts, ``.NAME.XXXX.tmp``.
+    """A new folder beside ``out`` for as long as the block lasts.
 
     Those that processes left which were killed while they made the same ``out`` are removed; those of
-    processes at work stay, which is told by a lock on each.
+    processes at work stay.
 
     Args:
         out: what the caller makes; its parent must be there.
@@ -32,38 +40,83 @@ def staged_beside(out: Path) -> Iterator[Path]:
     Raises:
         OSError: it cannot be made.
     """
-    name = out.name if len(os.fsencode(out.name)) <= _LONG_NAME else out.name[:_SHORTENED]
-    _remove_left(out.parent, f".{name}.")
-    with ExitStack() as held:
-        for attempt in range(_TRIES):
-            folder = out.with_name(f".{name}.{secrets.token_hex(4)}.tmp")
-            folder.mkdir()
-            try:
-                held.enter_context(locked_descriptor(folder, os.O_RDONLY))
-                break
-            except (InUse, FileNotFoundError):  # another took it for one that was left, in between
-                if attempt == _TRIES - 1:
-                    raise
-            except OSError:  # a file system that locks no folders: it is never taken for one that was left
-                break
+    remove_left(out)
+    with _locked(out, os.O_RDONLY | os.O_DIRECTORY) as (folder, _):
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remove_left(parent: Path, prefix: str) -> None:
-    entries: list[Path] = []
-    with suppress(OSError):  # a folder may be written and not listed
-        entries = [*parent.iterdir()]
-    for entry in entries:
-        if not (entry.name.startswith(prefix) and entry.name.endswith(".tmp")) or entry.is_symlink():
-            continue
-        if "." in entry.name[len(prefix) : -len(".tmp")]:  # of another name, which begins alike
-            continue
-        with (
-            suppress(InUse, OSError),
-            locked_descriptor(entry, os.O_RDONLY | os.O_DIRECTORY) as (_, unlocked),
-        ):
-            if unlocked is None:
-                shutil.rmtree(entry, ignore_errors=True)
+@contextmanager
+def staged_file(out: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """A new file beside ``out``, opened to be written; removed where the block fails.
+
+    As ``staged_beside`` does, it removes those of processes that were killed.
+
+    Args:
+        out: what the caller writes; its parent must be there.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    remove_left(out)
+    with _locked(out, os.O_RDWR | os.O_CREAT | os.O_EXCL) as (beside, number):
+        try:
+            with os.fdopen(number, "wb", closefd=False) as file:
+                yield beside, file
+        except BaseException:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
+            raise
+
+
+def remove_left(out: Path) -> list[Path]:
+    """Remove what processes left that were killed while they made ``out``.
+
+    Returns:
+        What the disk does not let go of.
+    """
+    pattern = re.compile(rf"\.{re.escape(_short(out))}\.[0-9a-f]{{{2 * _TOKEN_BYTES}}}\.tmp")
+    found: list[Path] = []
+    with suppress(OSError), os.scandir(out.parent) as entries:  # a folder may be written and not listed
+        found = [Path(entry.path) for entry in entries if pattern.fullmatch(entry.name)]
+    return [path for path in found if not _is_removed(path)]
+
+
+def _is_removed(path: Path) -> bool:
+    """Remove it where its process is gone; False where that is so and it is still there."""
+    with suppress(InUse, OSError):
+        if path.is_symlink() or not (path.is_dir() or path.is_file()):
+            return True  # nothing of ours
+        # Some network file systems lock only what is opened to be written.
+        flags = os.O_RDONLY | os.O_DIRECTORY if path.is_dir() else os.O_RDWR
+        with locked_descriptor(path, flags) as (_, unlocked):
+            if unlocked is not None:
+                return True  # nobody knows whose it is
+            with suppress(OSError):
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
+            return not os.path.lexists(path)
+    return True
+
+
+@contextmanager
+def _locked(out: Path, flags: int) -> Iterator[tuple[Path, int]]:
+    """Something new beside ``out``, and its descriptor, locked where the file system has locks."""
+    with ExitStack() as held:
+        for _ in range(_TRIES):
+            path = out.with_name(f".{_short(out)}.{secrets.token_hex(_TOKEN_BYTES)}.tmp")
+            if flags & os.O_DIRECTORY:
+                path.mkdir()
+            with suppress(InUse, FileNotFoundError):
+                number, _ = held.enter_context(locked_descriptor(path, flags))
+                if not is_moved(path):
+                    yield path, number
+                    return
+            # Another took it for one that was left, before it was locked.
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(path))
+
+
+def _short(out: Path) -> str:
+    """The beginning of its name: one as long as the file system allows leaves no room for more beside it."""
+    return out.name if len(os.fsencode(out.name)) <= _LONG_NAME else out.name[:_SHORTENED]

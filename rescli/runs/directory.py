@@ -140,7 +140,7 @@ class RunDir:
     def discard(self) -> None:
         """Take back a directory in which nothing was done yet: only what rescli itself put there."""
         self._forget_data_root()
-        remove(self.spec, self._lock, stand_in_of(self._lock))
+        remove(self.spec, self.metrics, self._lock, stand_in_of(self._lock))
         with suppress(OSError):  # something else lies there: it stays
             self.path.rmdir()
         self.release()

@@ -35,7 +35,7 @@ from rescli.runs.resuming.images import how_to_go_on
 from rescli.runs.saved_state import SavedState
 from rescli.runs.saver import RunSaver
 from rescli.runs.stored_record import RunRecord
-from rescli.training.events import EngineChosen, EvalRunning, Event, Sink, Stopped
+from rescli.training.events import EngineChosen, EvalRunning, Event, FitDone, Sink, Stopped
 from rescli.training.fit import fit
 
 __all__ = ["execute"]
@@ -51,6 +51,7 @@ def execute(
     loggers: Sequence[MakeLogger] = (),
     should_stop: Callable[[], bool] = lambda: False,
     saved: SavedState | None = None,
+    before_finished: Callable[[], None] = lambda: None,
 ) -> RunRecord:
     """Train to the end of the plan; the caller holds the lock of ``run_dir``.
 
@@ -62,6 +63,8 @@ def execute(
         loggers: opened for this run, beside the one that writes metrics.jsonl, and closed at its end.
         should_stop: asked before every iteration and every batch of an evaluation.
         saved: where to go on from; None begins at iteration 0.
+        before_finished: called when the plan is done and logged, before the record says so: until then a
+            resume does what is missing.
 
     Returns:
         The record, as record.json holds it.
@@ -109,7 +112,7 @@ def execute(
         log, others = _open_loggers(run_dir, assembly, saved, loggers, opened)
         watch = opened.enter_context(watching(assembly.numerics.device))
         saver = opened.enter_context(RunSaver(run_dir, assembly, state, chosen=chosen, log=log, watch=watch))
-        all_sinks: list[Sink] = [log, saver, *others, *sinks]
+        all_sinks: list[Sink] = [log, _at_the_end(before_finished), saver, *others, *sinks]
         try:
             for event in itertools.chain([begun], _explained(events, assembly)):
                 for sink in all_sinks:
@@ -163,6 +166,10 @@ def execute(
                 saver.close("failed")
             raise
     return saver.record
+
+
+def _at_the_end(call: Callable[[], None]) -> Sink:
+    return lambda event: call() if isinstance(event, FitDone) else None
 
 
 def _require_there(run_dir: RunDir, step: int, met: Exception) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rescli.data.cifar.images import CIFAR10
-from rescli.data.photos.packed import write_index
+from rescli.data.photos.pack_index import write_index
 from rescli.diagnosis import images
 from rescli.diagnosis.findings import Finding
 from rescli.diagnosis.images import look_at_data

@@ -41,7 +41,7 @@ def test_of_the_dead_and_not_of_the_living(
     at_work: tuple[subprocess.Popen[str], Path], tmp_path: Path
 ) -> None:
     process, theirs = at_work
-    for name in (".pack.onnx.12ab.tmp", ".packed.12ab.tmp"):  # of another out
+    for name in (".pack.onnx.12ab34cd.tmp", ".packed.12ab34cd.tmp"):  # of another out
         (tmp_path / name).mkdir()
     with staged_beside(tmp_path / "pack") as ours:
         assert (theirs / "part").is_file()
@@ -53,8 +53,8 @@ def test_of_the_dead_and_not_of_the_living(
         assert not theirs.exists()
         ours.rename(tmp_path / "pack")
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        ".pack.onnx.12ab.tmp",
-        ".packed.12ab.tmp",
+        ".pack.onnx.12ab34cd.tmp",
+        ".packed.12ab34cd.tmp",
         "pack",
     ]
 
@@ -66,10 +66,10 @@ def test_where_folders_cannot_be_locked_none_is_removed(
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "flock", refused)
-    (tmp_path / ".pack.1234.tmp").mkdir()
+    (tmp_path / ".pack.12345678.tmp").mkdir()
     with staged_beside(tmp_path / "pack") as ours:
         assert ours.is_dir()
-    assert [path.name for path in tmp_path.iterdir()] == [".pack.1234.tmp"]
+    assert [path.name for path in tmp_path.iterdir()] == [".pack.12345678.tmp"]
 
 
 def test_what_is_made_has_the_rights_of_any_folder(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ LEVELS = (
         "plurals",
         "paper",
         "files",
+        "hardware.file_lock",
+        "hardware.staging",
         "installation",
         "registry",
         "stored",

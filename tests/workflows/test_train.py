@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import threading
 from pathlib import Path
@@ -16,6 +17,7 @@ from rescli.errors import CheckpointError, Interrupted, RunDirError, SpecError, 
 from rescli.runs.logger import LoggedRun
 from rescli.spec.run import RunSpec
 from rescli.training.events import EngineChosen, EvalDone, FitDone, MetricsReady, StepDone
+from rescli.workflows.results.run import Run
 from rescli.workflows.spec import dry_run
 
 OPTIONS: dict[str, Any] = {"device": "cpu", "kernels": "plain", "progress": False}
@@ -309,3 +311,39 @@ def test_a_budget_counts_from_the_call(
         rescli.train(spec, out=tmp_path / "late", budget="30s", **OPTIONS)
     assert starts[0].spec == starts[0].whole_spec
     assert not (tmp_path / "late").exists()
+
+
+def test_what_is_said_to_be_finished_has_its_curves(spec: RunSpec, tmp_path: Path) -> None:
+    """A kill after that leaves nothing to be made good."""
+    seen: list[bool] = []
+
+    def look(event: object) -> None:
+        if isinstance(event, FitDone):
+            assert Run(tmp_path / "run").record["status"] == "finished"
+            seen.append((tmp_path / "run" / "curves.png").is_file())
+
+    rescli.train(spec, out=tmp_path / "run", on_event=look, **OPTIONS)
+    assert seen == [True]
+
+
+def test_a_run_that_vanishes_at_its_end_is_no_success(spec: RunSpec, tmp_path: Path) -> None:
+    def take_away(event: object) -> None:
+        if isinstance(event, FitDone):
+            shutil.rmtree(tmp_path / "run")
+
+    with pytest.raises(CheckpointError, match="was deleted or moved while the run was trained"):
+        rescli.train(spec, out=tmp_path / "run", on_event=take_away, **OPTIONS)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_whose_first_record_cannot_be_written_leaves_nothing(
+    spec: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise CheckpointError("no room")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("rescli.runs.saver.write_json", full)
+        with pytest.raises(CheckpointError, match="no room"):
+            rescli.train(spec, out=tmp_path / "run", **OPTIONS)
+    assert not (tmp_path / "run").exists()

@@ -166,15 +166,15 @@ def _require_places(figure: Path | None, mistakes: Path | None, save_logits: Pat
 def _write(
     evaluation: Evaluation, save_logits: Path | None, figure: Path | None, mistakes: Path | None
 ) -> None:
-    if save_logits is not None:
-        evaluation.save_logits(save_logits)
-        say(f"logits: {save_logits}")
     if figure is not None:
         write_figure(figure, evaluation.confusion_figure())
         say(f"figure: {figure}")
     if mistakes is not None:
         write_figure(mistakes, evaluation.mistakes_figure())
         say(f"mistakes: {mistakes}")
+    if save_logits is not None:  # last: these are not overwritten by the same command
+        evaluation.save_logits(save_logits)
+        say(f"logits: {save_logits}")
 
 
 def _print(evaluation: Evaluation, *, as_json: bool, by_class: bool) -> None:

@@ -10,6 +10,7 @@ from rescli.runs.assembly import Assembly
 from rescli.runs.budget.one_run import RunBudget
 from rescli.runs.directory import RunDir
 from rescli.runs.drive import execute
+from rescli.runs.in_place import require_in_place
 from rescli.runs.saved_state import SavedState
 from rescli.workflows.results.run import Run, RunStart, write_curves
 from rescli.workflows.running.observers import Observers
@@ -41,6 +42,13 @@ def train_to_the_end(
     """Train, watched by whoever asked to, until the plan ends or somebody stops it; then draw the curves."""
     observers.on_start(start)
     asked = StopFromSink(stop)
+    drawn = False
+
+    def draw() -> None:
+        nonlocal drawn
+        drawn = True
+        write_curves(run_dir, assembly.spec)
+
     try:
         with observers.shown(start) as shown:
             watched = [shown, *(asked.watching(sink) for sink in observers.sinks)]
@@ -51,7 +59,10 @@ def train_to_the_end(
                 sinks=[*watched, budget.see] if budget else watched,
                 loggers=observers.loggers,
                 should_stop=(lambda: budget.why_off is not None or asked()) if budget else asked,
+                before_finished=draw,
             )
     finally:
-        write_curves(run_dir, assembly.spec)
+        if not drawn:
+            draw()
+    require_in_place(run_dir)
     return Run(run_dir.path)

@@ -23,6 +23,7 @@ from rescli.errors import (
     UsageError,
     VerificationError,
 )
+from rescli.hardware.parent import ending_with_this
 from rescli.runs.directory import RunDir
 from rescli.workflows.trust.timeline import Moment, Training
 
@@ -226,13 +227,13 @@ class _Watch:
 
 @contextmanager
 def _started(argv: Sequence[str], run_dir: RunDir) -> Iterator[_Process]:
-    """A process of a group of its own, all of which ends with the block; what it says goes to a file."""
+    """A process of a group of its own, ending with the block, or with this one; its words go to a file."""
     package = str(Path(rescli.__file__).resolve().parent.parent)
     paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
     said = run_dir.path.with_name(f"{run_dir.path.name}.stderr")
     with open(said, "w+b") as stderr:
         process = _Process(
-            argv,
+            ending_with_this(argv),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=stderr,

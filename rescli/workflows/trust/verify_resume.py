@@ -8,10 +8,11 @@ import secrets
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from rescli.errors import UsageError
+from rescli.hardware.staging import staged_beside
 from rescli.remedy import Remedy
 from rescli.runs.directory import RunDir
 from rescli.runs.metrics_log import read_metrics
@@ -170,13 +171,14 @@ def _kill_and_resume(
 
 @contextmanager
 def _temporary() -> Iterator[Path]:
-    """A folder that is gone after the block, however that ends."""
-    try:
-        made = tempfile.TemporaryDirectory(prefix="rescli-verify-", ignore_cleanup_errors=True)
-    except OSError as error:
-        raise UsageError(
-            f"there is no place for the copies: {error.strerror or error}.",
-            hint="make room in the folder for temporary files, or name another by TMPDIR",
-        ) from error
-    with made as folder:
-        yield Path(folder)
+    """A folder that is gone after the block, or by the next one where this process is killed."""
+    with ExitStack() as held:
+        try:
+            folder = held.enter_context(staged_beside(Path(tempfile.gettempdir(), "rescli-verify")))
+            folder.chmod(0o700)  # others work there, too
+        except OSError as error:
+            raise UsageError(
+                f"there is no place for the copies: {error.strerror or error}.",
+                hint="make room in the folder for temporary files, or name another by TMPDIR",
+            ) from error
+        yield folder
