@@ -71,6 +71,8 @@ def test_what_disagrees_is_refused(header: object, says: str) -> None:
         (file_of({"a": json.loads("[" * 500 + "]" * 500)}), "no type, shape and place"),
         (b"\xa0\x86\x01" + bytes(5) + b"[" * 100_000, "nested too deep"),
         (file_of({"\ud800": tensor(0, 0, 0)}), "half a letter"),
+        (file_of({"\udce9": tensor(0, 0, 0)}), "no UTF-8"),
+        (file_of({"__metadata__": {"x": "\udce9"}}), "no UTF-8"),
     ],
 )
 def test_a_head_that_no_net_has_is_refused_at_once(data: bytes, says: str) -> None:

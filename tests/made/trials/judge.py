@@ -7,7 +7,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ DATA = 6 << 30
 _PASSING = re.compile(
     r"(_seconds|^cached$|^seconds|_sha256|^sha256|_per_second|^path|^file$|^out$|bytes|^checkpoint|^started|^updated)"
 )
+_STYLE = re.compile(r"\x1b\[[\d;?]*[A-Za-z]")
 _FORMATTING = {"\u202a", "\u202b", "\u202c", "\u202d", "\u202e", "\u2066", "\u2067", "\u2068", "\u2069"}
 
 
@@ -97,6 +98,8 @@ class Judge:
             Failed: it did not stand it.
         """
         ended = self.run(*argv, seconds=seconds, **options)
+        if options.get("env", {}).get("FORCE_COLOR"):  # whoever sets it asks for styles
+            ended = replace(ended, out=_STYLE.sub("", ended.out), err=_STYLE.sub("", ended.err))
         command = "rescli " + " ".join(str(one)[:300] for one in argv)
         case = Case(case.part, case.seed, case.number, case.kind, f"{case.what} | {command}")
         ended.require(case, *allowed, memory=MEMORY)
