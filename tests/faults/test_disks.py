@@ -84,7 +84,8 @@ def test_full_file_system(case: Case, workplace: Workplace) -> None:
     job = job_of(case)
     whole, place = workplace.undisturbed(job), workplace.place(job)
     inputs = sum(path.stat().st_size + 4096 for path in place.rglob("*") if not path.is_symlink())
-    way = case.dice.choice(("small", "small", "small", "filled in the middle", "read-only"))
+    ways = ("small", "small", "small", "filled in the middle", "read-only", "read-only in the middle")
+    way = case.dice.choice(ways)
     room = inputs + case.dice.randint(0, 600) * 1024 if way == "small" else inputs + (64 << 20)
     case.tries(f"file system: {job.name}", f"{way}, {room} bytes for {inputs} of inputs")
     here, kept = forked.inside(place), place.with_name("kept")
@@ -98,9 +99,14 @@ def test_full_file_system(case: Case, workplace: Workplace) -> None:
         if way == "filled in the middle":
             time.sleep(case.dice.uniform(0, whole.seconds))
             fill(here / "ballast")
+        elif way == "read-only in the middle":
+            time.sleep(case.dice.uniform(0, whole.seconds))
+            # The kernel refuses while a file is open to be written, as some are all the time.
+            while forked.mount(place, "remount,ro") == errno.EBUSY and not running.has_ended:
+                time.sleep(0.001)
         ended = running.wait()
         if ended.code != 0:
-            require_said(case, job, ended, errno.EROFS if way == "read-only" else errno.ENOSPC)
+            require_said(case, job, ended, errno.EROFS if way.startswith("read-only") else errno.ENOSPC)
         (here / "ballast").unlink(missing_ok=True)
         assert forked.mount(place, f"remount,rw,size={1 << 30}") == 0
         require_unharmed(case, workplace, job, place, seen=here)

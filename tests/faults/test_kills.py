@@ -15,7 +15,7 @@ ROUND = (
     *("import", "data pack", "train", "data tidy", "train photographs", "predict", "data prepare", "analyze"),
     *("eval", "train", "reproduce", "train photographs", "export safetensors", "compare", "data pack"),
     *("train", "export onnx", "data prepare", "export huggingface", "train photographs", "reproduce"),
-    *("train", "data tidy", "compare", "export torch-export"),
+    *("train", "data tidy", "export int8", "export torch-export"),
 )
 
 

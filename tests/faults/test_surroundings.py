@@ -72,11 +72,11 @@ def test_user(case: Case, open_place: Workplace) -> None:
         pytest.skip("only root can become another user")
     job = by_name(ROUND[(case.number + 1) % len(ROUND)])
     whole, place = open_place.undisturbed(job), open_place.place(job)
-    way = case.dice.choice(
-        ("all is root's", "the folder is its own", "the cache is root's", "it cannot read")
-    )
+    ways = ("all is root's", "the folder is its own", "the cache is root's", "it cannot read")
+    way = case.dice.choice((*ways, "few processes"))
+    limits = {"RLIMIT_NPROC": case.dice.choice((0, 2, 8))} if way == "few processes" else {}
     umask = case.dice.choice((0o077, 0o000, 0o022, 0o777))
-    case.tries(f"another user: {job.name}", f"{way}, umask {umask:03o}")
+    case.tries(f"another user: {job.name}", f"{way}, umask {umask:03o}, {limits}")
     try:
         if way != "all is root's":
             for path in (place, *place.rglob("*")):
@@ -87,7 +87,8 @@ def test_user(case: Case, open_place: Workplace) -> None:
         if way == "it cannot read":
             chosen = case.dice.choice(sorted(p for p in place.rglob("*") if "cache" not in p.parts))
             chosen.chmod(0o000)
-        ended = open_place.run(job, place, user=NOBODY, umask=umask, env={"HOME": "/nonexistent"})
+        home = {"HOME": "/nonexistent"}
+        ended = open_place.run(job, place, user=NOBODY, umask=umask, env=home, limits=limits)
         if way == "the folder is its own" and umask != 0o777:
             ended.require(case, 0)
         ended.require(case, 0, 1, 2, 3, 4)

@@ -23,8 +23,8 @@ from rescli.errors import (
     UsageError,
     VerificationError,
 )
-from rescli.hardware.parent import ending_with_this
 from rescli.runs.directory import RunDir
+from rescli.workflows.trust.parent import ending_with_this
 from rescli.workflows.trust.timeline import Moment, Training
 
 __all__ = [

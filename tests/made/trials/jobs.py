@@ -90,7 +90,8 @@ def _put_archives(folder: Path, _net: Path) -> None:
 
 def _export(kind: str, out: str, *flags: str) -> Job:
     argv = ("export", "net.safetensors", "--format", kind, "--out", out, "--check-images", "20", *flags)
-    return Job(f"export {kind}", argv, _put_net, whole=(out,) if kind == "huggingface" else ())
+    name = f"export {'int8' if 'int8' in flags else kind}"
+    return Job(name, argv, _put_net, whole=(out,) if kind == "huggingface" else ())
 
 
 JOBS: tuple[Job, ...] = (
@@ -111,6 +112,7 @@ JOBS: tuple[Job, ...] = (
     ),
     _export("safetensors", "net-out.safetensors"),
     _export("onnx", "net.onnx"),
+    _export("onnx", "net8.onnx", "--precision", "int8", "--calibration-images", "20"),
     _export("torch-export", "net.pt2"),
     _export("huggingface", "hub"),
     Job(

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from rescli.hardware.parent import ending_with_this
+from rescli.workflows.trust.parent import ending_with_this
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's own way of Linux")
 
 _BEGIN = """
 import subprocess, sys
-from rescli.hardware.parent import ending_with_this
+from rescli.workflows.trust.parent import ending_with_this
 program = ending_with_this(["/bin/sh", "-c", "echo begun; exec sleep 600"])
 child = subprocess.Popen(program, stdout=subprocess.PIPE)
 child.stdout.readline()
