@@ -16,12 +16,11 @@ from rescli import __version__, registry
 from rescli.cli.launch import end, is_spoken_for, report_outcome
 from rescli.cli.missing import Command
 from rescli.cli.output.messages import flush, say, saying_warnings
-from rescli.cli.output.streams import mend_streams
+from rescli.cli.output.streams import streams_of_a_program
 from rescli.cli.output.wording import in_flags
 from rescli.cli.remedies import next_steps
 from rescli.cli.signals import Terminated, ending_in_order
 from rescli.errors import Interrupted, RescliError, UsageError, first_line
-from rescli.report.messages import guard_streams
 
 __all__ = ["build_app", "main"]
 
@@ -94,9 +93,12 @@ def _root(
 
 def main() -> None:
     """Entry point of the console script."""
-    mend_streams()
-    guard_streams()
     atexit.register(flush)
+    with streams_of_a_program():
+        _main()
+
+
+def _main() -> None:
     # Pictures go to files alone, and matplotlib cannot even be imported where a notebook or another machine
     # left the name of a backend that it does not have.
     os.environ["MPLBACKEND"] = "agg"

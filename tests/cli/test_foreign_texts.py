@@ -16,6 +16,7 @@ from foreign_texts import EVIL, FORGED, obeyed
 from PIL import Image
 
 from rescli.checkpoints.checkpoint import Checkpoint
+from rescli.cli.output.streams import streams_of_a_program
 from rescli.report.messages import GuardedStream, say
 
 Rescli = Callable[..., Any]
@@ -174,9 +175,9 @@ def test_commands_to_paste_hold_one_word_for_each_path(
 
 
 @pytest.mark.usefixtures("capsys")
-def test_whatever_is_printed_is_guarded(rescli: Rescli) -> None:
+def test_whatever_is_printed_is_guarded() -> None:
     """Also by other libraries and by commands of plugins."""
-    rescli("plugins")
-    assert isinstance(sys.stdout, GuardedStream)
-    assert isinstance(sys.stderr, GuardedStream)
-    assert not hasattr(sys.stdout, "buffer")
+    with streams_of_a_program():
+        assert isinstance(sys.stdout, GuardedStream)
+        assert isinstance(sys.stderr, GuardedStream)
+        assert not hasattr(sys.stdout, "buffer")

@@ -7,13 +7,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rescli.cli import launch
-from rescli.cli.output.streams import mend_streams, say_unprinted
+from rescli.cli.app import main
+from rescli.cli.output.streams import say_unprinted, streams_of_a_program
 
 Rescli = Callable[..., Any]
 
@@ -27,15 +29,17 @@ StdoutTo = Callable[..., None]
 def stdout_to(monkeypatch: pytest.MonkeyPatch) -> Iterator[StdoutTo]:
     """Makes stdout of this process a file or a descriptor, as it would be at the start of the program."""
     made: list[io.TextIOWrapper] = []
+    held = ExitStack()
 
     def put(path: str | int, *, buffered: bool = True) -> None:
         raw = io.FileIO(path, "w")
         buffer: Any = io.BufferedWriter(raw) if buffered else raw  # as under PYTHONUNBUFFERED
         made.append(io.TextIOWrapper(buffer, "utf-8", write_through=not buffered))
         monkeypatch.setattr(sys, "stdout", made[0])
-        mend_streams()
+        held.enter_context(streams_of_a_program())
 
-    yield put
+    with held:
+        yield put
     for stream in made:
         stream.close()
 
@@ -116,3 +120,11 @@ def test_of_a_real_process_with_closed_and_with_broken_streams() -> None:
             check=False,
         )
         assert (done.returncode, done.stderr) == (0, ""), end
+
+
+def test_whoever_calls_the_program_keeps_streams_of_his_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = sys.stdout, sys.stderr
+    monkeypatch.setattr(sys, "argv", ["rescli", "--version"])
+    with pytest.raises(SystemExit):
+        main()
+    assert (sys.stdout, sys.stderr) == before

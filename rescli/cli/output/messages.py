@@ -38,7 +38,8 @@ def say(text: str) -> None:
 def flush() -> None:
     """Write what stderr still holds; Python's own last attempt would make an exit code of a failure."""
     try:
-        sys.stderr.flush()
+        if sys.stderr is not None:  # closed by who began this process
+            sys.stderr.flush()
     except (OSError, ValueError):
         _drop_stderr()
 

@@ -12,14 +12,15 @@ import errno
 import io
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import IO, TextIO
 
 from rescli.cli.output.messages import say
 from rescli.errors import WriteError
-from rescli.report.messages import beneath
+from rescli.report.messages import beneath, guard_streams
 
-__all__ = ["mend_streams", "say_unprinted"]
+__all__ = ["say_unprinted", "streams_of_a_program"]
 
 _SPELLED = {"×": "x", "…": "...", "±": "+-", "·": "*", "▫": "?"}
 """Signs of rescli's own texts, for terminals and files of ASCII."""
@@ -69,8 +70,26 @@ class _Lasting(io.RawIOBase):
         return len(content)
 
 
-def mend_streams() -> None:
-    """Make stdout and stderr of this process such as this module describes.
+@contextmanager
+def streams_of_a_program() -> Iterator[None]:
+    """A block in which stdout and stderr are such as this module describes, and no text commands a terminal.
+
+    Afterwards they are what they were: whoever calls the program from a notebook goes on with his own.
+    """
+    before = sys.stdout, sys.stderr
+    _mend_streams()
+    guard_streams()
+    try:
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        sys.stdout, sys.stderr = before
+
+
+def _mend_streams() -> None:
+    """Let stdout and stderr outlive their readers.
 
     Characters that they lack are spelled out. Those that the caller closed swallow what is written; their
     numbers are taken, so that no file of ours gets one and with it what a library prints.
@@ -106,7 +125,9 @@ def say_unprinted() -> int | None:
     whole = "" if len(raw.unwritten) < _KEPT_BYTES else " (its beginning)"
     raw.unwritten = b""
     why = reason.strerror or reason
-    say(f"error: stdout cannot be written: {why}; the work itself is done. Its result{whole}:\n{text}")
+    say(f"error: stdout cannot be written: {why}; the work itself is done. Its result{whole}:")
+    with suppress(OSError, ValueError):
+        print(text, file=sys.stderr, flush=True)  # as it would stand on stdout, for whoever wants it
     return WriteError.exit_code
 
 
