@@ -12,11 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from rescli.checkpoints.metadata import CheckpointMetadata, described_beside, metadata_of
 from rescli.errors import CheckpointError
 from rescli.files import without_waiting
+from rescli.foreign_text import readable
 from rescli.plurals import counted
 from rescli.remedy import Remedy
+from rescli.spec.base import ModelSpec, plugged
 from rescli.spec.warm_start import WarmStart
 from rescli.stored.tensor_file import CONTENT_KEY, content_holds, read_header_texts, whole_header
 
@@ -141,6 +145,12 @@ def warm_start_from(path: Path) -> WarmStart:
         CheckpointError: no such checkpoint, or a damaged one.
     """
     header = CheckpointHeader.read(path)
+    # The net becomes a part of the spec, where an error would name a key that nobody typed.
+    try:
+        TypeAdapter(plugged(ModelSpec)).validate_python(header.metadata["model"])
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"{path}: its metadata is damaged: model: {readable(reason)}") from error
     return WarmStart(
         str(path.absolute()),
         header.sha256,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TypedDict
 
 import torch
 
 from rescli.checkpoints.checkpoint import Checkpoint
-from rescli.errors import UsageError
+from rescli.errors import CheckpointError, UsageError, first_names
 from rescli.evaluation.images.views import view_batches
 from rescli.evaluation.protocols import default_protocol
 from rescli.evaluation.responses import layer_responses
@@ -87,6 +88,11 @@ def measure_responses(
     )
     with naming_failed_module(checkpoint.model.name):
         layers = layer_responses(model, batches, numerics=numerics)
+    if broken := [layer.layer for layer in layers if not math.isfinite(layer.std)]:
+        raise CheckpointError(
+            f"{path}: the responses of {first_names(broken)} are no finite numbers: the weights are damaged, "
+            "or of a training that diverged."
+        )
     return {
         "checkpoint": str(path),
         "sha256": checkpoint.sha256,

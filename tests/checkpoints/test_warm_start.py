@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from rescli.checkpoints.header import warm_start_from
 from rescli.checkpoints.warm_start import begin_with
 from rescli.errors import CheckpointError
 
@@ -92,3 +94,14 @@ def test_one_layer_of_another_shape_is_no_head(checkpoint_of: Callable[..., Any]
     model = checkpoint.model.build(num_classes=10, image_size=32, seed=0)
     with pytest.raises(CheckpointError, match=r"do not fit this network: conv1\.weight differ"):
         begin_with(model, checkpoint, names)
+
+
+def test_a_model_that_is_none_is_damage_of_the_file(
+    checkpoint_of: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint, path = checkpoint_of("resnet-8"), tmp_path / "net.safetensors"
+    odd = {**checkpoint.model.model_dump(mode="json"), "family ": "cifar"}
+    monkeypatch.setattr(type(checkpoint.model), "model_dump", lambda *_, **__: odd)
+    checkpoint.write(path)
+    with pytest.raises(CheckpointError, match=rf"{path}: its metadata is damaged: model: .*family "):
+        warm_start_from(path)

@@ -61,17 +61,8 @@ _DANGEROUS = {
 of it would be executed."""
 
 _PLAIN_BUILTINS = {
-    "bool",
-    "dict",
-    "float",
-    "frozenset",
-    "int",
-    "list",
-    "object",
-    "range",
-    "slice",
-    "str",
-    "tuple",
+    *("bool", "dict", "float", "frozenset", "int", "list"),
+    *("object", "range", "slice", "str", "tuple"),
 }
 """Classes that run nothing when they are made."""
 
@@ -80,8 +71,10 @@ _LIKE_LISTS = {"builtins.list", "collections.deque"}
 _IN_PARTS = b"ctorch.distributed.tensor\nDTensor\n"
 """By which a pickle names a class of tensors whose parts lie in several processes."""
 
-_CONSTRUCTOR = re.compile(r"torch(?:\.[a-z.]+)?\.(?:[A-Za-z0-9]*Tensor|TypedStorage)")
-"""A class that makes tensors of any size out of memory as it was found. torch takes a call of it for safe;
+_CONSTRUCTOR = re.compile(
+    r"torch(?:\.[a-z.]+)?\.(?:[A-Za-z0-9]*Tensor|TypedStorage)|(?:builtins|__builtin__)\.bytearray"
+)
+"""A class that makes tensors, or zeros, of any size out of a number alone. torch takes a call of it for safe;
 tensors that were saved are put together by functions instead, from what the file holds."""
 
 _PART = re.compile(r"-\d{5}-of-(?!00001)\d{5}\.")
@@ -230,8 +223,8 @@ def _classes(data: bytes, path: Path, what: str) -> list[str]:
         )
     if made:
         raise CheckpointError(
-            f"{path} is a pickle that makes tensors by {made[0]}, whose numbers would be no part of the "
-            "file.",
+            f"{path} is a pickle that makes tensors or bytes by {made[0]}, whose numbers would be no "
+            "part of the file.",
             hint=SAVE_TENSORS_ONLY,
         )
     for name in sorted(names):

@@ -13,6 +13,12 @@ _MADE = object()
 _CALLS_ITS_FIRST = "torch._tensor._rebuild_from_type_v2"
 """Makes a tensor that has attributes of its own, by the function that is its first argument."""
 
+_ENCODED = object()
+"""Bytes that the file holds as a text."""
+
+_BYTES = ("builtins.bytearray", "__builtin__.bytearray")
+"""They are made of those, or, by nobody's writer, of the number of zeros that they should have."""
+
 
 def called_by(content: bytes) -> set[str]:
     """Names of the classes and functions that are called; one that is only named, as a value, is none.
@@ -39,7 +45,7 @@ def called_by(content: bytes) -> set[str]:
         elif opcode.name in ("REDUCE", "NEWOBJ"):
             arguments, function = stack.pop(), stack.pop()
             found |= _called(function, arguments)
-            stack.append(_MADE)
+            stack.append(_ENCODED if function == "_codecs.encode" else _MADE)
         else:
             taken = _taken(stack, opcode)
             if opcode.name.startswith("TUPLE"):
@@ -50,6 +56,8 @@ def called_by(content: bytes) -> set[str]:
 
 
 def _called(function: object, arguments: object) -> set[str]:
+    if function in _BYTES and arguments in ((), (_ENCODED,)):
+        return set()
     names = {str(function)} if isinstance(function, str) else set()
     if function == _CALLS_ITS_FIRST:
         first = arguments[0] if isinstance(arguments, tuple) and arguments else None

@@ -144,7 +144,7 @@ def test_state(case, sound, work, read_by):
         data = weights.write()
     case.tries("run: state, signed anew", what)
     rewritten_state(run, data)
-    read_by(run, {0, 2, 4}, of=("resume", "longer"), name="state")
+    read_by(run, {0, 2, 3, 4}, of=("resume", "longer"), name="state")
 
 
 @faults(short=1, long=60)

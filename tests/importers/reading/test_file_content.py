@@ -48,6 +48,8 @@ MADE_UP = {
     "by a list": b"ctorch._tensor\n_rebuild_from_type_v2\n](ctorch\nTensor\nq\x01h\x01M\xe8\x03\x85}eR",
     "by a name that was kept": b"ctorch\nTensor\nq\x01h\x01M\xe8\x03\x85R\x86",
     "a new one": b"ctorch\nFloatTensor\nM\xe8\x03\x85\x81",
+    "bytes of a number": b"cbuiltins\nbytearray\nJ\xff\xff\xff\x7f\x85R",
+    "bytes of a number, by an old name": b"c__builtin__\nbytearray\nJ\xff\xff\xff\x7f\x85R",
     "a storage of a size": b"ctorch.storage\nTypedStorage\nM\xe8\x03\x85R",
 }
 
@@ -100,7 +102,7 @@ def test_tensors_with_attributes_and_types_as_values_are_read(tmp_path: Path, as
     marked = {name: tensor.clone() for name, tensor in STATE.items()}
     for tensor in marked.values():
         tensor.note = "as some training programs put it"  # type: ignore[attr-defined]
-    options = {"tensor_type": torch.FloatTensor, "kind": torch.Tensor}
+    options = {"tensor_type": torch.FloatTensor, "kind": torch.Tensor, "bytes": bytearray(b"abc")}
     content = {"model": marked, "options": options}
     torch.save(content, tmp_path / "net", _use_new_zipfile_serialization=as_zip)
     assert read_weights(tmp_path / "net").tensors["a"].equal(STATE["a"])
