@@ -116,6 +116,6 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
             "columns": heads,
             "rows": rows,
             "known": known,
-            "failed": sorted(name for _, column, name in found if column in COLUMNS),
+            "failed": sorted(name for _, column, name in found if column in (*COLUMNS, "unjudged")),
         }
         Path(config.option.faults_report).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
