@@ -117,7 +117,10 @@ def what_is_left(path: Path, otherwise: str) -> str:
 
 
 def _way_out(path: Path, reason: OSError, num_bytes: int | None) -> str:
-    there = shell_path(next((one for one in path.absolute().parents if os.path.isdir(one)), "/"))
+    try:
+        there = shell_path(next((one for one in path.absolute().parents if os.path.isdir(one)), "/"))
+    except FileNotFoundError:  # the working directory, which names begin in
+        there = "/"
     if reason.errno in _FULL:
         room = f" for {num_bytes / 1e6:.1f} MB" if num_bytes is not None else ""
         return f"make room{room} (df -h {there}) and try again"

@@ -97,3 +97,13 @@ def test_what_the_disk_does_not_let_go_of_is_named(tmp_path: Path, monkeypatch: 
     assert f"{left} cannot be removed now; whoever writes it next does so." in str(raised.value)
     write_atomically(tmp_path / "table", b"x")
     assert os.listdir(tmp_path) == ["table"]
+
+
+def test_the_error_stands_though_the_working_directory_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "here").rmdir()
+    with pytest.raises(WriteError, match=r"cannot write record\.json: No such file or directory"):
+        write_atomically(Path("record.json"), b"{}")

@@ -28,6 +28,8 @@ _NO_MEMORY = (
     "error: this machine has not enough memory for it, or the process may use too little (ulimit -v)."
 )
 
+_DELETED = "error: the working directory was deleted; go to another one (cd)."
+
 _SIGNS_OF_NO_MEMORY = ("can't start new thread", "allocate memory", "bad_alloc", "unable to mmap")
 """In messages of Python and of PyTorch, which have no type of their own."""
 
@@ -102,10 +104,8 @@ def _main() -> None:
     # Pictures go to files alone, and matplotlib cannot even be imported where a notebook or another machine
     # left the name of a backend that it does not have.
     os.environ["MPLBACKEND"] = "agg"
-    try:
-        os.getcwd()
-    except FileNotFoundError:  # libraries end the process without a word of why
-        _fail("error: the working directory was deleted; go to another one (cd).", UsageError.exit_code)
+    if not _is_somewhere():  # libraries end the process without a word of why
+        _fail(_DELETED, UsageError.exit_code)
     try:
         with ending_in_order(), in_flags({}, own := _parameters()), saying_warnings():
             build_app()()
@@ -140,6 +140,8 @@ def _main() -> None:
             UsageError.exit_code,
         )
     except (OSError, OverflowError) as error:
+        if isinstance(error, FileNotFoundError) and not _is_somewhere():
+            _fail(_DELETED, UsageError.exit_code)
         # What the machine refuses without any part of rescli having foreseen it.
         _fail(f"error: {type(error).__name__}: {error}", UsageError.exit_code)
 
@@ -151,6 +153,14 @@ def _parameters() -> Collection[str] | None:
     except (IndexError, UsageError):
         return None
     return None if isinstance(command, typer.Typer) else inspect.signature(command).parameters.keys()
+
+
+def _is_somewhere() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _fail(message: str, code: int) -> NoReturn:

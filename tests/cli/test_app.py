@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -225,3 +226,18 @@ def test_the_name_of_a_backend_that_matplotlib_does_not_have_is_in_nobodys_way(
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.stdout.splitlines()[-1:] == ["agg"], done.stderr
+
+
+def test_a_working_directory_that_is_deleted_meanwhile_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def work() -> None:
+        os.rmdir(tmp_path)
+        os.getcwd()
+
+    monkeypatch.setattr(app_module, "build_app", lambda: work)
+    with pytest.raises(SystemExit):
+        app_module.main()
+    assert "the working directory was deleted" in capsys.readouterr().err

@@ -43,7 +43,7 @@ def require_said(case: Case, job: Job, ended: Ended, *numbers: int) -> None:
         raise case.fails("wrong exit", f"none of {reasons} in {ended.err[-2000:]}")
 
 
-@faults(short=4, long=90)
+@faults(short=3, long=90)
 def test_disk_that_fails(case: Case, workplace: Workplace) -> None:
     if workplace.forked.injector is None:
         pytest.skip("there is no C compiler")
@@ -107,8 +107,8 @@ def test_full_file_system(case: Case, workplace: Workplace) -> None:
         ended = running.wait()
         if ended.code != 0:
             require_said(case, job, ended, errno.EROFS if way.startswith("read-only") else errno.ENOSPC)
-        (here / "ballast").unlink(missing_ok=True)
         assert forked.mount(place, f"remount,rw,size={1 << 30}") == 0
+        (here / "ballast").unlink(missing_ok=True)
         require_unharmed(case, workplace, job, place, seen=here)
         require_same_end(case, workplace, job, place, seen=here)
     finally:

@@ -19,7 +19,7 @@ ROUND = (
 )
 
 
-@faults(short=5, long=240)
+@faults(short=4, long=240)
 def test_kill(case: Case, workplace: Workplace) -> None:
     if workplace.forked.injector is None:
         pytest.skip("there is no C compiler")

@@ -22,7 +22,7 @@ ASKING = (("show", "net.safetensors"), ("show", "net.safetensors", "--json"), ("
 WAYS = ("closed", "/dev/full", "a pipe closed at once", "a pipe closed after a line", "a pipe read late")
 
 
-@faults(short=4, long=45)
+@faults(short=3, long=45)
 def test_stream(case: Case, workplace: Workplace, tmp_path: Path) -> None:
     """What is written to files is there, and the exit code says so."""
     job = by_name(ROUND[case.number % len(ROUND)])

@@ -135,7 +135,7 @@ LIMITS = {
 }
 
 
-@faults(short=3, long=80)
+@faults(short=2, long=80)
 def test_environment(case: Case, workplace: Workplace) -> None:
     """One variable or one limit; afterwards, without it, the command ends as ever."""
     job = by_name(ROUND[case.number % len(ROUND)])
