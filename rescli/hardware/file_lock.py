@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["InUse", "held_alone", "is_moved", "locked_descriptor", "place_of", "stand_in_of"]
+__all__ = ["InUse", "held_alone", "is_alive", "is_moved", "locked_descriptor", "place_of", "stand_in_of"]
 
 _log = logging.getLogger(__name__)
 
@@ -107,6 +107,17 @@ def stand_in_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.held")
 
 
+def is_alive(pid: int) -> bool:
+    """Whether there is a process of that number on this machine."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
+
+
 def _lock(number: int) -> str | None:
     try:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -177,7 +188,7 @@ def _take_over_if_stale(held: Path, here: str) -> None:
     if len(words) != 4 or words[3] != here or not words[1].isdecimal() or held in _mine:
         return
     pid = int(words[1])
-    if pid != os.getpid() and _is_alive(pid):
+    if pid != os.getpid() and is_alive(pid):
         return
     aside = held.with_name(f"{held.name}.{os.getpid()}.tmp")
     with suppress(OSError):
@@ -192,13 +203,3 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return ""
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        pass
-    return True

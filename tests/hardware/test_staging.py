@@ -41,7 +41,7 @@ def test_of_the_dead_and_not_of_the_living(
     at_work: tuple[subprocess.Popen[str], Path], tmp_path: Path
 ) -> None:
     process, theirs = at_work
-    for name in (".pack.onnx.12ab34cd.tmp", ".packed.12ab34cd.tmp"):  # of another out
+    for name in (".pack.onnx.rescli-12ab34cd.tmp", ".packed.rescli-12ab34cd.tmp"):  # of another out
         (tmp_path / name).mkdir()
     with staged_beside(tmp_path / "pack") as ours:
         assert (theirs / "part").is_file()
@@ -53,10 +53,19 @@ def test_of_the_dead_and_not_of_the_living(
         assert not theirs.exists()
         ours.rename(tmp_path / "pack")
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        ".pack.onnx.12ab34cd.tmp",
-        ".packed.12ab34cd.tmp",
+        ".pack.onnx.rescli-12ab34cd.tmp",
+        ".packed.rescli-12ab34cd.tmp",
         "pack",
     ]
+
+
+@pytest.mark.parametrize("name", [".pack.mine.tmp", ".pack.12345.tmp", ".pack.12ab34cd.tmp"])
+def test_what_rescli_did_not_name_stays(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "notes.txt").write_text("precious")
+    with staged_beside(tmp_path / "pack"):
+        pass
+    assert (tmp_path / name / "notes.txt").read_text() == "precious"
 
 
 def test_where_folders_cannot_be_locked_none_is_removed(
@@ -66,10 +75,10 @@ def test_where_folders_cannot_be_locked_none_is_removed(
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "flock", refused)
-    (tmp_path / ".pack.12345678.tmp").mkdir()
+    (tmp_path / ".pack.rescli-12345678.tmp").mkdir()
     with staged_beside(tmp_path / "pack") as ours:
         assert ours.is_dir()
-    assert [path.name for path in tmp_path.iterdir()] == [".pack.12345678.tmp"]
+    assert [path.name for path in tmp_path.iterdir()] == [".pack.rescli-12345678.tmp"]
 
 
 def test_what_is_made_has_the_rights_of_any_folder(tmp_path: Path) -> None:
