@@ -123,3 +123,23 @@ def test_a_lock_that_was_moved_is_found(tmp_path: Path) -> None:
             assert file_lock.place_of(lock) == tmp_path / "moved" / ".lock"
         (tmp_path / "moved" / ".lock").unlink()
         assert file_lock.place_of(lock) is None
+
+
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.EIO, errno.EACCES])
+def test_a_file_system_that_does_not_say_has_moved_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refused(*_: object, **__: object) -> os.stat_result:
+        raise OSError(number, os.strerror(number))
+
+    with file_lock.held_alone(tmp_path / ".lock"), monkeypatch.context() as failing:
+        failing.setattr(Path, "stat", refused)
+        assert not file_lock.is_moved(tmp_path / ".lock")
+
+
+def test_one_look_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with file_lock.held_alone(tmp_path / ".lock"):
+        monkeypatch.setattr(file_lock, "_SECOND_LOOK_SECONDS", 0.0)
+        looks = [os.stat(tmp_path)]  # another file's, the first time
+        monkeypatch.setattr(Path, "stat", lambda path: looks.pop() if looks else os.stat(path))
+        assert not file_lock.is_moved(tmp_path / ".lock")
