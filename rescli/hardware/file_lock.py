@@ -7,17 +7,20 @@ import fcntl
 import logging
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["InUse", "held_alone", "is_moved", "locked_descriptor", "place_of", "stand_in_of"]
+__all__ = ["InUse", "held_alone", "is_alive", "is_moved", "locked_descriptor", "place_of", "stand_in_of"]
 
 _log = logging.getLogger(__name__)
 
 _NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.EBADF}
 """What ``flock`` answers where it is not implemented (Lustre, some NFS, for folders or at all); EWOULDBLOCK
 alone is "in use"."""
+
+_SECOND_LOOK_SECONDS = 0.2
 
 _warned: set[int] = set()
 _mine: set[Path] = set()
@@ -58,7 +61,7 @@ def held_alone(path: Path) -> Iterator[None]:
             with _standing_in(path, unsupported):
                 yield
             return
-        if not _is_still_there(path, number):
+        if _is_there(path, number) is False:
             raise InUse("another process")
         os.ftruncate(number, 0)
         with suppress(OSError):  # a full disk: whose it is need not be known for it to hold
@@ -87,9 +90,14 @@ def locked_descriptor(path: Path, flags: int) -> Iterator[tuple[int, str | None]
 
 
 def is_moved(path: Path) -> bool:
-    """Whether this process holds the lock of a file that no longer has that name."""
-    numbers = [number for number, held in [*_held.items()] if held == path]
-    return bool(numbers) and not any(_is_still_there(path, number) for number in numbers)
+    """Whether this process holds the lock of a file that no longer has that name.
+
+    A network file system may fail to tell, or for a moment tell a file from itself: that is no move.
+    """
+    if not _is_gone(path):
+        return False
+    time.sleep(_SECOND_LOOK_SECONDS)
+    return _is_gone(path)
 
 
 def place_of(path: Path) -> Path | None:
@@ -98,13 +106,24 @@ def place_of(path: Path) -> Path | None:
         with suppress(OSError):
             if held == path:
                 place = Path(os.readlink(f"/proc/self/fd/{number}"))
-                return place if _is_still_there(place, number) else None
+                return place if _is_there(place, number) else None
     return None
 
 
 def stand_in_of(path: Path) -> Path:
     """The file that stands in for a lock of ``path``."""
     return path.with_name(f"{path.name}.held")
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is a process of that number on this machine."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
 
 
 def _lock(number: int) -> str | None:
@@ -126,12 +145,23 @@ def _owner(number: int) -> str:
     return content.decode("utf-8", "replace").strip() or "another process"
 
 
-def _is_still_there(path: Path, number: int) -> bool:
-    """Whether the locked file is the one of that name: another may have taken the folder back meanwhile."""
+def _is_gone(path: Path) -> bool:
+    numbers = [number for number, held in [*_held.items()] if held == path]
+    return bool(numbers) and all(_is_there(path, number) is False for number in numbers)
+
+
+def _is_there(path: Path, number: int) -> bool | None:
+    """Whether the locked file is the one of that name: another may have taken the folder back meanwhile.
+
+    Returns:
+        None where the file system does not say.
+    """
     try:
         return os.path.samestat(os.fstat(number), path.stat())
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError:
+        return None
 
 
 def _leave_to_the_parent() -> None:
@@ -177,7 +207,7 @@ def _take_over_if_stale(held: Path, here: str) -> None:
     if len(words) != 4 or words[3] != here or not words[1].isdecimal() or held in _mine:
         return
     pid = int(words[1])
-    if pid != os.getpid() and _is_alive(pid):
+    if pid != os.getpid() and is_alive(pid):
         return
     aside = held.with_name(f"{held.name}.{os.getpid()}.tmp")
     with suppress(OSError):
@@ -192,13 +222,3 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return ""
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        pass
-    return True

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 __all__ = ["FileSystem", "file_system_of"]
 
 _MOUNTS = Path("/proc/self/mountinfo")
+_OCTAL = re.compile(rb"\\([0-3][0-7]{2})")
+"""How the kernel writes blanks and backslashes; all else of a name stands as its bytes."""
+
 _NETWORK = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "9p", "afs", "glusterfs", "fuse.sshfs")
 
 
@@ -29,20 +33,20 @@ class FileSystem:
 def file_system_of(path: Path) -> FileSystem | None:
     """The one that holds ``path``, which need not exist; None where nobody says."""
     try:
-        lines = _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        lines = _MOUNTS.read_bytes().split(b"\n")
     except OSError:
         return None
     place = Path(os.path.realpath(path))
     best: FileSystem | None = None
     for line in lines:
-        before, _, after = line.partition(" - ")
+        before, _, after = line.partition(b" - ")
         words, kind = before.split(), after.split()[:1]
         if len(words) < 6 or not kind:
             continue
-        mounted = words[4].encode("utf-8", "surrogateescape").decode("unicode_escape")
+        mounted = os.fsdecode(_OCTAL.sub(lambda found: bytes([int(found[1], 8)]), words[4]))
         inside = place == Path(mounted) or Path(mounted) in place.parents
         if inside and (
             best is None or len(mounted) >= len(best.mounted_at)
         ):  # the last one hides those below
-            best = FileSystem(kind[0], mounted, "ro" in words[5].split(","))
+            best = FileSystem(os.fsdecode(kind[0]), mounted, b"ro" in words[5].split(b","))
     return best

@@ -1,7 +1,8 @@
 """Files and folders that are made beside their place and get its name when they are whole.
 
-They are called ``.NAME.XXXXXXXX.tmp`` and locked while they are made. So those of processes that were killed
-are told from those of processes at work, and whoever makes the same next removes them.
+They are called ``.NAME.rescli-XXXXXXXX.tmp``, which nobody else calls anything, and locked while they are
+made. So those of processes that were killed are told from those of processes at work and from what is not
+rescli's, and whoever makes the same next removes them.
 """
 
 from __future__ import annotations
@@ -16,14 +17,18 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from rescli.hardware.file_lock import InUse, is_moved, locked_descriptor
+from rescli.hardware.file_lock import InUse, is_alive, is_moved, locked_descriptor
 
-__all__ = ["remove_left", "staged_beside", "staged_file"]
+__all__ = ["remove_left", "remove_left_in", "staged_beside", "staged_file"]
 
 _LONG_NAME, _SHORTENED = 200, 40
 """Bytes of a name that leaves room for more, and the letters that are kept of a longer one."""
 
 _TOKEN_BYTES = 4
+_ENDING = rf"\.rescli-[0-9a-f]{{{2 * _TOKEN_BYTES}}}\.tmp"
+_EARLIER = re.compile(r"\..+\.([0-9]+)\.tmp")
+"""Files of earlier versions of rescli: ``.NAME.PID.tmp``, without a lock."""
+
 _TRIES = 5
 
 
@@ -77,14 +82,36 @@ def remove_left(out: Path) -> list[Path]:
     Returns:
         What the disk does not let go of.
     """
-    pattern = re.compile(rf"\.{re.escape(_short(out))}\.[0-9a-f]{{{2 * _TOKEN_BYTES}}}\.tmp")
-    found: list[Path] = []
-    with suppress(OSError), os.scandir(out.parent) as entries:  # a folder may be written and not listed
-        found = [Path(entry.path) for entry in entries if pattern.fullmatch(entry.name)]
-    return [path for path in found if not _is_removed(path)]
+    pattern = re.compile(rf"\.{re.escape(_short(out))}{_ENDING}")
+    return [path for path in _named(pattern, out.parent) if not _is_removed(path)]
 
 
-def _is_removed(path: Path) -> bool:
+def remove_left_in(folder: Path, *, alone: bool = False) -> None:
+    """Remove the files of any name that killed processes left in a folder.
+
+    Folders in it stay: they may be staged by a process at work. Nothing is looked for below them.
+
+    Args:
+        folder: which need not be there.
+        alone: nobody but this process writes there, so what nobody can tell the owner of is left, too.
+    """
+    for path in _named(re.compile(rf"\..+{_ENDING}"), folder):
+        if not path.is_dir():
+            _is_removed(path, alone=alone)
+    for path in _named(_EARLIER, folder):
+        with suppress(OSError):
+            told = _EARLIER.fullmatch(path.name)
+            if told and path.is_file() and not path.is_symlink() and (alone or not is_alive(int(told[1]))):
+                path.unlink()
+
+
+def _named(pattern: re.Pattern[str], folder: Path) -> list[Path]:
+    with suppress(OSError), os.scandir(folder) as entries:  # a folder may be written and not listed
+        return [Path(entry.path) for entry in entries if pattern.fullmatch(entry.name)]
+    return []
+
+
+def _is_removed(path: Path, *, alone: bool = False) -> bool:
     """Remove it where its process is gone; False where that is so and it is still there."""
     with suppress(InUse, OSError):
         if path.is_symlink() or not (path.is_dir() or path.is_file()):
@@ -92,7 +119,7 @@ def _is_removed(path: Path) -> bool:
         # Some network file systems lock only what is opened to be written.
         flags = os.O_RDONLY | os.O_DIRECTORY if path.is_dir() else os.O_RDWR
         with locked_descriptor(path, flags) as (_, unlocked):
-            if unlocked is not None:
+            if unlocked is not None and not alone:
                 return True  # nobody knows whose it is
             with suppress(OSError):
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
@@ -105,7 +132,7 @@ def _locked(out: Path, flags: int) -> Iterator[tuple[Path, int]]:
     """Something new beside ``out``, and its descriptor, locked where the file system has locks."""
     with ExitStack() as held:
         for _ in range(_TRIES):
-            path = out.with_name(f".{_short(out)}.{secrets.token_hex(_TOKEN_BYTES)}.tmp")
+            path = out.with_name(f".{_short(out)}.rescli-{secrets.token_hex(_TOKEN_BYTES)}.tmp")
             if flags & os.O_DIRECTORY:
                 path.mkdir()
             with suppress(InUse, FileNotFoundError):

@@ -13,6 +13,7 @@ from pathlib import Path
 from rescli.errors import CheckpointError, RescliError, RunDirError
 from rescli.files import cannot_write, read_file, remove, write_atomically
 from rescli.hardware.file_lock import InUse, held_alone, stand_in_of
+from rescli.hardware.staging import remove_left_in
 from rescli.remedy import Remedy
 from rescli.runs.data_root_note import read_data_root, write_data_root
 from rescli.spec.load import spec_from_dict
@@ -219,8 +220,9 @@ class RunDir:
                 ) from error
             except OSError as error:
                 raise cannot_write(self._lock, error, error=RunDirError, left="nothing was begun") from error
-            for leftover in self.path.rglob(".*.tmp"):  # of a process that was killed while it wrote
-                remove(leftover)
+            remove_left_in(self.path)  # others write there, too: an export, a table
+            for folder in (self.checkpoints, self.state):
+                remove_left_in(folder, alone=True)
             yield
 
     def _make(self) -> bool:

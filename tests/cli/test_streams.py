@@ -6,6 +6,8 @@ import io
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -52,6 +54,27 @@ def test_a_reader_that_is_gone_is_no_failure(stdout_to: StdoutTo, buffered: bool
     for _ in range(3):
         print("a result " * 5_000, flush=True)
     assert say_unprinted() is None
+
+
+@pytest.mark.parametrize("buffered", [True, False])
+def test_a_late_reader_of_a_pipe_that_does_not_block_gets_all(stdout_to: StdoutTo, buffered: bool) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    stdout_to(writer, buffered=buffered)
+    read: list[bytes] = []
+
+    def late() -> None:
+        time.sleep(0.2)
+        while sum(map(len, read)) < 500_000 and (part := os.read(reader, 100_000)):
+            read.append(part)
+        os.close(reader)
+
+    thread = threading.Thread(target=late, daemon=True)
+    thread.start()
+    print("z" * 499_999, flush=True)
+    assert say_unprinted() is None
+    thread.join(10)
+    assert len(b"".join(read)) == 500_000
 
 
 @needs_full

@@ -97,6 +97,19 @@ def test_file_systems_by_the_longest_mount(tmp_path: Path, monkeypatch: pytest.M
     assert file_system_of(Path("/homely")) == FileSystem("ext4", "/", read_only=False)
 
 
+def test_a_mount_point_of_any_name_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [
+        b"1 0 8:1 / / rw - ext4 /dev/sda1 rw",
+        "2 1 0:50 / /mnt/caf\u00e9\\134\\040x rw - nfs4 server:/x rw".encode(),
+        b"3 1 0:51 / /mnt/\xff rw - cifs //server/x rw",
+    ]
+    (tmp_path / "mountinfo").write_bytes(b"\n".join(lines))
+    monkeypatch.setattr(file_system, "_MOUNTS", tmp_path / "mountinfo")
+    cafe, odd = Path("/mnt/caf\u00e9\\ x"), Path(os.fsdecode(b"/mnt/\xff"))
+    assert file_system_of(cafe / "a") == FileSystem("nfs4", str(cafe), read_only=False)
+    assert file_system_of(odd / "a") == FileSystem("cifs", str(odd), read_only=False)
+
+
 def test_variables_that_cost_something_are_notes(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith(("OMP_", "ONEDNN_", "RANK", "WORLD_SIZE"))]:
         monkeypatch.delenv(name)

@@ -41,7 +41,7 @@ def test_of_the_dead_and_not_of_the_living(
     at_work: tuple[subprocess.Popen[str], Path], tmp_path: Path
 ) -> None:
     process, theirs = at_work
-    for name in (".pack.onnx.12ab34cd.tmp", ".packed.12ab34cd.tmp"):  # of another out
+    for name in (".pack.onnx.rescli-12ab34cd.tmp", ".packed.rescli-12ab34cd.tmp"):  # of another out
         (tmp_path / name).mkdir()
     with staged_beside(tmp_path / "pack") as ours:
         assert (theirs / "part").is_file()
@@ -53,10 +53,19 @@ def test_of_the_dead_and_not_of_the_living(
         assert not theirs.exists()
         ours.rename(tmp_path / "pack")
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        ".pack.onnx.12ab34cd.tmp",
-        ".packed.12ab34cd.tmp",
+        ".pack.onnx.rescli-12ab34cd.tmp",
+        ".packed.rescli-12ab34cd.tmp",
         "pack",
     ]
+
+
+@pytest.mark.parametrize("name", [".pack.mine.tmp", ".pack.12345.tmp", ".pack.12ab34cd.tmp"])
+def test_what_rescli_did_not_name_stays(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "notes.txt").write_text("precious")
+    with staged_beside(tmp_path / "pack"):
+        pass
+    assert (tmp_path / name / "notes.txt").read_text() == "precious"
 
 
 def test_where_folders_cannot_be_locked_none_is_removed(
@@ -66,10 +75,10 @@ def test_where_folders_cannot_be_locked_none_is_removed(
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "flock", refused)
-    (tmp_path / ".pack.12345678.tmp").mkdir()
+    (tmp_path / ".pack.rescli-12345678.tmp").mkdir()
     with staged_beside(tmp_path / "pack") as ours:
         assert ours.is_dir()
-    assert [path.name for path in tmp_path.iterdir()] == [".pack.12345678.tmp"]
+    assert [path.name for path in tmp_path.iterdir()] == [".pack.rescli-12345678.tmp"]
 
 
 def test_what_is_made_has_the_rights_of_any_folder(tmp_path: Path) -> None:
@@ -114,3 +123,23 @@ def test_a_lock_that_was_moved_is_found(tmp_path: Path) -> None:
             assert file_lock.place_of(lock) == tmp_path / "moved" / ".lock"
         (tmp_path / "moved" / ".lock").unlink()
         assert file_lock.place_of(lock) is None
+
+
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.EIO, errno.EACCES])
+def test_a_file_system_that_does_not_say_has_moved_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refused(*_: object, **__: object) -> os.stat_result:
+        raise OSError(number, os.strerror(number))
+
+    with file_lock.held_alone(tmp_path / ".lock"), monkeypatch.context() as failing:
+        failing.setattr(Path, "stat", refused)
+        assert not file_lock.is_moved(tmp_path / ".lock")
+
+
+def test_one_look_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with file_lock.held_alone(tmp_path / ".lock"):
+        monkeypatch.setattr(file_lock, "_SECOND_LOOK_SECONDS", 0.0)
+        looks = [os.stat(tmp_path)]  # another file's, the first time
+        monkeypatch.setattr(Path, "stat", lambda path: looks.pop() if looks else os.stat(path))
+        assert not file_lock.is_moved(tmp_path / ".lock")

@@ -13,6 +13,7 @@ import pytest
 
 from rescli.errors import CheckpointError, RunDirError
 from rescli.hardware import file_lock
+from rescli.hardware.staging import staged_beside, staged_file
 from rescli.runs.directory import RunDir, default_run_path, noted_data_root
 from rescli.spec.load import load_spec
 
@@ -75,12 +76,39 @@ def test_a_run_that_began_while_another_waited_is_seen(tmp_path):
         pass
 
 
-def test_what_a_killed_writer_left_is_swept_up(tmp_path):
+@pytest.mark.parametrize("locks", [True, False])
+def test_what_a_killed_writer_left_is_swept_up(tmp_path, monkeypatch, locks):
     begin(tmp_path)
     (tmp_path / "state").mkdir()
-    (tmp_path / "state" / ".latest.json.123.tmp").touch()
+    for name in (f".latest.json.{os.getpid()}.tmp", ".000012-a.safetensors.rescli-12ab34cd.tmp"):
+        (tmp_path / "state" / name).touch()
+    (tmp_path / ".record.json.99999999.tmp").touch()
+    if locks:
+        (tmp_path / ".record.json.rescli-12ab34cd.tmp").touch()
+    else:
+        monkeypatch.setattr(fcntl, "flock", refuse_locks)
     with RunDir(tmp_path).locked():
         assert not list(tmp_path.rglob("*.tmp"))
+
+
+def refuse_locks(*_):
+    raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+
+def test_what_others_have_in_the_run_stays(tmp_path):
+    begin(tmp_path)
+    for name in (".mine.tmp", "state/.mine.123.tmp", ".onnx.rescli-12ab34cd.tmp"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "notes.txt").write_text("precious")
+        (tmp_path / name / ".notes.txt.123.tmp").touch()
+    at_work = tmp_path / f".table.csv.{os.getpid()}.tmp"
+    at_work.touch()
+    with staged_beside(tmp_path / "onnx") as export, staged_file(tmp_path / "table.csv") as (table, _):
+        before = sorted(tmp_path.rglob("*.tmp"))
+        with RunDir(tmp_path).locked():
+            assert sorted(tmp_path.rglob("*.tmp")) == before
+            assert export.is_dir()
+            assert table.is_file()
 
 
 def test_discard_takes_back_only_what_rescli_put_there(tmp_path):

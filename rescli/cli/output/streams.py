@@ -11,6 +11,7 @@ import codecs
 import errno
 import io
 import os
+import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -59,15 +60,24 @@ class _Lasting(io.RawIOBase):
         content = bytes(data)  # type: ignore[call-overload]
         if not self._gone and self.failure is None:
             try:
-                return os.write(self._number, content)
+                return self._written(content)
             except OSError as error:
-                if error.errno == errno.EPIPE or self._terminal:
+                if error.errno == errno.EPIPE or (error.errno == errno.EIO and self._terminal):
                     self._gone = True
                 else:
                     self.failure = error
         if self.failure is not None:
             self.unwritten += content[: _KEPT_BYTES - len(self.unwritten)]
         return len(content)
+
+    def _written(self, content: bytes) -> int:
+        while True:
+            try:
+                return os.write(self._number, content)
+            except BlockingIOError:  # its reader, who may share it, made it non-blocking, and is late
+                room = select.poll()
+                room.register(self._number, select.POLLOUT)
+                room.poll()
 
 
 @contextmanager

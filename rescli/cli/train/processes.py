@@ -11,21 +11,18 @@ import sys
 import tempfile
 import time
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from rescli.cli.launch import HEARD, LISTENS, SILENT, SPEC
 from rescli.cli.output.messages import say
+from rescli.cli.train.passed_signals import Signals, listeners, noting_signals
 from rescli.errors import CheckpointError, Interrupted, LostRankError, RescliError
 from rescli.hardware.elastic import END_NOW, LEAVING_SECONDS, LOST, OUTCOME, RESTARTS, STOP, UNBEGUN
 from rescli.hardware.stop_signals import STOP_SIGNALS
 from rescli.plurals import counted
 from rescli.remedy import Remedy
-from rescli.workflows.running.stopping import DOUBLE_TAP_SECONDS
 
 if TYPE_CHECKING:
     from rescli.spec.run import RunSpec
@@ -92,7 +89,7 @@ class Launcher:
         ]
         if spec is not None:
             self._beside(SPEC).write_text(json.dumps(spec.to_dict()), encoding="ascii")
-        with _passing_on(self._beside(STOP)) as signals:
+        with noting_signals() as signals:
             assert self._process.stdin is not None
             with suppress(OSError):  # it is gone, as its exit code says
                 self._process.stdin.write(json.dumps(own).encode() + b"\n")
@@ -131,6 +128,7 @@ class Launcher:
                 if code < 0:
                     self._end_those_left(code)
                 return code
+            signals.pass_on(self._beside(STOP))
             lost = self._say_lost(lost, out)
             if self._outcome.is_file():
                 told = told or time.monotonic()
@@ -144,7 +142,7 @@ class Launcher:
 
     def _end_those_left(self, code: int) -> None:
         """Without their launcher the processes save and stop: wait until all have."""
-        pids = [int(path.read_text() or 0) for path in self._outcome.parent.glob(f"{LISTENS}*")]
+        pids = listeners(self._outcome.parent)
         if pids or self._outcome.is_file():
             say(f"warning: the launcher {_how_it_ended(code)}; its processes save their state and stop.")
         until = time.monotonic() + LEAVING_SECONDS + _GRACE_SECONDS
@@ -206,8 +204,6 @@ def _end(launcher: subprocess.Popen[bytes]) -> None:
 
 def _is_at_work(pid: int) -> bool:
     """Whether that process is there and has not ended."""
-    if pid == 0:
-        return False
     try:
         os.kill(pid, 0)
         return (
@@ -248,40 +244,6 @@ def _again(out: Path, count: int) -> tuple[Remedy, ...]:
     if _saved_step(out) is None:
         return ()
     return (Remedy("resume", str(out), also={"nproc": count}),)
-
-
-@dataclass
-class Signals:
-    """What was sent to this process so far: the name of the first, when it came, and a second SIGINT."""
-
-    first: str = ""
-    since: float = 0.0
-    again: float | None = None
-    count: int = 0
-
-
-@contextmanager
-def _passing_on(stop: Path) -> Iterator[Signals]:
-    """Within the block each signal is noted where the processes look; what is ignored stays ignored."""
-    signals = Signals()
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        name, now = signal.Signals(number).name, time.monotonic()
-        signals.count += 1
-        if not signals.first:
-            signals.first, signals.since = name, now
-        elif number == signal.SIGINT and now - signals.since > DOUBLE_TAP_SECONDS:
-            signals.again = now
-        stop.with_suffix(".new").write_text(f"{name} {signals.count}", encoding="ascii")
-        stop.with_suffix(".new").replace(stop)
-
-    numbers = [number for number in STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, note) for number in numbers}
-    try:
-        yield signals
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _without(arguments: list[str], flag: str) -> list[str]:
