@@ -70,7 +70,7 @@ def test_what_disagrees_is_refused(header: object, says: str) -> None:
         (file_of(json.loads("[" * 500 + "]" * 500)), "no JSON object"),
         (file_of({"a": json.loads("[" * 500 + "]" * 500)}), "no type, shape and place"),
         (b"\xa0\x86\x01" + bytes(5) + b"[" * 100_000, "nested too deep"),
-        (file_of({"\ud800": tensor(0, 0, 0)}), "half a letter"),
+        (file_of({"\ud800": tensor(0, 0, 0)}), "an unpaired surrogate"),
         (file_of({"\udce9": tensor(0, 0, 0)}), "no UTF-8"),
         (file_of({"__metadata__": {"x": "\udce9"}}), "no UTF-8"),
     ],
