@@ -228,7 +228,8 @@ def _check(value: object) -> None:
             elif isinstance(one, str):
                 if not one.isascii() and (found := _UNPAIRED.search(one)):
                     raise ValueError(
-                        f"{start_of(one)} holds an unpaired surrogate, U+{ord(found.group()):04X}, which no text has"
+                        f"{start_of(one)} holds an unpaired surrogate, U+{ord(found.group()):04X}, "
+                        "which no text has"
                     )
             elif isinstance(one, int) and not -_MOST_WHOLE <= one < _MOST_WHOLE:
                 raise ValueError(_TOO_LARGE)
