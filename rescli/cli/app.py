@@ -137,9 +137,12 @@ def main() -> None:
             "  the process may use too little memory (ulimit -v), or the installation is damaged",
             UsageError.exit_code,
         )
-    except (OSError, OverflowError) as error:
-        # What the machine refuses without any part of rescli having foreseen it.
+    except OverflowError as error:
+        # Of a number that was given, as is a RecursionError of what is nested.
         _fail(f"error: {type(error).__name__}: {error}", UsageError.exit_code)
+    except OSError as error:
+        # What the machine refuses without any part of rescli having foreseen it.
+        _fail(f"error: {type(error).__name__}: {error}", RescliError.exit_code)
 
 
 def _parameters() -> Collection[str] | None:

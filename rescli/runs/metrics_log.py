@@ -16,6 +16,8 @@ from rescli.stored.values import EXACT, Count, Loss, Percent, Seconds
 
 __all__ = ["MetricsLog", "MetricsRow", "read_metrics"]
 
+_AGAIN = "copy it again from where the run was trained"
+
 
 @with_config(EXACT)
 class MetricsRow(TypedDict, total=False):
@@ -64,10 +66,10 @@ def read_metrics(path: Path) -> list[MetricsRow]:
     try:
         lines = read_file(path).split(b"\n")[:-1]
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}") from error
+        raise CheckpointError(f"{path} cannot be read: {error}", hint=_AGAIN) from error
 
     def refused(place: int, wrong: object) -> CheckpointError:
-        return CheckpointError(f"{path} cannot be read: line {place + 1}: {wrong}")
+        return CheckpointError(f"{path} cannot be read: line {place + 1}: {wrong}", hint=_AGAIN)
 
     found: list[Any] = []
     for line in lines:

@@ -182,7 +182,7 @@ def test_odd_files_take_no_more_memory_than_is_stated(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "code"),
     [
-        (("import", "x", "--model", "resnet-20", "--dataset", "cifar10", "--out", "y"), 4),
+        (("import", "x", "--model", "resnet-20", "--dataset", "cifar10", "--out", "y.safetensors"), 4),
         (("export", "x", "--format", "onnx", "--out", "y"), 4),
         (("eval", "x"), 4),
         (("train", "x.toml", "--out", "y"), 2),

@@ -37,8 +37,9 @@ WHOLE = '{"event": "val", "iteration": 2, "loss": 2.3, "top1_error": 90.0, "top5
 )
 def test_a_damaged_log_is_named(tmp_path, content, says):
     (tmp_path / "metrics.jsonl").write_bytes(content)
-    with pytest.raises(CheckpointError, match=rf"metrics\.jsonl cannot be read: {re.escape(says)}"):
+    with pytest.raises(CheckpointError, match=rf"metrics\.jsonl cannot be read: {re.escape(says)}") as caught:
         read_metrics(tmp_path / "metrics.jsonl")
+    assert caught.value.hint == "copy it again from where the run was trained"
 
 
 def test_a_row_is_named_wherever_it_stands(tmp_path):
