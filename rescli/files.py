@@ -13,8 +13,8 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from rescli.errors import RescliError, UsageError, WriteError
-from rescli.foreign_text import shell_path
+from rescli.errors import DataError, RescliError, UsageError, WriteError
+from rescli.foreign_text import readable, shell_path
 from rescli.hardware.staging import remove_left, staged_file
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "read_file",
     "remove",
     "require_nameable",
+    "require_plain_file",
     "what_is_left",
     "without_waiting",
     "write_atomically",
@@ -36,6 +37,7 @@ __all__ = [
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _GONE = (errno.ENOENT, errno.ENOTDIR)
 _NOTHING = "nothing was"
+_NO_FILE = "a pipe or a device, not a file"
 
 
 def cache_dir() -> Path:
@@ -138,6 +140,7 @@ def writing(
     error: type[RescliError] = WriteError,
     left: str = "what was saved before is untouched",
     clean: Sequence[Path] = (),
+    reads: Sequence[Path] = (),
 ) -> Iterator[None]:
     """A block that writes: what the disk refuses in it is said as ``cannot_write`` does.
 
@@ -146,17 +149,38 @@ def writing(
         error: the type of the error.
         left: what there is then.
         clean: files and folders that are removed where the block is left by any error.
+        reads: files and folders that the block reads: a failure there is none of writing.
 
     Raises:
         WriteError: an OSError left the block.
+        DataError: one of a file that it reads did.
     """
     try:
         yield
     except BaseException as reason:
         remove(*clean)
         if isinstance(reason, OSError):
+            if (unread := _read_from(reason, path, reads)) is not None:
+                raise DataError(
+                    f"{readable(unread)} cannot be read: {reason.strerror}; {left}.",
+                    hint="look at its permissions and its disk, or leave the file out",
+                ) from reason
             raise cannot_write(path, reason, error=error, left=left) from reason
         raise
+
+
+def _read_from(reason: OSError, path: Path, reads: Sequence[Path]) -> str | None:
+    """The file below ``reads`` that could not be read; None where the writing of ``path`` failed."""
+    named = [os.path.abspath(name) for name in (reason.filename, reason.filename2) if isinstance(name, str)]
+    out = os.path.abspath(path)
+    # What is copied names the source first, whichever of the two failed; a full disk is that of the copy.
+    if not named or reason.errno in (*_FULL, errno.EROFS):
+        return None
+    beside = os.path.join(os.path.dirname(out), f".{os.path.basename(out)}.")
+    if any(name == out or name.startswith((f"{out}{os.sep}", beside)) for name in named):
+        return None
+    sources = [os.path.abspath(one) for one in reads]
+    return named[0] if any(Path(named[0]).is_relative_to(one) for one in sources) else None
 
 
 def remove(*paths: Path) -> None:
@@ -170,6 +194,20 @@ def remove(*paths: Path) -> None:
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
+
+
+def require_plain_file(path: Path, error: type[RescliError]) -> None:
+    """Refuse a pipe, a socket or a device; a file, a folder, and what is not there, pass.
+
+    Args:
+        path: what is to be read.
+        error: what to raise.
+
+    Raises:
+        RescliError: of the type ``error``.
+    """
+    if _is_device(path):
+        raise error(f"{path} is {_NO_FILE}.", hint="copy what it gives into a file, and name that")
 
 
 def require_nameable(path: Path) -> None:
@@ -236,7 +274,7 @@ def open_file(path: str | os.PathLike[str]) -> BufferedReader:
         OSError: it is missing, unreadable, or no plain file.
     """
     if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
-        raise OSError(errno.EINVAL, "it is a pipe or a device, not a file", os.fspath(path))
+        raise OSError(errno.EINVAL, f"it is {_NO_FILE}", os.fspath(path))
     # Something else may have come to the place since.
     return open(path, "rb", opener=without_waiting)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rescli.errors import WriteError
-from rescli.files import open_file, read_file, write_atomically
+from rescli.errors import DataError, WriteError
+from rescli.files import open_file, read_file, write_atomically, writing
 
 
 def test_a_file_is_replaced_whole_and_nothing_else_is_left(tmp_path):
@@ -107,3 +107,31 @@ def test_the_error_stands_though_the_working_directory_is_deleted(
     (tmp_path / "here").rmdir()
     with pytest.raises(WriteError, match=r"cannot write record\.json: No such file or directory"):
         write_atomically(Path("record.json"), b"{}")
+
+
+def raises(reason: OSError, out: Path, reads: Path) -> None:
+    with writing(out, left="nothing was left", reads=[reads]):
+        raise reason
+
+
+def test_what_cannot_be_read_is_not_said_to_be_unwritable(tmp_path: Path) -> None:
+    unread = PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "photos/a.jpg"))
+    with pytest.raises(DataError, match=r"a\.jpg cannot be read: Permission denied; nothing was left"):
+        raises(unread, tmp_path / "packed", tmp_path / "photos")
+
+
+@pytest.mark.parametrize(
+    ("code", "names"),
+    [
+        (errno.EACCES, ("packed",)),
+        (errno.EACCES, ("packed/train.images",)),
+        (errno.EACCES, (".packed.x1.tmp/train.images",)),
+        (errno.EACCES, ("photos/a.jpg", None, ".packed.x1.tmp/a.jpg")),  # a copy
+        (errno.EACCES, (".",)),
+        (errno.ENOSPC, ("photos/a.jpg",)),
+    ],
+)
+def test_what_cannot_be_written_is(tmp_path: Path, code: int, names: tuple[str | None, ...]) -> None:
+    reason = OSError(code, "refused", *[None if name is None else str(tmp_path / name) for name in names])
+    with pytest.raises(WriteError, match="cannot write"):
+        raises(reason, tmp_path / "packed", tmp_path / "photos")

@@ -23,7 +23,7 @@ from torch import nn
 
 from rescli import __version__
 from rescli.checkpoints.header import check_content
-from rescli.checkpoints.metadata import KnownFigures, Origin, metadata_of
+from rescli.checkpoints.metadata import OTHER_COPY, KnownFigures, Origin, metadata_damaged, metadata_of
 from rescli.checkpoints.serialise import serialise
 from rescli.data.normalization import Normalization
 from rescli.errors import CheckpointError, RescliError, first_names
@@ -129,7 +129,7 @@ class Checkpoint:
             )
         metadata = metadata_of(path, texts)
         if missing := [key for key in _REQUIRED if key not in metadata]:
-            raise CheckpointError(f"{path}: its metadata is damaged: {missing[0]} is missing.")
+            raise metadata_damaged(path, f"{missing[0]} is missing")
         try:
             checkpoint = cls(
                 tensors=tensors,
@@ -148,9 +148,7 @@ class Checkpoint:
             )
         except (ValueError, RescliError) as error:
             reason = " ".join(str(error).split())
-            raise CheckpointError(
-                f"{path}: its metadata is damaged: {type(error).__name__}: {reason}"
-            ) from error
+            raise metadata_damaged(path, f"{type(error).__name__}: {reason.removesuffix('.')}") from error
         for name, tensor in tensors.items():
             if tensor.is_floating_point() and not torch.isfinite(tensor).all():
                 raise CheckpointError(f"{path}: tensor {name} holds numbers that are not finite.")
@@ -220,4 +218,4 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str], s
         ) from error
     # The library calls a type without numbers of its own, such as F4, by its key alone.
     except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{path} is not a whole safetensors file: {error}") from error
+        raise CheckpointError(f"{path} is not a whole safetensors file: {error}.", hint=OTHER_COPY) from error

@@ -10,7 +10,7 @@ from typing import Literal
 
 from rescli.files import open_file
 from rescli.plurals import counted
-from rescli.stored.tensor_file import read_header_texts
+from rescli.stored.tensor_file import MOST_HEADER, read_header_texts
 
 __all__ = ["JOIN", "FileKind", "foreign_tensors", "kind_of_file"]
 
@@ -22,8 +22,6 @@ JOIN = (
 
 _HEAD_BYTES = 512
 _MOST_MEMBERS = 100_000
-_MOST_JSON = 100_000_000
-"""Bytes of JSON at the head of a safetensors file or in an index, at most; as the library has it."""
 _LEGACY_MAGIC = b"l\xfc\x9cF\xf9 j\xa8P\x19"
 """The number at the head of what torch.save wrote before it wrote zip archives."""
 
@@ -86,7 +84,7 @@ def kind_of_file(path: str | os.PathLike[str]) -> FileKind:
         if _LEGACY_MAGIC in head:
             return FileKind("torch", what, _AGAIN)
         return FileKind("other", what, f"{_AGAIN}; where it is whole, save its tensors with torch.save")
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _MOST_JSON:
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= MOST_HEADER:
         return FileKind("safetensors", "a safetensors file that is truncated, damaged, or not whole", _AGAIN)
     if head[257:262] == b"ustar":
         return FileKind("other", "a tar archive", _UNPACK)
@@ -161,7 +159,9 @@ def _kind_of_text(path: Path, head: bytes) -> FileKind:
         )
     if not text.startswith(("{", "[")):
         return FileKind("other", "a text file, not weights", "")
-    if b'"weight_map"' not in path.read_bytes()[:_MOST_JSON]:
+    with open_file(path) as file:
+        is_index = b'"weight_map"' in file.read(MOST_HEADER)
+    if not is_index:
         return FileKind("other", "text that looks like JSON, not weights", "")
     return FileKind(
         "other",

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from rescli.checkpoints.metadata import CheckpointMetadata, described_beside, metadata_of
+from rescli.checkpoints.metadata import OTHER_COPY, CheckpointMetadata, described_beside, metadata_of
 from rescli.errors import CheckpointError
 from rescli.files import without_waiting
 from rescli.foreign_text import readable
@@ -95,7 +95,9 @@ class CheckpointHeader:
         except IsADirectoryError as error:
             raise CheckpointError(f"{path} is a folder, not a checkpoint.") from error
         except (OSError, ValueError) as error:
-            raise CheckpointError(f"{path} is not a whole safetensors file: {error}.") from error
+            raise CheckpointError(
+                f"{path} is not a whole safetensors file: {error}.", hint=OTHER_COPY
+            ) from error
         if MODEL_KEY not in texts:
             raise CheckpointError(
                 f"{path} holds {counted(len(tensors), 'tensor')} but no rescli model.",
@@ -125,7 +127,7 @@ def check_content(path: Path, header: Mapping[str, Any], tensors: memoryview) ->
     if content_holds(header, tensors) is False:
         raise CheckpointError(
             f"{path} is damaged: its content is not what was written (its {CONTENT_KEY} does not hold).",
-            hint="copy it again from where it came, or take another checkpoint of the run",
+            hint=OTHER_COPY,
         )
 
 

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from rescli.checkpoints.file_kinds import foreign_tensors, kind_of_file
 from rescli.errors import CheckpointError, RunDirError
+from rescli.files import require_plain_file
 from rescli.plurals import counted
 from rescli.remedy import Remedy
 
@@ -66,6 +67,7 @@ def named_checkpoint(given: Path) -> Path:
     if os.path.isfile(given):
         _require_safetensors(given)
         return given
+    require_plain_file(given, CheckpointError)
     if not os.path.isdir(given):
         raise CheckpointError(f"no such checkpoint: {given}", hint="a run keeps them in RUN_DIR/checkpoints/")
     last = given / "checkpoints" / "last.safetensors"

@@ -15,6 +15,7 @@ from rescli.stored.json_values import MOST_BYTES, as_stored, parse_json
 from rescli.stored.values import EXACT, Count, Interval, Loss, Percent, Sha256
 
 __all__ = [
+    "OTHER_COPY",
     "CheckpointMetadata",
     "KnownFigures",
     "Origin",
@@ -22,9 +23,13 @@ __all__ = [
     "StoredDescription",
     "StoredScheme",
     "described_beside",
+    "metadata_damaged",
     "metadata_of",
     "read_description",
 ]
+
+OTHER_COPY = "copy it again from where it came, or take another checkpoint of the run"
+"""What to do about a checkpoint that is damaged."""
 
 Section = dict[str, Any]
 """A part whose keys a plugin decides; it is held against that plugin's own types where it is built."""
@@ -130,12 +135,13 @@ def metadata_of(path: Path, texts: Mapping[str, str]) -> CheckpointMetadata:
             try:
                 found[key] = parse_json(text)
             except ValueError as error:
-                raise CheckpointError(
-                    f"{path}: its metadata is damaged: {key} is no JSON: {error}."
-                ) from error
-    return as_stored(
-        found, CheckpointMetadata, lambda wrong: CheckpointError(f"{path}: its metadata is damaged: {wrong}.")
-    )
+                raise metadata_damaged(path, f"{key} is no JSON: {error}") from error
+    return as_stored(found, CheckpointMetadata, lambda wrong: metadata_damaged(path, wrong))
+
+
+def metadata_damaged(path: Path, wrong: str) -> CheckpointError:
+    """The error of a checkpoint whose metadata is not what rescli writes."""
+    return CheckpointError(f"{path}: its metadata is damaged: {wrong}.", hint=OTHER_COPY)
 
 
 def read_description(config: Path) -> StoredDescription | None:

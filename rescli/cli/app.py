@@ -139,11 +139,14 @@ def _main() -> None:
             "  the process may use too little memory (ulimit -v), or the installation is damaged",
             UsageError.exit_code,
         )
-    except (OSError, OverflowError) as error:
+    except OverflowError as error:
+        # Of a number that was given, as is a RecursionError of what is nested.
+        _fail(f"error: {type(error).__name__}: {error}", UsageError.exit_code)
+    except OSError as error:
         if isinstance(error, FileNotFoundError) and not _is_somewhere():
             _fail(_DELETED, UsageError.exit_code)
         # What the machine refuses without any part of rescli having foreseen it.
-        _fail(f"error: {type(error).__name__}: {error}", UsageError.exit_code)
+        _fail(f"error: {type(error).__name__}: {error}", RescliError.exit_code)
 
 
 def _parameters() -> Collection[str] | None:

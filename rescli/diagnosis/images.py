@@ -10,7 +10,7 @@ from PIL import features
 from rescli.data.cifar.images import CIFAR10, CIFAR100
 from rescli.data.cifar.official_files import OfficialFiles, default_data_root, verified_source
 from rescli.data.imagenet.images import find_imagenet
-from rescli.data.photos.pack_index import is_packed, packed_counts
+from rescli.data.photos.pack_index import PACK_AGAIN, is_packed, packed_counts
 from rescli.diagnosis.findings import Fact, Finding, Level, Part, size
 from rescli.diagnosis.place import why_not_writable
 from rescli.errors import DataError
@@ -101,7 +101,7 @@ def _imagenet(root: Path, facts: dict[str, Fact]) -> Finding:
         s for s in ("train", "val") if counts.get(s) not in (_IMAGENET_CLASSES, *([0] if s == "val" else []))
     ]
     if lacking:
-        text = f"{said}: {shown}, where {_IMAGENET_CLASSES:,} are in it; a training would refuse it"
+        text = f"{said}: {shown}, {_IMAGENET_CLASSES:,} expected; a training would refuse it"
         return Finding("note", text, remedies=verify)
     return Finding("ok", f"{said}: {shown}; no image was opened", remedies=verify)
 
@@ -111,9 +111,9 @@ def _packed(place: Path, said: str) -> Finding:
         classes, counts = packed_counts(place)
         for split in counts:
             if not (place / f"{split}.images").stat().st_size:
-                return Finding("problem", f"{said}, packed: {split}.images is empty", hint="pack it again")
+                return Finding("problem", f"{said}, packed: {split}.images is empty", hint=PACK_AGAIN)
     except (DataError, OSError) as error:
-        return Finding("problem", f"{said}, packed: {readable(str(error))}", hint="pack it again")
+        return Finding("problem", f"{said}, packed: {readable(str(error))}", hint=PACK_AGAIN)
     shown = ", ".join(f"{split} {counted(count, 'image')}" for split, count in counts.items())
     return Finding("ok", f"{said}, packed: {shown} of {counted(len(classes), 'class')}, by its index alone")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Protocol, Required, cast
+from typing import Any, Literal, Protocol, Required
 
 from pydantic import with_config
 from typing_extensions import TypedDict
@@ -11,10 +11,12 @@ from typing_extensions import TypedDict
 from rescli.errors import CheckpointError
 from rescli.files import read_file
 from rescli.runs.logger import Logger
-from rescli.stored.json_values import as_stored, parse_json
+from rescli.stored.json_values import parse_json, rows_as_stored
 from rescli.stored.values import EXACT, Count, Loss, Percent, Seconds
 
 __all__ = ["MetricsLog", "MetricsRow", "read_metrics"]
+
+_AGAIN = "copy it again from where the run was trained"
 
 
 @with_config(EXACT)
@@ -64,18 +66,20 @@ def read_metrics(path: Path) -> list[MetricsRow]:
     try:
         lines = read_file(path).split(b"\n")[:-1]
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}") from error
-    return [_row(path, number, line) for number, line in enumerate(lines, 1)]
+        raise CheckpointError(f"{path} cannot be read: {error}", hint=_AGAIN) from error
 
+    def refused(place: int, wrong: object) -> CheckpointError:
+        return CheckpointError(f"{path} cannot be read: line {place + 1}: {wrong}", hint=_AGAIN)
 
-def _row(path: Path, number: int, line: bytes) -> MetricsRow:
-    def refused(wrong: object) -> CheckpointError:
-        return CheckpointError(f"{path} cannot be read: line {number}: {wrong}")
-
-    try:
-        row = as_stored(parse_json(line), MetricsRow, refused)
-    except ValueError as error:
-        raise refused(error) from error
-    if row["event"] == "val":
-        as_stored(cast(object, row), _Evaluation, refused)
-    return row
+    found: list[Any] = []
+    for line in lines:
+        try:
+            found.append(parse_json(line))
+        except ValueError as error:
+            raise refused(len(found), error) from error
+    rows = rows_as_stored(found, MetricsRow, refused)
+    places = [place for place, row in enumerate(rows) if row["event"] == "val"]
+    keys = _Evaluation.__annotations__.keys()
+    evaluations = [{key: found[place][key] for key in keys & found[place].keys()} for place in places]
+    rows_as_stored(evaluations, _Evaluation, lambda place, wrong: refused(places[place], wrong))
+    return rows

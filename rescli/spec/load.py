@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from rescli.errors import SpecError, UnknownNameError
-from rescli.files import read_file
+from rescli.files import read_file, require_plain_file
 from rescli.remedy import Remedy
 from rescli.spec.explain import explain
 from rescli.spec.run import RunSpec
@@ -52,6 +52,7 @@ def find_preset(name: str) -> Path:
     if name.endswith(".toml"):
         path = Path(name)
         if not os.path.isfile(path):
+            require_plain_file(path, SpecError)
             raise SpecError(
                 f"no such spec file: {name}", remedy=Remedy("list_presets", note="lists the shipped ones")
             )

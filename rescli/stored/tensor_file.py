@@ -43,8 +43,11 @@ _MOST_TENSORS, _MOST_TEXTS, _MOST_SIDES = 50_000, 10_000, 64
 _MOST_KEYS = 4 * _MOST_TENSORS + 10 * _MOST_TEXTS
 """Keys of all objects together, those inside of texts too."""
 
-_HALF_LETTER = re.compile(rb"\\u[dD][89a-fA-F]")
-"""What may be half of a UTF-16 pair."""
+_SHOWN = 40
+"""Letters of a type that is not known."""
+
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+"""What may be an unpaired surrogate."""
 
 _BITS = {
     **dict.fromkeys(("BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"), 8),
@@ -84,7 +87,7 @@ def parse_header(data: bytes | mmap.mmap) -> tuple[int, dict[str, Any]]:
     """
     length = int.from_bytes(data[:8], "little")
     if not 2 <= length <= len(data) - 8:
-        raise ValueError("it does not begin as one, or is cut")
+        raise ValueError("it does not begin as a safetensors file, or is cut")
     if length > MOST_HEADER:
         raise ValueError(f"its head has {counted(length, 'byte')}; allowed: {MOST_HEADER:,}")
     header = _parsed(data[8 : 8 + length])
@@ -98,7 +101,7 @@ def _parsed(text: bytes) -> Any:
     if text.count(b'"data_offsets"') > _MOST_TENSORS or text.count(b'":') > _MOST_KEYS:
         raise ValueError(f"it has more than {_MOST_TENSORS:,} tensors or {_MOST_KEYS:,} keys")
     value = parse_json(text, flat=True)
-    if _HALF_LETTER.search(text):
+    if _SURROGATE.search(text):
         # No writer puts one there, and the library takes none; in the texts' own JSON it is escaped twice.
         try:
             json.dumps(value, ensure_ascii=False).encode()
@@ -120,7 +123,7 @@ def check_layout(header: Mapping[str, Any], size: int) -> None:
     """
     texts = header.get("__metadata__") or {}
     if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
-        raise ValueError("its metadata are no texts")
+        raise ValueError("a value of its metadata is no text")
     if len(texts) > _MOST_TEXTS or len(header) > _MOST_TENSORS:
         raise ValueError(
             f"it has {counted(len(header), 'tensor')} and {counted(len(texts), 'text')} beside them; "
@@ -136,7 +139,8 @@ def check_layout(header: Mapping[str, Any], size: int) -> None:
         except (TypeError, ValueError, KeyError) as error:
             raise ValueError(f"tensor {readable(name)} has no type, shape and place") from error
         if bits is None:
-            raise ValueError(f"tensor {readable(name)} is of no type that is known")
+            dtype = readable(str(entry["dtype"])[:_SHOWN])
+            raise ValueError(f"tensor {readable(name)} has the type {dtype!r}; known: {', '.join(_BITS)}")
         if not all(whole) or type(shape) is not list or len(shape) > _MOST_SIDES:
             raise ValueError(
                 f"tensor {readable(name)} has a shape or a place that is no list of whole numbers"

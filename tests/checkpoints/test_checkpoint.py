@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from rescli.checkpoints.checkpoint import Checkpoint, read_tensors
 from rescli.checkpoints.header import CheckpointHeader
+from rescli.checkpoints.metadata import OTHER_COPY
 from rescli.checkpoints.serialise import serialise
 from rescli.data.normalization import Normalization
 from rescli.errors import CheckpointError
@@ -93,8 +94,12 @@ def test_a_damaged_file_is_named_not_guessed_at(checkpoint, tmp_path, kind):
     path = tmp_path / "a.safetensors"
     checkpoint.write(path)
     damage(path, kind)
-    with pytest.raises(CheckpointError, match=r"a\.safetensors is not a whole safetensors file"):
+    with pytest.raises(CheckpointError, match=r"a\.safetensors is not a whole safetensors file") as caught:
         Checkpoint.read(path)
+    assert caught.value.hint == OTHER_COPY
+    with pytest.raises(CheckpointError) as caught:
+        CheckpointHeader.read(path)
+    assert caught.value.hint == OTHER_COPY
 
 
 class Payload:
@@ -143,8 +148,9 @@ def rewrite(path, **metadata):
 def test_damaged_metadata_is_named(checkpoint, tmp_path, changed, says):
     checkpoint.write(tmp_path / "a.safetensors")
     rewrite(tmp_path / "a.safetensors", **changed)
-    with pytest.raises(CheckpointError, match=says):
+    with pytest.raises(CheckpointError, match=says) as caught:
         Checkpoint.read(tmp_path / "a.safetensors")
+    assert caught.value.hint == OTHER_COPY
 
 
 def test_weights_that_are_not_finite_are_refused(checkpoint, tmp_path):

@@ -97,3 +97,11 @@ def test_the_advice_about_programs_works(tmp_path: Path, monkeypatch: pytest.Mon
     for name in ("net.pt", "net.pt2"):
         exec(kind_of_file(name).advice.partition(": ")[2], {"torch": torch})
         assert torch.load("weights.pth", weights_only=True)["weight"].equal(net.weight)
+
+
+def test_of_a_long_text_the_beginning_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.json").write_text(json.dumps({"x": "y" * 5000, "weight_map": {}}))
+    assert "index" in kind_of_file(tmp_path / "a.json").what
+    monkeypatch.setattr("rescli.checkpoints.file_kinds.MOST_HEADER", 4000)
+    monkeypatch.setattr(Path, "read_bytes", lambda _path: pytest.fail("read whole"))
+    assert "looks like JSON" in kind_of_file(tmp_path / "a.json").what

@@ -173,6 +173,22 @@ def _make_it_raise(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(app_module, "build_app", build)
 
 
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OSError(5, "Input/output error"), 1),
+        (MemoryError(), 1),
+        (OverflowError("too large"), 2),
+        (RecursionError("too deep"), 2),
+    ],
+)
+def test_what_nobody_foresaw_is_the_machines_or_the_users(
+    rescli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int
+) -> None:
+    _make_it_raise(error, monkeypatch)
+    assert rescli("train").code == code
+
+
 def test_a_plugins_command_is_mounted(rescli: Callable[..., Any]) -> None:
     def hello(name: str) -> None:
         """Greet."""

@@ -177,3 +177,27 @@ def test_odd_files_take_no_more_memory_than_is_stated(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert int(done.stdout.split()[-1]) < 512
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (("import", "x", "--model", "resnet-20", "--dataset", "cifar10", "--out", "y.safetensors"), 4),
+        (("export", "x", "--format", "onnx", "--out", "y"), 4),
+        (("eval", "x"), 4),
+        (("train", "x.toml", "--out", "y"), 2),
+        (("data", "verify", "cifar10", "--data-root", "cifar-10-python.tar.gz"), 3),
+        (("data", "verify", "cifar10", "--data-root", "."), 3),
+    ],
+)
+def test_a_pipe_is_called_a_pipe(
+    rescli: Rescli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], code: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("x", "x.toml", "cifar-10-python.tar.gz"):
+        os.mkfifo(name)
+    answer = rescli(*command)
+    said = answer.err
+    assert answer.code == code, said
+    assert "is a pipe or a device, not a file" in said
+    assert "no such" not in said

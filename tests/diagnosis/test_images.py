@@ -100,7 +100,7 @@ def test_imagenet_with_too_few_classes_is_a_note(tmp_path: Path) -> None:
         (tmp_path / split / "n01440764").mkdir(parents=True)
     one = found(tmp_path, "ImageNet: ")
     assert one.level == "note"
-    assert "train 1 class folder, val 1 class folder, where 1,000 are in it" in one.text
+    assert "train 1 class folder, val 1 class folder, 1,000 expected" in one.text
 
 
 def test_packed_imagenet_by_its_index(tmp_path: Path) -> None:

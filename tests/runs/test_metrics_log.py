@@ -37,5 +37,25 @@ WHOLE = '{"event": "val", "iteration": 2, "loss": 2.3, "top1_error": 90.0, "top5
 )
 def test_a_damaged_log_is_named(tmp_path, content, says):
     (tmp_path / "metrics.jsonl").write_bytes(content)
-    with pytest.raises(CheckpointError, match=rf"metrics\.jsonl cannot be read: {re.escape(says)}"):
+    with pytest.raises(CheckpointError, match=rf"metrics\.jsonl cannot be read: {re.escape(says)}") as caught:
         read_metrics(tmp_path / "metrics.jsonl")
+    assert caught.value.hint == "copy it again from where the run was trained"
+
+
+def test_a_row_is_named_wherever_it_stands(tmp_path):
+    whole = f'{WHOLE}, "num_images": 4}}\n'
+    path = tmp_path / "metrics.jsonl"
+    for row, says in (
+        (whole.replace("90.0", '"x"'), "top1_error is 'x'"),
+        (f"{WHOLE}}}\n", "num_images is missing"),
+        (whole.replace("4}", '4, "later": {"loss": [NaN]}}'), "later.loss[0] is no finite number"),
+    ):
+        path.write_text(whole.replace('"val"', '"train"') + whole + row + whole)
+        with pytest.raises(CheckpointError, match=rf"line 3: {re.escape(says)}"):
+            read_metrics(path)
+
+
+def test_a_log_is_held_against_its_types_at_once(tmp_path, monkeypatch):
+    (tmp_path / "metrics.jsonl").write_text(f'{WHOLE}, "num_images": 4}}\n' * 3)
+    monkeypatch.setattr("rescli.stored.json_values.as_stored", lambda *_: pytest.fail("row by row"))
+    assert len(read_metrics(tmp_path / "metrics.jsonl")) == 3

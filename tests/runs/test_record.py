@@ -60,7 +60,7 @@ WHOLE = json.dumps(RECORD)
         ),
         ('{"results": {"train": "x"}}', r"is damaged: results\.train is 'x'; allowed: an object"),
         ('{"results": {}, "results": {}}', "is damaged: the key 'results' stands twice"),
-        ('{"results": {}, "name": "\\ud800"}', "is damaged: .* holds half a letter"),
+        ('{"results": {}, "name": "\\ud800"}', "is damaged: .* holds an unpaired surrogate"),
         (
             json.dumps({"results": {"val": {"interval95": [-1, 3]}}}),
             r"is damaged: results\.val\.interval95\[0\] is -1; allowed: 0 to 100",

@@ -69,8 +69,8 @@ def test_extra_keys_and_the_value_itself_come_through() -> None:
         ('{"a": {"b": 1, "b": 2}}', "the key 'b' stands twice"),
         (f'{{"a": {10**19}}}', "more than 64 bits"),
         ("1" * 5000, "Exceeds the limit"),
-        ('["\\ud83d"]', "half a letter"),
-        ('{"\\uDFFF": 1}', "half a letter"),
+        ('["\\ud83d"]', "an unpaired surrogate"),
+        ('{"\\uDFFF": 1}', "an unpaired surrogate"),
         ("", "Expecting value"),
         (b"\xff", "utf-8"),
     ],
@@ -106,3 +106,9 @@ def test_a_file_is_named_and_its_error_is_the_callers(tmp_path: Path) -> None:
     assert caught.value.hint == "again"
     with pytest.raises(CheckpointError, match="Is a directory"):
         read_stored(tmp_path, Outer)
+
+
+def test_base64_needs_no_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rescli.stored.json_values._check", lambda _value: pytest.fail("a second look"))
+    text = f"AbC0{'7' * 20}+/=="
+    assert parse_json(json.dumps({"mean_float32_base64": text})) == {"mean_float32_base64": text}

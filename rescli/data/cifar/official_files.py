@@ -22,7 +22,7 @@ from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 
 from rescli.errors import DataError
-from rescli.files import cache_dir, open_file, read_file, writing
+from rescli.files import cache_dir, open_file, read_file, require_plain_file, writing
 from rescli.remedy import Remedy
 
 __all__ = ["OfficialFiles", "default_data_root", "read_checked", "verified_source", "would_download"]
@@ -139,9 +139,11 @@ def _locate(files: OfficialFiles, root: Path) -> Path | None:
             raise DataError(f"no such file: {root}.", hint=_how_to_provide(files, root.parent))
         return None
     if not root.is_dir():
+        require_plain_file(root, DataError)
         return root
     for candidate in (root / files.folder, root / files.archive):
         if _exists(candidate):
+            require_plain_file(candidate, DataError)
             return candidate
     is_folder = root.name == files.folder or any((root / name).is_file() for name in files.md5s)
     return root if is_folder else None

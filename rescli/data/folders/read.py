@@ -15,10 +15,11 @@ from rescli.data.folders.listing import Listing, list_part, training_classes
 from rescli.data.folders.names import PLUGIN_SUFFIXES, SUFFIXES
 from rescli.data.folders.walk import LeftOut, images_below
 from rescli.data.photos.image_files import ImageFiles
-from rescli.data.photos.pack_index import is_packed, packed_counts
+from rescli.data.photos.pack_index import PACK_AGAIN, is_packed, packed_counts
 from rescli.data.photos.packed import read_packed
 from rescli.data.photos.prefetch import map_quick
 from rescli.errors import DataError
+from rescli.files import open_file
 from rescli.foreign_text import readable
 from rescli.plurals import counted, plural
 from rescli.remedy import Remedy
@@ -161,7 +162,7 @@ def _digests(place: Path, names: Sequence[str]) -> Iterator[bytes | OSError]:
 
     def digest(name: str) -> bytes | OSError:
         try:
-            with open(f"{folder}/{name}", "rb") as file:
+            with open_file(f"{folder}/{name}") as file:
                 return hashlib.file_digest(file, "sha256").digest()
         except OSError as error:
             return error
@@ -234,7 +235,7 @@ def _of_pack(root: Path, splits: tuple[str, ...], expected: tuple[str, ...] | No
             raise DataError(
                 f"{root} is damaged: its table of {split} has {counted(len(files), 'image')}, its index "
                 f"{counts[split]}.",
-                hint="pack the photographs again",
+                hint=PACK_AGAIN,
             )
     return packed
 

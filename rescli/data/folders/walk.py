@@ -19,6 +19,7 @@ from rescli.data.folders.names import (
     is_junk,
 )
 from rescli.data.photos.content import begins_as_image, register_plugins
+from rescli.files import open_file
 from rescli.foreign_text import readable
 
 __all__ = ["Detection", "LeftOut", "dead_links", "first_below", "images_below", "only_folder", "subfolders"]
@@ -172,7 +173,7 @@ def _is_image(
     if entry.name.lower().endswith(PLUGIN_SUFFIXES):
         return False
     try:
-        with open(entry.path, "rb") as file:
+        with open_file(entry.path) as file:
             return begins_as_image(file.read(64))
     except OSError:
         return False

@@ -20,6 +20,7 @@ from rescli.data.photos.content import read_with_plugin, what_it_holds
 from rescli.data.photos.grey_levels import grey_of_16_bits
 from rescli.data.photos.orientation import orientation_of, turned
 from rescli.errors import DataError
+from rescli.files import open_file
 
 __all__ = ["Header", "decode_rgb", "end_of_tiff", "open_mode", "open_rgb", "pillow_unheard", "read_header"]
 
@@ -183,7 +184,7 @@ def _recognised(source: Path | BinaryIO, name: str) -> Image.Image:
 
 def _head(source: Path | BinaryIO) -> bytes:
     if isinstance(source, Path):
-        with open(source, "rb") as file:
+        with open_file(source) as file:
             return file.read(_HEAD_BYTES)
     source.seek(0)
     head = source.read(_HEAD_BYTES)

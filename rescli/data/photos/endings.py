@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from rescli.data.photos.decoding import end_of_tiff
+from rescli.files import open_file
 
 __all__ = ["has_its_end"]
 
@@ -31,7 +32,7 @@ def has_its_end(path: Path, kind: str) -> bool | None:
         if kind == "TIFF":
             end = end_of_tiff(path)
             return None if end is None else end <= path.stat().st_size
-        with open(path, "rb", buffering=0) as file:
+        with open_file(path) as file:
             return _ends(file, file.seek(0, os.SEEK_END), kind)
     except (OSError, struct.error):
         return None  # a decoding says why

@@ -32,7 +32,7 @@ from rescli.data.photos.image_files import ImageFiles
 from rescli.data.photos.pack_index import PACK_AGAIN
 from rescli.data.photos.prefetch import map_ahead
 from rescli.errors import DataError
-from rescli.files import open_file, read_file
+from rescli.files import open_file, read_file, without_waiting
 from rescli.plurals import counted, image_of
 from rescli.stored.tensor_file import CONTENT_KEY, content_holds, content_sha256, parse_header, whole_header
 
@@ -275,4 +275,4 @@ def _packed(files: ImageFiles, index: int, short_side: int, quality: int) -> byt
 @cache
 def _descriptor(path: Path) -> int:
     """The open file, kept open: workers read at places of their own (pread), so one serves them all."""
-    return os.open(path, os.O_RDONLY)
+    return without_waiting(os.fspath(path), os.O_RDONLY)

@@ -27,6 +27,7 @@ from rescli.data.photos.prefetch import map_ahead
 from rescli.errors import DataError, UsageError
 from rescli.evaluation.images.views import center_crop
 from rescli.evaluation.protocols import Views
+from rescli.files import require_plain_file
 from rescli.hardware.threads.cores import usable_cores
 from rescli.spec.base import DatasetSpec
 
@@ -194,6 +195,7 @@ def _or_skip(read: Callable[[], T], number: int, skipped: dict[int, str] | None,
 def _file_rgb(path: Path, *, upright: bool, enough: int | None) -> Image.Image:
     # os.path: pathlib raises where a path is too long or holds what a name cannot hold.
     if not os.path.isfile(path):
+        require_plain_file(path, DataError)
         folder = os.path.isdir(path)
         raise DataError(f"{path} is a folder, not a picture." if folder else f"no such file: {path}")
     try:

@@ -112,7 +112,7 @@ def why_unwatched() -> str | None:
     if given:
         return f"{given[0]} is set"
     if torch.get_num_threads() < 2:
-        return "a single thread waits for no other"
+        return "one thread alone has no other to wait for"
     if find_libgomp() is None:
         return "the threads are not of GNU's OpenMP runtime"
     if read_processor_time() is None:

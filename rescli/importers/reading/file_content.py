@@ -21,7 +21,7 @@ import torch
 from rescli.checkpoints.checkpoint import read_tensors
 from rescli.checkpoints.file_kinds import JOIN, kind_of_file
 from rescli.errors import CheckpointError, UsageError
-from rescli.files import read_file
+from rescli.files import read_file, require_plain_file
 from rescli.foreign_text import readable
 from rescli.importers.reading.pickle_calls import called_by
 from rescli.importers.reading.stored_arrays import numpy_stand_ins
@@ -111,6 +111,7 @@ def read_content(path: Path) -> FileContent:
         UsageError: a checkpoint of rescli.
     """
     if not os.path.isfile(path):  # pathlib raises where a path is too long
+        require_plain_file(path, CheckpointError)
         if not os.path.isdir(path):
             raise CheckpointError(f"no such file: {path}", hint="give the file of weights itself")
         inside = [file for file in sorted(path.iterdir()) if file.name.endswith(_FOLDER_SUFFIXES)]

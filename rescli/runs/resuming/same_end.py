@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from rescli.errors import CheckpointError
+from rescli.files import read_file
 from rescli.runs.directory import RunDir
 from rescli.runs.metrics_log import read_metrics
 from rescli.runs.saved_state import SavedState, load_state
@@ -177,4 +178,4 @@ def _flat(name: str, value: object) -> dict[str, object]:
 
 def _files(run_dir: RunDir) -> dict[str, bytes]:
     paths: tuple[Path, ...] = (run_dir.last, run_dir.best)
-    return {path.stem: hashlib.sha256(path.read_bytes()).digest() for path in paths if path.is_file()}
+    return {path.stem: hashlib.sha256(read_file(path)).digest() for path in paths if path.is_file()}

@@ -130,7 +130,8 @@ def pack(
     counts: dict[str, int] = {}
     skipped: dict[str, str] = {}
     class_names: tuple[str, ...] = ()
-    with writing(out, error=CheckpointError, left="nothing was left"):
+    roots = [files.root for files in images.values()]
+    with writing(out, error=CheckpointError, left="nothing was left", reads=roots):
         out.parent.mkdir(parents=True, exist_ok=True)
         with staged_beside(out) as staging:
             for split, files in images.items():

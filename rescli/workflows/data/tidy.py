@@ -78,7 +78,7 @@ def tidy(
     )
     if not planned.links:
         raise DataError("no image in that folder belongs to a class.")
-    with writing(out, error=CheckpointError, left="nothing was left"):
+    with writing(out, error=CheckpointError, left="nothing was left", reads=[root]):
         out.parent.mkdir(parents=True, exist_ok=True)
         with staged_beside(out) as staging:
             write_tidy(planned, staging, copy=copy)

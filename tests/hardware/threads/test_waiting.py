@@ -224,7 +224,7 @@ class TestWhyUnwatched:
 
     def test_one_thread_waits_for_none(self) -> None:
         torch.set_num_threads(1)
-        assert why_unwatched() == "a single thread waits for no other"
+        assert why_unwatched() == "one thread alone has no other to wait for"
 
     def test_another_runtime(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(waiting, "find_libgomp", lambda: None)
