@@ -149,7 +149,7 @@ def odd_entry(dice: random.Random, folder: Path, sound: Path) -> str:
             b"CON.jpg",
             b"a.jpg.",
             b"a.JPG",
-            b"<b>x</b>.jpg",
+            b"<b>x.jpg",
             b"a,b.jpg",
             b"=1+1.jpg",
             b"a\\b.jpg",
