@@ -46,7 +46,7 @@ def test_a_launcher_that_was_lost_is_an_error_and_a_sentence(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: int, how: str
 ) -> None:
     _killed_launcher(monkeypatch, code)
-    (tmp_path / "record.json").write_text('{"last_saved_iteration": 7}')
+    (tmp_path / "record.json").write_text('{"results": {}, "last_saved_iteration": 7}')
     with pytest.raises(LostRankError) as lost:
         Launcher(2).run([], tmp_path)
     assert lost.value.exit_code == 1
@@ -160,7 +160,7 @@ def test_a_process_that_does_not_answer_a_signal_ends_them_all(
         def send_signal(self, number: int) -> None:
             sent.append(number)
 
-    (tmp_path / "record.json").write_text('{"last_saved_iteration": 40}')
+    (tmp_path / "record.json").write_text('{"results": {}, "last_saved_iteration": 40}')
     monkeypatch.setattr(subprocess, "Popen", Hanging)
     monkeypatch.setattr(processes, "_HEARING_SECONDS", 0.0)
     with pytest.raises(
