@@ -13,7 +13,8 @@
     ├── CheckpointError     4    a checkpoint or saved state missing, damaged or not writable
     ├── DivergedError       5    the loss is no longer a finite number
     ├── VerificationError   6    a parity or integrity check did not hold
-    └── Interrupted       130    stopped by SIGINT or SIGTERM, state saved
+    └── Interrupted       130    SIGINT, SIGTERM, SIGHUP, or what schedulers send before a limit;
+                                 of a training the state is saved
 
 The message says what was given and what is allowed; a ``hint`` or a ``Remedy`` says what to do next.
 """

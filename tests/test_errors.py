@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from rescli import errors
 from rescli.errors import RescliError, UnknownNameError, UsageError, first_line, nearest
+from rescli.hardware.stop_signals import FROM_PEOPLE
 from rescli.remedy import Remedy
 
 EXIT_CODES = {
@@ -35,6 +38,14 @@ def test_exit_code(name: str, code: int) -> None:
 def test_every_exported_error_has_its_code_in_the_table_above() -> None:
     exported = {name for name in errors.__all__ if isinstance(getattr(errors, name), type)}
     assert exported - {"RescliError"} == EXIT_CODES.keys()
+
+
+def test_every_place_says_the_same_of_an_interruption() -> None:
+    docs = Path(__file__).parents[1] / "docs"
+    said = "SIGINT, SIGTERM, SIGHUP, or what schedulers send before a limit; of a training the state is saved"
+    for text in (errors.__doc__ or "", *map(Path.read_text, (docs / "python.md", docs / "command-line.md"))):
+        assert said in " ".join(text.split())
+    assert said.startswith(", ".join(number.name for number in FROM_PEOPLE))
 
 
 def test_docstring_draws_every_error_with_its_code() -> None:

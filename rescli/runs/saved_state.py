@@ -18,10 +18,11 @@ from rescli.errors import CheckpointError, RunDirError
 from rescli.files import read_file, remove, write_atomically, write_json
 from rescli.remedy import Remedy
 from rescli.runs.directory import RunDir
+from rescli.runs.state_pointer import StatePointer, pointer_in
 from rescli.runs.stored_record import DataRecord
 from rescli.spec.run import RunSpec
 from rescli.stored.json_values import as_stored, parse_json, read_stored
-from rescli.stored.values import EXACT, Count, Device, FileName, Percent, Seconds, Sha256
+from rescli.stored.values import EXACT, Count, Device, Percent, Seconds, Sha256
 from rescli.training.state import TrainState
 
 __all__ = [
@@ -55,14 +56,6 @@ class StateNumbers(TypedDict):
     train_seconds: Seconds
     window_seconds: Seconds
     optimizer: dict[str, Number]
-
-
-@with_config(EXACT)
-class _Pointer(TypedDict):
-    """What latest.json holds."""
-
-    file: FileName
-    sha256: Sha256
 
 
 @with_config(EXACT)
@@ -195,7 +188,8 @@ def save_state(directory: Path, saved: SavedState, spec: RunSpec) -> None:
     # Named by content, so that the file which the pointer still names is never overwritten.
     path = directory / f"{saved.step:08d}-{sha256[:12]}.safetensors"
     write_atomically(path, content, error=CheckpointError)
-    write_json(directory / "latest.json", {"file": path.name, "sha256": sha256}, error=CheckpointError)
+    pointer = StatePointer(file=path.name, sha256=sha256)
+    write_json(pointer_in(directory), pointer, error=CheckpointError)
     for old in directory.glob("*.safetensors"):
         if old != path:
             remove(old)  # one that stays takes room, and no more
@@ -208,13 +202,13 @@ def load_state(directory: Path, spec: RunSpec) -> SavedState | None:
         CheckpointError: the state is damaged or its file is gone.
         RunDirError: it was saved by a run of another spec.
     """
-    pointer_path = directory / "latest.json"
+    pointer_path = pointer_in(directory)
     if not pointer_path.exists():
         return None
     hint = "nothing was changed; begin again with"
     run_dir = RunDir(directory.parent)
     remedy = Remedy("train_anew", run_dir.spec, also={"data_root": run_dir.noted_data_root()})
-    pointer = read_stored(pointer_path, _Pointer, hint=hint, remedy=remedy)
+    pointer = read_stored(pointer_path, StatePointer, hint=hint, remedy=remedy)
     path = directory / pointer["file"]
     if not path.is_file():
         raise CheckpointError(f"the saved state {path} is missing.", hint=hint, remedy=remedy)

@@ -227,11 +227,11 @@ def _how_it_ended(code: int) -> str:
 
 
 def _saved_step(out: Path) -> int | None:
-    from rescli.stored.json_values import read_stored
+    from rescli.runs.directory import RunDir
+    from rescli.runs.stored_record import read_record
 
     with suppress(CheckpointError):
-        step = read_stored(out / "record.json", dict[str, object]).get("last_saved_iteration")
-        return step if isinstance(step, int) else None
+        return read_record(RunDir(out)).get("last_saved_iteration")
     return None
 
 

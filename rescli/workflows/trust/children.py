@@ -24,6 +24,7 @@ from rescli.errors import (
     VerificationError,
 )
 from rescli.runs.directory import RunDir
+from rescli.runs.state_pointer import saved_step
 from rescli.workflows.trust.parent import ending_with_this
 from rescli.workflows.trust.timeline import Moment, Training
 
@@ -34,7 +35,6 @@ __all__ = [
     "in_python",
     "patience_for",
     "resume_to_the_end",
-    "saved_step",
     "train_and_kill",
     "train_whole",
 ]
@@ -173,14 +173,6 @@ def resume_to_the_end(argv: Sequence[str], run_dir: RunDir, patience: float) -> 
             raise VerificationError(f"resumed, the copy did not end within {patience:.0f} s.") from error
         if process.returncode != 0:
             raise _failed_to_resume(process)
-
-
-def saved_step(run_dir: RunDir) -> int | None:
-    """The iteration of the newest saved state; None where there is none."""
-    try:
-        return int(json.loads((run_dir.state / "latest.json").read_text())["file"].partition("-")[0])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def patience_for(whole: Training) -> float:

@@ -36,12 +36,10 @@ class Training:
     ended: float
 
     def moments(self, first_step: int) -> list[tuple[Moment, float]]:
-        """Each mark but the last as a moment, with the seconds until the next."""
+        """Each mark as a moment, with the seconds until the next, or after the last until the end."""
         times = [*(at for _, at in self.marks), self.ended]
         steps = [None if step == first_step else step for step, _ in self.marks]
-        return [(Moment(step, 0.0), times[k + 1] - times[k]) for k, step in enumerate(steps)][
-            : max(1, len(steps) - 1)
-        ]
+        return [(Moment(step, 0.0), times[k + 1] - times[k]) for k, step in enumerate(steps)]
 
     def iteration_at(self, moment: Moment, first_step: int) -> int:
         """The iteration that it was at, at that moment; between two marks, in proportion."""

@@ -17,6 +17,7 @@ from rescli.remedy import Remedy
 from rescli.runs.directory import RunDir
 from rescli.runs.metrics_log import read_metrics
 from rescli.runs.resuming.same_end import compare_ends
+from rescli.runs.state_pointer import saved_step
 from rescli.runs.stored_record import read_record
 from rescli.workflows.arguments import check_count
 from rescli.workflows.notes import with_notes
@@ -163,10 +164,17 @@ def _kill_and_resume(
         on_stage(f"{doing}, to be killed near iteration {near}")
         came = train_and_kill(launch(child), run_dir, planned, patience)
         done.append(Kill(timeline.iteration_at(came, job.first_step), came.seconds, came.step or 0))
-        child = Child(run_dir.path)
+        child = _going_on(job, run_dir)
     on_stage(f"resuming it, from iteration {done[-1].went_on_from}")
     resume_to_the_end(launch(child), run_dir, patience)
     return tuple(done)
+
+
+def _going_on(job: Job, run_dir: RunDir) -> Child:
+    """What resumes a copy: with its saved state; killed before the first, where and with what it began."""
+    if saved_step(run_dir) is not None:
+        return Child(run_dir.path)
+    return Child(run_dir.path, device=job.device, data_root=job.data_root)
 
 
 @contextmanager

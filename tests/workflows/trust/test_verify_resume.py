@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import re
 import shutil
@@ -26,7 +27,10 @@ from rescli.runs.saved_state import load_state, save_state
 from rescli.spec.load import load_spec
 from rescli.workflows.trust.children import Child
 from rescli.workflows.trust.copies import plan_copies
+from rescli.workflows.trust.timeline import Moment, Training
 from rescli.workflows.trust.verify_resume import verify_resume
+
+killing = importlib.import_module("rescli.workflows.trust.verify_resume")
 
 WALL_TIME = """
 import time
@@ -159,7 +163,8 @@ run = pathlib.Path(sys.argv[1])
 (run / "record.json").write_text(json.dumps({"results": {}, "n": time.time_ns()}))
 for step in range(7, 10):
     time.sleep(0.1)
-    (run / "state" / "latest.json").write_text(json.dumps({"file": f"{step:08d}-x.safetensors"}))
+    pointer = {"file": f"{step:08d}-x.safetensors", "sha256": "0" * 64}
+    (run / "state" / "latest.json").write_text(json.dumps(pointer))
 """
 
 
@@ -182,6 +187,39 @@ def test_a_resume_that_fails_is_a_failed_verification(
     with pytest.raises(VerificationError, match=said):
         verify_resume(run, launch=launch, seed=1)
     assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.usefixtures("temporary")
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_copy_killed_before_its_first_state_goes_on_where_it_began(
+    run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, saved: bool
+) -> None:
+    """Resumed without a device, it would begin anew on the best there is, and differ."""
+    begun = Child(tmp_path / "run", tmp_path / "run.toml", "cpu", tmp_path / "images")
+    resumed: list[Child] = []
+    planned = replace(plan_copies(RunDir.open(run), 8, "cpu", tmp_path / "images"), saved=None)
+    monkeypatch.setattr(killing, "train_and_kill", lambda *_: Moment(None, 0.0))
+    monkeypatch.setattr(killing, "resume_to_the_end", lambda *_: None)
+    monkeypatch.setattr(type(planned), "prepare", lambda *_: begun)
+    if saved:
+        pointer = {"file": "00000007-x.safetensors", "sha256": "0" * 64}
+        (tmp_path / "run" / "state").mkdir(parents=True)
+        (tmp_path / "run" / "state" / "latest.json").write_text(json.dumps(pointer))
+
+    def launch(child: Child) -> Sequence[str]:
+        resumed.append(child)
+        return []
+
+    killing._kill_and_resume(
+        planned,
+        RunDir(tmp_path / "run"),
+        Training(((0, 0.0),), 1.0, 1.0),
+        [Moment(None, 0.0)],
+        launch,
+        lambda _: None,
+    )
+    where = (None, None) if saved else ("cpu", tmp_path / "images")
+    assert resumed == [begun, Child(tmp_path / "run", None, *where)]
 
 
 @pytest.mark.usefixtures("temporary")
