@@ -144,7 +144,7 @@ def read_labels_file(
     Raises:
         DataError: it cannot be read, or names none of the images.
     """
-    if not path.is_file():
+    if not path.exists() or path.is_dir():
         others = [os.path.relpath(one, root) for one in tables_in([path.parent, root], "")][:3]
         raise DataError(
             f"no such file of labels: {path}",

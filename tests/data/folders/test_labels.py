@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -150,3 +151,9 @@ def test_a_first_row_whose_image_is_gone_is_no_heading(tmp_path: Path) -> None:
     labels = find_labels_file(IMAGES, [tmp_path], root=tmp_path, split="val")
     assert labels is not None
     assert labels.by_name["1.jpg"] == "n2"
+
+
+def test_a_pipe_of_labels_is_called_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "labels.csv")
+    with pytest.raises(DataError, match=r"labels\.csv cannot be read: it is a pipe or a device"):
+        read_labels_file(tmp_path / "labels.csv", None, IMAGES, root=tmp_path)
