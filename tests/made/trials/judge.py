@@ -39,8 +39,22 @@ def essence(ended: Ended) -> Any:
 
 def _without_passing(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _without_passing(one) for key, one in value.items() if not _PASSING.search(key)}
+        kept = {key: _without_passing(one) for key, one in value.items() if not _PASSING.search(key)}
+        if isinstance(kept.get("tensors"), list):  # a file may list them in any order
+            kept["tensors"].sort(key=str)
+        return kept
     return [_without_passing(one) for one in value] if isinstance(value, list) else value
+
+
+def first_difference(one: Any, other: Any, place: str = "") -> str:
+    """Where two values of JSON differ, and how; empty where they do not."""
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        pairs = [(one[key], other[key], f"{place}.{key}") for key in one]
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        pairs = [(a, b, f"{place}[{k}]") for k, (a, b) in enumerate(zip(one, other, strict=True))]
+    else:
+        return "" if one == other else f"{place}: {str(one)[:300]} and {str(other)[:300]}"
+    return next(filter(None, (first_difference(a, b, at) for a, b, at in pairs)), "")
 
 
 @dataclass
@@ -114,11 +128,8 @@ class Judge:
         elif ended.code == 0:
             if "--json" in argv:
                 self._require_json(case, ended)
-            if like is not None and essence(like) != essence(ended):
-                raise case.fails(
-                    "unnoticed",
-                    f"exit 0, and not what the sound file gives:\n{ended.out[-1500:]}\n{like.out[-1500:]}",
-                )
+            if like is not None and (differs := first_difference(essence(like), essence(ended))):
+                raise case.fails("unnoticed", f"exit 0, and not what the sound file gives: {differs}")
         return ended
 
     def _require_printable(self, case: Case, ended: Ended) -> None:
