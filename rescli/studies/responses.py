@@ -16,9 +16,9 @@ from rescli.evaluation.responses import layer_responses
 from rescli.hardware.numerics import Numerics, choose_device
 from rescli.models.failure import naming_failed_module
 from rescli.remedy import Remedy
+from rescli.runs.data_root.gone import require_images_of_checkpoint
 from rescli.runs.directory import noted_data_root
 from rescli.runs.evaluating.test_seal import log_opening
-from rescli.runs.images_gone import require_images_of_checkpoint
 
 __all__ = ["LayerRow", "ResponsesRow", "measure_responses"]
 

@@ -82,7 +82,7 @@ def test_of_other_images_where_some_were_held_out(
 
 def test_of_a_damaged_note_of_the_place(heed: Heed, stopped_on_photos: Path) -> None:
     (stopped_on_photos / "state/data_root.json").write_text("[]")
-    heed("train --resume run", 4, reaches=["runs/data_root_note.py data_root"], DIR="photos")
+    heed("train --resume run", 4, reaches=["runs/data_root/note.py data_root"], DIR="photos")
 
 
 def test_of_a_damaged_image_in_the_midst(heed: Heed, photos: Path, checkpoint_of: Callable[..., Any]) -> None:
@@ -104,6 +104,6 @@ def test_of_a_damaged_image_in_the_midst(heed: Heed, photos: Path, checkpoint_of
 def test_of_images_that_were_moved(heed: Heed, place: Path, stopped_on_photos: Path) -> None:
     (place / "photos").rename(place / "moved")
     for typed in ("train --resume run", "eval run --device cpu", "analyze responses run --device cpu"):
-        heard = heed(typed, 3, reaches=["runs/images_gone.py data_root"], DIR="moved")
+        heard = heed(typed, 3, reaches=["runs/data_root/gone.py data_root"], DIR="moved")
         assert "/photos, where " in heard.err
         assert "run had its images, is gone." in heard.err

@@ -24,7 +24,7 @@ OF_ITS_OWN = (
     "rescli.exporters.parity.readers",
     "rescli.exporters.huggingface.standalone_resnet",
     "rescli.cli.launch",
-    "rescli.cli.train.processes",
+    "rescli.cli.train.passed_signals",
     "rescli.workflows.trust.children",
     "rescli.cli.output.streams",
 )

@@ -8,9 +8,9 @@ from pathlib import Path
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.evaluation.evaluator import NetEvaluator, TrainedNet
 from rescli.evaluation.result import NetResult
+from rescli.runs.data_root.gone import require_images_of_checkpoint
 from rescli.runs.directory import noted_data_root
 from rescli.runs.evaluating.test_seal import log_opening, note_test_result
-from rescli.runs.images_gone import require_images_of_checkpoint
 
 __all__ = ["Evaluator", "trained_net"]
 

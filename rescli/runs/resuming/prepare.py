@@ -15,8 +15,8 @@ from rescli.hardware.ranks import rank_device
 from rescli.hardware.threads.cores import usable_cores
 from rescli.remedy import Remedy
 from rescli.runs.assembly import Assembly, assemble
+from rescli.runs.data_root.gone import require_images_of_run
 from rescli.runs.directory import RunDir
-from rescli.runs.images_gone import require_images_of_run
 from rescli.runs.resuming.images import other_images, with_images_of_now
 from rescli.runs.saved_state import SavedState, load_state
 from rescli.runs.saver import data_record
