@@ -18,7 +18,7 @@ from rescli.errors import CheckpointError, RunDirError
 from rescli.files import read_file, remove, write_atomically, write_json
 from rescli.remedy import Remedy
 from rescli.runs.directory import RunDir
-from rescli.runs.state_pointer import StatePointer, pointer_in
+from rescli.runs.resuming.state_pointer import StatePointer, pointer_in
 from rescli.runs.stored_record import DataRecord
 from rescli.spec.run import RunSpec
 from rescli.stored.json_values import as_stored, parse_json, read_stored

@@ -25,6 +25,7 @@ OF_ITS_OWN = (
     "rescli.exporters.huggingface.standalone_resnet",
     "rescli.cli.launch",
     "rescli.cli.train.passed_signals",
+    "rescli.cli.train.processes",
     "rescli.workflows.trust.children",
     "rescli.cli.output.streams",
 )

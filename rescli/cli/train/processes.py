@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NoReturn
 from rescli.cli.launch import HEARD, LISTENS, SILENT, SPEC
 from rescli.cli.output.messages import say
 from rescli.cli.train.passed_signals import Signals, listeners, noting_signals
-from rescli.errors import CheckpointError, Interrupted, LostRankError, RescliError
+from rescli.errors import Interrupted, LostRankError, RescliError
 from rescli.hardware.elastic import END_NOW, LEAVING_SECONDS, LOST, OUTCOME, RESTARTS, STOP, UNBEGUN
 from rescli.hardware.stop_signals import STOP_SIGNALS
 from rescli.plurals import counted
@@ -227,12 +227,9 @@ def _how_it_ended(code: int) -> str:
 
 
 def _saved_step(out: Path) -> int | None:
-    from rescli.runs.directory import RunDir
-    from rescli.runs.stored_record import read_record
+    from rescli.workflows.running.saved import last_saved_iteration
 
-    with suppress(CheckpointError):
-        return read_record(RunDir(out)).get("last_saved_iteration")
-    return None
+    return last_saved_iteration(out)
 
 
 def _saved(out: Path) -> str:

@@ -24,7 +24,7 @@ from rescli.errors import (
     VerificationError,
 )
 from rescli.runs.directory import RunDir
-from rescli.runs.state_pointer import saved_step
+from rescli.runs.resuming.state_pointer import saved_step
 from rescli.workflows.trust.parent import ending_with_this
 from rescli.workflows.trust.timeline import Moment, Training
 

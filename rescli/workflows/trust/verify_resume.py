@@ -17,7 +17,7 @@ from rescli.remedy import Remedy
 from rescli.runs.directory import RunDir
 from rescli.runs.metrics_log import read_metrics
 from rescli.runs.resuming.same_end import compare_ends
-from rescli.runs.state_pointer import saved_step
+from rescli.runs.resuming.state_pointer import saved_step
 from rescli.runs.stored_record import read_record
 from rescli.workflows.arguments import check_count
 from rescli.workflows.notes import with_notes
