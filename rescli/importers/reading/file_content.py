@@ -67,7 +67,6 @@ _PLAIN_BUILTINS = {
 """Classes that run nothing when they are made."""
 
 _LIKE_LISTS = {"builtins.list", "collections.deque"}
-
 _IN_PARTS = b"ctorch.distributed.tensor\nDTensor\n"
 """By which a pickle names a class of tensors whose parts lie in several processes."""
 
