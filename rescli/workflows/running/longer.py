@@ -89,7 +89,10 @@ def fill_copy(
         CheckpointError: the log of the first run is damaged, or there is no room.
     """
     new.write_spec(spec, data_root or first.read_data_root())
-    log = read_file(first.metrics)[: saved.metrics_bytes]
+    try:
+        log = read_file(first.metrics)[: saved.metrics_bytes]
+    except OSError as error:
+        raise CheckpointError(f"{first.metrics} cannot be read: {error.strerror or error}.") from error
     if hashlib.sha256(log).hexdigest() != saved.metrics_sha256:
         raise CheckpointError(f"{first.metrics} is damaged: its rows are not those that were written.")
     write_atomically(new.metrics, log, error=CheckpointError)
