@@ -115,7 +115,7 @@ class LogitsCache:
             with safe_open(path, framework="pt") as file:
                 logits_NVK = file.get_tensor("logits")
                 texts = file.metadata() or {}
-            whole = parse_json(texts["sha256"]) == _sha256(logits_NVK, texts["notes"])
+            whole = parse_json(texts["entry_sha256"]) == _sha256(logits_NVK, texts["notes"])
             notes = as_stored(parse_json(texts["notes"]), InferenceNotes, ValueError)
         # Whatever is wrong with an entry, the answer is to compute it again.
         except Exception:
@@ -130,7 +130,7 @@ class LogitsCache:
         logits_NVK = logits_NVK.contiguous()
         noted = json.dumps(notes)
         data = save(
-            {"logits": logits_NVK}, {"notes": noted, "sha256": json.dumps(_sha256(logits_NVK, noted))}
+            {"logits": logits_NVK}, {"notes": noted, "entry_sha256": json.dumps(_sha256(logits_NVK, noted))}
         )
         if len(data) > self.max_bytes:
             _log.info(
