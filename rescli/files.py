@@ -281,7 +281,7 @@ def open_file(path: str | os.PathLike[str]) -> BufferedReader:
 
 def without_waiting(path: str, flags: int) -> int:
     """An ``opener`` for ``open``: a pipe to which nobody writes would be waited for for ever."""
-    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)  # less the umask, as ``open`` has it
 
 
 def _memory() -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rescli.errors import DataError, WriteError
-from rescli.files import open_file, read_file, write_atomically, writing
+from rescli.files import open_file, read_file, without_waiting, write_atomically, writing
 
 
 def test_a_file_is_replaced_whole_and_nothing_else_is_left(tmp_path):
@@ -30,7 +30,7 @@ def test_a_disk_that_fills_up_leaves_the_old_file(tmp_path, error, code, hint):
 import resource, signal
 from pathlib import Path
 from rescli.errors import {error}, RescliError
-from rescli.files import read_file, write_atomically
+from rescli.files import open_file, read_file, without_waiting, write_atomically, writing
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 try:
@@ -135,3 +135,9 @@ def test_what_cannot_be_written_is(tmp_path: Path, code: int, names: tuple[str |
     reason = OSError(code, "refused", *[None if name is None else str(tmp_path / name) for name in names])
     with pytest.raises(WriteError, match="cannot write"):
         raises(reason, tmp_path / "packed", tmp_path / "photos")
+
+
+def test_a_file_that_is_appended_to_is_no_program(tmp_path: Path) -> None:
+    with open(tmp_path / "log", "ab", opener=without_waiting) as file:
+        file.write(b"row")
+    assert not os.stat(tmp_path / "log").st_mode & 0o111

@@ -127,7 +127,8 @@ class RunDir:
             RunDirError: there is none.
         """
         if not os.path.isfile(path / "spec.toml"):  # pathlib raises where a path is too long
-            what = "has no spec.toml, so it holds no run" if os.path.isdir(path) else "does not exist"
+            there = "is a file and no run directory" if os.path.exists(path) else "does not exist"
+            what = "has no spec.toml, so it holds no run" if os.path.isdir(path) else there
             raise RunDirError(f"{path} {what}.", remedy=Remedy("train", "PRESET", "begins one"))
         return cls(path)
 

@@ -53,7 +53,7 @@ def record_before(run_dir: RunDir) -> RunRecord:
         return read_record(run_dir)
     except CheckpointError as error:
         _log.warning(
-            "%s; it is written anew, without what only it knew: when the run began, its resumes, "
+            "%s It is written anew, without what only it knew: when the run began, its resumes, "
             "skipped images, a test error",
             error,
         )

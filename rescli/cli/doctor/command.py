@@ -19,7 +19,7 @@ def doctor(
     data_root: DataRoot = None,
     json: Json = False,
 ) -> None:
-    """Look at this machine: what it has, what of it is used, and what is wrong with it.
+    """Say what is wrong, fast or slow on this machine.
 
     A problem is what makes a training here fail, or its results wrong: torch that cannot compute, a place for
     runs that cannot be written or whose locks do not hold, too little disk or memory, data that is there and

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Try on this machine what rescli promises.", no_args_is_help=True)
+app = typer.Typer(help="Prove on this machine that a killed run resumes bit for bit.", no_args_is_help=True)
 
 
 @app.callback()
 def verify() -> None:
-    """Try on this machine what rescli promises."""
+    """Prove on this machine that a killed run resumes bit for bit."""
 
 
 @app.command("resume")

@@ -18,7 +18,10 @@ import time
 import traceback
 from pathlib import Path
 
-import atheris
+try:
+    import atheris
+except ImportError:
+    sys.exit("the search needs atheris: pip install 'rescli[fuzz]'")
 
 _HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(_HERE), str(_HERE.parents[2])]
