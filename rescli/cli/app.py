@@ -7,6 +7,7 @@ import inspect
 import os
 import sys
 from collections.abc import Collection
+from traceback import walk_tb
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -139,6 +140,14 @@ def _main() -> None:
             "  the process may use too little memory (ulimit -v), or the installation is damaged",
             UsageError.exit_code,
         )
+    except ValueError as error:
+        if not _is_of_torchs_import(error):
+            raise
+        _fail(
+            f"error: torch cannot be imported: {first_line(error)}\n"
+            "  a variable of the environment that torch reads is wrong: env | grep TORCH",
+            UsageError.exit_code,
+        )
     except OverflowError as error:
         # Of a number that was given, as is a RecursionError of what is nested.
         _fail(f"error: {type(error).__name__}: {error}", UsageError.exit_code)
@@ -147,6 +156,14 @@ def _main() -> None:
             _fail(_DELETED, UsageError.exit_code)
         # What the machine refuses without any part of rescli having foreseen it.
         _fail(f"error: {type(error).__name__}: {error}", RescliError.exit_code)
+
+
+def _is_of_torchs_import(error: BaseException) -> bool:
+    """Whether torch's own module raised it, before there was a torch."""
+    frames = (frame for frame, _ in walk_tb(error.__traceback__))
+    return any(
+        frame.f_globals.get("__name__") == "torch" and frame.f_code.co_name == "<module>" for frame in frames
+    )
 
 
 def _parameters() -> Collection[str] | None:

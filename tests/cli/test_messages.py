@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,3 +79,16 @@ def test_a_warning_of_the_library_is_one_line_and_quiet_hides_none(
     for _ in range(2):  # the handler goes with the command
         assert rescli("train", "--quiet").err == "warning: this is odd\n"
     assert logging.getLogger("rescli").handlers == []
+
+
+def test_a_variable_that_torch_refuses_is_said(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "rescli", "models", "show", "resnet-8", "--json"],
+        env={**os.environ, "TORCH_LOGS": "nonsense", "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert "error: torch cannot be imported" in done.stderr

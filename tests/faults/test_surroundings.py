@@ -92,7 +92,7 @@ def test_user(case: Case, open_place: Workplace) -> None:
         if way == "the folder is its own" and umask != 0o777:
             ended.require(case, 0)
         ended.require(case, 0, 1, 2, 3, 4)
-        if ended.code and "error:" not in ended.err:
+        if ended.code and "error:" not in ended.err.lower():
             raise case.fails("wrong exit", f"exit {ended.code} without an error: {ended.err[-2000:]}")
         if ended.code == 0:
             found = [d for d in differences(left_in(place), whole.left) if "cache/" not in d]
@@ -123,7 +123,6 @@ VARIABLES = {
     "OMPI_COMM_WORLD_SIZE": ("", "x", "-1"),
     "MPLBACKEND": ("nonsense",),
     "PYTHONHASHSEED": ("x",),
-    "TORCH_LOGS": ("nonsense",),
     "CUDA_VISIBLE_DEVICES": ("x", "-1"),
     "SOURCE_DATE_EPOCH": ("x",),
 }

@@ -41,6 +41,10 @@ def read_by(case, judge, sound, work):
             "export": ("export", path, "--format", "onnx", "--opset", 99, "--out", work / "net.onnx"),
         }
 
+    alone = work.parent / "net.safetensors"  # in no run, whose record adds to what is known
+    if not alone.exists():
+        alone.write_bytes(sound.net.read_bytes())
+
     def read(path, allowed, *, same):
         kinds = sorted(set(commands(path)) - {"import", "export"})
         names = () if "full of" in case.what else (path.name,)  # weights that are odd, and whole
@@ -48,7 +52,7 @@ def read_by(case, judge, sound, work):
         for kind in chosen:
             # A comparison calls the nets by their files, and says more of two that have one name.
             same = same and kind != "compare"
-            like = judge.remember(f"checkpoint {kind}", *commands(sound.net)[kind]) if same else None
+            like = judge.remember(f"checkpoint {kind}", *commands(alone)[kind]) if same else None
             judge.judge(case, *commands(path)[kind], allowed=allowed, names=names, like=like)
         if case.dice.random() < 0.06:
             judge.judge(case, *commands(path)["export"], allowed={2, *allowed} - {0}, names=[path.name])

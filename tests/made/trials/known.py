@@ -6,7 +6,12 @@ from trials.case import Case, Failed
 
 __all__ = ["KNOWN", "reason_to_stay"]
 
-KNOWN: dict[tuple[str, str, str], str] = {}
+KNOWN: dict[tuple[str, str, str], str] = {
+    ("exported, read back", "of noise at", "wrong exit"): (
+        "an exported file has no hash; weights that noise made infinite are said to be of no use, without "
+        "the name of the one file that was given"
+    ),
+}
 """(kind, a piece of ``Case.what``, column) to the reason why it stays."""
 
 

@@ -21,12 +21,14 @@ from typing import Any
 
 __all__: list[str] = []
 
+_FORKING = "multiprocessing.popen_fork"
 _NEW_MOUNTS, _REC_PRIVATE = 0x20000, 0x44000
 _READ_ONLY, _REMOUNT, _DETACH = 1, 32, 2
 
 
 def _import_all() -> None:
-    for name in ("matplotlib.pyplot", "PIL.Image", "scipy.stats", "torch", "torchvision"):
+    # The last is imported where it is used, by users who may not read what Python is made of, too.
+    for name in ("matplotlib.pyplot", "PIL.Image", "scipy.stats", "torch", "torchvision", _FORKING):
         importlib.import_module(name)
     import encodings
 

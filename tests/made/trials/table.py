@@ -10,7 +10,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from trials.case import COLUMNS
@@ -82,6 +82,14 @@ class Report:
         named = [*sorted(self.rows.items()), ("all", sums)]
         return [["kind", *_HEADS], *([kind, *(f"{n:,}" for n in numbers)] for kind, numbers in named)]
 
+    def in_short(self) -> Report:
+        """All of ``kill: train``, ``kill: export onnx`` and so on in one row, ``kill``."""
+        rows: dict[str, list[int]] = {}
+        for kind, numbers in self.rows.items():
+            before = rows.get(kind.partition(": ")[0], [0] * len(numbers))
+            rows[kind.partition(": ")[0]] = [a + b for a, b in zip(before, numbers, strict=True)]
+        return replace(self, rows=rows)
+
     def as_text(self) -> list[str]:
         """As a terminal shows it, line by line."""
         lines = self.lines()
@@ -97,7 +105,7 @@ def _stays(column: str) -> bool:
 
 def as_markdown(report: Report) -> str:
     """As the handbook shows it, with its date."""
-    head, *lines = report.lines()
+    head, *lines = report.in_short().lines()
     seeds = ", ".join(map(str, report.seeds))
     rows = [head, ["---", *["--:"] * (len(head) - 1)], *lines]
     known = [f"- {kind}: {reason}" for kind, reason in report.known]
