@@ -159,7 +159,7 @@ def _run_row(path: Path, on_test: NetResult, on_train: NetResult, test: Evaluato
     try:
         record = read_record(run_dir)
     except CheckpointError as error:
-        _log.warning("%s; compared without what only it knows: seconds, error while training", error)
+        _log.warning("%s It is compared without what only it knows: seconds, error while training", error)
         return row
     results = record["results"]
     if run_dir.best.is_file():

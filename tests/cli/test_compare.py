@@ -220,7 +220,10 @@ def test_a_shortened_run_stays_scaled_without_its_record(rescli, flags, tmp_path
     assert answer.code == 0, answer.err
     assert [one["scaled"] for one in answer.json["contenders"]] == [True, True]
     assert answer.json["contenders"][0]["train_seconds"] is None
-    assert "record.json is damaged: train_seconds cannot be 'long'; compared without" in caplog.text
+    assert (
+        "record.json is damaged: train_seconds is 'long'; allowed: a number. It is compared without"
+        in caplog.text
+    )
 
 
 def test_a_campaign_mends_a_damaged_record(rescli, flags, tmp_path):

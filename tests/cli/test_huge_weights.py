@@ -31,7 +31,7 @@ def put(path: Path, header: object) -> Path:
     [
         ({"__metadata__": OURS, **{f"layer{n}.weight": NOTHING for n in range(60_000)}}, "50,000 tensors"),
         ({"__metadata__": {**OURS, **{str(n): "" for n in range(400_000)}}}, "300,000 keys"),
-        (b"{" + b" " * 40_000_000 + b"}", "its head has 40,000,002 bytes"),
+        (b"{" + b" " * 40_000_000 + b"}", "not a whole safetensors file"),
         (b'{"a":' + b"[" * 5_000_000, "nested too deep"),
         ({"__metadata__": OURS, "a": HUGE}, "not what its shape takes"),
         (

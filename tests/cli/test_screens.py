@@ -47,9 +47,9 @@ def test_signs_that_a_stream_lacks_are_spelled(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_signs_that_stand_together_are_spelled_each() -> None:
-    from rescli.cli import app
+    from rescli.cli.output import streams
 
-    codecs.register_error("test-spelled", app._spelled)
+    codecs.register_error("test-spelled", streams._spelled)
     assert "é×…\udcff".encode("ascii", "test-spelled") == b"\\xe9x...\\udcff"
     assert "a×b".encode("latin-1", "test-spelled") == b"a\xd7b"
 

@@ -122,7 +122,6 @@ def test_of_results(heed: Heed, net: Path) -> None:
     heed(
         typed,
         2,
-        reaches=["runs/evaluating/known_results.py results"],
         then_again=True,
         CKPT="net.safetensors --device cpu",
     )

@@ -140,4 +140,4 @@ def test_a_damaged_note_is_told_and_passed_over(photo_run, monkeypatch, caplog):
     RunDir(photo_run.path).data_root.write_text(json.dumps([]))
     with caplog.at_level(logging.WARNING), pytest.raises(DataError, match="nobody said where"):
         evaluate(photo_run, device="cpu")
-    assert "it names no directory" in caplog.text
+    assert "data_root.json is damaged: it is a list of 0; allowed: an object" in caplog.text

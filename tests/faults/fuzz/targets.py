@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -42,8 +41,6 @@ from rescli.workflows.results.run import Run
 __all__ = ["SEEDS", "TARGETS", "SlowError", "feed"]
 
 _MOST_SECONDS = 5.0
-
-logging.getLogger("rescli").addHandler(logging.NullHandler())
 
 
 class SlowError(Exception):

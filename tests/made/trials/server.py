@@ -32,14 +32,19 @@ def _import_all() -> None:
         importlib.import_module(name)
     import encodings
 
+    import typer
+
     import rescli
 
     for codec in pkgutil.iter_modules(encodings.__path__):  # another user may not be let into this Python
         with contextlib.suppress(ImportError):
             importlib.import_module(f"encodings.{codec.name}")
-    for module in pkgutil.walk_packages(rescli.__path__, "rescli."):
+    for module in (
+        *pkgutil.walk_packages(typer.__path__, "typer."),
+        *pkgutil.walk_packages(rescli.__path__, "rescli."),
+    ):
         if not module.name.endswith("__main__") and "triton_code" not in module.name:
-            with contextlib.suppress(ImportError):
+            with contextlib.suppress(ImportError, AssertionError):  # of another system
                 importlib.import_module(module.name)
 
 

@@ -162,7 +162,7 @@ def test_a_damaged_record_stops_no_resume_and_is_written_anew(tmp_path, damage, 
     record = execute(assembly, run_dir, saved=saved)
     (warning,) = caplog.messages
     assert f"{run_dir.record} is damaged" in warning
-    assert "it is written anew" in warning
+    assert "It is written anew" in warning
     assert json.loads(run_dir.record.read_text()) == record
     assert (record["status"], record["resumed_at"], record["last_saved_iteration"]) == ("finished", [4], 6)
     assert record["started"] is None  # nobody knows any more
