@@ -25,8 +25,8 @@ EXACT = ConfigDict(strict=True, allow_inf_nan=False)
 """The rule of every type of a stored file: a text is no number, and no number is infinite."""
 
 
-_LONGEST = 255
-"""Bytes of a file's name."""
+_LONGEST, _LONGEST_PATH = 255, 4000
+"""Bytes of a file's name, and of a path."""
 
 _ROUNDING = 1e-9
 """An interval ends at 100.00000000000001 where it should at 100."""
@@ -60,8 +60,9 @@ def _plain_name(value: str) -> str:
 
 
 def _place(value: str) -> str:
-    if not value or "\0" in value:
-        raise PydanticCustomError("allowed", "{allowed}", {"allowed": "a path"})
+    parts = os.fsencode(value).split(b"/")
+    if not value or "\0" in value or max(map(len, parts)) > _LONGEST or sum(map(len, parts)) > _LONGEST_PATH:
+        raise PydanticCustomError("allowed", "{allowed}", {"allowed": "a path that a folder can have"})
     return value
 
 
