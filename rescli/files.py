@@ -15,7 +15,7 @@ from typing import Any
 
 from rescli.errors import DataError, RescliError, UsageError, WriteError
 from rescli.foreign_text import readable, shell_path
-from rescli.hardware.staging import remove_left, staged_file
+from rescli.hardware.disk.staging import remove_left, staged_file
 
 __all__ = [
     "cache_dir",

@@ -16,8 +16,8 @@ from rescli.diagnosis.findings import Fact, Finding, Part, size
 from rescli.errors import RescliError, first_line
 from rescli.files import cache_dir, write_atomically
 from rescli.foreign_text import readable
-from rescli.hardware.file_lock import held_alone, stand_in_of
-from rescli.hardware.file_system import FileSystem, file_system_of
+from rescli.hardware.disk.file_lock import held_alone, stand_in_of
+from rescli.hardware.disk.file_system import FileSystem, file_system_of
 from rescli.remedy import Remedy
 
 __all__ = ["look_at_place", "look_at_working_folders", "why_not_writable"]

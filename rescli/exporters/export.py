@@ -17,7 +17,7 @@ from rescli.exporters.parity.check import ExportCheck, check_export
 from rescli.exporters.parity.sample import Sample
 from rescli.files import fsync_path, remove, what_is_left
 from rescli.foreign_text import shell_path
-from rescli.hardware.staging import staged_beside
+from rescli.hardware.disk.staging import staged_beside
 from rescli.installation import install_command
 from rescli.remedy import Remedy
 from rescli.spec.base import ModelSpec

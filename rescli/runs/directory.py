@@ -12,8 +12,8 @@ from pathlib import Path
 
 from rescli.errors import CheckpointError, RescliError, RunDirError
 from rescli.files import cannot_write, read_file, remove, write_atomically
-from rescli.hardware.file_lock import InUse, held_alone, stand_in_of
-from rescli.hardware.staging import remove_left_in
+from rescli.hardware.disk.file_lock import InUse, held_alone, stand_in_of
+from rescli.hardware.disk.staging import remove_left_in
 from rescli.remedy import Remedy
 from rescli.runs.data_root.note import read_data_root, write_data_root
 from rescli.spec.load import spec_from_dict

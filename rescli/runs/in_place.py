@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rescli.errors import CheckpointError
-from rescli.hardware.file_lock import is_moved, place_of
+from rescli.hardware.disk.file_lock import is_moved, place_of
 from rescli.remedy import Remedy
 from rescli.runs.directory import RunDir
 

@@ -11,8 +11,9 @@ import pytest
 from rescli.diagnosis.environment import look_at_environment, look_at_leftovers
 from rescli.diagnosis.memory import look_at_memory, look_at_shared_memory
 from rescli.diagnosis.processor import look_at_processor
-from rescli.hardware import file_system, machine_memory, processor
-from rescli.hardware.file_system import FileSystem, file_system_of
+from rescli.hardware import machine_memory, processor
+from rescli.hardware.disk import file_system
+from rescli.hardware.disk.file_system import FileSystem, file_system_of
 from rescli.hardware.threads import cores
 
 

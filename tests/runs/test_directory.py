@@ -12,8 +12,8 @@ from threading import Barrier
 import pytest
 
 from rescli.errors import CheckpointError, RunDirError
-from rescli.hardware import file_lock
-from rescli.hardware.staging import staged_beside, staged_file
+from rescli.hardware.disk import file_lock
+from rescli.hardware.disk.staging import staged_beside, staged_file
 from rescli.runs.directory import RunDir, default_run_path, noted_data_root
 from rescli.spec.load import load_spec
 

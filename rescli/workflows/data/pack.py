@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rescli.data.folders.survey import Survey
 from rescli.errors import CheckpointError, DataError, UsageError, first_names
 from rescli.files import require_nameable, writing
-from rescli.hardware.staging import staged_beside
+from rescli.hardware.disk.staging import staged_beside
 from rescli.hardware.threads.cores import usable_cores
 from rescli.remedy import Remedy
 from rescli.spec.data_root import given_root

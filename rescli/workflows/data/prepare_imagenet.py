@@ -14,7 +14,7 @@ from typing import Literal
 from rescli.data.imagenet.labels import DEVKIT
 from rescli.data.imagenet.official import TRAIN, VAL, ByteProgress, CheckedArchive, check_md5
 from rescli.errors import CheckpointError, DataError, UsageError
-from rescli.hardware.file_lock import InUse, held_alone
+from rescli.hardware.disk.file_lock import InUse, held_alone
 from rescli.plurals import counted
 from rescli.remedy import Remedy
 from rescli.report.table import short

@@ -9,7 +9,7 @@ from pathlib import Path
 from rescli.data.folders.tidy import Tidied
 from rescli.errors import CheckpointError, DataError, UsageError
 from rescli.files import require_nameable, writing
-from rescli.hardware.staging import staged_beside
+from rescli.hardware.disk.staging import staged_beside
 from rescli.hardware.threads.cores import usable_cores
 from rescli.workflows.notes import with_notes
 

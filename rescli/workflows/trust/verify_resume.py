@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from rescli.errors import UsageError
-from rescli.hardware.staging import staged_beside
+from rescli.hardware.disk.staging import staged_beside
 from rescli.remedy import Remedy
 from rescli.runs.directory import RunDir
 from rescli.runs.metrics_log import read_metrics

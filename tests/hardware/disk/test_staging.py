@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from rescli.hardware import file_lock
-from rescli.hardware.staging import staged_beside
+from rescli.hardware.disk import file_lock
+from rescli.hardware.disk.staging import staged_beside
 
 _MAKE = """
 import sys, time
 from pathlib import Path
-from rescli.hardware.staging import staged_beside
+from rescli.hardware.disk.staging import staged_beside
 with staged_beside(Path(sys.argv[1])) as folder:
     (folder / "part").write_text("half")
     print(folder, flush=True)

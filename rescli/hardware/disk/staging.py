@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from rescli.hardware.file_lock import InUse, is_alive, is_moved, locked_descriptor
+from rescli.hardware.disk.file_lock import InUse, is_alive, is_moved, locked_descriptor
 
 __all__ = ["remove_left", "remove_left_in", "staged_beside", "staged_file"]
 

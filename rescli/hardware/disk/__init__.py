@@ -1,0 +1,1 @@
+"""What files are written to: locks, kinds of file systems, files and folders in the making."""
