@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from tar_files import tar_of
 from trials.popen import ForkedPopen
 from trials.process import ForkServer
 
@@ -243,16 +243,6 @@ class FakeIlsvrc:
     def write_devkit(self) -> None:
         named = {f"ILSVRC2012_devkit_t12/{name}": content for name, content in self.devkit_files().items()}
         (self.folder / "ILSVRC2012_devkit_t12.tar.gz").write_bytes(gzip.compress(tar_of(named)))
-
-
-def tar_of(members: dict[str, bytes]) -> bytes:
-    written = io.BytesIO()
-    with tarfile.open(fileobj=written, mode="w:", format=tarfile.USTAR_FORMAT) as tar:
-        for name, content in members.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    return written.getvalue()
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import os
-import tarfile
 from pathlib import Path
+
+from tar_files import tar_of
 
 __all__ = ["WNIDS", "become", "put_archives"]
 
@@ -19,11 +19,11 @@ def put_archives(folder: Path) -> None:
     folder.mkdir()
     content = {name: f"{name} ".encode() * 60 for name in (*_TRAIN, *_VAL)}
     per_class = {
-        f"{wnid}.tar": _tar_of({name: content[name] for name, of in _TRAIN.items() if of == wnid})
+        f"{wnid}.tar": tar_of({name: content[name] for name, of in _TRAIN.items() if of == wnid})
         for wnid in WNIDS
     }
-    (folder / "ILSVRC2012_img_train.tar").write_bytes(_tar_of(per_class))
-    (folder / "ILSVRC2012_img_val.tar").write_bytes(_tar_of({name: content[name] for name in _VAL}))
+    (folder / "ILSVRC2012_img_train.tar").write_bytes(tar_of(per_class))
+    (folder / "ILSVRC2012_img_val.tar").write_bytes(tar_of({name: content[name] for name in _VAL}))
     (folder / "val.csv").write_text("".join(f"{name},{wnid}\n" for name, wnid in _VAL.items()))
 
 
@@ -34,13 +34,3 @@ def become() -> None:
     ImageNetSpec.class_names = WNIDS  # type: ignore[method-assign,assignment]
     ImageNetSpec.sizes = {"train": len(_TRAIN), "val": len(_VAL)}  # type: ignore[method-assign,assignment]
     os.sync = lambda: None  # others may be writing much
-
-
-def _tar_of(members: dict[str, bytes]) -> bytes:
-    written = io.BytesIO()
-    with tarfile.open(fileobj=written, mode="w:", format=tarfile.USTAR_FORMAT) as tar:
-        for name, content in members.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    return written.getvalue()
