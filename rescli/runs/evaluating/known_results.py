@@ -96,7 +96,7 @@ def test_result_of(path: Path, selection: str | None, iteration: int | None) -> 
     try:
         test = read_record(run_dir)["results"].get("test") or SplitResult()
     except CheckpointError as error:
-        _log.warning("%s: described without a test error that may be in it (%s)", run_dir.record, error)
+        _log.warning("%s It is described without a test error that may be in it", error)
         return None
     rows = [test, test.get("best_val") or SplitResult()]
     return next(

@@ -46,10 +46,11 @@ def how_to_go_on(
     """
     if spec.data.skip_damaged:
         return error
+    what_is_damaged = str(error).removesuffix(".")
     saved = f"the state of iteration {saved_step} is saved" if saved_step else "no state was saved yet"
     if not saved_step or _are_still_there(spec, data, data_root):
         return DataError(
-            f"{error}; {saved}.",
+            f"{what_is_damaged}; {saved}.",
             remedy=[
                 Remedy("resume", run_dir.path, "goes on without damaged images", also=_SKIPPING),
                 Remedy(
@@ -60,7 +61,7 @@ def how_to_go_on(
                 ),
             ],
         )
-    what = f"{error}; {saved}, but the images are no longer those that the run began with."
+    what = f"{what_is_damaged}; {saved}, but the images are no longer those that the run began with."
     remedies = [Remedy("resume", run_dir.path, "goes on, once the files are back as they were")]
     with suppress(DataError, SpecError):  # where they are all gone, nothing can be trained on them
         with_images_of_now(spec, data_root)

@@ -160,8 +160,9 @@ def _check_nothing_was_saved(run_dir: RunDir, data_root: Path | None) -> None:
     except CheckpointError as error:
         # A checkpoint is written just before its state.
         if run_dir.last.is_file():
+            why = str(error).removesuffix(".")
             raise CheckpointError(
-                f"{gone}, and whether a state was saved nobody can say: {error}; {run_dir.last} is there.",
+                f"{gone}, and whether a state was saved nobody can say: {why}; {run_dir.last} is there.",
                 hint=hint,
                 remedy=remedy,
             ) from error
