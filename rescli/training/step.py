@@ -23,12 +23,14 @@ def train_step(
     """Update the model once.
 
     Returns:
-        float32 (2,) on the device: the mean loss and the number of correct images, both of the
-        net as it was before the update.
+        float32 (2,) on the device (float64 of a net in float64): the mean loss and the number of correct
+        images, both of the net as it was before the update.
     """
     with numerics.autocast():
         logits_NK = model(images_NCHW)
-    loss = F.cross_entropy(logits_NK.float(), labels_N)
+    # fp32 at least: a net in float64 keeps its own.
+    logits_NK = logits_NK.to(torch.promote_types(logits_NK.dtype, torch.float32))
+    loss = F.cross_entropy(logits_NK, labels_N)
     (loss * numerics.loss_scale if numerics.loss_scale != 1 else loss).backward()  # type: ignore[no-untyped-call]
     if numerics.loss_scale != 1:
         gradients = [p.grad for p in model.parameters() if p.grad is not None]
