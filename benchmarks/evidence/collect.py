@@ -2,9 +2,9 @@
 
     python benchmarks/evidence/collect.py SCRATCH_DIR
 
-Of each run its record, spec, metrics (compressed) and curves; of each comparison its numbers and pictures; the
-journal of what was begun and stopped when; and peer.json, another project's training beside ours with Welch's
-test. What is not finished is copied as it stands: its record says how far it is.
+Of each run its record, spec, metrics (compressed) and curves; of each comparison its numbers and pictures;
+the journal of what was begun and stopped when; and peer.json, another project's training beside ours with
+Welch's test. What is not finished is copied as it stands: its record says how far it is.
 """
 
 from __future__ import annotations

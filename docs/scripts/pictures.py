@@ -2,9 +2,9 @@
 
     python docs/scripts/pictures.py SCRATCH_DIR
 
-Runs the tour as it is typed, copies its pictures to docs/img/, and takes a photograph of its page with Chromium.
-docs/img/pictures.json says of each picture which command made it, where and when. About five minutes on two
-cores; given again, the command uses what SCRATCH_DIR holds.
+Runs the tour as it is typed, copies its pictures to docs/img/, and takes a photograph of its page with
+Chromium. docs/img/pictures.json says of each picture which command made it, where and when. About three
+minutes on two idle cores; given again, the command uses what SCRATCH_DIR holds.
 """
 
 from __future__ import annotations
