@@ -1,0 +1,192 @@
+"""Write docs/numbers/evidence.md from benchmarks/results: what our own training has reached, and what not.
+
+    python docs/scripts/evidence.py
+
+Nothing is filled in: a run that is not finished is shown with its iteration.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rescli.durations import format_seconds
+from rescli.studies.paper_items import paper_item
+
+DOCS = Path(__file__).resolve().parents[1]
+RESULTS = DOCS.parent / "benchmarks" / "results"
+EVIDENCE = RESULTS / "evidence"
+PAGE = DOCS / "numbers" / "evidence.md"
+WHOLE = 64_000
+"""Iterations of the paper's schedule on CIFAR-10 (section 4.2)."""
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def records() -> list[dict[str, Any]]:
+    """Of all runs, those of the GPU too, each with the length of its schedule as ``iterations``."""
+    found = []
+    for path in sorted((*RESULTS.glob("h200/*-record.json"), *EVIDENCE.glob("runs/*/record.json"))):
+        record = read(path)
+        record["iterations"] = WHOLE
+        if (spec := path.with_name("spec.toml")).exists():
+            lines = spec.read_text(encoding="utf-8").splitlines()
+            record["iterations"] = int(
+                next(line for line in lines if line.startswith("iterations")).split()[-1]
+            )
+        found.append(record)
+    return found
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'---|' * len(head)}"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+def net_of(record: dict[str, Any]) -> str:
+    return record["name"].split("-seed")[0].removeprefix("cifar10-")
+
+
+def state(record: dict[str, Any]) -> str:
+    done, whole = record["iterations_done"], record["iterations"]
+    return "finished" if done == whole else f"{done:,} of {whole:,} iterations"
+
+
+def conditions(record: dict[str, Any]) -> str:
+    seconds, torch = format_seconds(record["train_seconds"]), record["versions"]["torch"]
+    return f"{seconds} of training on {record['device']}, {record['precision']}, torch {torch}"
+
+
+def with_interval(result: dict[str, Any] | None) -> str:
+    if result is None:
+        return "–"
+    low, high = result["interval95"]
+    return f"**{result['top1_error']:.2f} %** [{low:.2f}, {high:.2f}]"
+
+
+def whole_schedule(found: list[dict[str, Any]]) -> Iterator[str]:
+    published = {
+        net.preset: net.published.mean or net.published.top1_error
+        for net in paper_item("table6").nets
+        if net.preset is not None and net.published is not None
+    }
+    rows = []
+    for record in found:
+        if record["iterations"] == WHOLE:
+            net = net_of(record)
+            error = with_interval(record["results"].get("test"))
+            paper = published.get(f"he2015/{net}")
+            rows.append((net, f"{paper:.2f} %" if paper else "–", error, state(record), conditions(record)))
+    yield from table(("net", "the paper", "test error, seed 0", "state", "conditions"), rows)
+
+
+def beside_another(found: list[dict[str, Any]]) -> Iterator[str]:
+    peer = read(EVIDENCE / "peer.json")
+    if peer is not None:
+        test = peer["test"]
+        rows = [
+            (name, f"{mean:.2f} ± {std:.2f} ({count})", ", ".join(f"{error:.2f}" for error in test[key]))
+            for name, key, mean, std, count in zip(
+                ("rescli", "akamaster's"),
+                ("rescli", "peer"),
+                test["means"],
+                test["stds"],
+                test["counts"],
+                strict=True,
+            )
+        ]
+        yield from table(("training", "test error in %, mean ± std (seeds)", "each seed"), rows)
+        low, high = test["interval95"]
+        holds = (
+            "holds 0: the two cannot be told apart" if low <= 0 <= high else "does not hold 0: the two differ"
+        )
+        yield ""
+        yield (
+            f"The difference is {test['difference']:+.2f} points; its 95 % interval by Welch, "
+            f"{low:+.2f} to {high:+.2f}, {holds} (p = {test['p_welch']:.2g}). Differences from "
+            f"{test['detectable']:.2f} points would be found 4 times in 5."
+        )
+        return
+    theirs = [read(path) for path in sorted(EVIDENCE.glob("peer/*.json"))]
+    ours = [r for r in found if net_of(r) == "resnet-20" and r["iterations"] == 4000]
+    yield "Not finished yet:"
+    yield ""
+    rows = [("rescli", str(r["name"][-1]), state(r)) for r in ours]
+    rows += [("akamaster's", str(p["seed"]), f"finished, test error {p['test_error']:.2f} %") for p in theirs]
+    yield from table(("training", "seed", "state"), rows)
+
+
+def degradation(found: list[dict[str, Any]]) -> Iterator[str]:
+    compared = read(EVIDENCE / "degradation" / "compare.json")
+    if compared is None:
+        yield "Not finished yet:"
+        yield ""
+        short = [r for r in found if r["iterations"] == 4000 and r["name"].endswith("seed0")]
+        yield from table(("net", "state"), [(net_of(r), state(r)) for r in short])
+        return
+    rows = []
+    for row in compared["contenders"]:
+        run = row["runs"][0]
+        rows.append(
+            (row["label"], f"{run['train_error']:.2f}", f"{run['val_error']:.2f}", f"{run['test_error']:.2f}")
+        )
+    yield from table(("net", "training error in %", "validation error", "test error"), rows)
+    yield ""
+    yield " ".join(compared["summary"])
+    yield ""
+    yield (
+        "![Error against iterations on CIFAR-10, plain nets on the left, ResNets on the right]"
+        "(../img/degradation-cifar10.png)"
+    )
+
+
+def interruptions(found: list[dict[str, Any]]) -> Iterator[str]:
+    rows = []
+    for record in found:
+        if record["resumed_at"] or record["iterations_done"] < record["iterations"]:
+            at = ", ".join(f"{step:,}" for step in record["resumed_at"]) or "–"
+            rows.append((record["name"], f"{record['iterations']:,}", at, state(record)))
+    yield from table(("run", "iterations", "resumed at iteration", "state"), rows)
+    journal = EVIDENCE / "journal.jsonl"
+    if journal.exists():
+        lines = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
+        begun = sum("ended" not in line for line in lines)
+        first, last = (datetime.fromisoformat(lines[place]["begun"]) for place in (0, -1))
+        yield ""
+        yield (
+            f"The campaign's commands were begun {begun} times between {first:%Y-%m-%d %H:%M} and "
+            f"{last:%Y-%m-%d %H:%M} UTC ([journal](../../benchmarks/results/evidence/journal.jsonl))."
+        )
+
+
+def page() -> str:
+    found = records()
+    parts: list[tuple[str, list[str]]] = [
+        ("WHOLE", list(whole_schedule(found))),
+        ("PEER", list(beside_another(found))),
+        ("DEGRADATION", list(degradation(found))),
+        ("INTERRUPTIONS", list(interruptions(found))),
+    ]
+    text = (Path(__file__).with_name("evidence.template.md")).read_text(encoding="utf-8")
+    for name, lines in parts:
+        text = text.replace(f"{{{{ {name} }}}}", "\n".join(lines))
+    return text
+
+
+def main() -> None:
+    PAGE.write_text(page(), encoding="utf-8")
+    picture = EVIDENCE / "degradation" / "curves.png"
+    if picture.exists():
+        shutil.copyfile(picture, DOCS / "img" / "degradation-cifar10.png")
+
+
+if __name__ == "__main__":
+    main()
