@@ -1,8 +1,8 @@
 """A hook of MkDocs: the handbook's links out of ``docs/`` work in the site as they do on the disk.
 
-The pages of the project (README, CHANGELOG, ...) become pages of the site, below ``project/``. Other files of the
-checkout, such as sources, are no pages: a link to one that exists becomes its text alone. Whatever leads nowhere
-is left as it is, and ``mkdocs build --strict`` names it.
+The pages of the project (README, CHANGELOG, ...) become pages of the site, below ``project/``. Other files of
+the checkout, such as sources, are no pages: a link to one that exists becomes its text alone. Whatever leads
+nowhere is left as it is, and ``mkdocs build --strict`` names it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from mkdocs.structure.files import File, Files
 __all__ = ["on_files", "on_page_markdown"]
 
 ROOT = Path(__file__).resolve().parents[2]
-OUTSIDE = {f"{name}.md": f"project/{name}.md" for name in ("README", "CHANGELOG", "ARCHITECTURE", "CONTRIBUTING")}
+OUTSIDE = {
+    f"{name}.md": f"project/{name}.md" for name in ("README", "CHANGELOG", "ARCHITECTURE", "CONTRIBUTING")
+}
 """File of the checkout to its page in the site."""
 
 _PLACE = {page: file for file, page in OUTSIDE.items()}
@@ -32,7 +34,7 @@ def on_files(files: Files, *, config: Any) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Files) -> str:
+def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
     """Turn the links of one page; code blocks stay as they are."""
     source = page.file.src_uri
     place = _PLACE.get(source, f"docs/{source}")  # in the checkout
