@@ -12,6 +12,7 @@ from pydantic import Field
 from rescli.spec.base import DatasetSpec
 from rescli.spec.data_root import given_root
 from rescli.spec.photos import PhotoSetSpec
+from rescli.spec.units import Images
 
 if TYPE_CHECKING:
     from rescli.data.cifar.images import CifarFiles
@@ -27,14 +28,13 @@ _CIFAR_TRAIN_IMAGES, _CIFAR_TEST_IMAGES = 50_000, 10_000
 
 class _CifarSpec(DatasetSpec):
     image_size: ClassVar = 32
-    val_size: int = Field(
+    val_size: Images = Field(
         default=5000,
         ge=0,
         lt=_CIFAR_TRAIN_IMAGES,
-        description="images held out of the 50000 training images for validation; 5000 as in the paper "
-        "(section 4.2); 0 trains on all",
+        description="Images held out of the 50000 training images for validation; 0 trains on all.",
     )
-    split_seed: int = Field(default=0, ge=0, description="seed of the choice of the held-out images")
+    split_seed: int = Field(default=0, ge=0, description="Seed of the choice of the held-out images.")
 
     @property
     def num_classes(self) -> int:
@@ -108,10 +108,10 @@ class ShapesSpec(DatasetSpec):
     kind: Literal["shapes"] = "shapes"
     image_size: ClassVar = 32
     num_classes: ClassVar = 10
-    data_seed: int = Field(default=0, ge=0, description="seed of the drawings")
-    num_train: int = Field(default=10_000, ge=1, le=10**6, description="training images")
-    num_val: int = Field(default=1000, ge=1, le=10**6, description="validation images")
-    num_test: int = Field(default=2000, ge=1, le=10**6, description="test images")
+    data_seed: int = Field(default=0, ge=0, description="Seed of the drawings.")
+    num_train: Images = Field(default=10_000, ge=1, le=10**6, description="Training images.")
+    num_val: Images = Field(default=1000, ge=1, le=10**6, description="Validation images.")
+    num_test: Images = Field(default=2000, ge=1, le=10**6, description="Test images.")
 
     @property
     def class_names(self) -> tuple[str, ...]:

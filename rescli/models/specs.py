@@ -15,6 +15,7 @@ from rescli.models.naming import default_image_size, neighbours, parse_model_nam
 from rescli.spec.base import BlockSpec, ModelSpec, plugged
 from rescli.spec.explain import explain
 from rescli.spec.toml import Table
+from rescli.spec.units import Channels, Layers
 
 if TYPE_CHECKING:
     from torch import nn
@@ -60,7 +61,7 @@ class BottleneckBlockSpec(BlockSpec):
 class _StagedSpec(ModelSpec):
     """What ResNets and plain nets share. ``complete`` fills every field but the depth."""
 
-    depth: int = Field(
+    depth: Layers = Field(
         gt=0,
         le=10_000,
         description="Number of weight layers: 6n+2 in the CIFAR family, Table 1's in the ImageNet family.",
@@ -69,7 +70,7 @@ class _StagedSpec(ModelSpec):
         description="cifar: section 4.2, three stages; imagenet: Table 1, four stages. "
         "Unset: imagenet for images of 64 pixels or more."
     )
-    width: int = Field(
+    width: Channels = Field(
         ge=1,
         le=4096,
         description="Channels of the stem, doubled from stage to stage. Unset: 16 (cifar) or 64 (imagenet).",

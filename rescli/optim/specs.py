@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from rescli.optim.schedules import MultiStep, Plateau, Warmup
 from rescli.spec.base import OptimizerSpec, ScheduleSpec, Spec
+from rescli.spec.units import Evaluations, Iterations, Percent
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,11 +25,13 @@ class SgdSpec(OptimizerSpec):
     kind: Literal["sgd"] = "sgd"
     lr: float = Field(0.1, gt=0, description="Base learning rate; the schedule multiplies it.")
     momentum: float = Field(0.9, ge=0, lt=1, description="Share of the last step kept in the next.")
-    nesterov: bool = Field(False, description="Nesterov's form of momentum; the paper uses the plain one.")
-    weight_decay: float = Field(1e-4, ge=0, description="L2 penalty's factor, added to the gradient.")
+    nesterov: bool = Field(False, description="Nesterov's form of momentum.")
+    weight_decay: float = Field(
+        1e-4, ge=0, description="Factor of the weights that is added to their gradient (L2 penalty)."
+    )
     decay: Literal["all", "weights"] = Field(
         "all",
-        description="Who decays: all parameters, or conv and linear weights only; the paper does not say.",
+        description="Which parameters decay: all, or the weights of convolutions and the linear layer alone.",
     )
 
     def build(self, model: nn.Module) -> Optimizer:
@@ -47,9 +50,12 @@ class SgdSpec(OptimizerSpec):
 class WarmupSpec(Spec):
     """A smaller learning rate until the net has begun to learn (section 4.2, 110 layers)."""
 
-    factor: float = Field(0.1, gt=0, le=1, description="Share of the learning rate used during warm-up.")
-    until_train_error: float = Field(
-        80.0, gt=0, lt=100, description="Warm-up ends when a window's training error, in percent, is below."
+    factor: float = Field(0.1, gt=0, le=1, description="Factor of the learning rate during the warm-up.")
+    until_train_error: Percent = Field(
+        80.0,
+        gt=0,
+        lt=100,
+        description="The warm-up ends once the training error of a window (metrics.every) is below.",
     )
 
 
@@ -57,11 +63,13 @@ class MultiStepSpec(ScheduleSpec):
     """Divide the learning rate at fixed iterations (section 4.2)."""
 
     kind: Literal["multistep"] = "multistep"
-    milestones: tuple[int, ...] = Field(
-        (32000, 48000), description="Iterations at which the learning rate is multiplied by gamma."
+    milestones: tuple[Iterations, ...] = Field(
+        (32000, 48000), description="Iterations at which the learning rate is multiplied by gamma, ascending."
     )
-    gamma: float = Field(0.1, gt=0, le=1, description="What each milestone multiplies by.")
-    warmup: WarmupSpec | None = Field(None, description="The 110-layer net's warm-up; unset: none.")
+    gamma: float = Field(0.1, gt=0, le=1, description="Factor of the learning rate at each milestone.")
+    warmup: WarmupSpec | None = Field(
+        None, description="A smaller learning rate at first, as of the 110-layer net. Unset: none."
+    )
 
     @field_validator("milestones")
     @classmethod
@@ -88,10 +96,10 @@ class PlateauSpec(ScheduleSpec):
     """Divide the learning rate when the validation error plateaus (section 3.4)."""
 
     kind: Literal["plateau"] = "plateau"
-    patience: int = Field(
+    patience: Evaluations = Field(
         5, ge=1, description="Evaluations without a lower validation error before the rate is multiplied."
     )
-    gamma: float = Field(0.1, gt=0, lt=1, description="What it is multiplied by.")
+    gamma: float = Field(0.1, gt=0, lt=1, description="Factor of the learning rate at each plateau.")
 
     def build(self) -> Plateau:
         return Plateau(self.patience, self.gamma)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
 from rescli.spec.base import DatasetSpec
+from rescli.spec.units import Pixels
 
 if TYPE_CHECKING:
     from rescli.data.photos.image_files import ImageFiles
@@ -35,15 +36,15 @@ class PhotoSetSpec(DatasetSpec):
     """Photographs in files of any size. Keys at their defaults are left out of what is written down."""
 
     any_size: ClassVar = True
-    image_size: int = Field(
+    image_size: Pixels = Field(
         default=NATIVE_SIZE,
-        description="side of the crops that the net sees, a multiple of 32; the shorter sides to which "
-        "images are resized follow in proportion (256 at 224 in evaluation)",
+        description="Side of the crops that the net sees: a multiple of 32, from 32 to 1024. The shorter "
+        "sides to which images are resized follow in proportion (256 at 224 in evaluation).",
     )
     orientation: Orientation = Field(
         default="stored",
-        description="stored: the pixels as the file has them, as published ImageNet errors are measured; "
-        "upright: turned as EXIF says",
+        description="stored takes the pixels as the file has them, as published ImageNet errors are "
+        "measured; upright turns them as EXIF says.",
     )
 
     @field_validator("image_size")

@@ -16,6 +16,7 @@ from rescli.errors import RescliError
 from rescli.spec.base import DatasetSpec, ModelSpec, OptimizerSpec, ScheduleSpec, Spec, plugged
 from rescli.spec.photos import NATIVE_SIZE
 from rescli.spec.toml import Table
+from rescli.spec.units import Images, Iterations, Pixels
 
 if TYPE_CHECKING:
     from rescli.data.folders.survey import Survey
@@ -41,20 +42,24 @@ MOST_SAVES = 64
 class AugmentSpec(Spec):
     """Training augmentation: of images of one size (section 4.2), or of photographs (section 3.4)."""
 
-    pad: int = Field(
+    pad: Pixels = Field(
         paper.PAD,
         ge=0,
         le=32,
-        description="Zero pixels added on each side before the random crop; not of photographs.",
+        description="Zeros added on each side of the image before the random crop; 0 for photographs.",
     )
     flip: bool = Field(True, description="Crop the image or, with probability 1/2, its mirror image.")
-    shorter_side: tuple[int, int] | None = Field(
+    shorter_side: tuple[Pixels, Pixels] | None = Field(
         None,
-        description="Photographs: smallest and largest shorter side to resize to. Unset: 256 and 480 for "
-        "crops of 224, in proportion for others.",
+        description="Photographs: the smallest and the largest shorter side, between which one is drawn for "
+        "each image. Unset: 256 and 480 for crops of 224, in proportion for others.",
     )
     color: float | None = Field(
-        None, ge=0, le=1, description="Photographs: AlexNet's colour shift, 0.1 its standard deviation."
+        None,
+        ge=0,
+        le=1,
+        description="Photographs: standard deviation of the three factors of AlexNet's colour shift. Unset: "
+        "no shift.",
     )
 
 
@@ -62,13 +67,17 @@ class DataSpec(Spec):
     """Which images, how they are normalised, augmented and batched."""
 
     dataset: plugged(DatasetSpec) = Field(description="The image set and its split.")  # type: ignore[valid-type]
-    batch_size: int = Field(256, ge=1, le=2**20, description="Images per iteration.")
+    batch_size: Images = Field(
+        256, ge=1, le=2**20, description="Images of one iteration, of all processes together."
+    )
     normalization: Literal["per-pixel-mean", "per-channel"] = Field(
-        "per-pixel-mean", description="What is subtracted, computed on the training part alone."
+        "per-pixel-mean",
+        description="per-pixel-mean subtracts the mean image; per-channel subtracts each channel's mean and "
+        "divides by its standard deviation. Both are measured on the training part alone.",
     )
     augment: AugmentSpec = Field(AugmentSpec(), description="Random crops and flips of the training images.")
     skip_damaged: bool | None = Field(
-        None, description="Photographs: a damaged one is replaced by the next; unset: it stops the run."
+        None, description="Photographs: a damaged one is replaced by the next. Unset: it stops the run."
     )
 
 
@@ -82,19 +91,21 @@ class StartSpec(Spec):
 class EvaluationSpec(Spec):
     """When the validation error is measured."""
 
-    every: int = Field(1000, ge=1, description="Iterations between evaluations on the validation part.")
+    every: Iterations = Field(
+        1000, ge=1, description="Iterations between evaluations on the validation part."
+    )
 
 
 class CheckpointSpec(Spec):
     """When the state for resume is written."""
 
-    every: int = Field(1000, ge=1, description="Iterations between saved states.")
+    every: Iterations = Field(1000, ge=1, description="Iterations between saved states.")
 
 
 class MetricsSpec(Spec):
     """When training loss and error are read from the device."""
 
-    every: int = Field(
+    every: Iterations = Field(
         50,
         ge=1,
         le=10**6,
@@ -107,9 +118,9 @@ class RunSpec(Spec):
 
     model: plugged(ModelSpec) = Field(description="The network.")  # type: ignore[valid-type]
     data: DataSpec
-    optimizer: plugged(OptimizerSpec)  # type: ignore[valid-type]
-    schedule: plugged(ScheduleSpec)  # type: ignore[valid-type]
-    iterations: int = Field(64000, ge=1, le=10**9, description="Training iterations, one batch each.")
+    optimizer: plugged(OptimizerSpec) = Field(description="What turns gradients into steps.")  # type: ignore[valid-type]
+    schedule: plugged(ScheduleSpec) = Field(description="The course of the learning rate.")  # type: ignore[valid-type]
+    iterations: Iterations = Field(64000, ge=1, le=10**9, description="Training iterations, one batch each.")
     seed: int = Field(
         0, ge=0, lt=2**63, description="Decides initial weights, order of images, crops and flips."
     )
@@ -120,10 +131,11 @@ class RunSpec(Spec):
     checkpoint: CheckpointSpec = CheckpointSpec()
     metrics: MetricsSpec = MetricsSpec()
     start_from: StartSpec | None = Field(None, description="Weights to begin with; unset: drawn by the seed.")
-    scaled_from: int | None = Field(
+    scaled_from: Iterations | None = Field(
         None,
         ge=1,
-        description="Iterations of the schedule that a budget shortened in proportion; unset otherwise.",
+        description="Iterations of the whole schedule, where a budget shortened it in proportion. Unset: "
+        "it is whole.",
     )
 
     @model_validator(mode="before")

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
 LAWS = ROOT / "tests" / "laws"
 CODE = re.compile(r"`([^`\s]+)`")
-PATH = re.compile(r"^(?:rescli|presets|tests|docs|examples|benchmarks)/|^pyproject\.toml$")
+PATH = re.compile(r"^(?:rescli|presets|tests|docs|examples|benchmarks)/|^(?:pyproject\.toml|mkdocs\.yml)$")
 
 
 def _section(heading: str) -> str:

@@ -2,58 +2,53 @@
 
 from __future__ import annotations
 
-import re
-import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+import handbook
 import pytest
+import shell_lines
 import typer.main
 
 from rescli.cli.app import build_app
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [
-    "README.md",
-    "docs/comparing.md",
-    "docs/data.md",
-    "docs/evaluating.md",
-    "docs/exporting.md",
-    "docs/performance.md",
-    "docs/training.md",
-]
+APP = build_app()
 
 
-def _calls(blocks: list[Any]) -> Iterator[tuple[int, list[str]]]:
-    """(line, words after ``rescli``) of each command; the last one of a pipe or of ``&&``."""
-    for block in blocks:
+def _shown(page: str) -> Iterator[tuple[str, list[str]]]:
+    """Where each command stands, and the words after ``rescli``: in blocks, run or not, and in the text."""
+    for block in handbook.blocks_of(page):
         if block.language == "sh":
-            for number, line in enumerate(block.code.splitlines(), start=block.line):
-                last = re.split(r"&&|\|", line)[-1]
-                words = shlex.split(last, comments=True)
-                if words[:1] == ["rescli"]:
-                    yield number, words[1:]
+            for line, text in shell_lines.lines_of(block.code, block.line):
+                for call in shell_lines.calls(line, text):
+                    yield f"line {line}", call.words
+    for text in handbook.inline_commands(page):
+        yield f"`{text}`", text.split()[1:]
 
 
 def _problem(words: list[str]) -> str | None:
-    command: Any = typer.main.get_command(build_app())
-    while subcommands := getattr(command, "commands", None):
-        if not words or words[0].startswith("-"):
-            break
-        if words[0] not in subcommands:
-            return f"there is no {words[0]}"
-        command, words = subcommands[words[0]], words[1:]
+    if words[:1] and words[0].isupper():  # COMMAND stands for any of them
+        return None
+    try:
+        command, words = shell_lines.command_of(words, APP)
+    except LookupError as error:
+        return str(error)
     known = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
-    unknown = [word for word in words if word.startswith("--") and word not in known]
+    given = [word.partition("=")[0] for word in words if word.startswith("--")]
+    unknown = [word for word in given if word.rstrip(",.;:") not in {*known, "--help"}]
     return f"{command.name} has no {', '.join(unknown)}" if unknown else None
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_the_commands_of_a_page_exist(page: str, blocks_of: Callable[[str], list[Any]]) -> None:
-    calls = list(_calls(blocks_of(page)))
-    assert calls
-    assert [f"line {line}: {problem}" for line, words in calls if (problem := _problem(words))] == []
+@pytest.mark.parametrize("page", handbook.PAGES)
+def test_the_commands_of_a_page_exist(page: str) -> None:
+    assert [f"{where}: {problem}" for where, words in _shown(page) if (problem := _problem(words))] == []
+
+
+def test_commands_are_found_in_blocks_and_in_the_text() -> None:
+    found = dict(_shown("README.md"))
+    assert ["doctor"] in found.values()
+    assert sum(where.startswith("line") for where in found) > 15
 
 
 def test_a_flag_that_is_none_is_noticed() -> None:
@@ -64,5 +59,5 @@ def test_a_flag_that_is_none_is_noticed() -> None:
 
 def test_every_command_is_in_the_page_of_commands() -> None:
     page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
-    commands = typer.main.get_command(build_app()).commands  # type: ignore[attr-defined]
+    commands = typer.main.get_command(APP).commands  # type: ignore[attr-defined]
     assert [name for name in commands if f"| `{name}` |" not in page] == []

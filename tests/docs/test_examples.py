@@ -1,37 +1,17 @@
-"""The examples of the API reference, and those in the docstrings of what ``import rescli`` offers."""
+"""The page on Python has a part for every function, and every function an example that runs."""
 
 from __future__ import annotations
 
 import doctest
 import inspect
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import rescli
 
 PAGE = "docs/python.md"
-
-
-def test_the_examples_of_the_reference_run_in_order(
-    blocks_of: Callable[..., Any],
-    run_block: Callable[..., Any],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    names: dict[str, Any] = {"__name__": "reference"}
-    examples = [block for block in blocks_of(PAGE) if block.language == "python"]
-    assert len(examples) >= 10
-    for block in examples:
-        run_block(block, names)
-    written = {str(path) for path in Path().rglob("*")}
-    assert {"curves.png", "comparison.png", "comparisons/first/report.html"} <= written
-    assert "Traceback" not in capsys.readouterr().err
 
 
 def test_the_reference_has_a_heading_for_every_function() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -13,7 +14,21 @@ PAGES = [
     *sorted((ROOT / "docs").glob("**/*.md")),
 ]
 
-LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+HANDBOOK = [page for page in PAGES if page.is_relative_to(ROOT / "docs")]
+
+HOSTS = {
+    "arxiv.org",
+    "github.com",
+    "keepachangelog.com",
+    "pytorch.org",
+    "onnxruntime.ai",
+    "huggingface.co",
+    "www.cs.toronto.edu",
+    "www.image-net.org",
+}
+"""Where links may lead outside the checkout: places that last. No test follows them."""
+
+LINK = re.compile(r"""\]\(([^)\s]+)\)|\b(?:src|href)="([^"]+)\"""")
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
 
@@ -37,9 +52,15 @@ def _anchors(page: Path) -> set[str]:
     return anchors
 
 
+def _targets(page: Path) -> list[str]:
+    """What the links and the pictures of a page lead to, in order."""
+    prose = re.sub(r"`[^`\n]*`", "", _prose(page))
+    return [target for pair in LINK.findall(prose) for target in pair if target]
+
+
 def _broken(page: Path) -> list[str]:
     broken = []
-    for target in LINK.findall(_prose(page)):
+    for target in _targets(page):
         if "://" in target:
             continue
         file, _, anchor = target.partition("#")
@@ -60,14 +81,30 @@ def test_a_broken_link_is_noticed(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
         "# A `--heading`: of it\n[a](#a---heading-of-it) [b](#b) [c](c.md)\n```\n[d](d.md)\n```\n"
+        '[![e](e.png)](page.md) <img src="f.png"> `[g](g.md)`\n'
     )
-    assert _broken(page) == ["#b: no such heading", "c.md: no such file"]
+    assert _broken(page) == [
+        "#b: no such heading",
+        "c.md: no such file",
+        "e.png: no such file",
+        "f.png: no such file",
+    ]
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=_name)
-def test_every_page_of_the_handbook_is_in_its_contents(page: Path) -> None:
+@pytest.mark.parametrize("page", HANDBOOK, ids=_name)
+def test_every_page_of_the_handbook_is_in_its_contents_and_in_the_site(page: Path) -> None:
     contents = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
-    assert page.name == "README.md" or f"({page.name})" in contents
+    name = page.relative_to(ROOT / "docs").as_posix()
+    assert name == "README.md" or f"]({name})" in contents
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
+    assert f"- {name}\n" in navigation
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_links_out_of_the_checkout_lead_to_places_that_last(page: Path) -> None:
+    outside = [urlsplit(target) for target in _targets(page) if "://" in target or target.startswith("//")]
+    wrong = [one.geturl() for one in outside if one.scheme != "https" or one.hostname not in HOSTS]
+    assert wrong == [], "another host has to be added to HOSTS"
 
 
 def test_the_readme_is_a_first_page() -> None:

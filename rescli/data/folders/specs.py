@@ -13,6 +13,7 @@ from rescli.plurals import counted
 from rescli.remedy import Remedy
 from rescli.spec.data_root import given_root
 from rescli.spec.photos import PhotoSetSpec
+from rescli.spec.units import Images
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,41 +33,49 @@ class ImageFolderSpec(PhotoSetSpec):
     """
 
     kind: Literal["imagefolder"] = "imagefolder"
-    val_size: int | None = Field(
-        default=None, ge=0, description="images held out where the folder has no val; unset: a tenth"
+    val_size: Images | None = Field(
+        default=None, ge=0, description="Images held out where the folder has no val. Unset: a tenth."
     )
-    split_seed: int = Field(default=0, ge=0, description="seed of the choice of the held-out images")
+    split_seed: int = Field(default=0, ge=0, description="Seed of the choice of the held-out images.")
     labels: str | None = Field(
         default=None,
-        description="where labels come from that are no class folders: names, for files called CLASS_12.jpg, "
-        "or a table, FILE or FILE:COLUMN, relative to the data root; unset: a table beside the images",
+        description="Where labels come from that are no class folders: names, for files called CLASS_12.jpg, "
+        "or a table, FILE or FILE:COLUMN, relative to the data root. Unset: a table beside the images.",
     )
     train_folder: str | None = Field(
         default=None,
-        description="the folder of the training images, . where the class folders lie in the root; "
-        "unset: train in its usual spellings",
+        description="The folder of the training images; . where the class folders lie in the root. "
+        "Unset: train in its usual spellings.",
     )
     val_folder: str | None = Field(
-        default=None, description="the folder of the validation images; unset: val, valid, validation"
+        default=None, description="The folder of the validation images. Unset: val, valid or validation."
     )
-    test_folder: str | None = Field(default=None, description="the folder of the test images; unset: test")
-    exclude: tuple[str, ...] | None = Field(default=None, description="class folders to leave out")
+    test_folder: str | None = Field(default=None, description="The folder of the test images. Unset: test.")
+    exclude: tuple[str, ...] | None = Field(
+        default=None, description="Class folders to leave out. Unset: none."
+    )
     images_by: Literal["content", "suffix"] | None = Field(
         default=None,
-        description="how images are told from other files: by content where the suffix is none of theirs, or "
-        "by suffix alone, as older runs did; filled in",
+        description="How images are told from other files: by content where the suffix is none of theirs, or "
+        "by suffix alone, as older runs did. Filled in by the training.",
     )
     stratified: bool | None = Field(
         default=None,
-        description="whether held-out images are drawn class by class; unset in older runs; filled in",
+        description="Whether held-out images are drawn class by class; unset in older runs. Filled in by the "
+        "training.",
     )
     classes: tuple[str, ...] | None = Field(
-        default=None, description="names of the class folders, sorted; filled in from the folder"
+        default=None, description="Names of the class folders, sorted. Filled in by the training."
     )
-    num_train: int | None = Field(default=None, ge=0, description="training images; filled in")
-    num_val: int | None = Field(default=None, ge=0, description="validation images; filled in")
+    num_train: Images | None = Field(
+        default=None, ge=0, description="Training images. Filled in by the training."
+    )
+    num_val: Images | None = Field(
+        default=None, ge=0, description="Validation images. Filled in by the training."
+    )
     held_out: bool | None = Field(
-        default=None, description="whether the validation images are held out of the others; filled in"
+        default=None,
+        description="Whether the validation images are held out of the others. Filled in by the training.",
     )
 
     @property

@@ -1,0 +1,151 @@
+"""The lines of a block of shell, run one after another: ``rescli`` in this process, the rest by the shell."""
+
+from __future__ import annotations
+
+import glob
+import io
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import typer.main
+
+_JOINTS = ("&&", "||", "|", ";")
+_VARIABLE = re.compile(r"([A-Z_]+)=(.*)", re.DOTALL)
+
+_ADDED = {
+    "device": ("--device", "cpu"),
+    "workers": ("--workers", "0"),
+    "check_images": ("--check-images", "10"),
+}
+"""Parameter of a command to the flag that it gets where a page has none; no result depends on it."""
+
+_REPLACED = {"seeds": ["--seeds", "1"], "nproc": []}
+"""Parameter to what stands for it and its value: one seed, one process."""
+
+
+_ELSEWHERE = (["bench"], ["verify", "resume"])
+"""Commands that take a minute in processes of their own; they have tests, and their flags are checked."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One command of rescli.
+
+    Attributes:
+        line: where it stands.
+        words: what follows ``rescli``.
+        variables: of the environment, set before it.
+        before: what is piped into it, as the shell takes it.
+        into: the file that its stdout goes to.
+    """
+
+    line: int
+    words: list[str]
+    variables: dict[str, str]
+    before: str = ""
+    into: str = ""
+
+
+def lines_of(code: str, first: int) -> Iterator[tuple[int, str]]:
+    """The lines with their numbers, continued ones joined."""
+    begun, text = first, ""
+    for number, line in enumerate(code.splitlines(), start=first):
+        begun = begun if text else number
+        text += line.removesuffix("\\")
+        if not line.endswith("\\"):
+            if text.strip():
+                yield begun, text
+            text = ""
+
+
+def calls(line: int, text: str) -> list[Call]:
+    """The commands of rescli in a line; whatever else it holds is left out."""
+    lexer = shlex.shlex(text, posix=True, punctuation_chars="&|;>")
+    lexer.whitespace_split, lexer.commenters = True, "#"
+    parts: list[tuple[str, list[str]]] = [("", [])]
+    for word in lexer:
+        if word in _JOINTS:
+            parts.append((word, []))
+        else:
+            parts[-1][1].append(word)
+    found = []
+    for number, (joint, words) in enumerate(parts):
+        variables = {}
+        while words and (given := _VARIABLE.fullmatch(words[0])):
+            variables[given[1]] = given[2]
+            words = words[1:]
+        if words[:1] == ["rescli"]:
+            words, _, (*into,) = _split(words[1:], ">")
+            before = shlex.join(parts[number - 1][1]) if joint == "|" else ""
+            found.append(Call(line, words, variables, before, *into[:1]))
+    return found
+
+
+def _split(words: list[str], at: str) -> tuple[list[str], str, list[str]]:
+    place = words.index(at) if at in words else len(words)
+    return words[:place], at, words[place + 1 :]
+
+
+def command_of(words: list[str], app: Any) -> tuple[Any, list[str]]:
+    """The command that is meant, and the words after its name.
+
+    Raises:
+        LookupError: there is none of that name.
+    """
+    command: Any = typer.main.get_command(app)
+    while subcommands := getattr(command, "commands", None):
+        if not words or words[0].startswith("-"):
+            break
+        if words[0] not in subcommands:
+            raise LookupError(f"there is no {words[0]}")
+        command, words = subcommands[words[0]], words[1:]
+    return command, words
+
+
+def run(call: Call, rescli: Callable[..., Any], app: Any, *, code: int = 0) -> None:
+    """Run one command, made quick.
+
+    Args:
+        call: the command.
+        rescli: the fixture that runs it in this process.
+        app: what ``build_app`` gives.
+        code: the exit code that is expected.
+    """
+    if any(call.words[: len(slow)] == slow and "--help" not in call.words for slow in _ELSEWHERE):
+        return
+    words = [one for word in call.words for one in (sorted(glob.glob(word)) if "*" in word else ()) or [word]]
+    with ExitStack() as stack:
+        stack.enter_context(mock.patch.dict(os.environ, call.variables))
+        if call.before:
+            piped = subprocess.run(call.before, shell=True, capture_output=True, text=True, check=True)
+            stack.enter_context(mock.patch.object(sys, "stdin", io.StringIO(piped.stdout)))
+        answer = rescli(*_quick(words, app))
+    assert answer.code == code, f"exit code {answer.code}: {answer.err[-2000:]}"
+    if call.into:
+        Path(call.into).write_text(answer.out)
+
+
+def _quick(words: list[str], app: Any) -> list[str]:
+    command, _ = command_of(words, app)
+    options = {param.name: param.opts for param in command.params}
+    added = [
+        word
+        for name, flag in _ADDED.items()
+        if name in options and not set(options[name]) & set(words)
+        for word in flag
+    ]
+    words = [*words, *added]
+    for name, instead in _REPLACED.items():
+        for option in set(options.get(name, ())) & set(words):
+            place = words.index(option)
+            words[place : place + 2] = instead
+    return words
