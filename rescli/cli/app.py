@@ -16,10 +16,11 @@ from typer.core import TyperGroup
 from rescli import __version__, registry
 from rescli.cli.launch import end, is_spoken_for, report_outcome
 from rescli.cli.missing import Command
+from rescli.cli.output.epilogs import write_epilog
 from rescli.cli.output.messages import flush, say, saying_warnings
 from rescli.cli.output.streams import streams_of_a_program
 from rescli.cli.output.wording import in_flags
-from rescli.cli.remedies import next_steps
+from rescli.cli.remedies import next_steps, where_more
 from rescli.cli.signals import Terminated, ending_in_order
 from rescli.errors import Interrupted, RescliError, UsageError, first_line
 
@@ -28,6 +29,9 @@ __all__ = ["build_app", "main"]
 _NO_MEMORY = (
     "error: this machine has not enough memory for it, or the process may use too little (ulimit -v)."
 )
+
+_ON_MEMORY = "out-of-memory-on-the-machine"
+"""The section of the handbook on it."""
 
 _DELETED = "error: the working directory was deleted; go to another one (cd)."
 
@@ -48,6 +52,10 @@ class _Group(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         return sorted(super().list_commands(ctx))
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        super().format_epilog(ctx, formatter)
+        write_epilog(ctx, formatter)
 
 
 def build_app() -> typer.Typer:
@@ -114,7 +122,7 @@ def _main() -> None:
         # A stop that lost nothing is no error.
         begin = "" if isinstance(error, Interrupted) and error.clean else "error: "
         if not is_spoken_for(error):
-            say(f"{begin}{error}{next_steps(error, own)}")
+            say(f"{begin}{error}{next_steps(error, own)}{where_more(error.page)}")
         end(0 if report_outcome(error) else error.exit_code)
     except SystemExit as ended:
         if isinstance(ended.code, str):
@@ -125,13 +133,13 @@ def _main() -> None:
     except KeyboardInterrupt:
         _fail("interrupted", 130)
     except MemoryError:
-        _fail(_NO_MEMORY, RescliError.exit_code)
+        _fail(_NO_MEMORY, RescliError.exit_code, page=_ON_MEMORY)
     except RuntimeError as error:
         if isinstance(error, RecursionError):
             _fail(f"error: {type(error).__name__}: {error}", UsageError.exit_code)
         if not any(sign in str(error) for sign in _SIGNS_OF_NO_MEMORY):
             raise
-        _fail(f"{_NO_MEMORY}\n  {first_line(error)}", RescliError.exit_code)
+        _fail(f"{_NO_MEMORY}\n  {first_line(error)}", RescliError.exit_code, page=_ON_MEMORY)
     except ImportError as error:
         if "shared object" not in str(error):
             raise
@@ -139,6 +147,7 @@ def _main() -> None:
             f"error: a library cannot be loaded: {error}\n"
             "  the process may use too little memory (ulimit -v), or the installation is damaged",
             UsageError.exit_code,
+            page=_ON_MEMORY,
         )
     except ValueError as error:
         if not _is_of_torchs_import(error):
@@ -183,8 +192,8 @@ def _is_somewhere() -> bool:
     return True
 
 
-def _fail(message: str, code: int) -> NoReturn:
-    say(message)
+def _fail(message: str, code: int, *, page: str | None = None) -> NoReturn:
+    say(f"{message}{where_more(page)}")
     # Begun anew, several processes would meet the same.
     told = code == UsageError.exit_code and report_outcome(UsageError(message))
     end(0 if told else code)

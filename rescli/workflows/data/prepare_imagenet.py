@@ -141,6 +141,7 @@ def prepare_imagenet(
         raise CheckpointError(
             f"cannot make {root}: {error.strerror or error}{about}; what is whole stays.",
             hint="make room or mend it; then the same command goes on",
+            page="disk-full-read-only-or-failing",
         ) from error
 
 
@@ -219,6 +220,7 @@ def _check_space(archives: list[Path], root: Path) -> None:
         raise UsageError(
             f"{root} has room for {free / 1e9:.1f} GB; {needed / 1e9:.1f} GB are needed.",
             remedy=Remedy("out", "DIR", "on a larger disk"),
+            page="disk-full-read-only-or-failing",
         )
 
 
@@ -229,7 +231,9 @@ def _alone(root: Path) -> Iterator[None]:
             held.enter_context(held_alone(root / _LOCK))
         except InUse as error:
             raise UsageError(
-                f"{root} is being prepared by another process.", hint=error.hint or "wait for it"
+                f"{root} is being prepared by another process.",
+                hint=error.hint or "wait for it",
+                page="locks-and-network-disks",
             ) from error
         yield
 
