@@ -128,7 +128,7 @@ TEMPLATES = [parts for parts in _templates() if len(_WORD.findall(" ".join(parts
 
 
 def _occurs(quote: str) -> bool:
-    text = re.sub(r"^(error|warning): ", "", quote).replace("--", "")
+    text = re.sub(r"^(error|warning): ", "", quote)
     cut = text.endswith("...")
     text = text.removesuffix("...").rstrip()
     least = max(_LEAST_WORDS, _LEAST_SHARE * len(_WORD.findall(text)))

@@ -101,6 +101,7 @@ def require_start(preset: str, overrides: Iterable[tuple[str, Any]]) -> None:
             f"{preset} is a recipe for fine-tuning: it begins with the weights of a checkpoint, and none was "
             "named.",
             remedy=Remedy("start_from", preset),
+            page="training.md#begin-with-trained-weights",
         )
 
 

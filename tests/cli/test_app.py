@@ -278,7 +278,7 @@ class TestHandbook:
         assert err.splitlines()[-1].startswith("  see: ")
 
     def test_one_that_names_no_section_ends_without(self, rescli: Callable[..., Any]) -> None:
-        assert rescli("predict", "net", "-", "-").see == ""
+        assert rescli("train", "quickstart", "--nproc", 2, "--budget", "1m").see == ""
 
     def test_where_no_handbook_came_along_nothing_is_said_of_one(
         self, rescli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -22,6 +22,7 @@ PAGES = [
     "docs/exporting.md",
     "docs/performance.md",
     "docs/training.md",
+    "docs/troubleshooting.md",
 ]
 
 

@@ -125,11 +125,17 @@ def prepare_imagenet(
     archives = [source / each for each in (TRAIN, VAL) if (source / each).is_file()]
     if not archives:
         what = "has neither" if source.is_dir() else "is no folder with"
-        raise DataError(f"{source} {what} {TRAIN} nor {VAL}.", hint="name the folder that they are in")
+        raise DataError(
+            f"{source} {what} {TRAIN} nor {VAL}.",
+            hint="name the folder that they are in",
+            page="data.md#imagenet",
+        )
     found = find_labels([source]) if source / VAL in archives else None
     if source / VAL in archives and found is None:
         raise DataError(
-            f"{source} has {VAL} but no labels.", hint=f"put one of {', '.join(SOURCES)} beside it"
+            f"{source} has {VAL} but no labels.",
+            hint=f"put one of {', '.join(SOURCES)} beside it",
+            page="data.md#imagenet",
         )
     labels = None if found is None else _Labels(*found)
     try:
