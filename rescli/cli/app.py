@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import inspect
 import os
 import sys
@@ -22,7 +23,7 @@ from rescli.cli.output.streams import streams_of_a_program
 from rescli.cli.output.wording import in_flags
 from rescli.cli.remedies import next_steps, where_more
 from rescli.cli.signals import Terminated, ending_in_order
-from rescli.errors import Interrupted, RescliError, UsageError, first_line
+from rescli.errors import Interrupted, RescliError, UsageError, WriteError, first_line
 
 __all__ = ["build_app", "main"]
 
@@ -32,6 +33,8 @@ _NO_MEMORY = (
 
 _ON_MEMORY = "out-of-memory-on-the-machine"
 """The section of the handbook on it."""
+
+_OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 _DELETED = "error: the working directory was deleted; go to another one (cd)."
 
@@ -164,7 +167,8 @@ def _main() -> None:
         if isinstance(error, FileNotFoundError) and not _is_somewhere():
             _fail(_DELETED, UsageError.exit_code)
         # What the machine refuses without any part of rescli having foreseen it.
-        _fail(f"error: {type(error).__name__}: {error}", RescliError.exit_code)
+        page = WriteError.usual_page if error.errno in _OF_DISKS else None
+        _fail(f"error: {type(error).__name__}: {error}", RescliError.exit_code, page=page)
 
 
 def _is_of_torchs_import(error: BaseException) -> bool:

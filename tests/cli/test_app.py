@@ -177,19 +177,21 @@ def _make_it_raise(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize(
-    ("error", "code"),
+    ("error", "code", "section"),
     [
-        (OSError(5, "Input/output error"), 1),
-        (MemoryError(), 1),
-        (OverflowError("too large"), 2),
-        (RecursionError("too deep"), 2),
+        (OSError(5, "Input/output error"), 1, '"Disk full, read-only or failing"'),
+        (OSError(2, "No such file or directory"), 1, ""),
+        (MemoryError(), 1, '"Out of memory on the machine"'),
+        (OverflowError("too large"), 2, ""),
+        (RecursionError("too deep"), 2, ""),
     ],
 )
 def test_what_nobody_foresaw_is_the_machines_or_the_users(
-    rescli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int
+    rescli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, section: str
 ) -> None:
     _make_it_raise(error, monkeypatch)
-    assert rescli("train").code == code
+    answer = rescli("train")
+    assert (answer.code, answer.see.partition(", ")[2]) == (code, section)
 
 
 def test_a_plugins_command_is_mounted(rescli: Callable[..., Any]) -> None:
