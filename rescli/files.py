@@ -102,7 +102,7 @@ def cannot_write(
         num_bytes: how much room it takes, where that is known.
     """
     what = f"cannot write {path}: {reason.strerror or reason}; {what_is_left(path, left)}."
-    return error(what, hint=_way_out(path, reason, num_bytes))
+    return error(what, hint=_way_out(path, reason, num_bytes), page="disk-full-read-only-or-failing")
 
 
 def what_is_left(path: Path, otherwise: str) -> str:

@@ -1,4 +1,4 @@
-"""How this rescli was installed, for what people are told to type."""
+"""How this rescli was installed: where the files lie that come with it, and what installs more of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,20 @@ from urllib.parse import unquote, urlparse
 
 from rescli.foreign_text import shell_word
 
-__all__ = ["install_command"]
+__all__ = ["install_command", "shipped"]
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def shipped(folder: str) -> Path:
+    """A folder of a checkout, so that edits count at once, else the copy inside the wheel.
+
+    Args:
+        folder: its name, ``presets`` or ``docs``; it need not be there.
+    """
+    checkout = _PACKAGE.parent / folder
+    is_checkout = (_PACKAGE.parent / "pyproject.toml").is_file() and checkout.is_dir()
+    return checkout if is_checkout else _PACKAGE / folder
 
 
 def install_command(extra: str) -> str:

@@ -61,6 +61,7 @@ def load(group: str, name: str) -> Any:
         raise UsageError(
             f"{group.removesuffix('s')} {name!r} is claimed twice: by {claims}.",
             hint="uninstall one of the two distributions",
+            page="plugin-cannot-be-used",
         )
     point = candidates[0]
     try:
@@ -71,6 +72,7 @@ def load(group: str, name: str) -> Any:
             f"{group.removesuffix('s')} {name!r} of {_owner(point)} cannot be loaded from "
             f"{point.value!r}: {type(error).__name__}: {reason}",
             hint=f"repair or uninstall {_owner(point)}",
+            page="plugin-cannot-be-used",
         ) from error
 
 

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -69,13 +70,23 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
 
 
+SEE = re.compile(r"^  see: (.+)\n", re.MULTILINE)
+"""The line that ends an error."""
+
+
 @dataclass(frozen=True)
 class Answer:
-    """What a command left: its exit code and what it printed."""
+    """What a command left: its exit code and what it printed.
+
+    Attributes:
+        err: stderr without the line that ends an error by naming the handbook.
+        see: what that line names; empty without one.
+    """
 
     code: int
     out: str
     err: str
+    see: str = ""
 
     @property
     def json(self) -> Any:
@@ -101,7 +112,8 @@ def rescli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
         assert {number: signal.getsignal(number) for number in handlers} == handlers
         printed = capsys.readouterr()
         assert "Traceback" not in printed.err
-        return Answer(code, printed.out, printed.err)
+        err, see = re.sub(SEE, "", printed.err), "".join(re.findall(SEE, printed.err)[-1:])
+        return Answer(code, printed.out, err, see)
 
     return call
 

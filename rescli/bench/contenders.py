@@ -284,7 +284,9 @@ def _timm_net(assembly: Assembly) -> nn.Module:
     try:
         import timm
     except ImportError as error:
-        raise UsageError("timm is not installed.", hint=install_command("timm")) from error
+        raise UsageError(
+            "timm is not installed.", hint=install_command("timm"), page="an-extra-is-missing"
+        ) from error
     name = assembly.spec.model.name.replace("-", "")
     if not timm.is_model(name):
         raise UsageError(f"timm has no {name}.")

@@ -101,6 +101,7 @@ def begin_with(
             f"the weights of {net_in_words(checkpoint.model)} do not fit this network: "
             f"{first_names(strangers or fresh)} differ.",
             remedy=Remedy("net_of_start", path),
+            page="weights-do-not-fit",
         )
     model.load_state_dict({**own, **fitting})
     return replace(_head(theirs, ours, tuple(fresh)), trunk=_trained_on(checkpoint))
@@ -117,6 +118,7 @@ def read_start(start: StartSpec) -> Checkpoint:
         raise CheckpointError(
             f"{start.checkpoint} is not the file that the run began with: its sha256 differs.",
             hint="put that file back, or begin a new run",
+            page="resume-refused",
         )
     return checkpoint
 
@@ -135,6 +137,7 @@ def head_of(spec: RunSpec, start: Checkpoint, class_names: Sequence[str]) -> Hea
         raise CheckpointError(
             f"the weights to begin with come with a mean image of another size: {error}.",
             remedy=Remedy("data.dataset.image_size", start.dataset.image_size) if dataset.any_size else (),
+            page="weights-do-not-fit",
         ) from error
     return begin_with(build_net(spec), start, class_names, path=spec.start_from.checkpoint)
 

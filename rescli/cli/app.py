@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import inspect
 import os
 import sys
@@ -16,18 +17,24 @@ from typer.core import TyperGroup
 from rescli import __version__, registry
 from rescli.cli.launch import end, is_spoken_for, report_outcome
 from rescli.cli.missing import Command
+from rescli.cli.output.epilogs import write_epilog
 from rescli.cli.output.messages import flush, say, saying_warnings
 from rescli.cli.output.streams import streams_of_a_program
 from rescli.cli.output.wording import in_flags
-from rescli.cli.remedies import next_steps
+from rescli.cli.remedies import next_steps, where_more
 from rescli.cli.signals import Terminated, ending_in_order
-from rescli.errors import Interrupted, RescliError, UsageError, first_line
+from rescli.errors import Interrupted, RescliError, UsageError, WriteError, first_line
 
 __all__ = ["build_app", "main"]
 
 _NO_MEMORY = (
     "error: this machine has not enough memory for it, or the process may use too little (ulimit -v)."
 )
+
+_ON_MEMORY = "out-of-memory-on-the-machine"
+"""The section of the handbook on it."""
+
+_OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 _DELETED = "error: the working directory was deleted; go to another one (cd)."
 
@@ -48,6 +55,10 @@ class _Group(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         return sorted(super().list_commands(ctx))
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        super().format_epilog(ctx, formatter)
+        write_epilog(ctx, formatter)
 
 
 def build_app() -> typer.Typer:
@@ -114,7 +125,7 @@ def _main() -> None:
         # A stop that lost nothing is no error.
         begin = "" if isinstance(error, Interrupted) and error.clean else "error: "
         if not is_spoken_for(error):
-            say(f"{begin}{error}{next_steps(error, own)}")
+            say(f"{begin}{error}{next_steps(error, own)}{where_more(error.page)}")
         end(0 if report_outcome(error) else error.exit_code)
     except SystemExit as ended:
         if isinstance(ended.code, str):
@@ -125,13 +136,13 @@ def _main() -> None:
     except KeyboardInterrupt:
         _fail("interrupted", 130)
     except MemoryError:
-        _fail(_NO_MEMORY, RescliError.exit_code)
+        _fail(_NO_MEMORY, RescliError.exit_code, page=_ON_MEMORY)
     except RuntimeError as error:
         if isinstance(error, RecursionError):
             _fail(f"error: {type(error).__name__}: {error}", UsageError.exit_code)
         if not any(sign in str(error) for sign in _SIGNS_OF_NO_MEMORY):
             raise
-        _fail(f"{_NO_MEMORY}\n  {first_line(error)}", RescliError.exit_code)
+        _fail(f"{_NO_MEMORY}\n  {first_line(error)}", RescliError.exit_code, page=_ON_MEMORY)
     except ImportError as error:
         if "shared object" not in str(error):
             raise
@@ -139,6 +150,7 @@ def _main() -> None:
             f"error: a library cannot be loaded: {error}\n"
             "  the process may use too little memory (ulimit -v), or the installation is damaged",
             UsageError.exit_code,
+            page=_ON_MEMORY,
         )
     except ValueError as error:
         if not _is_of_torchs_import(error):
@@ -155,7 +167,8 @@ def _main() -> None:
         if isinstance(error, FileNotFoundError) and not _is_somewhere():
             _fail(_DELETED, UsageError.exit_code)
         # What the machine refuses without any part of rescli having foreseen it.
-        _fail(f"error: {type(error).__name__}: {error}", RescliError.exit_code)
+        page = WriteError.usual_page if error.errno in _OF_DISKS else None
+        _fail(f"error: {type(error).__name__}: {error}", RescliError.exit_code, page=page)
 
 
 def _is_of_torchs_import(error: BaseException) -> bool:
@@ -183,8 +196,8 @@ def _is_somewhere() -> bool:
     return True
 
 
-def _fail(message: str, code: int) -> NoReturn:
-    say(message)
+def _fail(message: str, code: int, *, page: str | None = None) -> NoReturn:
+    say(f"{message}{where_more(page)}")
     # Begun anew, several processes would meet the same.
     told = code == UsageError.exit_code and report_outcome(UsageError(message))
     end(0 if told else code)

@@ -129,7 +129,11 @@ def refuse_lone_copies(out: Path | None, *, of_one_run: bool = True) -> None:
     together = " and let --nproc begin the processes, or start each with torchrun" if of_one_run else ""
     how = f"start it once{together}"
     if copies.number and out is None:
-        raise UsageError(f"{what}; this is not the first.", hint=f"{how}; for work of its own: --out DIR")
+        raise UsageError(
+            f"{what}; this is not the first.",
+            hint=f"{how}; for work of its own: --out DIR",
+            page="port-in-use-or-world_size-left-over",
+        )
     say(f"warning: {what}; {how}")
 
 

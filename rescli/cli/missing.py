@@ -1,4 +1,4 @@
-"""What is said of a command without something that it needs: all of it at once, and what each may be."""
+"""A command of rescli: what is said of one without something that it needs, and how its help ends."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from typing import Any
 
 from typer.core import TyperCommand
 
+from rescli.cli.output.epilogs import write_epilog
 from rescli.errors import UsageError
 
 __all__ = ["Command"]
 
 
 class Command(TyperCommand):
-    """A command that says what it lacks, in the words of its help."""
+    """A command that says what it lacks, in the words of its help, and names its page of the handbook."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse them.
@@ -39,6 +40,11 @@ class Command(TyperCommand):
                 f"{_path(ctx)} needs {_listed([_shown(param) for param in missing])}.",
                 hint="\n  ".join([*map(_explained, missing), f"all options: {_path(ctx)} --help"]),
             ) from error
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write what ends its help."""
+        super().format_epilog(ctx, formatter)
+        write_epilog(ctx, formatter)
 
 
 def _path(ctx: Any) -> str:

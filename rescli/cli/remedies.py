@@ -7,9 +7,10 @@ from collections.abc import Collection
 
 from rescli.errors import RescliError
 from rescli.foreign_text import readable, shell_path, shell_word
+from rescli.handbook import find_section
 from rescli.remedy import Remedy
 
-__all__ = ["COMMANDS", "as_flag", "next_steps", "worded"]
+__all__ = ["COMMANDS", "as_flag", "next_steps", "where_more", "worded"]
 
 COMMANDS = {
     "compare": "rescli compare plain-20 resnet-20",
@@ -113,3 +114,13 @@ def next_steps(error: RescliError, parameters: Collection[str] | None = None) ->
     flags = [as_flag(remedy, parameters) for remedy in error.remedies]
     steps = [*([error.hint] if error.hint else []), *flags]
     return "".join(f"\n  {'try: ' * step.startswith('rescli ')}{step}" for step in steps)
+
+
+def where_more(page: str | None) -> str:
+    """The last line of an error: the section of the handbook on it; empty where there is none.
+
+    Args:
+        page: as ``RescliError.page``.
+    """
+    section = find_section(page) if page is not None else None
+    return f"\n  see: {readable(str(section))}" if section is not None else ""

@@ -58,6 +58,7 @@ def class_columns(net: Sequence[str], images: Sequence[str], matching: Matching)
                 else ""
             ),
             remedy=Remedy("classes", how, "scores them as a part of the net's classes") if some else (),
+            page="the-classes-are-others",
         )
     if matching == "wnids":
         for what, names in (("checkpoint's classes", net), ("data set's classes", images)):
@@ -75,7 +76,8 @@ def class_columns(net: Sequence[str], images: Sequence[str], matching: Matching)
     if unknown := [name for name in images if name not in place]:
         raise CheckpointError(
             f"the checkpoint does not know {len(unknown)} of the data set's {counted(len(images), 'class')}: "
-            f"{_spelled(unknown, net)}."
+            f"{_spelled(unknown, net)}.",
+            page="the-classes-are-others",
         )
     return [place[name] for name in images]
 

@@ -27,7 +27,7 @@ def naming_the_way_out() -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        raise DataError(str(error), remedy=Remedy("skip_damaged")) from error
+        raise DataError(str(error), remedy=Remedy("skip_damaged"), page="damaged-photographs") from error
 
 
 def without_damaged(images: LabelledImages) -> tuple[LabelledImages, torch.Tensor]:
@@ -49,6 +49,7 @@ def without_damaged(images: LabelledImages) -> tuple[LabelledImages, torch.Tenso
     if not whole_N.any():
         raise DataError(
             f"{'all ' * (len(images) > 1)}{counted(len(images), 'image')} {are(len(images))} damaged: "
-            f"{next(iter(images.damaged.values()))}"
+            f"{next(iter(images.damaged.values()))}",
+            page="damaged-photographs",
         )
     return replace(images, damaged=None).subset(whole_N.nonzero().flatten()), whole_N

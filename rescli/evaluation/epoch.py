@@ -94,7 +94,8 @@ def evaluate(
         whole_N = ranks.together(whole_N, count)
         if not whole_N.any():
             raise DataError(
-                f"{'all ' * (count > 1)}{counted(count, 'validation image')} {are(count)} damaged."
+                f"{'all ' * (count > 1)}{counted(count, 'validation image')} {are(count)} damaged.",
+                page="damaged-photographs",
             )
         skipped.update(names[index] for index in (~whole_N).nonzero().flatten().tolist())
         logits_NK, labels_N = logits_NK[whole_N], labels_N[whole_N]

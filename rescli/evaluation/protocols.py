@@ -287,6 +287,7 @@ def named_protocol(name: str) -> Protocol:
     protocol = registry.load("protocols", name)
     if not isinstance(protocol, Protocol):
         raise UsageError(
-            f"what is registered as protocol {name!r} is a {type(protocol).__name__}, not a Protocol."
+            f"what is registered as protocol {name!r} is a {type(protocol).__name__}, not a Protocol.",
+            page="plugin-cannot-be-used",
         )
     return protocol

@@ -65,6 +65,7 @@ def require_fit(exporter: Exporter, model: ModelSpec, options: Options) -> None:
         raise UsageError(
             f"the format {exporter.kind} needs {', '.join(absent)} to write and to check the file.",
             hint=install_command(exporter.extra) if exporter.extra else f"pip install {' '.join(absent)}",
+            page="an-extra-is-missing",
         )
 
 
@@ -154,4 +155,5 @@ def _unwritable(out: Path, missing: Sequence[Path], error: OSError) -> Checkpoin
         f"cannot write {out}: {error.strerror or error}; {what_is_left(out, 'nothing was left there')}.",
         hint=f"make room (df -h {shell_path(there)}), or name another place" if full else None,
         remedy=Remedy("out", "PATH", "" if full else "names another place"),
+        page="disk-full-read-only-or-failing",
     )

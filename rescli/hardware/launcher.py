@@ -70,6 +70,7 @@ def is_first() -> bool:
         raise UsageError(
             f"RANK is {rank}, and of WORLD_SIZE={size} processes the last is {size - 1}.",
             hint=_LEFT_OVER.format(names="WORLD_SIZE RANK"),
+            page="port-in-use-or-world_size-left-over",
         )
     return rank == 0
 
@@ -119,12 +120,14 @@ def check_complete() -> None:
             f"WORLD_SIZE={num_ranks()} says that {counted(num_ranks(), 'process')} train together, but "
             f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set.",
             hint=_LEFT_OVER.format(names="WORLD_SIZE"),
+            page="port-in-use-or-world_size-left-over",
         )
     is_first()
     if _number("MASTER_PORT", least=0, default=0) >= 2**16:
         raise UsageError(
             f"MASTER_PORT is {os.environ['MASTER_PORT']!r}; ports go up to 65535.",
             hint=_LEFT_OVER.format(names="WORLD_SIZE MASTER_PORT"),
+            page="port-in-use-or-world_size-left-over",
         )
 
 
@@ -170,5 +173,6 @@ def _number(name: str, *, least: int, default: int) -> int:
         raise UsageError(
             f"the environment variable {name} is {given!r}; it must be a whole number from {least} on.",
             hint=_LEFT_OVER.format(names=name),
+            page="port-in-use-or-world_size-left-over",
         )
     return int(given)

@@ -103,7 +103,9 @@ def choose_device(requested: str) -> torch.device:
     ):
         there = ", ".join(name for name, is_there in available.items() if is_there)
         raise UsageError(
-            f"device {requested!r} is not available here; there is: {there}.", remedy=Remedy("device", "auto")
+            f"device {requested!r} is not available here; there is: {there}.",
+            remedy=Remedy("device", "auto"),
+            page="the-device-is-not-there",
         )
     return device
 
@@ -123,6 +125,7 @@ def choose_precision(requested: str, device: torch.device) -> str:
         raise UsageError(
             f"precision fp16 needs a CUDA device; {device.type} has bf16 and fp32.",
             remedy=Remedy("precision", "auto"),
+            page="no-bf16-or-bf16-is-slow",
         )
     if requested == "bf16" and device.type == "cpu" and not _multiplies_bf16(device):
         _log.warning(

@@ -178,10 +178,12 @@ def join_ranks(device: torch.device) -> Ranks:
             raise UsageError(
                 f"MASTER_PORT={port} of this machine is in use, perhaps by another training.",
                 hint="set MASTER_PORT to another port, the same for all processes",
+                page="port-in-use-or-world_size-left-over",
             ) from error
         raise RescliError(
             f"the {size} processes cannot reach each other: {reason}",
             hint="begin all of them with torchrun; or unset WORLD_SIZE RANK, to train in one process",
+            page="port-in-use-or-world_size-left-over",
         ) from error
     return Ranks(dist.get_rank(), size)
 

@@ -172,7 +172,9 @@ def _in_folders(dataset: DatasetSpec, data_root: Path) -> tuple[str, ...]:
         found = folder_classes(data_root, dataset.wanted)
         if not found:
             raise DataError(
-                f"{data_root} has no image in a class folder, so that it names no class.", remedy=_REMEDY[:1]
+                f"{data_root} has no image in a class folder, so that it names no class.",
+                remedy=_REMEDY[:1],
+                page="folder-layout-not-understood",
             )
         return found
     return dataset.resolved(data_root).class_names or ()

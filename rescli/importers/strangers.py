@@ -13,7 +13,7 @@ from rescli.plurals import counted
 
 __all__ = ["PLUGINS", "kind_by_names", "stranger"]
 
-PLUGINS = "a net and an importer of your own are plugins (docs/plugins.md)"
+PLUGINS = "a net and an importer of your own are plugins (plugins.md of the handbook)"
 
 _STEMS = {3: 3, 4: 7}
 """Sides of the stem's kernel, by the number of stages: section 4.2's nets, and Table 1's."""

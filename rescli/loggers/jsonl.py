@@ -38,10 +38,13 @@ class JsonlLogger:
             kept = read_file(path)[:keep] if keep else b""
             if len(kept) < keep:
                 raise CheckpointError(
-                    f"{path} is damaged: {counted(len(kept), 'byte')} {are(len(kept))} left of {keep}."
+                    f"{path} is damaged: {counted(len(kept), 'byte')} {are(len(kept))} left of {keep}.",
+                    page="resume-refused",
                 )
             if run.metrics_sha256 is not None and hashlib.sha256(kept).hexdigest() != run.metrics_sha256:
-                raise CheckpointError(f"{path} is damaged: its rows are not those that were written.")
+                raise CheckpointError(
+                    f"{path} is damaged: its rows are not those that were written.", page="resume-refused"
+                )
             self._file = open(path, "ab", opener=without_waiting)  # noqa: SIM115
             os.truncate(path, keep)
         except OSError as error:

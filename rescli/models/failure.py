@@ -35,6 +35,7 @@ def failed_module(error: BaseException, network: str) -> UsageError | None:
                 f"the network {network} failed: {kind.__module__}.{kind.__name__} raised "
                 f"{type(error).__name__}: {first_line(error)}",
                 hint=f"in {frame.f_code.co_name}, {Path(frame.f_code.co_filename).name}:{line}",
+                page="plugin-cannot-be-used",
             )
     return None
 

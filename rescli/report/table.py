@@ -134,7 +134,11 @@ def frame_of(rows: Sequence[Mapping[str, object]], heads: Sequence[str] | None =
     try:
         pandas = importlib.import_module("pandas")
     except ImportError as error:
-        raise UsageError("pandas is not installed; a frame needs it.", hint="pip install pandas") from error
+        raise UsageError(
+            "pandas is not installed; a frame needs it.",
+            hint="pip install pandas",
+            page="an-extra-is-missing",
+        ) from error
     return pandas.DataFrame(list(rows), columns=None if heads is None else list(heads))
 
 

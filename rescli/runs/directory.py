@@ -174,7 +174,7 @@ class RunDir:
         try:
             return spec_from_dict(parse_toml(read_file(self.spec, most=1 << 20).decode("utf-8-sig")))
         except (OSError, ValueError, RescliError) as error:
-            raise RunDirError(f"{self.spec} is damaged: {error}") from error
+            raise RunDirError(f"{self.spec} is damaged: {error}", page="resume-refused") from error
 
     def keep_data_root(self, data_root: Path | None) -> None:
         """Note where the images lie, for a resume that is not told; None, the usual places, notes nothing."""
@@ -218,6 +218,7 @@ class RunDir:
                     f"{self.path} is in use by {error.owner}.",
                     hint=error.hint or "wait for it, or stop it",
                     remedy=_ANOTHER,
+                    page="locks-and-network-disks",
                 ) from error
             except OSError as error:
                 raise cannot_write(self._lock, error, error=RunDirError, left="nothing was begun") from error
@@ -259,7 +260,9 @@ class RunDir:
     def _not_writable(self, error: OSError) -> RunDirError:
         self.release()
         return RunDirError(
-            f"cannot write the run directory {self.path}: {error.strerror or error}.", remedy=_ANOTHER
+            f"cannot write the run directory {self.path}: {error.strerror or error}.",
+            remedy=_ANOTHER,
+            page="disk-full-read-only-or-failing",
         )
 
 

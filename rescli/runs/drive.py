@@ -178,7 +178,8 @@ def _require_there(run_dir: RunDir, step: int, met: Exception) -> None:
         if (moved := moved_error(run_dir)) is not None:
             raise moved from met
         raise CheckpointError(
-            f"{run_dir.path} was deleted or moved while the run was trained; iteration {step} is not saved."
+            f"{run_dir.path} was deleted or moved while the run was trained; iteration {step} is not saved.",
+            page="run-directory-moved",
         ) from met
 
 

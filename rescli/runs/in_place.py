@@ -23,7 +23,7 @@ def require_in_place(run_dir: RunDir) -> None:
     """
     if is_moved(_lock_of(run_dir)):
         gone = f"{run_dir.path} was deleted or moved while the run was trained."
-        raise moved_error(run_dir) or CheckpointError(gone)
+        raise moved_error(run_dir) or CheckpointError(gone, page="run-directory-moved")
 
 
 def moved_error(run_dir: RunDir) -> CheckpointError | None:
@@ -36,6 +36,7 @@ def moved_error(run_dir: RunDir) -> CheckpointError | None:
         f"{run_dir.path} was moved to {place.parent} while the run was trained. What was saved went with it; "
         "a resume trains again what came since.",
         remedy=Remedy("resume", str(place.parent)),
+        page="run-directory-moved",
     )
 
 

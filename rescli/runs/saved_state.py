@@ -141,7 +141,9 @@ class SavedState:
             state.train_seconds = float(self.numbers["train_seconds"])
             state.window_seconds = float(self.numbers["window_seconds"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise CheckpointError(f"the saved state does not fit this run: {error}") from error
+            raise CheckpointError(
+                f"the saved state does not fit this run: {error}", page="resume-refused"
+            ) from error
 
 
 _META = tuple(field.name for field in fields(SavedState) if field.name != "tensors")
@@ -211,17 +213,22 @@ def load_state(directory: Path, spec: RunSpec) -> SavedState | None:
     pointer = read_stored(pointer_path, StatePointer, hint=hint, remedy=remedy)
     path = directory / pointer["file"]
     if not path.is_file():
-        raise CheckpointError(f"the saved state {path} is missing.", hint=hint, remedy=remedy)
+        raise CheckpointError(
+            f"the saved state {path} is missing.", hint=hint, remedy=remedy, page="resume-refused"
+        )
     if hashlib.sha256(read_file(path)).hexdigest() != pointer["sha256"]:
         raise CheckpointError(
             f"the saved state {path} is damaged: its sha256 is not the recorded one.",
             hint=hint,
             remedy=remedy,
+            page="resume-refused",
         )
     tensors, texts, _ = read_tensors(path)
 
     def refused(wrong: object) -> CheckpointError:
-        return CheckpointError(f"the saved state {path} is damaged: {wrong}.", hint=hint, remedy=remedy)
+        return CheckpointError(
+            f"the saved state {path} is damaged: {wrong}.", hint=hint, remedy=remedy, page="resume-refused"
+        )
 
     try:
         meta = as_stored(parse_json(texts.get("state", "null")), _Meta, refused)
@@ -233,6 +240,7 @@ def load_state(directory: Path, spec: RunSpec) -> SavedState | None:
             f"the state in {directory} belongs to a run of another spec; these differ: {', '.join(changed)}.",
             hint="put spec.toml back as it was, or begin a new run",
             remedy=remedy,
+            page="resume-refused",
         )
     # Before states named them there was but one engine, no kernels, and no convolutions but those of bf16.
     before = {"engine": "eager", "kernels": "plain", "convolutions": "native"}

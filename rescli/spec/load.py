@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from rescli.errors import SpecError, UnknownNameError
 from rescli.files import read_file, require_plain_file
+from rescli.installation import shipped
 from rescli.remedy import Remedy
 from rescli.spec.explain import explain
 from rescli.spec.run import RunSpec
@@ -38,7 +39,7 @@ _NEEDS_START = "needs_start_from"
 
 def preset_names() -> list[str]:
     """Names of the shipped presets, ``cifar10/resnet-20`` and so on, sorted."""
-    root = _preset_root()
+    root = shipped("presets")
     return sorted(path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.toml"))
 
 
@@ -60,7 +61,7 @@ def find_preset(name: str) -> Path:
     known = preset_names()
     if name not in known:
         raise UnknownNameError("preset", name, known, remedy=Remedy("show_preset", "NAME", "prints one"))
-    return _preset_root() / f"{name}.toml"
+    return shipped("presets") / f"{name}.toml"
 
 
 def preset_text(name: str) -> str:
@@ -100,6 +101,7 @@ def require_start(preset: str, overrides: Iterable[tuple[str, Any]]) -> None:
             f"{preset} is a recipe for fine-tuning: it begins with the weights of a checkpoint, and none was "
             "named.",
             remedy=Remedy("start_from", preset),
+            page="training.md#begin-with-trained-weights",
         )
 
 
@@ -216,14 +218,3 @@ def _set(table: Table, path: list[str], value: Any) -> None:
     section = {"kind": below} if isinstance(below, str) else dict(below) if isinstance(below, Mapping) else {}
     table[head] = section
     _set(section, rest, value)
-
-
-def _preset_root() -> Path:
-    """``presets/`` of a checkout, so that edits count at once, else the copy inside the wheel."""
-    package = Path(__file__).resolve().parent.parent
-    checkout = package.parent / "presets"
-    return (
-        checkout
-        if (package.parent / "pyproject.toml").is_file() and checkout.is_dir()
-        else package / "presets"
-    )

@@ -98,6 +98,7 @@ class WarmStart:
                 f"the weights of {theirs.name} in {self.checkpoint} do not fit this network, "
                 f"{spec.model.name}: {differ}.",
                 remedy=Remedy("net_of_start", self.checkpoint),
+                page="weights-do-not-fit",
             )
 
 

@@ -92,6 +92,7 @@ def read_operand(given: str | os.PathLike[str] | RunSpec, choice: Choice) -> Ope
         raise UsageError(
             f"{given!r} is no checkpoint, run directory, preset or model. {error}",
             remedy=Remedy("list_presets"),
+            page="unknown-name-or-key",
         ) from error
     return Operand(given, spec=choose_spec(replace(choice, model=given, preset=None))[1])
 

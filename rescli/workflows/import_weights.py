@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rescli import registry
-from rescli.errors import UnknownNameError, UsageError
+from rescli.errors import CheckpointError, UnknownNameError, UsageError, on_page
 from rescli.files import require_nameable
 from rescli.foreign_text import html_text, readable
 from rescli.remedy import Remedy
@@ -106,6 +106,7 @@ class ImportResult:
 
 
 @with_notes
+@on_page("weights-from-elsewhere-refused", CheckpointError)
 def import_weights(
     weights: str | os.PathLike[str],
     model: str,

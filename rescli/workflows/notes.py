@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from rescli.errors import RescliError
+from rescli.handbook import find_section
 from rescli.remedy import ACTIONS
 
 __all__ = ["with_notes"]
@@ -20,7 +21,7 @@ def with_notes(function: Callable[P, R]) -> Callable[P, R]:
     """``function``, whose errors carry their hint and remedies as notes, for tracebacks and notebooks.
 
     ``try:`` stands before what can be done: an argument that ``function`` has, or a call. A hint is a
-    sentence.
+    sentence. ``see:`` names the section of the handbook, last.
     """
 
     @functools.wraps(function)
@@ -35,6 +36,8 @@ def with_notes(function: Callable[P, R]) -> Callable[P, R]:
                     error.add_note(error.hint + ":" * bool(leads_on))
                 for remedy in error.remedies:
                     error.add_note(f"try: {remedy.worded(parameters)}")
+                if error.page is not None and (section := find_section(error.page)) is not None:
+                    error.add_note(f"see: {section}")
             raise
 
     return noting

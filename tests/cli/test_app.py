@@ -13,9 +13,12 @@ from typing import Any
 import pytest
 import typer
 
-from rescli import __version__, errors, registry
+from rescli import __version__, errors, handbook, registry
 from rescli.cli import app as app_module
 from rescli.cli.app import build_app
+from rescli.cli.output import epilogs
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def _leaves(command: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -174,19 +177,21 @@ def _make_it_raise(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize(
-    ("error", "code"),
+    ("error", "code", "section"),
     [
-        (OSError(5, "Input/output error"), 1),
-        (MemoryError(), 1),
-        (OverflowError("too large"), 2),
-        (RecursionError("too deep"), 2),
+        (OSError(5, "Input/output error"), 1, '"Disk full, read-only or failing"'),
+        (OSError(2, "No such file or directory"), 1, ""),
+        (MemoryError(), 1, '"Out of memory on the machine"'),
+        (OverflowError("too large"), 2, ""),
+        (RecursionError("too deep"), 2, ""),
     ],
 )
 def test_what_nobody_foresaw_is_the_machines_or_the_users(
-    rescli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int
+    rescli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, section: str
 ) -> None:
     _make_it_raise(error, monkeypatch)
-    assert rescli("train").code == code
+    answer = rescli("train")
+    assert (answer.code, answer.see.partition(", ")[2]) == (code, section)
 
 
 def test_a_plugins_command_is_mounted(rescli: Callable[..., Any]) -> None:
@@ -257,3 +262,42 @@ def test_a_working_directory_that_is_deleted_meanwhile_is_named(
     with pytest.raises(SystemExit):
         app_module.main()
     assert "the working directory was deleted" in capsys.readouterr().err
+
+
+class TestHandbook:
+    """What an error and a help say of the handbook."""
+
+    def test_an_error_ends_with_its_section(
+        self, rescli: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        answer = rescli("presets", "show", "quikstart")
+        page = ROOT / "docs" / "troubleshooting.md"
+        assert answer.see == f'{page}, "Unknown name or key"'
+
+    def test_it_stands_last_and_on_stderr(self, start_interpreter: Callable[..., Any]) -> None:
+        out, err = start_interpreter("show", "nope.safetensors", "--json").communicate()
+        assert out == ""
+        assert err.splitlines()[-1].startswith("  see: ")
+
+    def test_one_that_names_no_section_ends_without(self, rescli: Callable[..., Any]) -> None:
+        assert rescli("train", "quickstart", "--nproc", 2, "--budget", "1m").see == ""
+
+    def test_where_no_handbook_came_along_nothing_is_said_of_one(
+        self, rescli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setattr(handbook, "shipped", lambda folder: tmp_path / folder)
+        assert rescli("show", "nope.safetensors").see == ""
+        assert "Handbook" not in rescli("--help").out
+        assert "Handbook" not in rescli("show", "--help").out
+
+    @pytest.mark.parametrize("path", COMMANDS)
+    def test_help_ends_with_a_page_that_is_there(self, path: str, rescli: Callable[..., Any]) -> None:
+        *_, last = rescli(*path.split()[1:], "--help").out.splitlines()
+        assert Path(last.removeprefix("Handbook: ").partition(",")[0]).is_file()
+
+    def test_the_page_of_commands_names_the_same_pages(self) -> None:
+        text = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+        listed = dict(re.findall(r"^\| `(\w+)` \|.*\]\(([^)]+)\) \|$", text, re.MULTILINE))
+        assert {name: page.removeprefix("#") for name, page in listed.items()} == {
+            name: page.removeprefix("command-line.md#") for name, page in epilogs.PAGES.items()
+        }

@@ -94,7 +94,7 @@ def test_what_gives_them_away(name: str, change: Callable[[State], State], says:
     hint = str(getattr(refused.value, "hint", ""))
     assert "rescli has no such net: these weights are" in hint
     assert says in hint
-    assert hint.endswith("plugins (docs/plugins.md)")
+    assert hint.endswith("plugins (plugins.md of the handbook)")
     assert not getattr(refused.value, "remedies", ())  # none could help
 
 

@@ -22,6 +22,7 @@ LEVELS = (
         "files",
         "hardware.disk",
         "installation",
+        "handbook",
         "registry",
         "stored",
     ),

@@ -16,6 +16,7 @@ OF_THE_SYSTEM = (
 OF_ITS_OWN = (
     "rescli.files",
     "rescli.installation",
+    "rescli.handbook",
     "rescli.registry",
     "rescli.data.specs",
     "rescli.studies.published",

@@ -67,4 +67,4 @@ def test_errors_tell_python_what_to_give(monkeypatch: pytest.MonkeyPatch, tmp_pa
     with pytest.raises(DataError, match="nobody said where the images are") as caught:
         pack("imagefolder", tmp_path / "packed")
     assert caught.value.remedies == (Remedy("data_root", "DIR", "or RESCLI_DATA=DIR"),)
-    assert caught.value.__notes__ == ['try: data_root="DIR" (or RESCLI_DATA=DIR)']
+    assert caught.value.__notes__[:1] == ['try: data_root="DIR" (or RESCLI_DATA=DIR)']

@@ -200,7 +200,10 @@ def train(
         if handed is None and not quiet:
             say_preset(used, spec.model.name if choice.takes_net_of_start else None)
         if launched() and out is None:
-            raise UsageError("several processes need one run directory: --out RUN_DIR")
+            raise UsageError(
+                "several processes need one run directory: --out RUN_DIR",
+                page="port-in-use-or-world_size-left-over",
+            )
         if handed is None and is_first() and not is_restart():
             say_oddities(planned.oddities(shortened=budget is not None))
         if launcher is not None:

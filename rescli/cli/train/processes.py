@@ -98,7 +98,10 @@ class Launcher:
             code = self._wait(signals, out)
         if self._beside(UNBEGUN).is_file():
             why = self._beside(UNBEGUN).read_text(encoding="utf-8")
-            raise RescliError(f"{counted(self._count, 'process')} cannot be begun: {why}.")
+            raise RescliError(
+                f"{counted(self._count, 'process')} cannot be begun: {why}.",
+                page="out-of-memory-on-the-machine",
+            )
         said, silent, _ = self._said().partition(SILENT)
         if said and not silent:
             raise SystemExit(int(said))
@@ -138,7 +141,11 @@ class Launcher:
             elif (why := self._why_end(signals)) is not None:
                 self._process.send_signal(END_NOW)
                 self._process.wait()
-                raise Interrupted(f"{signals.first}: {why}{_saved(out)}", remedy=_again(out, self._count))
+                raise Interrupted(
+                    f"{signals.first}: {why}{_saved(out)}",
+                    remedy=_again(out, self._count),
+                    page="stopped-what-is-saved",
+                )
 
     def _end_those_left(self, code: int) -> None:
         """Without their launcher the processes save and stop: wait until all have."""

@@ -62,7 +62,8 @@ def changes_of_resume(path: Path, choice: Choice, out: Path | None) -> tuple[int
     if changed == ["iterations"] and wanted.iterations < spec.iterations:
         raise RunDirError(
             f"{run_dir.path} is a run of {counted(spec.iterations, 'iteration')}; to go on for longer takes "
-            f"more than those, not {wanted.iterations}."
+            f"more than those, not {wanted.iterations}.",
+            page="resume-refused",
         )
     root = run_dir.noted_data_root()
     if changed == ["iterations"] and wanted.iterations > spec.iterations:
@@ -78,6 +79,7 @@ def changes_of_resume(path: Path, choice: Choice, out: Path | None) -> tuple[int
             hint=f"rescli train --resume {quoted} {more} (goes on: momentum, step and schedule are kept)\n"
             f"  rescli train {quoted}/spec.toml --from {quoted}{of_images} {more} (its weights alone, a new "
             "schedule)",
+            page="resume-refused",
         )
     if changed:
         kept = not any(key.startswith(("model.", "start_from.")) for key in changed)
@@ -99,10 +101,12 @@ def changes_of_resume(path: Path, choice: Choice, out: Path | None) -> tuple[int
                     also={"data_root": root},
                 ),
             ],
+            page="resume-refused",
         )
     if out is not None and choice.iterations is not None:
         raise RunDirError(
             f"--out does not go with --resume here: {run_dir.path} is a run of "
-            f"{counted(spec.iterations, 'iteration')} already; to go on for longer takes more than those."
+            f"{counted(spec.iterations, 'iteration')} already; to go on for longer takes more than those.",
+            page="resume-refused",
         )
     return None, skipping

@@ -234,6 +234,7 @@ def _download(files: OfficialFiles, root: Path) -> Path:
                 f"{files.title} is not in {root}, and downloading {files.url} failed: {error}.",
                 hint=_how_to_provide(files, root),
                 remedy=_ELSEWHERE,
+                page="download-fails",
             ) from error
         finally:
             socket.setdefaulttimeout(before)

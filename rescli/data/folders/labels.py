@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from rescli.data.folders.names import ALL_SUFFIXES
-from rescli.data.folders.table import ImageNames, is_number, read_rows
+from rescli.data.folders.table import ImageNames, is_number, read_rows, table_refused
 from rescli.errors import DataError
 from rescli.foreign_text import readable
 from rescli.plurals import counted
@@ -124,7 +124,7 @@ def _require_agreement(found: Mapping[Path, Labels]) -> None:
     for path, other in others:
         both = labels.by_name.keys() & other.by_name.keys()
         if differing := sorted(name for name in both if labels.by_name[name] != other.by_name[name]):
-            raise DataError(
+            raise table_refused(
                 f"{first} and {path} give {counted(len(differing), 'image')} different classes, such as "
                 f"{readable(differing[0])}.",
                 remedy=[Remedy("data.dataset.labels", first.name), Remedy("data.dataset.labels", path.name)],
@@ -146,13 +146,13 @@ def read_labels_file(
     """
     if not path.exists() or path.is_dir():
         others = [os.path.relpath(one, root) for one in tables_in([path.parent, root], "")][:3]
-        raise DataError(
+        raise table_refused(
             f"no such file of labels: {path}",
             remedy=[Remedy("data.dataset.labels", name) for name in dict.fromkeys(others)],
         )
     labels = _labels_of(path, column, images, place or root, root, least=0.0)
     if labels is None:
-        raise DataError(
+        raise table_refused(
             f"{path} names none of the {counted(len(images), 'image')}, such as {readable(images[0])}."
             if images
             else f"there are no images to label by {path}.",
@@ -236,7 +236,7 @@ def _labels_of(
             conflicts[name] = f"{readable(name)} ({readable(by_name[name])} and {readable(label)})"
     if conflicts:
         shown = ", ".join([*conflicts.values()][:3]) + (", ..." if len(conflicts) > 3 else "")
-        raise DataError(
+        raise table_refused(
             f"{path} gives {counted(len(conflicts), 'image')} two classes: {shown}.",
             hint="an image is of one class here; leave such rows out of the file",
         )
@@ -271,7 +271,7 @@ def _label_column(
         if wanted.isdecimal() and int(wanted) - 1 in others:
             return _cell(int(wanted) - 1)
         columns = ", ".join(titles) or f"1 to {len(others) + 1}"
-        raise DataError(f"{path} has no column {wanted!r}; it has {columns}.")
+        raise table_refused(f"{path} has no column {wanted!r}; it has {columns}.")
     if len(others) == 1:
         return _cell(others[0])
     named = [at for at in others if titles and titles[at].casefold() in _LABEL_HEADINGS]
@@ -290,7 +290,7 @@ def _label_column(
 
 def _unclear(path: Path, root: Path, titles: list[str], what: str) -> DataError:
     columns = ", ".join(map(readable, titles)) or "columns without a heading, which are named by number"
-    return DataError(
+    return table_refused(
         f"{path} names the images, but it is not clear which column has {what}: {columns}.",
         remedy=Remedy("data.dataset.labels", f"{os.path.relpath(path, root)}:COLUMN"),
     )

@@ -29,6 +29,7 @@ from rescli.data.folders.refusals import (
     named_without_classes,
     no_class_folders,
     no_class_folders_in,
+    refused,
     several_folders,
     splits_without_classes,
     unlabelled,
@@ -190,7 +191,7 @@ def _one_split(root: Path, folders: list[str], wanted: FolderOptions) -> Layout:
     if wanted.labels is not None:
         flat = [place for place in (root, *(root / name for name in folders)) if _flat_images(place)]
         if not flat:
-            raise DataError(
+            raise refused(
                 f"{root} holds no images to label.", hint="name the folder that holds them as the data root"
             )
         # Parts of a download, one beside the other, are one folder.
@@ -225,7 +226,7 @@ def _split_folders(root: Path, folders: list[str], wanted: FolderOptions) -> dic
         found[split] = named_folder(root, split, name, folders)
     for split, place in found.items():
         if twin := next((other for other in found if other != split and found[other] == place), None):
-            raise DataError(f"{split} and {twin} cannot both be the folder {place.relative_to(root)}.")
+            raise refused(f"{split} and {twin} cannot both be the folder {place.relative_to(root)}.")
     taken = first_below(root, found.values())
     spelled: dict[str, list[str]] = {}
     for name in folders:

@@ -103,7 +103,10 @@ def read_folder(
     asked = tuple(splits)
     for split in asked:
         if split not in layout.parts:
-            raise DataError(f"{root} has no split {split!r}; it has {', '.join(layout.parts)}.")
+            raise DataError(
+                f"{root} has no split {split!r}; it has {', '.join(layout.parts)}.",
+                page="folder-layout-not-understood",
+            )
     listings = {split: list_part(part, wanted) for split, part in layout.parts.items()}
     classes = _classes(root, listings, asked, class_names, wanted)
     return {split: _read_split(listings[split], classes, hashed) for split in asked}
@@ -194,6 +197,7 @@ def _classes(
             remedy=Remedy("dataset", "imagefolder", also={"classes": "wnids"})
             if of_imagenet
             else Remedy("tidy", root, "makes a folder without those that train lacks"),
+            page="the-classes-are-others",
         )
     return expected
 
@@ -213,6 +217,7 @@ def _read_split(listing: Listing, classes: tuple[str, ...], hashed: bool) -> Ima
         raise DataError(
             f"{place} has no image in its class folders ({len(classes)}).",
             hint=f"images end in {' '.join((*SUFFIXES, *PLUGIN_SUFFIXES))}, or are such by content",
+            page="folder-layout-not-understood",
         )
     return ImageFiles(
         root=place,
@@ -226,9 +231,12 @@ def _read_split(listing: Listing, classes: tuple[str, ...], hashed: bool) -> Ima
 def _of_pack(root: Path, splits: tuple[str, ...], expected: tuple[str, ...] | None) -> dict[str, ImageFiles]:
     classes, counts = packed_counts(root)
     if expected not in (None, classes):
-        raise DataError(_other_classes(root, list(classes), expected or ()))
+        raise DataError(_other_classes(root, list(classes), expected or ()), page="the-classes-are-others")
     if absent := [split for split in splits if split not in counts]:
-        raise DataError(f"{root} has no split {absent[0]!r}; it has {', '.join(counts)}.")
+        raise DataError(
+            f"{root} has no split {absent[0]!r}; it has {', '.join(counts)}.",
+            page="folder-layout-not-understood",
+        )
     packed: dict[str, ImageFiles] = {split: read_packed(root, split, classes) for split in splits}
     for split, files in packed.items():
         if len(files) != counts[split]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from rescli.data.folders.labels import FROM_NAMES, Labels, labels_from_names, tables_in
@@ -22,10 +23,14 @@ __all__ = [
     "named_without_classes",
     "no_class_folders",
     "no_class_folders_in",
+    "refused",
     "several_folders",
     "splits_without_classes",
     "unlabelled",
 ]
+
+refused = partial(DataError, page="folder-layout-not-understood")
+"""The error of a folder whose layout is not understood."""
 
 _BY_TABLE = Remedy("data.dataset.labels", "FILE", "a table of file names and classes")
 _LABELLED_OTHERWISE = (
@@ -44,11 +49,9 @@ def check_folder(root: Path) -> None:
     if os.path.isdir(root):  # pathlib raises where a path is too long
         return
     if os.path.isfile(root) and is_archive(root.name):
-        raise DataError(
-            f"{root} is an archive.", hint="unpack it, and name the folder that it was unpacked to"
-        )
+        raise refused(f"{root} is an archive.", hint="unpack it, and name the folder that it was unpacked to")
     what = "not a folder" if os.path.exists(root) else "no such folder"
-    raise DataError(f"{what}: {root}", hint="name the folder of class folders")
+    raise refused(f"{what}: {root}", hint="name the folder of class folders")
 
 
 def named_folder(root: Path, split: str, name: str, folders: list[str]) -> Path:
@@ -62,9 +65,9 @@ def named_folder(root: Path, split: str, name: str, folders: list[str]) -> Path:
     if split == "train" and place == base:  # the class folders lie in the root itself
         return root
     if base not in place.parents:
-        raise DataError(f"the folder {name!r} for {split} is not one below {root}.")
+        raise refused(f"the folder {name!r} for {split} is not one below {root}.")
     if not place.is_dir():
-        raise DataError(f"{root} has no folder {name!r}; it has {', '.join(folders) or 'none'}.")
+        raise refused(f"{root} has no folder {name!r}; it has {', '.join(folders) or 'none'}.")
     return root / place.relative_to(base)
 
 
@@ -73,7 +76,7 @@ def named_without_classes(root: Path, places: Mapping[str, Path]) -> DataError:
     names = ", ".join(
         f"{readable(str(place.relative_to(root)))} for {split}" for split, place in places.items()
     )
-    return DataError(
+    return refused(
         f"{root}: the folder {names} has no class folders and no table of labels: put each image into the "
         "folder of its class.",
         remedy=_LABELLED_OTHERWISE,
@@ -87,7 +90,7 @@ def several_folders(root: Path, split: str, names: list[str]) -> DataError:
         "val": [Remedy("data.dataset.val_folder", name) for name in names],
         "test": [Remedy("data.dataset.test_folder", name) for name in names],
     }
-    return DataError(
+    return refused(
         f"{root} has {counted(len(names), 'folder')} that could be {split}: {', '.join(names)}.",
         remedy=remedies[split],
     )
@@ -112,7 +115,7 @@ def splits_without_classes(root: Path, names: list[str], images: list[str], *, o
         ways = [_BY_TABLE]
     if by_names is not None:
         ways.insert(0, by_names)
-    return DataError(
+    return refused(
         f"{root} has images without classes in {', '.join(names)}: a split holds class folders, or has a "
         "table of labels beside it. Where they are classes, put them into a folder train.",
         remedy=ways,
@@ -138,7 +141,7 @@ def alike_in_two_splits(root: Path, labels: Labels, other: str, split: str, plac
         other: the split that the same rows label.
     """
     folder, name = place.relative_to(root), readable(next(iter(labels.by_name), "1.jpg"))
-    return DataError(
+    return refused(
         f"{readable(labels.table)} names images of {other} and of {split} alike, such as {name}: which of "
         "the two it labels, nobody can say.",
         hint=f"write the folder before the name, {readable(str(folder / name))}; or to leave "
@@ -149,7 +152,7 @@ def alike_in_two_splits(root: Path, labels: Labels, other: str, split: str, plac
 
 def no_class_folders_in(root: Path, with_classes: list[str], flat: list[str]) -> DataError:
     """Some splits have class folders and others have none."""
-    return DataError(
+    return refused(
         f"{root} has class folders in {', '.join(with_classes)} but none in {', '.join(flat)}: "
         "put each image into the folder of its class.",
         remedy=_LABELLED_OTHERWISE,
@@ -167,7 +170,7 @@ def unlabelled(root: Path, images: list[str]) -> DataError:
         said += f" {readable(path.name)} names {named or 'none'} of them."
         if named:
             remedies.insert(0, Remedy("data.dataset.labels", path.name, "for those that it names"))
-    return DataError(
+    return refused(
         f"{root} has no class folders: {counted(len(images), 'image')} "
         f"{'lies' if len(images) == 1 else 'lie'} in it.{said} Put each into one of its class.",
         remedy=remedies,
@@ -179,13 +182,13 @@ def no_class_folders(root: Path) -> DataError:
     with os.scandir(root) as entries:
         archives = sorted(entry.name for entry in entries if is_archive(entry.name))
     if dead := dead_links(root):
-        return DataError(
+        return refused(
             f"{root} has no class folders, but links to places that are not there: {first_names(dead)}.",
             hint="mount the disk, or mend the links",
         )
     if archives:
-        return DataError(f"{root} has no class folders.", hint=f"unpack {', '.join(archives[:3])} first")
-    return DataError(
+        return refused(f"{root} has no class folders.", hint=f"unpack {', '.join(archives[:3])} first")
+    return refused(
         f"{root} has no class folders.",
         hint="it should hold train/CLASS/*.jpg and val/CLASS/*.jpg, or CLASS/*.jpg",
     )

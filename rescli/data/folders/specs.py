@@ -112,7 +112,10 @@ class ImageFolderSpec(PhotoSetSpec):
         else:
             class_names, counts = survey.class_names, survey.counts
         if "train" not in counts and "all" not in counts:
-            raise DataError(f"{root} has no training images: {', '.join(counts)} only.")
+            raise DataError(
+                f"{root} has no training images: {', '.join(counts)} only.",
+                page="folder-layout-not-understood",
+            )
         held_out = "val" not in counts
         whole = counts.get("train", counts.get("all", 0))
         val = self._num_held_out(whole) if held_out else counts["val"]
@@ -191,6 +194,7 @@ class ImageFolderSpec(PhotoSetSpec):
                 raise DataError(
                     f"{root} has no split {absent[0]!r}; it has {', '.join(there)}.",
                     remedy=Remedy("data_root", "DIR", "the data it began with"),
+                    page="folder-layout-not-understood",
                 )
             return read(splits)
         from rescli.data.split import stratified_split, train_val_split
@@ -200,7 +204,8 @@ class ImageFolderSpec(PhotoSetSpec):
         if len(whole) != (self.num_train or 0) + (self.num_val or 0):
             raise DataError(
                 f"{root} has {counted(len(whole), 'image')} where "
-                f"{(self.num_train or 0) + (self.num_val or 0)} were counted when the run began."
+                f"{(self.num_train or 0) + (self.num_val or 0)} were counted when the run began.",
+                page="resume-refused",
             )
         if self.stratified:
             train, val = stratified_split(whole.labels_N, val_size=self.num_val or 0, seed=self.split_seed)

@@ -85,6 +85,7 @@ class Survey:
             raise DataError(
                 "\n".join(finding.sentence for finding in found),
                 remedy=list(dict.fromkeys(remedy for finding in found for remedy in finding.remedies)),
+                page="folder-layout-not-understood",
             )
 
     def to_dict(self) -> dict[str, object]:

@@ -6,14 +6,17 @@ import codecs
 import csv
 import unicodedata
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
 
 from rescli.data.folders.names import ALL_SUFFIXES
 from rescli.errors import DataError
 from rescli.files import read_file
 
-__all__ = ["ImageNames", "is_number", "read_rows"]
+__all__ = ["ImageNames", "is_number", "read_rows", "table_refused"]
+
+table_refused = partial(DataError, page="table-of-labels-not-understood")
+"""The error of a table of labels that is not understood."""
 
 _MOST_BYTES = 256 << 20
 _DELIMITERS = ("\t", ",", ";", "|")
@@ -29,7 +32,7 @@ def read_rows(path: Path) -> list[list[str]]:
     try:
         text = _decoded(read_file(path, most=_MOST_BYTES))
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise table_refused(f"{path} cannot be read: {error.strerror or error}.") from error
     # Python's splitlines takes a letter of old code pages for the end of a line too.
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     while lines and (not lines[0].strip() or lines[0].lstrip().startswith("#")):
@@ -40,7 +43,7 @@ def read_rows(path: Path) -> list[list[str]]:
     try:
         return _even(row for row in csv.reader(lines, delimiter=delimiter) if row)
     except csv.Error as error:
-        raise DataError(f"{path} cannot be read as a table: {error}.") from error
+        raise table_refused(f"{path} cannot be read as a table: {error}.") from error
 
 
 def _decoded(content: bytes) -> str:

@@ -160,6 +160,7 @@ def _require_meant(layout: Layout, listings: Mapping[str, Listing], classes: tup
         raise DataError(
             "\n".join(finding.sentence for finding in mendable),
             remedy=list(dict.fromkeys(remedy for finding in mendable for remedy in finding.remedies)),
+            page="folder-layout-not-understood",
         )
 
 

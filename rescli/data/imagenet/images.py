@@ -52,6 +52,7 @@ def find_imagenet(root: Path, splits: tuple[str, ...]) -> Path:
                 Remedy("prepare_imagenet", note="makes them of the official archives"),
                 Remedy("data_root", "DIR", "names another place"),
             ],
+            page="data.md#imagenet",
         )
     return place
 
@@ -97,6 +98,7 @@ def _read_flat(
             "them.",
             hint=f"put one of {', '.join(SOURCES)} into {place}, or",
             remedy=Remedy("prepare_imagenet"),
+            page="data.md#imagenet",
         )
     source, labels = labelled
     wnids = labels_of(names, labels, class_names, source)

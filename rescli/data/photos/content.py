@@ -68,6 +68,7 @@ def read_with_plugin(head: bytes, name: str) -> bool:
             f"{name} cannot be decoded: it is {an(f'{plugin.name} image')}, and nothing that reads those is "
             "installed.",
             hint=f"install it: {plugin.install()}; or convert the image",
+            page="an-extra-is-missing",
         )
     return True
 

@@ -129,6 +129,7 @@ def decode_rgb(
             raise DataError(
                 f"{name} has pixels of mode {image.mode!r}; images need levels of 8 or 16 bits.",
                 hint="convert it, for example to PNG with 8 bits per channel",
+                page="damaged-photographs",
             )
         # After decoding: a PNG may say it behind its pixels.
         return turned(pixels, orientation_of(image)) if upright else pixels
@@ -164,7 +165,9 @@ def _opened(source: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
         known = error.strerror if isinstance(error, OSError) else None  # its text has the name once more
         reason = known or " ".join(str(error).split()) or type(error).__name__
         raise DataError(
-            f"{name} cannot be decoded: {reason}", hint="replace or remove the file; then try again"
+            f"{name} cannot be decoded: {reason}",
+            hint="replace or remove the file; then try again",
+            page="damaged-photographs",
         ) from error
 
 

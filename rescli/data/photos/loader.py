@@ -143,7 +143,9 @@ class PhotoLoader:
         if made.failure is not None:
             self.close()
             way = Remedy("data.skip_damaged", note="goes on without damaged images")
-            raise DataError(made.failure, remedy=() if self._skip_damaged else way)
+            raise DataError(
+                made.failure, remedy=() if self._skip_damaged else way, page="damaged-photographs"
+            )
         images, labels, flipped, shift = (
             self._on_device(part) for part in (pixels, made.labels, made.flipped, made.shift)
         )
@@ -290,4 +292,6 @@ class _Batches:
                 return candidate, self._files.image(candidate)
             except DataError:
                 damaged.append(self._files.file_names[candidate])
-        raise DataError(f"{_TRIES} images in a row are damaged, the last {damaged[-1]}.")
+        raise DataError(
+            f"{_TRIES} images in a row are damaged, the last {damaged[-1]}.", page="damaged-photographs"
+        )

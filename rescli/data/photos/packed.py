@@ -221,7 +221,9 @@ def write_packed_split(
                 whole.append(index)
             progress(index + 1)
     if not whole:
-        raise DataError(f"none of the {counted(len(files), image_of(split))} can be decoded.")
+        raise DataError(
+            f"none of the {counted(len(files), image_of(split))} can be decoded.", page="damaged-photographs"
+        )
     if len(whole) < len(files):
         files = files.subset(torch.tensor(whole))
     ends = torch.tensor(lengths, dtype=torch.int64).cumsum(0)

@@ -96,6 +96,7 @@ def require_whole(
             f"{'; '.join(reasons[:_NAMED])}{more}.",
             hint="replace or remove the files; or to go on without them",
             remedy=remedy,
+            page="damaged-photographs",
         )
 
 

@@ -232,7 +232,7 @@ def _pillow_rgb(image: Image.Image) -> Image.Image:
         return image.convert("RGB")
     # Pillow decodes here, and its decoders raise many things on damaged files.
     except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{name} cannot be decoded: {error}") from error
+        raise DataError(f"{name} cannot be decoded: {error}", page="damaged-photographs") from error
 
 
 def _what(given: object) -> str:

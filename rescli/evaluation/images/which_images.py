@@ -105,6 +105,7 @@ def folder_as_it_is(
             if new
             else "the classes there, found by their names",
             remedy=() if new else Remedy("data_root", place),
+            page="the-classes-are-others",
         )
     if gone and not new:
         _log.warning(

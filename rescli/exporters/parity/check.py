@@ -130,6 +130,7 @@ def _read(
             raise CheckpointError(
                 f"cannot write the images of the check to {temporary}: {error.strerror or error}.",
                 hint="make room there, or set TMPDIR to another folder",
+                page="disk-full-read-only-or-failing",
             ) from error
         done = subprocess.run(
             [sys.executable, *exporter.reader(subject), str(path), str(given), str(made)],

@@ -84,6 +84,7 @@ class BudgetFit:
                 f"{counted(self.iterations, 'iteration')}, {self.epochs:.2g} passes over the training "
                 "images.",
                 remedy=Remedy("budget", _typed(self.enough_seconds), "would do"),
+                page="budget-too-short",
             )
 
 
@@ -116,6 +117,7 @@ def fit_budget(
             f"a budget of {format_seconds(budget_seconds)} is too short: an iteration takes {slowest:.2f} s "
             f"and an evaluation {longest:.2f} s.",
             remedy=Remedy("budget", _typed(spent_seconds + _enough(costs, whole)), "would do"),
+            page="budget-too-short",
         )
     thinned = _thinned(costs, ratio, whole)
     return BudgetFit(

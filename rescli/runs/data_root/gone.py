@@ -27,6 +27,7 @@ def require_images_of_run(run_dir: RunDir, noted: Path | None) -> None:
         raise DataError(
             f"{noted}, where {run_dir.path} had its images, is gone.",
             remedy=Remedy("data_root", "DIR", "where they are now"),
+            page="resume-refused",
         )
 
 

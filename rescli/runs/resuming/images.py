@@ -126,4 +126,5 @@ def other_images(
     return DataError(
         f"the images are not those that {run_dir.path} was trained on: {what}.",
         remedy=[Remedy("data_root", "DIR", "the data it began with"), anew],
+        page="resume-refused",
     )

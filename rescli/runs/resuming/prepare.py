@@ -165,11 +165,15 @@ def _check_nothing_was_saved(run_dir: RunDir, data_root: Path | None) -> None:
                 f"{gone}, and whether a state was saved nobody can say: {why}; {run_dir.last} is there.",
                 hint=hint,
                 remedy=remedy,
+                page="resume-refused",
             ) from error
         return
     if step is not None:
         raise CheckpointError(
-            f"{run_dir.path} saved a state at iteration {step}, but {gone}.", hint=hint, remedy=remedy
+            f"{run_dir.path} saved a state at iteration {step}, but {gone}.",
+            hint=hint,
+            remedy=remedy,
+            page="resume-refused",
         )
 
 
@@ -183,4 +187,5 @@ def _device_to_resume_on(saved: SavedState, requested: str) -> torch.device:
         raise UsageError(
             f"the run was on {saved.device}, which is not here.",
             remedy=Remedy("device", "cpu", "or another: it goes on there, but not bit for bit"),
+            page="the-device-is-not-there",
         ) from error

@@ -125,11 +125,15 @@ def choose_kernels(
         raise UsageError(
             f"the run began with {requested} kernels, which do not work here: {obstacle}.",
             remedy=Remedy("kernels", "plain", "goes on without them, and not bit for bit"),
+            page="kernels-or-engine-do-not-work-here",
         )
     if requested != "auto":
         asked = Remedy("kernels", requested)
         raise UsageError(
-            f"{asked} does not work here: {obstacle}.", given=asked, remedy=Remedy("kernels", "plain")
+            f"{asked} does not work here: {obstacle}.",
+            given=asked,
+            remedy=Remedy("kernels", "plain"),
+            page="kernels-or-engine-do-not-work-here",
         )
     return ChosenKernels("plain", obstacle, Convolutions("torch", f"the kernels are plain: {obstacle}"))
 
@@ -239,5 +243,9 @@ def _does_not_work(
 ) -> UsageError:
     asked = Remedy("engine", engine)
     return UsageError(
-        f"{asked} does not work here: {reason}", hint=hint, given=asked, remedy=Remedy("engine", instead)
+        f"{asked} does not work here: {reason}",
+        hint=hint,
+        given=asked,
+        remedy=Remedy("engine", instead),
+        page="kernels-or-engine-do-not-work-here",
     )

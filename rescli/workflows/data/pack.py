@@ -173,6 +173,7 @@ def _require_classes(files: ImageFiles, damaged: Container[str], *, can_exclude:
             f"no training image of {first_names(lost)} can be decoded. Nothing was left.",
             hint="replace them" + "; or to go on without the class" * can_exclude,
             remedy=Remedy("data.dataset.exclude", lost) if can_exclude else (),
+            page="damaged-photographs",
         )
 
 

@@ -125,11 +125,17 @@ def prepare_imagenet(
     archives = [source / each for each in (TRAIN, VAL) if (source / each).is_file()]
     if not archives:
         what = "has neither" if source.is_dir() else "is no folder with"
-        raise DataError(f"{source} {what} {TRAIN} nor {VAL}.", hint="name the folder that they are in")
+        raise DataError(
+            f"{source} {what} {TRAIN} nor {VAL}.",
+            hint="name the folder that they are in",
+            page="data.md#imagenet",
+        )
     found = find_labels([source]) if source / VAL in archives else None
     if source / VAL in archives and found is None:
         raise DataError(
-            f"{source} has {VAL} but no labels.", hint=f"put one of {', '.join(SOURCES)} beside it"
+            f"{source} has {VAL} but no labels.",
+            hint=f"put one of {', '.join(SOURCES)} beside it",
+            page="data.md#imagenet",
         )
     labels = None if found is None else _Labels(*found)
     try:
@@ -141,6 +147,7 @@ def prepare_imagenet(
         raise CheckpointError(
             f"cannot make {root}: {error.strerror or error}{about}; what is whole stays.",
             hint="make room or mend it; then the same command goes on",
+            page="disk-full-read-only-or-failing",
         ) from error
 
 
@@ -219,6 +226,7 @@ def _check_space(archives: list[Path], root: Path) -> None:
         raise UsageError(
             f"{root} has room for {free / 1e9:.1f} GB; {needed / 1e9:.1f} GB are needed.",
             remedy=Remedy("out", "DIR", "on a larger disk"),
+            page="disk-full-read-only-or-failing",
         )
 
 
@@ -229,7 +237,9 @@ def _alone(root: Path) -> Iterator[None]:
             held.enter_context(held_alone(root / _LOCK))
         except InUse as error:
             raise UsageError(
-                f"{root} is being prepared by another process.", hint=error.hint or "wait for it"
+                f"{root} is being prepared by another process.",
+                hint=error.hint or "wait for it",
+                page="locks-and-network-disks",
             ) from error
         yield
 

@@ -77,7 +77,7 @@ def tidy(
         progress=progress,
     )
     if not planned.links:
-        raise DataError("no image in that folder belongs to a class.")
+        raise DataError("no image in that folder belongs to a class.", page="folder-layout-not-understood")
     with writing(out, error=CheckpointError, left="nothing was left", reads=[root]):
         out.parent.mkdir(parents=True, exist_ok=True)
         with staged_beside(out) as staging:

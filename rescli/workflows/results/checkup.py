@@ -68,7 +68,9 @@ class Checkup:
         problems = self.of_level("problem")
         if problems:
             named = "; ".join(f"{name}: {one.text}" for name, one in problems)
-            raise VerificationError(f"{counted(len(problems), 'problem')} here. {named}")
+            raise VerificationError(
+                f"{counted(len(problems), 'problem')} here. {named}", page="command-line.md#this-machine"
+            )
 
     @property
     def summary(self) -> str:

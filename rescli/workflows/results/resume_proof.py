@@ -137,6 +137,7 @@ class ResumeProof:
                 f"alone; the first difference: {self.difference}.",
                 hint=f"the moments of the kills are those of seed {self.seed}; a loss that depends on time, "
                 "or on a state that is not saved, is a usual cause in plugins",
+                page="verify-resume-found-a-difference",
             )
 
     def lines(self) -> list[tuple[str, str]]:

@@ -63,6 +63,7 @@ def begin_longer(first: RunDir, iterations: int | None, out: Path | None) -> tup
                     raise RunDirError(
                         f"{first.path} saved no state to go on from.",
                         remedy=Remedy("resume", str(first.path)),
+                        page="resume-refused",
                     )
                 fill_copy(new, first, longer, saved)
         except BaseException:
@@ -92,9 +93,13 @@ def fill_copy(
     try:
         log = read_file(first.metrics)[: saved.metrics_bytes]
     except OSError as error:
-        raise CheckpointError(f"{first.metrics} cannot be read: {error.strerror or error}.") from error
+        raise CheckpointError(
+            f"{first.metrics} cannot be read: {error.strerror or error}.", page="resume-refused"
+        ) from error
     if hashlib.sha256(log).hexdigest() != saved.metrics_sha256:
-        raise CheckpointError(f"{first.metrics} is damaged: its rows are not those that were written.")
+        raise CheckpointError(
+            f"{first.metrics} is damaged: its rows are not those that were written.", page="resume-refused"
+        )
     write_atomically(new.metrics, log, error=CheckpointError)
     for old, copy in ((first.best, new.best), (first.last, new.last)):
         if old.is_file():

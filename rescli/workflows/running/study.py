@@ -134,6 +134,7 @@ class Study:
                 f"runs are trained one after the other, each by this process alone; WORLD_SIZE={num_ranks()} "
                 "says that there are others.",
                 hint="begin it without a launcher; if the variable was left over, unset WORLD_SIZE",
+                page="port-in-use-or-world_size-left-over",
             )
         with self.stopping() as stop:
             asked = StopFromSink(stop)

@@ -145,7 +145,10 @@ def train_and_kill(argv: Sequence[str], run_dir: RunDir, moment: Moment, patienc
                     raise TooSoon
                 raise _failed_to_resume(process)
             if time.monotonic() > deadline:
-                raise VerificationError(f"a process that was to train {run_dir.path} hangs.")
+                raise VerificationError(
+                    f"a process that was to train {run_dir.path} hangs.",
+                    page="verify-resume-found-a-difference",
+                )
             if (step := watch.look()) is not None:
                 newest = time.monotonic()
             if reached is None and step is not None and (moment.step is None or step >= moment.step):
@@ -170,7 +173,10 @@ def resume_to_the_end(argv: Sequence[str], run_dir: RunDir, patience: float) -> 
         try:
             process.wait(patience)
         except subprocess.TimeoutExpired as error:
-            raise VerificationError(f"resumed, the copy did not end within {patience:.0f} s.") from error
+            raise VerificationError(
+                f"resumed, the copy did not end within {patience:.0f} s.",
+                page="verify-resume-found-a-difference",
+            ) from error
         if process.returncode != 0:
             raise _failed_to_resume(process)
 
@@ -269,4 +275,7 @@ def _as_error(process: _Process) -> RescliError:
 def _failed_to_resume(process: _Process) -> VerificationError:
     code = process.returncode
     how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-    return VerificationError(f"the process that was to go on after a kill {how}: {_last_words(process)}")
+    return VerificationError(
+        f"the process that was to go on after a kill {how}: {_last_words(process)}",
+        page="verify-resume-found-a-difference",
+    )

@@ -188,5 +188,6 @@ def _temporary() -> Iterator[Path]:
             raise UsageError(
                 f"there is no place for the copies: {error.strerror or error}.",
                 hint="make room in the folder for temporary files, or name another by TMPDIR",
+                page="disk-full-read-only-or-failing",
             ) from error
         yield folder
