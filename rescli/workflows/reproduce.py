@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from rescli.errors import DataError, RescliError, UnknownNameError
+from rescli.errors import DataError, RescliError
 from rescli.evaluation.protocols import default_protocol
 from rescli.report.reproduction import Reproduction
 from rescli.runs.record import provenance
 from rescli.spec.from_names import named_dataset
-from rescli.spec.load import load_spec, preset_names
 from rescli.spec.run import RunSpec
 from rescli.studies.events import StudySink, Testing
+from rescli.studies.evidence.wanted import wanted_specs
 from rescli.studies.not_run import NotRun
 from rescli.studies.paper_items import PaperItem, PaperNet, paper_item
 from rescli.studies.queued_run import QueuedRun
@@ -22,7 +22,7 @@ from rescli.studies.reproduction import finished_curves, finished_responses, mea
 from rescli.workflows.arguments import check_count
 from rescli.workflows.notes import with_notes
 from rescli.workflows.running.stopping import Stop, stop_on_interrupt
-from rescli.workflows.running.study import Study, StudyProgress, as_seconds, seeded, watched
+from rescli.workflows.running.study import Study, StudyProgress, as_seconds, watched
 
 __all__ = ["reproduce"]
 
@@ -85,8 +85,7 @@ def reproduce(
     check_count("seeds", seeds, least=1)
     check_count("threads", threads, least=1)
     item = paper_item(name)
-    specs = _specs(item, _chosen(item, [only] if isinstance(only, str) else only), seeds, changes or {})
-    not_run = _not_run(item, specs)
+    specs, not_run = wanted_specs(item, [only] if isinstance(only, str) else only, seeds, changes or {})
     with watched(progress, on_event) as tell:
         study = Study(
             runs=Path(runs),
@@ -107,45 +106,6 @@ def reproduce(
         study.require_device()
         planned = _trained(study, specs, not_run, train=train)
         return _measured(study, item, planned, not_run)
-
-
-def _chosen(item: PaperItem, only: Sequence[str]) -> set[str]:
-    """The labels of the nets to be trained."""
-    trainable = [net.label for net in item.nets if net.preset is not None]
-    by_folded = {label.lower(): label for label in trainable}
-    by_folded |= {label.lower().removesuffix(" a"): label for label in trainable if label.endswith(" A")}
-    for given in only:
-        if given.lower() not in by_folded:
-            raise UnknownNameError(f"net of {item.name}", given, trainable)
-    return {by_folded[given.lower()] for given in only} or set(trainable)
-
-
-def _specs(
-    item: PaperItem, chosen: set[str], seeds: int, changes: Mapping[str, object]
-) -> dict[PaperNet, list[RunSpec]]:
-    """Per net that is to be trained one spec a seed."""
-    specs: dict[PaperNet, list[RunSpec]] = {}
-    for net in item.nets:
-        if net.reason is None and net.label in chosen and net.preset in preset_names():
-            shortcut = {"model.shortcut": net.shortcut} if net.shortcut is not None else {}
-            spec = load_spec(net.preset, [*shortcut.items(), *changes.items()])
-            specs[net] = seeded(spec, seeds)
-    return specs
-
-
-def _not_run(item: PaperItem, specs: Mapping[PaperNet, object]) -> dict[PaperNet, NotRun]:
-    """Why the other nets of ours are not run."""
-    not_run: dict[PaperNet, NotRun] = {}
-    for net in item.nets:
-        if net.reason is not None:
-            not_run[net] = NotRun(net.reason, "closed")
-        elif net.preset is None or net in specs:
-            continue  # a net of others, or one that is trained
-        elif net.preset not in preset_names():
-            not_run[net] = NotRun(f"there is no preset {net.preset} yet", "no_preset")
-        else:
-            not_run[net] = NotRun("left out, as asked", "left_out")
-    return not_run
 
 
 def _trained(
