@@ -13,6 +13,7 @@ from rescli.durations import format_seconds
 from rescli.foreign_text import html_text
 from rescli.plurals import counted
 from rescli.report.table import Column, Table, short
+from rescli.studies.evidence.outcome import IncomingRun, require_taken
 from rescli.studies.evidence.progress import RunProgress
 from rescli.studies.not_run import NotRun
 from rescli.studies.paper_items import PaperItem
@@ -31,12 +32,22 @@ class ReproductionStatus:
         runs: where its run directories lie.
         rows: one a run, net by net in the paper's order.
         not_run: label of a net and why no run of it is wanted.
+        imported: what became of the runs of other machines that were to be taken in.
     """
 
     item: PaperItem
     runs: Path
     rows: tuple[RunProgress, ...]
     not_run: Mapping[str, NotRun]
+    imported: tuple[IncomingRun, ...] = ()
+
+    def require_all_taken(self) -> None:
+        """Nothing where every run of another machine that is needed was taken in.
+
+        Raises:
+            VerificationError: one was refused; names it and why.
+        """
+        require_taken(self.imported)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -69,6 +80,7 @@ class ReproductionStatus:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
+        imported = {"imported": [one.to_dict() for one in self.imported]} if self.imported else {}
         return {
             "target": self.item.name,
             "title": self.item.title,
@@ -77,6 +89,7 @@ class ReproductionStatus:
             "counts": self.counts,
             "rows": [row.to_dict() for row in self.rows],
             "not_run": {label: str(reason) for label, reason in self.not_run.items()},
+            **imported,
         }
 
     def to_json(self) -> str:

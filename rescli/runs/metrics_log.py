@@ -16,7 +16,7 @@ from rescli.runs.logger import Logger
 from rescli.stored.json_values import as_stored, parse_json, rows_as_stored
 from rescli.stored.values import EXACT, Count, Loss, Percent, Seconds
 
-__all__ = ["MetricsLog", "MetricsRow", "last_window", "read_metrics"]
+__all__ = ["MetricsLog", "MetricsRow", "last_window", "metrics_rows", "read_metrics"]
 
 _TAIL_BYTES = 65_536
 """Hundreds of rows: the last window of training is among them, however many evaluations follow it."""
@@ -69,9 +69,23 @@ def read_metrics(path: Path) -> list[MetricsRow]:
         CheckpointError: missing or damaged.
     """
     try:
-        lines = read_file(path).split(b"\n")[:-1]
+        content = read_file(path)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}", hint=_AGAIN) from error
+    return metrics_rows(content, path)
+
+
+def metrics_rows(content: bytes, path: Path) -> list[MetricsRow]:
+    """As ``read_metrics``, of what was read already.
+
+    Args:
+        content: of the log.
+        path: of its file, for errors.
+
+    Raises:
+        CheckpointError: damaged.
+    """
+    lines = content.split(b"\n")[:-1]
 
     def refused(place: int, wrong: object) -> CheckpointError:
         return CheckpointError(f"{path} cannot be read: line {place + 1}: {wrong}", hint=_AGAIN)

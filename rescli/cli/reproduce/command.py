@@ -48,6 +48,14 @@ def reproduce(
         bool,
         typer.Option("--status", help="Show how far each run is, also while they train, then stop."),
     ] = False,
+    import_runs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Take in finished runs of another machine first, checked: a run directory or a folder of "
+            "them, repeatable.",
+            metavar="DIR",
+        ),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -65,9 +73,17 @@ def reproduce(
         from rescli.workflows.listings.reproduction_status import reproduction_status
 
         refuse_beside_status(budget=budget, dry_run=dry_run, train=train)
-        changes = parse_overrides(set_ or ())
-        shown = reproduction_status(name, seeds=seeds, only=only or (), changes=changes, runs=runs)
+        shown = reproduction_status(
+            name,
+            seeds=seeds,
+            only=only or (),
+            changes=parse_overrides(set_ or ()),
+            runs=runs,
+            import_runs=import_runs or (),
+            data_root=data_root,
+        )
         print_status(shown, as_json=json)
+        shown.require_all_taken()
         return
     from rescli.cli.launch import refuse_lone_copies
     from rescli.cli.signals import stop_requested
@@ -87,6 +103,7 @@ def reproduce(
         device=device,
         threads=threads,
         dry_run=dry_run,
+        import_runs=import_runs or (),
         progress=partial(_progress_in_flags, quiet=quiet, plan=not quiet or (dry_run and not json)),
         stopping=stop_requested,
     )
@@ -95,6 +112,7 @@ def reproduce(
             _print_plan(_saved_in_flags(found))
         return
     _print(_saved_in_flags(found), as_json=json)
+    found.require_all_taken()
 
 
 @contextmanager

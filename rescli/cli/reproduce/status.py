@@ -37,6 +37,8 @@ def print_status(found: ReproductionStatus, *, as_json: bool) -> None:
 
         print_json({**found.to_dict(), "not_run": not_run})
         return
+    for one in found.imported:
+        print_line(str(one))
     print_line(f"{found.item.title} ({found.item.source}), {found.summary}")
     print()
     print(found.table())
