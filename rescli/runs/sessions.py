@@ -6,7 +6,7 @@ import itertools
 
 from rescli.runs.stored_record import RunRecord, SessionRecord
 
-__all__ = ["new_session", "sessions_before", "up_to_date"]
+__all__ = ["new_session", "sessions_before", "sessions_of", "up_to_date"]
 
 _KILLED = "killed"
 
@@ -41,14 +41,18 @@ def sessions_before(before: RunRecord) -> list[SessionRecord]:
     Args:
         before: the record as the last session left it; empty for a new run.
     """
-    sessions = before.get("sessions")
-    if sessions is None:
-        sessions = _of_earlier_version(before)
+    sessions = sessions_of(before)
     if sessions and sessions[-1].get("status") == "running":
         killed = sessions[-1].copy()
         killed["status"] = _KILLED
         sessions = [*sessions[:-1], killed]
     return sessions
+
+
+def sessions_of(record: RunRecord) -> list[SessionRecord]:
+    """The sessions of a record; of one by an earlier version, what it tells of them."""
+    listed = record.get("sessions")
+    return _of_earlier_version(record) if listed is None else listed
 
 
 def _what_computes(record: RunRecord) -> SessionRecord:

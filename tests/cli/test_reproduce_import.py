@@ -249,8 +249,10 @@ def test_another_recipe_is_refused_with_its_keys_and_what_takes_it(rescli, copie
     answer = rescli(*flags, "--set", "optimizer.lr=0.05")
     assert answer.code == 6
     assert "its spec is not that of ResNet-20 A: optimizer.lr is 0.1, wanted 0.05" in answer.err
-    assert "--set optimizer.lr=0.1" in answer.err
-    assert rescli(*flags, "--set", "optimizer.lr=0.1").code == 0
+    answer = rescli(*flags, "--set", "precision=fp32")
+    assert "precision is auto, wanted fp32" in answer.err
+    assert "--set precision=auto" in answer.err
+    assert rescli(*flags, "--set", "precision=auto").code == 0
 
 
 @pytest.mark.parametrize("flags", [("--dry-run",), ("--budget", "2h")])

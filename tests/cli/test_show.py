@@ -120,3 +120,6 @@ def test_every_session_of_the_run(rescli: Rescli, tiny: list[str], tmp_path: Pat
     assert "imported       from gpu/runs/x" in answer.out
     assert "\x1b" not in answer.out
     assert [one["status"] for one in rescli("show", run, "--json").json["sessions"]] == ["killed", "finished"]
+    del record["sessions"]  # as an earlier version wrote it
+    (run / "record.json").write_text(json.dumps({**record, "resumed_at": [5]}))
+    assert "sessions       2: 0 to 5, 5 to 12 finished" in rescli("show", run).out

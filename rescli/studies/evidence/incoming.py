@@ -130,13 +130,8 @@ def _not_needed(folder: Path, spec: RunSpec, specs: Mapping[PaperNet, Sequence[R
     differ = [f"{key} is {_value(given, key)}, wanted {_value(near.to_dict(), key)}" for key in keys]
     more = f", and {len(differ) - _MOST_NAMED} more" if len(differ) > _MOST_NAMED else ""
     why = f"its spec is not that of {net.label}: {', '.join(differ[:_MOST_NAMED])}{more}"
-    remedy = None
-    if (
-        len(keys) == 1
-        and _value(given, keys[0]) != "unset"
-        and not isinstance(_value(given, keys[0]), dict | list)
-    ):
-        remedy = Remedy(keys[0], _value(given, keys[0]), "for all runs: then it is wanted")
+    wanted_so = Remedy("precision", spec.precision, "for all runs: then it is wanted")
+    remedy = wanted_so if keys == ["precision"] else None
     return IncomingRun(folder, "refused", net=net.label, reason=why, remedy=remedy)
 
 

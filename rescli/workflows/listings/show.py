@@ -11,6 +11,7 @@ from rescli.checkpoints.metadata import KnownFigures, Origin, Section, StoredSch
 from rescli.errors import CheckpointError, RescliError
 from rescli.runs.directory import RunDir
 from rescli.runs.evaluating.known_results import test_result_of
+from rescli.runs.sessions import sessions_of
 from rescli.runs.stored_record import ImportedRecord, SessionRecord, read_record
 from rescli.spec.ledger.ledger import ledger
 from rescli.spec.load import spec_from_dict
@@ -130,8 +131,8 @@ def _of_run(checkpoint: Path) -> _OfRun:
     except CheckpointError:  # said where the test error is looked for
         return {}
     found: _OfRun = {}
-    if "sessions" in record:
-        found["sessions"] = record["sessions"]
+    if sessions := sessions_of(record):
+        found["sessions"] = sessions
     if "imported" in record:
         found["imported"] = record["imported"]
     return found
