@@ -58,6 +58,7 @@ def test_what_is_wrong_stands_below_the_table(rescli, here):
     answer = rescli("reproduce", "table6", "--status", "--set", "precision=fp32", "--only", "resnet-20")
     assert answer.code == 0
     assert "ResNet-20 A, seed 0: " in answer.out
+    assert "not run   ResNet-32 A, ResNet-44 A, " in answer.out
     assert "\x1b" not in answer.out
 
 

@@ -42,7 +42,10 @@ def print_status(found: ReproductionStatus, *, as_json: bool) -> None:
     print_line(f"{found.item.title} ({found.item.source}), {found.summary}")
     print()
     print(found.table())
-    lines = [f"not run   {label}: {reason}" for label, reason in not_run.items()]
+    together: dict[str, list[str]] = {}
+    for label, reason in not_run.items():
+        together.setdefault(reason, []).append(label)
+    lines = [f"not run   {', '.join(labels)}: {reason}" for reason, labels in together.items()]
     for place, line in enumerate([*found.problems, *lines]):
         print("\n" * (place == 0), end="")
         print_line(line)
