@@ -104,10 +104,10 @@ def _checked_checkpoint(folder: Path, name: str, selection: str, spec: RunSpec, 
     if CONTENT_KEY not in header.metadata:
         raise VerificationError(f"{name} has no hash of its content")
     checkpoint = Checkpoint.read(path)
-    checkpoint.build_model()
     same_spec = checkpoint.spec is not None and checkpoint.spec.fingerprint() == spec.fingerprint()
     if not same_spec or checkpoint.model != spec.model or checkpoint.dataset != spec.data.dataset:
         raise VerificationError(f"{name} is of another spec than spec.toml")
+    checkpoint.build_model()  # no other net than the one that is wanted here, however large it says it is
     if checkpoint.selection != selection:
         raise VerificationError(f"{name} holds other weights of the run: {checkpoint.selection}")
     if selection == "last" and checkpoint.iteration != spec.iterations:
