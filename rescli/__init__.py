@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rescli.workflows.compare import compare as compare
     from rescli.workflows.evaluate import evaluate as evaluate
     from rescli.workflows.export import export as export
+    from rescli.workflows.listings.reproduction_status import reproduction_status as reproduction_status
     from rescli.workflows.load import load as load
     from rescli.workflows.predict import predict as predict
     from rescli.workflows.reproduce import reproduce as reproduce
@@ -40,6 +41,7 @@ __all__ = [
     "load",
     "predict",
     "reproduce",
+    "reproduction_status",
     "resume",
     "spec",
     "train",
@@ -56,6 +58,7 @@ _WHERE = {
     "load": "load",
     "predict": "predict",
     "reproduce": "reproduce",
+    "reproduction_status": "listings.reproduction_status",
     "resume": "train",
     "spec": "spec",
     "train": "train",

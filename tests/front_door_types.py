@@ -7,6 +7,7 @@ from typing import assert_type
 import rescli
 from rescli.report.comparison.comparison import Comparison
 from rescli.report.reproduction import Reproduction
+from rescli.report.reproduction_status import ReproductionStatus
 from rescli.spec.run import RunSpec
 from rescli.workflows.export import ExportResult
 from rescli.workflows.results.checkup import Checkup
@@ -32,6 +33,7 @@ def everything() -> None:
     assert_type(rescli.evaluate(run, protocol="ten-crop", split="val"), Evaluation)
     assert_type(rescli.compare(["plain-20", "resnet-20"], seeds=3, budget="20m"), Comparison)
     assert_type(rescli.reproduce("table6", train=False), Reproduction)
+    assert_type(rescli.reproduction_status("table6", seeds=5), ReproductionStatus)
     assert_type(rescli.export(run, "onnx", "net.onnx"), ExportResult)
     assert_type(rescli.doctor("runs"), Checkup)
     assert_type(rescli.verify_resume(run, kills=2), ResumeProof)

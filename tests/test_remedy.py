@@ -55,6 +55,7 @@ SERVES: dict[str, tuple[Callable[..., object], ...]] = {
     "rescli/spec": (rescli.spec, bench),
     "rescli/spec/data_root.py": _DATA,
     "rescli/studies": _STUDIES,
+    "rescli/studies/evidence": (rescli.reproduce, rescli.reproduction_status),
     "rescli/studies/responses.py": (layer_responses,),
     "rescli/training": _TRAIN,
     "rescli/training/engines": (rescli.train, rescli.resume, bench),
@@ -62,6 +63,7 @@ SERVES: dict[str, tuple[Callable[..., object], ...]] = {
     "rescli/workflows/data/prepare_imagenet.py": (prepare_imagenet,),
     "rescli/workflows/export.py": (rescli.export,),
     "rescli/workflows/import_weights.py": (import_weights,),
+    "rescli/workflows/reproduce.py": (rescli.reproduce,),
     "rescli/workflows/trust": (rescli.verify_resume,),
 }
 """A file or folder to the functions whose errors come from it; the longest name counts."""

@@ -57,6 +57,7 @@ def _print_facts(path: str, facts: CheckpointFacts, *, all_tensors: bool) -> Non
             "weights": f"iteration {facts.get('iteration')}, {facts.get('selection')}, "
             f"trained in {facts.get('precision')}",
             **_origin(facts.get("data", {})),
+            **_course(facts),
             "written by": f"rescli {facts.get('rescli_version')}, format {facts.get('format_version')}",
             "sha256": facts["sha256"],
         }
@@ -97,6 +98,21 @@ def _origin(data: Origin) -> dict[str, str]:
         file, layout, sha256 = (source.get(key) for key in ("file", "layout", "sha256"))
         return {"imported from": f"{file} ({layout}), sha256 {sha256}"}
     return {plural(image_of(split)): f"sha256 {sha256}" for split, sha256 in data.get("sha256", {}).items()}
+
+
+def _course(facts: CheckpointFacts) -> dict[str, str]:
+    """How the run came to these weights, where its record says so: each session, and the other machine."""
+    lines = {}
+    if sessions := facts.get("sessions"):
+        each = ", ".join(
+            f"{session.get('from_iteration', '?')} to {session.get('iterations_done', '?')} "
+            f"{session.get('status', '')}".rstrip()
+            for session in sessions
+        )
+        lines["sessions"] = f"{len(sessions)}: {each}"
+    if imported := facts.get("imported"):
+        lines["imported"] = f"from {imported['folder']}, {imported['date']}"
+    return lines
 
 
 def _print_results(results: dict[str, KnownFigures]) -> None:

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 
 from rescli.evaluation.metrics import percent
 from rescli.evaluation.result import ClassRow, ErrorFigures, EvalRow
 from rescli.foreign_text import readable
 from rescli.plurals import counted
+from rescli.text_width import cell_width, padded
 
-__all__ = ["cell_width", "class_table", "eval_table", "padded", "short_name"]
+__all__ = ["class_table", "eval_table", "short_name"]
 
 _LONGEST = 40
 """Letters of a class's name in a table; the middle of a longer one is left out."""
-
-
-def cell_width(text: str) -> int:
-    """Columns of a terminal that a text takes: Chinese letters take two, accents that combine none."""
-    return sum(
-        0 if unicodedata.combining(letter) else 1 + (unicodedata.east_asian_width(letter) in "WF")
-        for letter in text
-    )
-
-
-def padded(text: str, width: int) -> str:
-    """The text with blanks behind it, ``width`` columns of a terminal in all."""
-    return text + " " * (width - cell_width(text))
 
 
 def eval_table(rows: Sequence[EvalRow], *, kept: str = "logits kept from before") -> str:

@@ -17,6 +17,7 @@ from rescli.plurals import counted
 from rescli.report.comparison.figures import curves_figure
 from rescli.report.figures import as_bytes, responses_figure
 from rescli.report.table import Column, Table, short
+from rescli.studies.evidence.outcome import IncomingRun, require_taken
 from rescli.studies.not_run import NotRun
 from rescli.studies.paper_items import PaperItem
 from rescli.studies.queued_run import PlannedRun
@@ -42,6 +43,7 @@ class Reproduction:
         nets: the curves of what is finished.
         responses: layer responses, for Figure 7.
         out: the folder in which it was written; None where it was not.
+        imported: what became of the runs of other machines that were to be taken in.
     """
 
     item: PaperItem
@@ -53,6 +55,15 @@ class Reproduction:
     nets: tuple[NetCurves, ...] = ()
     responses: tuple[ResponsesRow, ...] | None = None
     out: Path | None = None
+    imported: tuple[IncomingRun, ...] = ()
+
+    def require_all_taken(self) -> None:
+        """Nothing where every run of another machine that is needed was taken in.
+
+        Raises:
+            VerificationError: one was refused; names it and why.
+        """
+        require_taken(self.imported)
 
     def table(self) -> Table:
         """Published beside measured, as the screen shows it; top-5 errors behind a stroke."""
@@ -116,7 +127,8 @@ class Reproduction:
             "protocol": self.protocol,
         }
         responses = {"responses": list(self.responses)} if self.responses is not None else {}
-        return {**head, **self.origin, "rows": list(self.rows), **responses}
+        imported = {"imported": [one.to_dict() for one in self.imported]} if self.imported else {}
+        return {**head, **self.origin, "rows": list(self.rows), **responses, **imported}
 
     def to_json(self) -> str:
         """What ITEM.json holds."""

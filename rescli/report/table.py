@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from rescli.errors import UsageError
-from rescli.evaluation.table import cell_width, padded
 from rescli.foreign_text import html_text, readable
+from rescli.text_width import cell_width, padded
 
 __all__ = ["Cell", "Column", "Table", "frame_of", "short"]
 

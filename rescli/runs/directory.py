@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rescli.errors import CheckpointError, RescliError, RunDirError
 from rescli.files import cannot_write, read_file, remove, write_atomically
-from rescli.hardware.disk.file_lock import InUse, held_alone, stand_in_of
+from rescli.hardware.disk.file_lock import InUse, held_alone, is_held, stand_in_of
 from rescli.hardware.disk.staging import remove_left_in
 from rescli.remedy import Remedy
 from rescli.runs.data_root.note import read_data_root, write_data_root
@@ -226,6 +226,10 @@ class RunDir:
             for folder in (self.checkpoints, self.state):
                 remove_left_in(folder, alone=True)
             yield
+
+    def in_use(self) -> bool:
+        """Whether a process holds the directory now; asked without holding or writing anything."""
+        return is_held(self._lock)
 
     def _make(self) -> bool:
         """Make the directory and those above it; False where it is there already.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Protocol, Required
 
@@ -9,12 +11,15 @@ from pydantic import with_config
 from typing_extensions import TypedDict
 
 from rescli.errors import CheckpointError
-from rescli.files import read_file
+from rescli.files import open_file, read_file
 from rescli.runs.logger import Logger
-from rescli.stored.json_values import parse_json, rows_as_stored
+from rescli.stored.json_values import as_stored, parse_json, rows_as_stored
 from rescli.stored.values import EXACT, Count, Loss, Percent, Seconds
 
-__all__ = ["MetricsLog", "MetricsRow", "read_metrics"]
+__all__ = ["MetricsLog", "MetricsRow", "last_window", "metrics_rows", "read_metrics"]
+
+_TAIL_BYTES = 65_536
+"""Hundreds of rows: the last window of training is among them, however many evaluations follow it."""
 
 _AGAIN = "copy it again from where the run was trained"
 
@@ -64,9 +69,23 @@ def read_metrics(path: Path) -> list[MetricsRow]:
         CheckpointError: missing or damaged.
     """
     try:
-        lines = read_file(path).split(b"\n")[:-1]
+        content = read_file(path)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}", hint=_AGAIN) from error
+    return metrics_rows(content, path)
+
+
+def metrics_rows(content: bytes, path: Path) -> list[MetricsRow]:
+    """As ``read_metrics``, of what was read already.
+
+    Args:
+        content: of the log.
+        path: of its file, for errors.
+
+    Raises:
+        CheckpointError: damaged.
+    """
+    lines = content.split(b"\n")[:-1]
 
     def refused(place: int, wrong: object) -> CheckpointError:
         return CheckpointError(f"{path} cannot be read: line {place + 1}: {wrong}", hint=_AGAIN)
@@ -83,3 +102,20 @@ def read_metrics(path: Path) -> list[MetricsRow]:
     evaluations = [{key: found[place][key] for key in keys & found[place].keys()} for place in places]
     rows_as_stored(evaluations, _Evaluation, lambda place, wrong: refused(places[place], wrong))
     return rows
+
+
+def last_window(path: Path) -> MetricsRow | None:
+    """The newest window of training in a log that may be being written; None where there is none to read."""
+    try:
+        with open_file(path) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _TAIL_BYTES))
+            lines = file.read(_TAIL_BYTES).split(b"\n")[:-1]
+    except OSError:
+        return None
+    for line in reversed(lines):
+        with suppress(ValueError):
+            row = as_stored(parse_json(line), MetricsRow, ValueError)
+            if row["event"] == "train":
+                return row
+    return None

@@ -17,12 +17,21 @@ from rescli import __version__
 from rescli.errors import CheckpointError
 from rescli.hardware.numerics import Numerics
 from rescli.kernels.conv.choice import Convolutions
+from rescli.runs.assembly import Assembly
 from rescli.runs.directory import RunDir
-from rescli.runs.stored_record import ConvolutionsRecord, GitState, Provenance, RunRecord, read_record
+from rescli.runs.stored_record import (
+    ConvolutionsRecord,
+    DataRecord,
+    GitState,
+    Provenance,
+    RunRecord,
+    read_record,
+)
 from rescli.spec.run import RunSpec
 
 __all__ = [
     "convolutions_record",
+    "data_record",
     "git_state",
     "gpu_driver",
     "now",
@@ -43,6 +52,16 @@ def convolutions_record(convolutions: Convolutions) -> ConvolutionsRecord:
         weight_gradient=convolutions.weight_gradient,
         why_torch=convolutions.why_torch,
     )
+
+
+def data_record(assembly: Assembly) -> DataRecord:
+    """Which images, as counts and fingerprints by split."""
+    splits = {"train": assembly.train_set, "val": assembly.val_set}
+    return {
+        "dataset": assembly.spec.data.dataset.kind,
+        "num_images": {name: len(part) for name, part in splits.items() if part is not None},
+        "sha256": {name: part.fingerprint for name, part in splits.items() if part is not None},
+    }
 
 
 def record_before(run_dir: RunDir) -> RunRecord:

@@ -20,6 +20,7 @@ from rescli.runs.in_place import require_in_place
 from rescli.runs.metrics_log import MetricsLog, MetricsRow, read_metrics
 from rescli.runs.record import (
     convolutions_record,
+    data_record,
     now,
     peak_memory_bytes,
     provenance,
@@ -27,14 +28,15 @@ from rescli.runs.record import (
     skipping_since,
 )
 from rescli.runs.saved_state import SavedState, describe_state, save_state
-from rescli.runs.stored_record import DataRecord, RunRecord, SplitResult
+from rescli.runs.sessions import new_session, sessions_before, up_to_date
+from rescli.runs.stored_record import RunRecord, SplitResult
 from rescli.runs.writer import BackgroundWriter, HostCopies
 from rescli.spec.ledger.ledger import ledger
 from rescli.training.engines.choose import Chosen
 from rescli.training.events import CheckpointDue, EvalDone, EvalResult, Event, FitDone, MetricsReady, Stopped
 from rescli.training.state import TrainState
 
-__all__ = ["RunSaver", "data_record"]
+__all__ = ["RunSaver"]
 
 
 class RunSaver:
@@ -104,6 +106,7 @@ class RunSaver:
             "results": before.get("results", {}) if state.step else {},
         }
         self.record = cast(RunRecord, record)
+        self.record["sessions"] = [*sessions_before(before), new_session(self.record)]
         if (since := skipping_since(before, spec, state.step)) is not None:
             self.record["skipping_since"] = since
         self._write_record()
@@ -233,6 +236,7 @@ class RunSaver:
         record["results"] = results
         record["updated"] = now()
         record["iterations_done"] = state.step
+        record["sessions"] = up_to_date(record)
         record["train_seconds"] = round(state.train_seconds, 3)
         if state.train_seconds > 0:
             images = state.step * self._assembly.plan.batch_size
@@ -286,14 +290,4 @@ def _val_result(step: int, result: EvalResult) -> SplitResult:
         "top5_error": result.top5_error,
         "loss": result.loss,
         "interval95": [low, high],
-    }
-
-
-def data_record(assembly: Assembly) -> DataRecord:
-    """Which images, as counts and fingerprints by split."""
-    splits = {"train": assembly.train_set, "val": assembly.val_set}
-    return {
-        "dataset": assembly.spec.data.dataset.kind,
-        "num_images": {name: len(part) for name, part in splits.items() if part is not None},
-        "sha256": {name: part.fingerprint for name, part in splits.items() if part is not None},
     }

@@ -17,8 +17,10 @@ __all__ = [
     "ConvolutionsRecord",
     "DataRecord",
     "GitState",
+    "ImportedRecord",
     "Provenance",
     "RunRecord",
+    "SessionRecord",
     "SplitResult",
     "StartRecord",
     "read_record",
@@ -98,6 +100,39 @@ class ConvolutionsRecord(TypedDict):
 
 
 @with_config(EXACT)
+class SessionRecord(TypedDict, total=False):
+    """What one process did of a run: from its start or resume until it ended.
+
+    Of the sessions before a record listed them, only ``from_iteration`` and how far they got is known.
+    ``iterations_done`` may be more than the next session begins with: what was not saved is computed again.
+    """
+
+    began: str
+    from_iteration: Count
+    iterations_done: Count
+    status: str
+    """running, finished, interrupted, diverged or failed; killed where the process could not say"""
+    updated: str
+    device: str
+    precision: str
+    engine: str
+    kernels: str
+    threads: Count
+    ranks: Count
+    rescli_version: str
+    torch_version: str | None
+    git: GitState | None
+
+
+@with_config(EXACT)
+class ImportedRecord(TypedDict):
+    """Where a run that was trained on another machine was copied from, and when."""
+
+    folder: str
+    date: str
+
+
+@with_config(EXACT)
 class RunRecord(Provenance, total=False):
     """What record.json holds; one of an earlier version may lack anything but ``results``."""
 
@@ -121,6 +156,8 @@ class RunRecord(Provenance, total=False):
     start_from: StartRecord
     continues: ContinuedRecord
     resumed_at: list[Count]
+    sessions: list[SessionRecord]
+    imported: ImportedRecord
     ledger: list[dict[str, str]]
     scaled: bool
     iterations_done: Count

@@ -14,7 +14,7 @@ from rescli.runs.directory import RunDir
 from rescli.runs.stored_record import read_record
 from rescli.spec.run import RunSpec
 
-__all__ = ["PlannedRun", "QueuedRun", "Status"]
+__all__ = ["PlannedRun", "QueuedRun", "Status", "seeded"]
 
 Status = Literal["finished", "begun", "missing"]
 
@@ -85,3 +85,8 @@ class PlannedRun:
     run: QueuedRun
     status: Status
     cpu_train_seconds: float | None
+
+
+def seeded(spec: RunSpec, count: int) -> list[RunSpec]:
+    """The spec with its own seed, and with the ``count - 1`` seeds that follow."""
+    return [spec.model_copy(update={"seed": spec.seed + later}) for later in range(count)]

@@ -113,7 +113,7 @@ def _measure(
 def _run_row(run: QueuedRun, evaluator: Evaluator) -> ReproducedRunRow:
     run_dir = RunDir.open(run.path)
     found, record = evaluator.evaluate(run_dir.last).row, read_record(run_dir)
-    return {
+    row: ReproducedRunRow = {
         "run": str(run.path),
         "seed": run.spec.seed,
         "top1_error": found["top1_error"],
@@ -127,6 +127,9 @@ def _run_row(run: QueuedRun, evaluator: Evaluator) -> ReproducedRunRow:
         "precision": record.get("precision"),
         "train_error": (record["results"].get("train") or {}).get("top1_error"),
     }
+    if "imported" in record:
+        row["imported"] = record["imported"]
+    return row
 
 
 def finished_curves(planned: Mapping[PaperNet, Sequence[QueuedRun]]) -> list[NetCurves]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict
 
+from rescli.runs.stored_record import ImportedRecord
 from rescli.studies.not_run import NotRun
 from rescli.studies.responses import ResponsesRow
 from rescli.studies.statistics.seeds import SeedsMean
@@ -146,6 +147,7 @@ class ReproducedRunRow(TypedDict):
     device: str | None
     precision: str | None
     train_error: float | None
+    imported: NotRequired[ImportedRecord]
 
 
 class ReproductionRow(TypedDict):

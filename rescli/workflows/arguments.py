@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 import operator
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rescli.errors import UnknownNameError, UsageError
@@ -15,10 +17,20 @@ from rescli.errors import UnknownNameError, UsageError
 if TYPE_CHECKING:
     from rescli.runs.where import Where
 
-__all__ = ["SPLITS", "check_count", "check_name", "check_number", "check_splits", "checked"]
+__all__ = ["SPLITS", "as_paths", "check_count", "check_name", "check_number", "check_splits", "checked"]
 
 SPLITS = ("train", "val", "test", "all")
 """Parts of a data set; ``all`` is of a flat folder."""
+
+
+def as_paths(given: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[Path]:
+    """One path or several, as a list.
+
+    Example:
+        >>> [str(path) for path in as_paths("runs")]
+        ['runs']
+    """
+    return [Path(one) for one in ([given] if isinstance(given, str | os.PathLike) else given)]
 
 
 def check_name(what: str, given: str | None, known: Sequence[str]) -> None:

@@ -25,14 +25,14 @@ from rescli.studies.comparison import Contender, compare_contenders
 from rescli.studies.events import StudySink, Testing
 from rescli.studies.operands import Operand, on_their_images, read_operands
 from rescli.studies.published import PublishedTable, published_table, published_tables
-from rescli.studies.queued_run import QueuedRun
+from rescli.studies.queued_run import QueuedRun, seeded
 from rescli.studies.responses import ResponsesRow, measure_responses
 from rescli.studies.rows import ContenderRow
 from rescli.workflows.arguments import check_count
 from rescli.workflows.notes import with_notes
 from rescli.workflows.results.net import Net
 from rescli.workflows.running.stopping import Stop, stop_on_interrupt
-from rescli.workflows.running.study import Study, StudyProgress, as_seconds, seeded, watched
+from rescli.workflows.running.study import Study, StudyProgress, as_seconds, watched
 
 __all__ = ["Comparable", "compare"]
 

@@ -7,22 +7,25 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from rescli.errors import DataError, RescliError, UnknownNameError
+from rescli.errors import DataError, RescliError, UsageError
 from rescli.evaluation.protocols import default_protocol
+from rescli.remedy import Remedy
 from rescli.report.reproduction import Reproduction
 from rescli.runs.record import provenance
 from rescli.spec.from_names import named_dataset
-from rescli.spec.load import load_spec, preset_names
 from rescli.spec.run import RunSpec
 from rescli.studies.events import StudySink, Testing
+from rescli.studies.evidence.incoming import take_runs
+from rescli.studies.evidence.outcome import IncomingRun, require_taken
+from rescli.studies.evidence.wanted import wanted_specs
 from rescli.studies.not_run import NotRun
 from rescli.studies.paper_items import PaperItem, PaperNet, paper_item
 from rescli.studies.queued_run import QueuedRun
 from rescli.studies.reproduction import finished_curves, finished_responses, measure_nets
-from rescli.workflows.arguments import check_count
+from rescli.workflows.arguments import as_paths, check_count
 from rescli.workflows.notes import with_notes
 from rescli.workflows.running.stopping import Stop, stop_on_interrupt
-from rescli.workflows.running.study import Study, StudyProgress, as_seconds, seeded, watched
+from rescli.workflows.running.study import Study, StudyProgress, as_seconds, watched
 
 __all__ = ["reproduce"]
 
@@ -42,6 +45,7 @@ def reproduce(
     device: str = "auto",
     threads: int | None = None,
     dry_run: bool = False,
+    import_runs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     on_event: StudySink | None = None,
     progress: StudyProgress | bool | None = None,
     stopping: Callable[[], AbstractContextManager[Stop]] = stop_on_interrupt,
@@ -61,6 +65,8 @@ def reproduce(
         device: auto, cpu, cuda or mps.
         threads: of the CPU; None for as many as there are cores, or as a run began with.
         dry_run: make the plan, and stop: no row is measured and nothing is written.
+        import_runs: run directories of other machines, or folders of them: what is finished there, whole and
+            needed here is copied to ``runs`` first. Where one is refused, nothing is trained.
         on_event: told of every ``rescli.studies.events.StudyEvent``.
         progress: as for ``train``.
         stopping: a block within which somebody may ask the training to stop; Ctrl-C does.
@@ -70,6 +76,7 @@ def reproduce(
         UsageError: a device that is not here, a key or value that cannot work, or a budget too short to learn
             anything. A run that diverges or has too little memory ends no other: its row says so.
         CheckpointError: a run that is damaged.
+        VerificationError: a run of another machine was refused, and something was to be trained.
         Interrupted: Ctrl-C; the state of the run is saved, and the same call goes on.
 
     Example:
@@ -84,9 +91,13 @@ def reproduce(
     """
     check_count("seeds", seeds, least=1)
     check_count("threads", threads, least=1)
+    folders = as_paths(import_runs)
+    if folders and (dry_run or budget is not None):
+        other = Remedy("dry_run") if dry_run else Remedy("budget", budget)
+        why = "a plan takes nothing in" if dry_run else "the schedules of a budget are this machine's own"
+        raise UsageError(f"runs of other machines do not go with {other}: {why}.", given=other)
     item = paper_item(name)
-    specs = _specs(item, _chosen(item, [only] if isinstance(only, str) else only), seeds, changes or {})
-    not_run = _not_run(item, specs)
+    specs, not_run = wanted_specs(item, [only] if isinstance(only, str) else only, seeds, changes or {})
     with watched(progress, on_event) as tell:
         study = Study(
             runs=Path(runs),
@@ -105,47 +116,17 @@ def reproduce(
             plan = study.announce(_cheapest_first(study.plan(specs)), _by_label(not_run))
             return Reproduction(item, plan.runs, _by_label(not_run), origin=provenance())
         study.require_device()
+        imported = take_runs(
+            folders,
+            study.runs,
+            specs,
+            data_root=study.data_root,
+            tell=lambda result: study.note(str(result)),
+        )
+        if train:
+            require_taken(imported, ", and nothing is trained")
         planned = _trained(study, specs, not_run, train=train)
-        return _measured(study, item, planned, not_run)
-
-
-def _chosen(item: PaperItem, only: Sequence[str]) -> set[str]:
-    """The labels of the nets to be trained."""
-    trainable = [net.label for net in item.nets if net.preset is not None]
-    by_folded = {label.lower(): label for label in trainable}
-    by_folded |= {label.lower().removesuffix(" a"): label for label in trainable if label.endswith(" A")}
-    for given in only:
-        if given.lower() not in by_folded:
-            raise UnknownNameError(f"net of {item.name}", given, trainable)
-    return {by_folded[given.lower()] for given in only} or set(trainable)
-
-
-def _specs(
-    item: PaperItem, chosen: set[str], seeds: int, changes: Mapping[str, object]
-) -> dict[PaperNet, list[RunSpec]]:
-    """Per net that is to be trained one spec a seed."""
-    specs: dict[PaperNet, list[RunSpec]] = {}
-    for net in item.nets:
-        if net.reason is None and net.label in chosen and net.preset in preset_names():
-            shortcut = {"model.shortcut": net.shortcut} if net.shortcut is not None else {}
-            spec = load_spec(net.preset, [*shortcut.items(), *changes.items()])
-            specs[net] = seeded(spec, seeds)
-    return specs
-
-
-def _not_run(item: PaperItem, specs: Mapping[PaperNet, object]) -> dict[PaperNet, NotRun]:
-    """Why the other nets of ours are not run."""
-    not_run: dict[PaperNet, NotRun] = {}
-    for net in item.nets:
-        if net.reason is not None:
-            not_run[net] = NotRun(net.reason, "closed")
-        elif net.preset is None or net in specs:
-            continue  # a net of others, or one that is trained
-        elif net.preset not in preset_names():
-            not_run[net] = NotRun(f"there is no preset {net.preset} yet", "no_preset")
-        else:
-            not_run[net] = NotRun("left out, as asked", "left_out")
-    return not_run
+        return _measured(study, item, planned, not_run, imported)
 
 
 def _trained(
@@ -204,6 +185,7 @@ def _measured(
     item: PaperItem,
     planned: Mapping[PaperNet, Sequence[QueuedRun]],
     not_run: Mapping[PaperNet, NotRun],
+    imported: Sequence[IncomingRun],
 ) -> Reproduction:
     evaluator = study.evaluator(
         item.table.split if item.table else None, item.table.protocol if item.table else None
@@ -223,6 +205,7 @@ def _measured(
         nets=tuple(finished_curves(planned)) if item.kind == "curves" else (),
         responses=responses,
         out=study.out,
+        imported=tuple(imported),
     )
     found.save(study.out)
     return found

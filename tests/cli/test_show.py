@@ -106,3 +106,20 @@ def test_tensors_of_somebody_else(rescli: Rescli, tmp_path: Path) -> None:
     answer = rescli("show", tmp_path / "a.safetensors")
     assert answer.code == 4
     assert "holds 1 tensor but no rescli model" in answer.err
+
+
+def test_every_session_of_the_run(rescli: Rescli, tiny: list[str], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert rescli("train", *tiny, "--out", run).code == 0
+    record = json.loads((run / "record.json").read_text())
+    record["sessions"].insert(0, {"from_iteration": 0, "iterations_done": 5, "status": "killed"})
+    record["imported"] = {"folder": "gpu/runs/x\x1b[2J", "date": "2026-01-02T03:04:05+00:00"}
+    (run / "record.json").write_text(json.dumps(record))
+    answer = rescli("show", run)
+    assert "sessions       2: 0 to 5 killed, 0 to 12 finished" in answer.out
+    assert "imported       from gpu/runs/x" in answer.out
+    assert "\x1b" not in answer.out
+    assert [one["status"] for one in rescli("show", run, "--json").json["sessions"]] == ["killed", "finished"]
+    del record["sessions"]  # as an earlier version wrote it
+    (run / "record.json").write_text(json.dumps({**record, "resumed_at": [5]}))
+    assert "sessions       2: 0 to 5, 5 to 12 finished" in rescli("show", run).out

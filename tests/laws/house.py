@@ -18,6 +18,7 @@ LEVELS = (
         "errors",
         "durations",
         "plurals",
+        "text_width",
         "paper",
         "files",
         "hardware.disk",

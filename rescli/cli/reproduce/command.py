@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from rescli.cli.options import DataRoot, Device, Json, Overrides, Quiet, Runs, Seeds, SharedBudget, Threads
+from rescli.cli.reproduce.status import print_status, reason_in_flags, refuse_beside_status
 
 if TYPE_CHECKING:
     from rescli.report.reproduction import Reproduction
     from rescli.studies.events import StudyEvent, StudySink
-    from rescli.studies.not_run import NotRun
     from rescli.studies.rows import ReproductionRow
 
 __all__ = ["reproduce"]
@@ -44,6 +44,18 @@ def reproduce(
     device: Device = "auto",
     threads: Threads = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print plan and cost, then stop.")] = False,
+    status: Annotated[
+        bool,
+        typer.Option("--status", help="Show how far each run is, also while they train, then stop."),
+    ] = False,
+    import_runs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Take in finished runs of another machine first, checked: a run directory or a folder of "
+            "them, repeatable.",
+            metavar="DIR",
+        ),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -51,11 +63,30 @@ def reproduce(
 
     rescli reproduce table6 --seeds 5 --dry-run
 
+    rescli reproduce table6 --status
+
     rescli reproduce fig7 --only plain-20 --only resnet-20
     """
+    from rescli.spec.load import parse_overrides
+
+    if status:
+        from rescli.workflows.listings.reproduction_status import reproduction_status
+
+        refuse_beside_status(budget=budget, dry_run=dry_run, train=train)
+        shown = reproduction_status(
+            name,
+            seeds=seeds,
+            only=only or (),
+            changes=parse_overrides(set_ or ()),
+            runs=runs,
+            import_runs=import_runs or (),
+            data_root=data_root,
+        )
+        print_status(shown, as_json=json)
+        shown.require_all_taken()
+        return
     from rescli.cli.launch import refuse_lone_copies
     from rescli.cli.signals import stop_requested
-    from rescli.spec.load import parse_overrides
     from rescli.workflows.reproduce import reproduce as run
 
     refuse_lone_copies(out, of_one_run=False)
@@ -72,6 +103,7 @@ def reproduce(
         device=device,
         threads=threads,
         dry_run=dry_run,
+        import_runs=import_runs or (),
         progress=partial(_progress_in_flags, quiet=quiet, plan=not quiet or (dry_run and not json)),
         stopping=stop_requested,
     )
@@ -80,6 +112,7 @@ def reproduce(
             _print_plan(_saved_in_flags(found))
         return
     _print(_saved_in_flags(found), as_json=json)
+    found.require_all_taken()
 
 
 @contextmanager
@@ -93,7 +126,7 @@ def _progress_in_flags(*, quiet: bool, plan: bool) -> Iterator[StudySink]:
 
         def show(event: StudyEvent) -> None:
             if isinstance(event, PlanMade):
-                not_run = tuple((label, _worded(reason)) for label, reason in event.not_run)
+                not_run = tuple((label, reason_in_flags(reason)) for label, reason in event.not_run)
                 event = replace(event, not_run=not_run)
             shown(event)
 
@@ -102,18 +135,14 @@ def _progress_in_flags(*, quiet: bool, plan: bool) -> Iterator[StudySink]:
 
 def _saved_in_flags(found: Reproduction) -> Reproduction:
     """The same in the words of the command line, and written so where that makes a difference."""
-    not_run = {label: _worded(reason) for label, reason in found.not_run.items()}
+    not_run = {label: reason_in_flags(reason) for label, reason in found.not_run.items()}
     if not_run == found.not_run:
         return found
-    rows = tuple({**row, "not_run": row["not_run"] and _worded(row["not_run"])} for row in found.rows)
+    rows = tuple({**row, "not_run": row["not_run"] and reason_in_flags(row["not_run"])} for row in found.rows)
     worded = replace(found, not_run=not_run, rows=cast("tuple[ReproductionRow, ...]", rows))
     if found.out is not None:
         worded.save(found.out)
     return worded
-
-
-def _worded(reason: NotRun) -> NotRun:
-    return type(reason)("left out by --only", "left_out") if reason.kind == "left_out" else reason
 
 
 def _print_plan(found: Reproduction) -> None:

@@ -12,7 +12,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["InUse", "held_alone", "is_alive", "is_moved", "locked_descriptor", "place_of", "stand_in_of"]
+__all__ = [
+    "InUse",
+    "held_alone",
+    "is_alive",
+    "is_held",
+    "is_moved",
+    "locked_descriptor",
+    "place_of",
+    "stand_in_of",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -21,6 +30,8 @@ _NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.
 alone is "in use"."""
 
 _SECOND_LOOK_SECONDS = 0.2
+_GLANCE_SECONDS = 0.02
+"""Many times as long as ``is_held`` has a shared lock."""
 
 _warned: set[int] = set()
 _mine: set[Path] = set()
@@ -89,6 +100,32 @@ def locked_descriptor(path: Path, flags: int) -> Iterator[tuple[int, str | None]
             os.close(number)
 
 
+def is_held(path: Path) -> bool:
+    """Whether a process holds the lock of a file, as ``held_alone`` takes it; nothing is written.
+
+    A shared lock is asked for and let go of at once. Who holds the lock does not notice it, and who asks for
+    the lock in that moment looks a second time.
+
+    Returns:
+        False too where nobody may tell.
+    """
+    if os.path.lexists(held := stand_in_of(path)):
+        return held in _mine or not _is_stale(_read(held), socket.gethostname())
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return False
+    _held[number] = path
+    try:
+        fcntl.flock(number, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno == errno.EWOULDBLOCK
+    finally:
+        if _held.pop(number, None) is not None:
+            os.close(number)
+    return False
+
+
 def is_moved(path: Path) -> bool:
     """Whether this process holds the lock of a file that no longer has that name.
 
@@ -126,10 +163,13 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-def _lock(number: int) -> str | None:
+def _lock(number: int, *, again: bool = True) -> str | None:
     try:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
+        if error.errno == errno.EWOULDBLOCK and again:  # it may be somebody who only asks, in ``is_held``
+            time.sleep(_GLANCE_SECONDS)
+            return _lock(number, again=False)
         if error.errno == errno.EWOULDBLOCK:
             raise InUse(_owner(number)) from error
         if error.errno not in _NO_LOCKS:
@@ -203,11 +243,7 @@ def _standing_in(path: Path, reason: str) -> Iterator[None]:
 
 def _take_over_if_stale(held: Path, here: str) -> None:
     content = _read(held)
-    words = content.split()
-    if len(words) != 4 or words[3] != here or not words[1].isdecimal() or held in _mine:
-        return
-    pid = int(words[1])
-    if pid != os.getpid() and is_alive(pid):
+    if held in _mine or not _is_stale(content, here):
         return
     aside = held.with_name(f"{held.name}.{os.getpid()}.tmp")
     with suppress(OSError):
@@ -215,6 +251,15 @@ def _take_over_if_stale(held: Path, here: str) -> None:
         if _read(aside) != content:  # another was quicker, and this is its own
             os.link(aside, held)
         aside.unlink()
+
+
+def _is_stale(content: str, here: str) -> bool:
+    """Whether a stand-in was left by a process of this machine that is gone, or by this one."""
+    words = content.split()
+    if len(words) != 4 or words[3] != here or not words[1].isdecimal():
+        return False
+    pid = int(words[1])
+    return pid == os.getpid() or not is_alive(pid)
 
 
 def _read(path: Path) -> str:

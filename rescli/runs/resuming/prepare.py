@@ -17,9 +17,9 @@ from rescli.remedy import Remedy
 from rescli.runs.assembly import Assembly, assemble
 from rescli.runs.data_root.gone import require_images_of_run
 from rescli.runs.directory import RunDir
+from rescli.runs.record import data_record
 from rescli.runs.resuming.images import other_images, with_images_of_now
 from rescli.runs.saved_state import SavedState, load_state
-from rescli.runs.saver import data_record
 from rescli.runs.stored_record import read_record
 from rescli.runs.where import Where
 

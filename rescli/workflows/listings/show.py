@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NotRequired, TypedDict, cast
 
 from rescli.checkpoints.header import CheckpointHeader
 from rescli.checkpoints.locate import Source, source_path
 from rescli.checkpoints.metadata import KnownFigures, Origin, Section, StoredScheme
-from rescli.errors import RescliError
+from rescli.errors import CheckpointError, RescliError
+from rescli.runs.directory import RunDir
 from rescli.runs.evaluating.known_results import test_result_of
+from rescli.runs.sessions import sessions_of
+from rescli.runs.stored_record import ImportedRecord, SessionRecord, read_record
 from rescli.spec.ledger.ledger import ledger
 from rescli.spec.load import spec_from_dict
 from rescli.workflows.notes import with_notes
@@ -32,6 +36,7 @@ class CheckpointFacts(TypedDict):
 
     ``model``, ``dataset``, ``spec``, ``results`` and ``data`` have the shape that their plugins gave them.
     ``results`` has the test error too, where the checkpoint's run was tested.
+    ``sessions`` and ``imported`` are of the run's record, where the checkpoint lies in a run that has them.
     ``ledger`` is None where nobody knows how it was trained; ``ledger_problem`` says why its spec cannot be
     read.
     """
@@ -49,6 +54,8 @@ class CheckpointFacts(TypedDict):
     rescli_version: NotRequired[str]
     format_version: NotRequired[int]
     content_sha256: NotRequired[str]
+    sessions: NotRequired[list[SessionRecord]]
+    imported: NotRequired[ImportedRecord]
     ledger: list[dict[str, str]] | None
     ledger_problem: str | None
     sha256: str
@@ -91,9 +98,11 @@ def show(path: Source) -> CheckpointFacts:
         results["test"] = cast(
             KnownFigures, {key: value for key, value in tested.items() if key != "best_val"}
         )
+    of_run = _of_run(source_path(path))
     counted = [tensor for tensor in header.tensors if not tensor.name.endswith(_STATISTICS)]
     return {
         **header.metadata,  # type: ignore[typeddict-item]
+        **of_run,
         "results": results,
         "ledger": rows,
         "ledger_problem": problem,
@@ -105,3 +114,25 @@ def show(path: Source) -> CheckpointFacts:
             for tensor in header.tensors
         ],
     }
+
+
+class _OfRun(TypedDict, total=False):
+    sessions: list[SessionRecord]
+    imported: ImportedRecord
+
+
+def _of_run(checkpoint: Path) -> _OfRun:
+    """What only the record of a checkpoint's run knows; nothing where there is none, or a damaged one."""
+    run_dir = RunDir.of_checkpoint(checkpoint)
+    if run_dir is None:
+        return {}
+    try:
+        record = read_record(run_dir)
+    except CheckpointError:  # said where the test error is looked for
+        return {}
+    found: _OfRun = {}
+    if sessions := sessions_of(record):
+        found["sessions"] = sessions
+    if "imported" in record:
+        found["imported"] = record["imported"]
+    return found

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from rescli.evaluation.images.pictures import Picture, read_picture
-from rescli.evaluation.table import cell_width, padded, short_name
+from rescli.evaluation.table import short_name
 from rescli.files import write_atomically
 from rescli.foreign_text import html_text, readable
 from rescli.plurals import counted
 from rescli.report.table import Column, Table, short
+from rescli.text_width import cell_width, padded
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

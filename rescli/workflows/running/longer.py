@@ -134,7 +134,9 @@ def _record(first: RunDir, spec: RunSpec, saved: SavedState) -> RunRecord:
         before = read_record(first)
     except RescliError:  # what training needs lies in the state
         return record
-    for key in ("resumed_at", "shared_cpu_seconds", "waited_for_data_seconds", "skipped_images"):
+    for key in (
+        *("resumed_at", "sessions", "shared_cpu_seconds", "waited_for_data_seconds", "skipped_images"),
+    ):
         if key in before:
             record[key] = before[key]
     return record

@@ -23,7 +23,7 @@ from rescli.studies.queued_run import QueuedRun
 from rescli.studies.shared_budget import SharedBudget
 from rescli.workflows.running.stopping import Stop, StopFromSink
 
-__all__ = ["Study", "StudyProgress", "as_seconds", "seeded", "watched"]
+__all__ = ["Study", "StudyProgress", "as_seconds", "watched"]
 
 Key = TypeVar("Key")
 Failure = Callable[[QueuedRun, RescliError], None]
@@ -39,11 +39,6 @@ def as_seconds(budget: str | float | None) -> float | None:
         UsageError: it is no duration.
     """
     return parse_seconds(str(budget)) if budget is not None else None
-
-
-def seeded(spec: RunSpec, count: int) -> list[RunSpec]:
-    """The spec with its own seed, and with the ``count - 1`` seeds that follow."""
-    return [spec.model_copy(update={"seed": spec.seed + later}) for later in range(count)]
 
 
 @contextmanager

@@ -261,6 +261,8 @@ def _seeds() -> dict[str, list[bytes]]:
         "iterations_done": 7,
         "spec_sha256": _spec().fingerprint(),
         "resumed_at": [3],
+        "sessions": [{"from_iteration": 3, "status": "finished", "git": None, "torch_version": "2"}],
+        "imported": {"folder": "gpu/x", "date": "2026-01-02"},
         "ledger": [{"field": "a"}],
         "git": {"commit": "a", "dirty": False},
         "results": {"train": None, "val": {**row, "best_val": row}, "test": row},

@@ -17,7 +17,7 @@ Left = Mapping[str, str]
 """Path below the folder to a hash of what counts of it; a folder ends in /."""
 
 _CLOCK = re.compile(
-    r".*_seconds|images_per_second|started|updated|opened|resumed_at|cached|git|peak_memory_bytes"
+    r".*_seconds|images_per_second|started|updated|opened|resumed_at|sessions|cached|git|peak_memory_bytes"
     r"|metrics_bytes|metrics_sha256|entry_sha256|content_sha256"
 )
 """Keys that say how long or when, or hash what does."""
