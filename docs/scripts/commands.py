@@ -51,6 +51,8 @@ def _helps(command: Any, name: str, parent: Any) -> Iterator[tuple[str, str]]:
     context = command.context_class(
         command, info_name=name, parent=parent, terminal_width=_WIDTH, max_content_width=_WIDTH
     )
-    yield context.command_path, "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
+    lines = [line.rstrip() for line in command.get_help(context).splitlines()]
+    lines = [line for line in lines if not line.startswith("Handbook: ")]  # it names a path of this machine
+    yield context.command_path, "\n".join(lines).rstrip()
     for below in sorted(getattr(command, "commands", ())):
         yield from _helps(command.commands[below], below, context)
