@@ -14,7 +14,9 @@ from rescli.exporters.description import Transform, describe
 from rescli.models.specs import BasicBlockSpec, ResNetSpec
 from rescli.spec.base import DatasetSpec
 
-PER_CHANNEL = Normalization("per-channel", torch.tensor([0.5, 0.25, 0.125]).reshape(3, 1, 1), torch.ones(3) / 4)
+PER_CHANNEL = Normalization(
+    "per-channel", torch.tensor([0.5, 0.25, 0.125]).reshape(3, 1, 1), torch.ones(3) / 4
+)
 
 
 def transform(dataset: DatasetSpec, normalization: Normalization) -> Transform:
