@@ -1,6 +1,7 @@
-"""Write the tables of docs/numbers/protocols.md anew from benchmarks/results: python docs/scripts/protocols_tables.py
+"""Write the tables of docs/numbers/protocols.md anew: python docs/scripts/protocols_tables.py
 
-Each stands between two comments with its name. tests/docs/test_protocols_page.py holds the page against the results.
+They are made of benchmarks/results. Each stands between two comments with its name;
+tests/docs/test_protocols_page.py holds the page against the results.
 """
 
 from __future__ import annotations
