@@ -26,6 +26,7 @@ __all__ = [
     "InputDescription",
     "OutputDescription",
     "TestProtocol",
+    "Transform",
     "describe",
     "json_text",
 ]
@@ -50,6 +51,24 @@ class TestProtocol(TypedDict):
 
     name: str
     text: str
+
+
+class Transform(TypedDict):
+    """The preparation in numbers, for programs that make their transforms of them.
+
+    ``shorter_side`` and ``crop`` are in pixels, None for images that keep their size; ``mean`` and ``std``
+    are red, green, blue in units of pixel / 255. ``mean_image``: the net subtracts a whole mean image, of
+    which ``mean`` is the average; the image is in ``normalization``. ``upright``: turned as EXIF says, first.
+    """
+
+    shorter_side: int | None
+    crop: int | None
+    interpolation: Literal["bilinear"]
+    antialias: bool
+    upright: bool
+    mean: list[float]
+    std: list[float] | None
+    mean_image: bool
 
 
 class CheckpointOrigin(TypedDict):
@@ -77,6 +96,7 @@ class Description(TypedDict):
     input: InputDescription
     output: OutputDescription
     preparation: str
+    transform: Transform
     normalization: StoredNormalization
     test_protocol: TestProtocol
     checkpoint: CheckpointOrigin
@@ -114,6 +134,7 @@ def describe(
             "shape": [options.batch_size or "batch", len(checkpoint.class_names)],
         },
         "preparation": _preparation(checkpoint, options),
+        "transform": _transform(checkpoint),
         "normalization": checkpoint.normalization.to_json(),
         "test_protocol": {"name": protocol.name, "text": protocol.views(dataset).describe()},
         "checkpoint": {
@@ -155,6 +176,21 @@ def _input(dataset: DatasetSpec, options: Options) -> InputDescription:
         "is": "red green blue, 0 to 255; resized, cropped and normalised inside"
         if dataset.any_size
         else "red green blue, 0 to 255; normalised inside",
+    }
+
+
+def _transform(checkpoint: Checkpoint) -> Transform:
+    dataset, normalization = checkpoint.dataset, checkpoint.normalization
+    views = default_protocol(dataset).views(dataset)
+    return {
+        "shorter_side": views.shorter_sides[0] if views.shorter_sides else None,
+        "crop": views.crop,
+        "interpolation": "bilinear",
+        "antialias": True,
+        "upright": views.upright,
+        "mean": normalization.mean_CHW.double().mean((1, 2)).tolist(),
+        "std": None if normalization.std_C is None else normalization.std_C.double().tolist(),
+        "mean_image": normalization.kind == "per-pixel-mean",
     }
 
 

@@ -115,7 +115,8 @@ def _read_layers(name: str) -> Table:
     base = _read_toml(str(base_name))
     if "base" in base:
         raise SpecError(
-            f"preset {name!r} has base {base_name!r}, which has a base itself; one level is allowed."
+            f"preset {name!r} has base {base_name!r}, which has a base itself; one level is allowed.",
+            hint=f"write base = {base['base']!r}, and copy the lines of {base_name!r} that you need",
         )
     return _overlay(base, table)
 

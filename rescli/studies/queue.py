@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from rescli.errors import DivergedError, Interrupted, NoMemoryError, RescliError
+from rescli.errors import DivergedError, Interrupted, NoMemoryError, RescliError, RunDirError
 from rescli.files import remove
+from rescli.remedy import Remedy
 from rescli.runs.assembly import Assembly, assemble
 from rescli.runs.budget.trial import RunCost, SpeedWatch, measure_cost
 from rescli.runs.directory import RunDir
@@ -164,5 +165,10 @@ class _Watch:
 @contextmanager
 def _begun(run: QueuedRun) -> Iterator[RunDir]:
     run_dir = RunDir.open(run.path)
-    with run_dir.locked():
+    with ExitStack() as held:
+        try:
+            held.enter_context(run_dir.locked())
+        except RunDirError as error:  # out is where the study is written: another would not help
+            another = Remedy("runs", "DIR", "a folder of its own for what is trained here")
+            raise RunDirError(str(error), hint=error.hint, remedy=another) from error
         yield run_dir

@@ -142,6 +142,14 @@ def test_a_base_of_a_base_is_refused(write: Any) -> None:
     assert "has base 'quickstart', which has a base itself; one level is allowed" in said
 
 
+def test_a_base_of_a_base_names_the_one_that_can_be_taken(write: Any) -> None:
+    with pytest.raises(SpecError) as refused:
+        load_spec(write('base = "quickstart"\n'))
+    assert (
+        refused.value.hint == "write base = 'shapes/base', and copy the lines of 'quickstart' that you need"
+    )
+
+
 def test_an_unknown_base() -> None:
     with pytest.raises(UnknownNameError, match="unknown preset"):
         read_preset("cifar10/bas")
