@@ -95,6 +95,30 @@ def test_every_mark_stands_above_a_block(page: str) -> None:
 
 
 @pytest.mark.usefixtures("scratch")
+def test_what_a_page_trains_is_small(rescli: Callable[..., Any]) -> None:
+    trained = rescli("train", "he2015/resnet-1202", "--device", "cpu", "--out", "runs/c", "--json").json
+    assert trained["results"]["train"]["iteration"] == 2
+    assert trained["results"]["val"]["num_images"] == 40
+
+
+@pytest.mark.usefixtures("scratch")
+@pytest.mark.parametrize(
+    ("marks", "line"),
+    [
+        ({"exit code": "4"}, "rescli show nothing.safetensors"),
+        ({"run": "python"}, 'python -c \'open("made", "w").close()\''),
+        ({}, "python -c 'exit(1)'"),
+        ({}, "ls photos/train/cat/*.jpg | rescli predict runs/NAME - --json > labels.json"),
+        ({"run": "ls"}, "ls photos/train/cat/*.jpg | rescli predict runs/NAME - --json > labels.json"),
+    ],
+)
+def test_what_a_mark_does(marks: dict[str, str], line: str, rescli: Callable[..., Any]) -> None:
+    _run_shell(Block("page.md", "", "sh", f"{line}\n", 1, marks), rescli)
+    assert Path("made").exists() == (marks == {"run": "python"})
+    assert Path("labels.json").exists() == (marks == {"run": "ls"})
+
+
+@pytest.mark.usefixtures("scratch")
 def test_a_block_that_fails_names_its_line(rescli: Callable[..., Any]) -> None:
     block = Block("page.md", "", "sh", "rescli models\nrescli show nothing.safetensors\n", 7, {})
     with pytest.raises(pytest.fail.Exception, match=r"page.md:8: rescli show nothing.safetensors"):

@@ -78,21 +78,17 @@ def calls(line: int, text: str) -> list[Call]:
         else:
             parts[-1][1].append(word)
     found = []
-    for number, (joint, words) in enumerate(parts):
+    for joint, words in parts:
         variables = {}
         while words and (given := _VARIABLE.fullmatch(words[0])):
             variables[given[1]] = given[2]
             words = words[1:]
         if words[:1] == ["rescli"]:
-            words, _, (*into,) = _split(words[1:], ">")
-            before = shlex.join(parts[number - 1][1]) if joint == "|" else ""
-            found.append(Call(line, words, variables, before, *into[:1]))
+            place = words.index(">") if ">" in words else len(words)
+            before = re.split(r"\|\s*rescli ", text)[0].strip() if joint == "|" else ""
+            into = "".join(words[place + 1 : place + 2])
+            found.append(Call(line, words[1:place], variables, before, into))
     return found
-
-
-def _split(words: list[str], at: str) -> tuple[list[str], str, list[str]]:
-    place = words.index(at) if at in words else len(words)
-    return words[:place], at, words[place + 1 :]
 
 
 def command_of(words: list[str], app: Any) -> tuple[Any, list[str]]:
