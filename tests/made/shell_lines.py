@@ -107,6 +107,16 @@ def command_of(words: list[str], app: Any) -> tuple[Any, list[str]]:
     return command, words
 
 
+def in_bash(text: str) -> str:
+    """What a line of other commands prints; ``python`` is this one."""
+    here = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    done = subprocess.run(
+        ["bash", "-ec", text], env={**os.environ, "PATH": here}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{text}: exit code {done.returncode}: {done.stderr[-2000:]}"
+    return done.stdout
+
+
 def run(call: Call, rescli: Callable[..., Any], app: Any, *, code: int = 0) -> None:
     """Run one command, made quick.
 
@@ -122,8 +132,7 @@ def run(call: Call, rescli: Callable[..., Any], app: Any, *, code: int = 0) -> N
     with ExitStack() as stack:
         stack.enter_context(mock.patch.dict(os.environ, call.variables))
         if call.before:
-            piped = subprocess.run(call.before, shell=True, capture_output=True, text=True, check=True)
-            stack.enter_context(mock.patch.object(sys, "stdin", io.StringIO(piped.stdout)))
+            stack.enter_context(mock.patch.object(sys, "stdin", io.StringIO(in_bash(call.before))))
         answer = rescli(*_quick(words, app))
     assert answer.code == code, f"exit code {answer.code}: {answer.err[-2000:]}"
     if call.into:
