@@ -16,7 +16,7 @@ from handbook import PAGES, ROOT, Block
 from rescli.cli.app import build_app
 
 REASONS = re.compile(
-    r"network|GPU|hours|minutes|installs|several machines|the real|another program|a placeholder"
+    r"network|GPU|hours|days|minute|installs|several machines|another machine|the real|another program"
 )
 """Why a block may stay unrun; `<!-- not run: REASON -->` right above its fence says it."""
 
