@@ -24,7 +24,8 @@ def _shown(page: str) -> Iterator[tuple[str, list[str]]]:
                 for call in shell_lines.calls(line, text):
                     yield f"line {line}", call.words
     for text in handbook.inline_commands(page):
-        yield f"`{text}`", text.split()[1:]
+        for call in shell_lines.calls(0, text):
+            yield f"`{text}`", call.words
 
 
 def _problem(words: list[str]) -> str | None:

@@ -78,21 +78,17 @@ def calls(line: int, text: str) -> list[Call]:
         else:
             parts[-1][1].append(word)
     found = []
-    for number, (joint, words) in enumerate(parts):
+    for joint, words in parts:
         variables = {}
         while words and (given := _VARIABLE.fullmatch(words[0])):
             variables[given[1]] = given[2]
             words = words[1:]
         if words[:1] == ["rescli"]:
-            words, _, (*into,) = _split(words[1:], ">")
-            before = shlex.join(parts[number - 1][1]) if joint == "|" else ""
-            found.append(Call(line, words, variables, before, *into[:1]))
+            place = words.index(">") if ">" in words else len(words)
+            before = re.split(r"\|\s*rescli ", text)[0].strip() if joint == "|" else ""
+            into = "".join(words[place + 1 : place + 2])
+            found.append(Call(line, words[1:place], variables, before, into))
     return found
-
-
-def _split(words: list[str], at: str) -> tuple[list[str], str, list[str]]:
-    place = words.index(at) if at in words else len(words)
-    return words[:place], at, words[place + 1 :]
 
 
 def command_of(words: list[str], app: Any) -> tuple[Any, list[str]]:
@@ -111,6 +107,16 @@ def command_of(words: list[str], app: Any) -> tuple[Any, list[str]]:
     return command, words
 
 
+def in_bash(text: str) -> str:
+    """What a line of other commands prints; ``python`` is this one."""
+    here = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    done = subprocess.run(
+        ["bash", "-ec", text], env={**os.environ, "PATH": here}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{text}: exit code {done.returncode}: {done.stderr[-2000:]}"
+    return done.stdout
+
+
 def run(call: Call, rescli: Callable[..., Any], app: Any, *, code: int = 0) -> None:
     """Run one command, made quick.
 
@@ -126,8 +132,7 @@ def run(call: Call, rescli: Callable[..., Any], app: Any, *, code: int = 0) -> N
     with ExitStack() as stack:
         stack.enter_context(mock.patch.dict(os.environ, call.variables))
         if call.before:
-            piped = subprocess.run(call.before, shell=True, capture_output=True, text=True, check=True)
-            stack.enter_context(mock.patch.object(sys, "stdin", io.StringIO(piped.stdout)))
+            stack.enter_context(mock.patch.object(sys, "stdin", io.StringIO(in_bash(call.before))))
         answer = rescli(*_quick(words, app))
     assert answer.code == code, f"exit code {answer.code}: {answer.err[-2000:]}"
     if call.into:
