@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ def records() -> list[dict[str, Any]]:
     return found
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     yield f"| {' | '.join(head)} |"
     yield f"|{'---|' * len(head)}"
     for row in rows:
@@ -52,7 +52,7 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
 
 
 def net_of(record: dict[str, Any]) -> str:
-    return record["name"].split("-seed")[0].removeprefix("cifar10-")
+    return str(record["name"]).split("-seed")[0].removeprefix("cifar10-")
 
 
 def state(record: dict[str, Any]) -> str:
@@ -175,7 +175,7 @@ def page() -> str:
         ("DEGRADATION", list(degradation(found))),
         ("INTERRUPTIONS", list(interruptions(found))),
     ]
-    text = (Path(__file__).with_name("evidence.template.md")).read_text(encoding="utf-8")
+    text = (Path(__file__).with_name("evidence.template")).read_text(encoding="utf-8")
     for name, lines in parts:
         text = text.replace(f"{{{{ {name} }}}}", "\n".join(lines))
     return text
