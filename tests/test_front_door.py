@@ -17,7 +17,7 @@ import rescli
 
 FUNCTIONS = [name for name in rescli.__all__ if name not in ("__version__", "errors")]
 ROOT = Path(__file__).resolve().parent.parent
-TYPED = "tests/front_door_types.py"
+TYPED = "tests/made/front_door_types.py"
 
 
 def _python(program: str) -> str:

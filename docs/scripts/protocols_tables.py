@@ -1,7 +1,7 @@
 """Write the tables of docs/numbers/protocols.md anew: python docs/scripts/protocols_tables.py
 
 They are made of benchmarks/results. Each stands between two comments with its name;
-tests/docs/test_protocols_page.py holds the page against the results.
+tests/docs/made_pages/test_protocols.py holds the page against the results.
 """
 
 from __future__ import annotations

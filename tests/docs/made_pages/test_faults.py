@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from trials.table import Report, as_markdown
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_the_table_is_that_of_the_report() -> None:

@@ -16,7 +16,7 @@ from rescli import paper
 from rescli.spec.load import load_spec
 from rescli.workflows.listings.presets import describe_keys, presets
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SCRIPTS = ROOT / "docs" / "scripts"
 MAKE = "python docs/scripts/reference.py"
 
