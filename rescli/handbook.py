@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,7 @@ def handbook_page(name: str = "README.md") -> Path | None:
         name: as it is called in that folder; its first page is ``README.md``.
     """
     page = shipped("docs") / name
-    return page if page.is_file() else None
+    return page if os.path.isfile(page) else None  # pathlib would raise where it may not look
 
 
 def find_section(name: str) -> Section | None:
@@ -50,7 +51,7 @@ def find_section(name: str) -> Section | None:
         return None
     try:
         heading = headings(page.read_text(encoding="utf-8")).get(anchor)
-    except (OSError, ValueError):  # whoever reads an error has one already
+    except (OSError, ValueError, MemoryError):  # whoever reads an error has one already
         return None
     return Section(page, heading) if heading is not None else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -21,7 +22,8 @@ def shipped(folder: str) -> Path:
         folder: its name, ``presets`` or ``docs``; it need not be there.
     """
     checkout = _PACKAGE.parent / folder
-    is_checkout = (_PACKAGE.parent / "pyproject.toml").is_file() and checkout.is_dir()
+    # os.path answers no where pathlib raises: a folder that may not be looked into is as good as none.
+    is_checkout = os.path.isfile(_PACKAGE.parent / "pyproject.toml") and os.path.isdir(checkout)
     return checkout if is_checkout else _PACKAGE / folder
 
 

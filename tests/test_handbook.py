@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -219,6 +220,14 @@ class TestFound:
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         monkeypatch.setattr(installation, "_PACKAGE", tmp_path / "rescli")
+        assert handbook_page() is None
+        assert find_section("training-diverged") is None
+
+    def test_a_folder_that_may_not_be_looked_into_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(path: object, **_: object) -> None:
+            raise PermissionError(13, "Permission denied", str(path))
+
+        monkeypatch.setattr(os, "stat", refuse)
         assert handbook_page() is None
         assert find_section("training-diverged") is None
 
