@@ -13,6 +13,8 @@ cd "$work"
 echo 19 > /proc/self/autogroup 2> /dev/null || true
 renice -n 19 $$ > /dev/null
 mkdir -p finished
+exec 9> lock
+flock --nonblock 9 || { echo "another campaign trains in $work"; exit 1; }
 
 step() { # NAME COMMAND...: once to its end, as often as it takes
   local name=$1 began code

@@ -21,6 +21,8 @@ from rescli.studies.statistics.significance import compare_seeds
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "evidence"
 PICTURES = ("curves.png", "responses.png")
+SEEDS = 3
+"""Of each side."""
 
 
 def read(path: Path) -> Any:
@@ -45,12 +47,24 @@ def keep_run(run: Path, folder: Path) -> None:
     (folder / "metrics.jsonl.gz").write_bytes(packed)
 
 
-def beside_ours(peers: list[dict[str, Any]], comparison: Path) -> dict[str, Any] | None:
-    """Another project's seeds beside ours of the same spec; None until there are two of each."""
-    if len(peers) < 2 or not comparison.exists():
+def beside_ours(peers: list[dict[str, Any]], scratch: Path) -> dict[str, Any] | None:
+    """Another project's seeds beside ours of the same training; None until all are there."""
+    comparison = scratch / "seeds" / "compare.json"
+    if len(peers) < SEEDS or not comparison.exists():
         return None
     (ours,) = (row for row in read(comparison)["contenders"] if row["model"] == "resnet-20")
-    assert {peer["test_sha256"] for peer in peers} == set(ours["test_sha256"]), "other test images"
+    for peer in peers:
+        for run in ours["runs"]:
+            record = read(scratch / Path(run["checkpoint"]).parents[1] / "record.json")
+            alike = {
+                "iterations": (run["iteration"], peer["iterations"]),
+                "test images": (run["test_sha256"], peer["test_sha256"]),
+                "training images": (record["data"]["sha256"]["train"], peer["train_sha256"]),
+                "precision": (record["precision"], peer["precision"]),
+            }
+            differ = {what: pair for what, pair in alike.items() if pair[0] != pair[1]}
+            if differ:
+                raise SystemExit(f"seed {peer['seed']} of the peer and {run['checkpoint']} differ: {differ}")
     found: dict[str, Any] = {"first": "rescli", "second": peers[0]["peer"]}
     for split in ("test", "train"):
         own, theirs = ([row[f"{split}_error"] for row in rows] for rows in (ours["runs"], peers))
@@ -72,7 +86,7 @@ def main() -> None:
     peers = [read(path) for path in sorted((scratch / "peer").glob("seed*.json"))]
     for peer in peers:
         write(RESULTS / "peer" / f"seed{peer['seed']}.json", peer)
-    if (found := beside_ours(peers, scratch / "seeds" / "compare.json")) is not None:
+    if (found := beside_ours(peers, scratch)) is not None:
         write(RESULTS / "peer.json", found)
     for path in sorted(RESULTS.rglob("*.*")):
         print(path.relative_to(RESULTS), path.stat().st_size)

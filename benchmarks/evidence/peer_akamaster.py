@@ -16,6 +16,7 @@ import contextlib
 import io
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -70,6 +71,12 @@ class InChannelsLast:
             yield images.contiguous(memory_format=torch.channels_last), labels
 
 
+def commit_of(checkout: Path) -> str:
+    """The commit of their code, so that it can be had again."""
+    words = ["git", "-C", str(checkout), "rev-parse", "HEAD"]
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+
+
 def batches(num_images: int, iterations: int, batch_size: int, seed: int) -> list[list[int]]:
     """Full batches across the borders of epochs, as rescli's: every epoch is shuffled anew."""
     generator = torch.Generator().manual_seed(seed)
@@ -112,11 +119,22 @@ def main() -> None:
     augmented = Images(splits["train"], normalization, True)
     parts = batches(len(augmented), options.iterations, options.batch_size, options.seed)
 
+    schedule = {
+        "commit": commit_of(options.checkout),
+        "seed": options.seed,
+        "iterations": options.iterations,
+        "milestones": options.milestones,
+        "batch_size": options.batch_size,
+    }
     options.state.mkdir(parents=True, exist_ok=True)
     state_file = options.state / f"peer-seed{options.seed}.pt"
     done, train_seconds, begun = 0, 0.0, []
     if state_file.exists():
         state = torch.load(state_file, weights_only=True)
+        if state["schedule"] != schedule:
+            sys.exit(
+                f"{state_file} is of another training: {state['schedule']}; --state takes another folder"
+            )
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         done, train_seconds, begun = state["done"], state["train_seconds"], state["begun"]
@@ -134,19 +152,19 @@ def main() -> None:
         trainer.train(InChannelsLast(loader), model, criterion, optimizer, done // PART)
         train_seconds += time.perf_counter() - began
         done = until
-        kept = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+        kept: dict[str, Any] = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
         beside = state_file.with_suffix(".new")
-        torch.save({**kept, "done": done, "train_seconds": train_seconds, "begun": begun}, beside)
+        kept |= {"schedule": schedule, "done": done, "train_seconds": train_seconds, "begun": begun}
+        torch.save(kept, beside)
         beside.replace(state_file)
 
     test = DataLoader(Images(splits["test"], normalization, False), batch_size=128)
     plain = DataLoader(Images(splits["train"], normalization, False), batch_size=128)
     found = {
         "peer": "github.com/akamaster/pytorch_resnet_cifar10",
-        "seed": options.seed,
-        "iterations": options.iterations,
-        "milestones": options.milestones,
-        "batch_size": options.batch_size,
+        **schedule,
+        "command": "python benchmarks/evidence/peer_akamaster.py CHECKOUT --seed "
+        f"{options.seed} --iterations {options.iterations} --state STATE --json RESULT",
         "precision": "fp32",
         "train_images": len(augmented),
         "train_sha256": splits["train"].fingerprint,

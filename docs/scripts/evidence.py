@@ -9,19 +9,24 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from rescli.durations import format_seconds
+from rescli.plurals import counted
+from rescli.spec.load import load_spec
 from rescli.studies.paper_items import paper_item
 
 DOCS = Path(__file__).resolve().parents[1]
 RESULTS = DOCS.parent / "benchmarks" / "results"
 EVIDENCE = RESULTS / "evidence"
 PAGE = DOCS / "numbers" / "evidence.md"
-WHOLE = 64_000
+PRESET = "he2015/base"
+WHOLE = load_spec(PRESET).iterations
 """Iterations of the paper's schedule on CIFAR-10 (section 4.2)."""
 
 
@@ -55,6 +60,10 @@ def net_of(record: dict[str, Any]) -> str:
     return str(record["name"]).split("-seed")[0].removeprefix("cifar10-")
 
 
+def seed_of(record: dict[str, Any]) -> str:
+    return str(record["name"]).rpartition("-seed")[2]
+
+
 def state(record: dict[str, Any]) -> str:
     done, whole = record["iterations_done"], record["iterations"]
     return "finished" if done == whole else f"{done:,} of {whole:,} iterations"
@@ -84,8 +93,9 @@ def whole_schedule(found: list[dict[str, Any]]) -> Iterator[str]:
             net = net_of(record)
             error = with_interval(record["results"].get("test"))
             paper = published.get(f"he2015/{net}")
-            rows.append((net, f"{paper:.2f} %" if paper else "–", error, state(record), conditions(record)))
-    yield from table(("net", "the paper", "test error, seed 0", "state", "conditions"), rows)
+            theirs = f"{paper:.2f} %" if paper else "–"
+            rows.append((net, seed_of(record), theirs, error, state(record), conditions(record)))
+    yield from table(("net", "seed", "the paper", "test error", "state", "conditions"), rows)
 
 
 def beside_another(found: list[dict[str, Any]]) -> Iterator[str]:
@@ -119,7 +129,7 @@ def beside_another(found: list[dict[str, Any]]) -> Iterator[str]:
     ours = [r for r in found if net_of(r) == "resnet-20" and r["iterations"] == 4000]
     yield "Not finished yet:"
     yield ""
-    rows = [("rescli", str(r["name"][-1]), state(r)) for r in ours]
+    rows = [("rescli", seed_of(r), state(r)) for r in ours]
     rows += [("akamaster's", str(p["seed"]), f"finished, test error {p['test_error']:.2f} %") for p in theirs]
     yield from table(("training", "seed", "state"), rows)
 
@@ -149,22 +159,50 @@ def degradation(found: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def interruptions(found: list[dict[str, Any]]) -> Iterator[str]:
+    """One row a run that was resumed, with every session of it that its record knows."""
     rows = []
     for record in found:
-        if record["resumed_at"] or record["iterations_done"] < record["iterations"]:
-            at = ", ".join(f"{step:,}" for step in record["resumed_at"]) or "–"
-            rows.append((record["name"], f"{record['iterations']:,}", at, state(record)))
-    yield from table(("run", "iterations", "resumed at iteration", "state"), rows)
+        if record["resumed_at"]:
+            edges = [0, *record["resumed_at"], record["iterations_done"]]
+            parts = [f"{begin:,} to {end:,}" for begin, end in pairwise(edges)]
+            rows.append((record["name"], "; ".join(parts), state(record)))
+    if not rows:
+        yield "No run was interrupted yet."
+        return
+    yield from table(("run", "iterations of each session", "state"), rows)
     journal = EVIDENCE / "journal.jsonl"
     if journal.exists():
         lines = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
-        begun = sum("ended" not in line for line in lines)
-        first, last = (datetime.fromisoformat(lines[place]["begun"]) for place in (0, -1))
+        stopped = sum(line.get("exit_code", 0) != 0 for line in lines)
+        begun = [line for line in lines if "ended" not in line]
+        first, last = (datetime.fromisoformat(begun[place]["begun"]) for place in (0, -1))
         yield ""
         yield (
-            f"The campaign's commands were begun {begun} times between {first:%Y-%m-%d %H:%M} and "
-            f"{last:%Y-%m-%d %H:%M} UTC ([journal](../../benchmarks/results/evidence/journal.jsonl))."
+            f"Commands of the campaign begun: {counted(len(begun), 'time')}, the first {first:%Y-%m-%d %H:%M} "
+            f"and the last {last:%Y-%m-%d %H:%M} UTC; stopped with their state saved: {stopped} "
+            "([journal](../../benchmarks/results/evidence/journal.jsonl))."
         )
+
+
+def not_measured(found: list[dict[str, Any]]) -> Iterator[str]:
+    """What no record of ours tells."""
+    whole = [
+        r for r in found if r["iterations_done"] == r["iterations"] == WHOLE and r["results"].get("test")
+    ]
+    seeds = Counter(net_of(record) for record in whole)
+    labels = [(net.label.removesuffix(" A"), net.preset) for net in paper_item("table6").nets if net.preset]
+    missing = [label for label, preset in labels if not seeds[preset.removeprefix("he2015/")]]
+    if missing:
+        yield f"- Of Table 6: {', '.join(missing)}."
+    alone = [net for net, count in seeds.items() if count == 1]
+    if alone:
+        yield f"- The whole schedule with more than one seed: {', '.join(alone)}."
+    if not any(record["data"]["dataset"] == "imagenet" for record in found):
+        yield "- Tables 2 to 5, and any whole training on ImageNet."
+    if not any("cpu" in record["device"] for record in whole):
+        yield "- The whole schedule on a CPU."
+    if not any(record["ranks"] > 1 for record in found):
+        yield "- A whole training on several GPUs, or on several machines."
 
 
 def page() -> str:
@@ -174,6 +212,7 @@ def page() -> str:
         ("PEER", list(beside_another(found))),
         ("DEGRADATION", list(degradation(found))),
         ("INTERRUPTIONS", list(interruptions(found))),
+        ("NOT MEASURED", list(not_measured(found))),
     ]
     text = (Path(__file__).with_name("evidence.template")).read_text(encoding="utf-8")
     for name, lines in parts:
