@@ -178,8 +178,8 @@ def interruptions(found: list[dict[str, Any]]) -> Iterator[str]:
         first, last = (datetime.fromisoformat(begun[place]["begun"]) for place in (0, -1))
         yield ""
         yield (
-            f"Commands of the campaign begun: {counted(len(begun), 'time')}, the first {first:%Y-%m-%d %H:%M} "
-            f"and the last {last:%Y-%m-%d %H:%M} UTC; stopped with their state saved: {stopped} "
+            f"Commands of the campaign begun: {counted(len(begun), 'time')}, "
+            f"the first {first:%Y-%m-%d %H:%M} and the last {last:%Y-%m-%d %H:%M} UTC; stopped with their state saved: {stopped} "
             "([journal](../../benchmarks/results/evidence/journal.jsonl))."
         )
 
