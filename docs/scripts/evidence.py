@@ -179,7 +179,8 @@ def interruptions(found: list[dict[str, Any]]) -> Iterator[str]:
         yield ""
         yield (
             f"Commands of the campaign begun: {counted(len(begun), 'time')}, "
-            f"the first {first:%Y-%m-%d %H:%M} and the last {last:%Y-%m-%d %H:%M} UTC; stopped with their state saved: {stopped} "
+            f"the first {first:%Y-%m-%d %H:%M} and the last {last:%Y-%m-%d %H:%M} UTC; "
+            f"stopped with their state saved: {stopped} "
             "([journal](../../benchmarks/results/evidence/journal.jsonl))."
         )
 
