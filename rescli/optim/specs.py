@@ -27,7 +27,7 @@ class SgdSpec(OptimizerSpec):
     momentum: float = Field(0.9, ge=0, lt=1, description="Share of the last step kept in the next.")
     nesterov: bool = Field(False, description="Nesterov's form of momentum.")
     weight_decay: float = Field(
-        1e-4, ge=0, description="Factor of the weights that is added to their gradient (L2 penalty)."
+        1e-4, ge=0, description="Weight decay: factor of the weights that is added to their gradient (L2)."
     )
     decay: Literal["all", "weights"] = Field(
         "all",
