@@ -27,6 +27,9 @@ __all__ = ["ForeignRun", "read_foreign_run"]
 _MOST_BESIDE = 64_000_000
 """Bytes of a picture or a note that is taken along."""
 
+_RESULTS = ("train", "val")
+"""What a training measures, and its log and checkpoints tell too."""
+
 _LAST, _BEST = "checkpoints/last.safetensors", "checkpoints/best.safetensors"
 _LOG, _PACKED_LOG = "metrics.jsonl", "metrics.jsonl.gz"
 
@@ -37,7 +40,7 @@ class ForeignRun:
 
     Attributes:
         folder: where it lies.
-        record: what its record holds.
+        record: what its record holds; without a test error, which none of its other parts can tell.
         files: path below the run directory to the content that was checked; without the record.
         data_sha256: fingerprints of the images that it was trained on, by split.
     """
@@ -76,7 +79,9 @@ def read_foreign_run(folder: Path, spec: RunSpec) -> ForeignRun:
     for name in ("curves.png", "test_openings.jsonl"):
         if os.path.lexists(folder / name):
             files[name] = _content(folder, name, most=_MOST_BESIDE)
-    return ForeignRun(folder, record, files, record["data"]["sha256"])
+    checked = record.copy()
+    checked["results"] = {split: row for split, row in record["results"].items() if split in _RESULTS}
+    return ForeignRun(folder, checked, files, checked["data"]["sha256"])
 
 
 def _finished_record(folder: Path, run_dir: RunDir, spec: RunSpec) -> RunRecord:
@@ -116,6 +121,8 @@ def _checked_checkpoint(folder: Path, name: str, selection: str, spec: RunSpec, 
         )
     if checkpoint.data.get("sha256") != record["data"]["sha256"]:
         raise VerificationError(f"{name} was trained on other images than record.json says")
+    if extra := sorted(set(checkpoint.results) - set(_RESULTS)):
+        raise VerificationError(f"{name} holds errors of {', '.join(extra)}, which no training leaves in it")
     if selection == "last" and _errors(checkpoint.results) != _errors(record["results"]):
         raise VerificationError(f"{name} and record.json tell other errors")
     content = read_file(path)
@@ -125,7 +132,7 @@ def _checked_checkpoint(folder: Path, name: str, selection: str, spec: RunSpec, 
 
 
 def _errors(results: Mapping[str, object]) -> list[object]:
-    rows = [results.get(split) for split in ("train", "val")]
+    rows = [results.get(split) for split in _RESULTS]
     return [row.get("top1_error") if isinstance(row, dict) else None for row in rows]
 
 

@@ -12,7 +12,7 @@ from rescli.errors import CheckpointError, RescliError
 from rescli.runs.directory import RunDir
 from rescli.runs.metrics_log import last_window
 from rescli.runs.resuming.state_pointer import saved_step
-from rescli.runs.stored_record import RunRecord, read_record
+from rescli.runs.stored_record import ImportedRecord, RunRecord, read_record
 from rescli.spec.run import RunSpec
 from rescli.studies.paper_items import PaperItem, PaperNet
 from rescli.studies.queued_run import QueuedRun
@@ -45,6 +45,7 @@ class RunProgress:
         test_error: percent, where the run was tested by the protocol of the table or figure already.
         published: percent, in the paper.
         problem: what is wrong with it, in words.
+        imported: where it was copied from and when, where another machine trained it.
     """
 
     net: str
@@ -62,6 +63,7 @@ class RunProgress:
     test_error: float | None = None
     published: float | None = None
     problem: str | None = None
+    imported: ImportedRecord | None = None
 
     @property
     def percent(self) -> float:
@@ -135,6 +137,7 @@ def _read(item: PaperItem, net: PaperNet, run: QueuedRun) -> RunProgress:
         test_error=_test_error(item, record) if state == "finished" else None,
         published=_published(net),
         problem=problem,
+        imported=record.get("imported"),
     )
 
 

@@ -1,5 +1,7 @@
 """Runs of another machine beside those of this one."""
 
+import errno
+import os
 import shutil
 
 import pytest
@@ -9,6 +11,7 @@ from rescli.data.specs import ShapesSpec
 from rescli.errors import DataError, RunDirError
 from rescli.runs.directory import RunDir
 from rescli.spec.load import load_spec
+from rescli.studies.evidence import incoming
 from rescli.studies.evidence.incoming import take_runs
 from rescli.studies.paper_items import PaperNet
 from rescli.studies.queued_run import QueuedRun
@@ -88,3 +91,25 @@ def test_nothing_is_taken_where_a_folder_is_wrong(there, tmp_path):
     with pytest.raises(RunDirError, match="holds no run"):
         take([there, tmp_path], tmp_path / "runs")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_images_that_are_others_than_ours(there, tmp_path, monkeypatch):
+    build = ShapesSpec.build
+
+    def of_another_seed(self, data_root, splits):
+        return build(self.model_copy(update={"data_seed": 7}), data_root, splits)
+
+    monkeypatch.setattr(ShapesSpec, "build", of_another_seed)
+    (one,) = take([there], tmp_path / "runs")
+    assert one.outcome == "refused"
+    assert "other images than those here: train, val" in one.reason
+
+
+def test_a_full_disk_leaves_nothing(there, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(incoming, "fsync_path", full)
+    (one,) = take([there], tmp_path / "runs")
+    assert (one.outcome, "No space left" in one.reason) == ("refused", True)
+    assert list((tmp_path / "runs").iterdir()) == []
