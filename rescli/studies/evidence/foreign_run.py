@@ -94,8 +94,15 @@ def _finished_record(folder: Path, run_dir: RunDir, spec: RunSpec) -> RunRecord:
         )
     if record.get("spec_sha256") != spec.fingerprint():
         raise VerificationError("its record.json is of another spec than its spec.toml")
-    if not record.get("data", {}).get("sha256"):
+    found = sorted(record.get("data", {}).get("sha256", {}))
+    if not found:
         raise VerificationError("its record.json does not say which images it was trained on")
+    wanted = ["train", "val"] if make_plan(spec).num_val else ["train"]
+    if found != wanted:  # too few would not be compared, and one of test would have ours opened
+        raise VerificationError(
+            f"its record.json tells the images of {', '.join(found)}, where a run of its spec has those of "
+            f"{', '.join(wanted)}"
+        )
     return record
 
 

@@ -1,5 +1,6 @@
 """A run of another machine is believed only where its parts agree."""
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import pytest
 from shape_run import CPU_FP32, SMALL, begin
 
 from rescli.checkpoints.checkpoint import Checkpoint
+from rescli.data.specs import ShapesSpec
 from rescli.errors import VerificationError
 from rescli.runs.directory import RunDir
 from rescli.spec.load import load_spec
@@ -39,3 +41,30 @@ def test_a_checkpoint_with_a_test_error_that_no_training_leaves(run):
     test = {"iteration": 6, "top1_error": 1.23, "selection": "last"}
     replace(last, results={**last.results, "test": test}).write(run.last)
     refuses(run, "last.safetensors holds errors of test")
+
+
+@pytest.mark.parametrize(
+    ("splits", "says"),
+    [
+        (["val"], "the images of val, where a run of its spec has those of train, val"),
+        (["train"], "the images of train, where"),
+        (["train", "val", "test"], "the images of test, train, val, where"),
+        ([], "does not say which images"),
+    ],
+)
+def test_images_of_other_splits_than_a_training_reads(run, splits, says):
+    """Both in the record and in the checkpoints: they agree, and say too little or too much."""
+    record = json.loads(run.record.read_text())
+    known = {**record["data"]["sha256"], "test": "0" * 64}
+    record["data"]["sha256"] = {split: known[split] for split in splits}
+    run.record.write_text(json.dumps(record))
+    for path in (run.last, run.best):
+        replace(Checkpoint.read(path), data=record["data"]).write(path)
+    refuses(run, says)
+
+
+def test_without_a_validation_part_no_images_of_one_are_wanted(tmp_path, monkeypatch):
+    monkeypatch.setattr(ShapesSpec, "sizes", {"train": 100, "val": 0, "test": 20})
+    begin(tmp_path / "run", CPU_FP32)
+    found = read_foreign_run(tmp_path / "run", SPEC)
+    assert found.data_sha256.keys() == {"train"}
