@@ -12,12 +12,13 @@ from pathlib import Path
 
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.checkpoints.header import CheckpointHeader
+from rescli.checkpoints.metadata import KnownFigures
 from rescli.errors import VerificationError
 from rescli.files import open_file, read_file
 from rescli.plan import make_plan
 from rescli.runs.directory import RunDir
 from rescli.runs.metrics_log import MetricsRow, metrics_rows
-from rescli.runs.stored_record import RunRecord, read_record
+from rescli.runs.stored_record import RunRecord, SplitResult, read_record
 from rescli.spec.run import RunSpec
 from rescli.stored.json_values import MOST_BYTES
 from rescli.stored.tensor_file import CONTENT_KEY
@@ -130,12 +131,33 @@ def _checked_checkpoint(folder: Path, name: str, selection: str, spec: RunSpec, 
         raise VerificationError(f"{name} was trained on other images than record.json says")
     if extra := sorted(set(checkpoint.results) - set(_RESULTS)):
         raise VerificationError(f"{name} holds errors of {', '.join(extra)}, which no training leaves in it")
+    if checkpoint.precision != record.get("precision"):  # both say what auto came to
+        raise VerificationError(
+            f"{name} was trained in {checkpoint.precision}, record.json says {record.get('precision')}"
+        )
     if selection == "last" and _errors(checkpoint.results) != _errors(record["results"]):
         raise VerificationError(f"{name} and record.json tell other errors")
+    if selection == "best-val":
+        _check_best(name, checkpoint, _best_val(record))
     content = read_file(path)
     if hashlib.sha256(content).hexdigest() != checkpoint.sha256:
         raise VerificationError(f"{name} changed while it was read")
     return content
+
+
+def _best_val(record: RunRecord) -> SplitResult:
+    return (record["results"].get("val") or SplitResult()).get("best_val") or SplitResult()
+
+
+def _check_best(name: str, checkpoint: Checkpoint, best: SplitResult) -> None:
+    """Refuse weights that are not those of the record's best evaluation."""
+    val = checkpoint.results.get("val") or KnownFigures()
+    found = {(step, val.get("top1_error")) for step in (checkpoint.iteration, val.get("iteration"))}
+    if found != {(best.get("iteration"), best.get("top1_error"))}:
+        raise VerificationError(
+            f"{name} is of iteration {checkpoint.iteration:,} with {val.get('top1_error')} % on val; the "
+            f"best in record.json is of iteration {best.get('iteration')} with {best.get('top1_error')} %"
+        )
 
 
 def _errors(results: Mapping[str, object]) -> list[object]:
@@ -180,6 +202,10 @@ def _check_log(rows: Sequence[MetricsRow], spec: RunSpec, record: RunRecord) -> 
         result = record["results"].get(event)
         if last and (result is None or result.get("top1_error") != last[0]["top1_error"]):
             raise VerificationError(f"{_LOG} ends with another error of {event} than record.json has")
+    told = _best_val(record)
+    evaluations = [(row["top1_error"], row["iteration"]) for row in rows if row["event"] == "val"]
+    if evaluations and min(evaluations) != (told.get("top1_error"), told.get("iteration")):
+        raise VerificationError(f"{_LOG} has another best evaluation than record.json")
 
 
 def _content(folder: Path, name: str, *, most: int) -> bytes:

@@ -68,3 +68,40 @@ def test_without_a_validation_part_no_images_of_one_are_wanted(tmp_path, monkeyp
     begin(tmp_path / "run", CPU_FP32)
     found = read_foreign_run(tmp_path / "run", SPEC)
     assert found.data_sha256.keys() == {"train"}
+
+
+@pytest.mark.parametrize("changes", [{"iteration": 1}, {"top1_error": 1.0}])
+def test_a_best_checkpoint_that_is_none_of_this_run(run, changes):
+    best = Checkpoint.read(run.best)
+    val = {**best.results["val"], **changes}
+    replace(best, iteration=val["iteration"], results={**best.results, "val": val}).write(run.best)
+    said = (
+        f"best.safetensors is of iteration {val['iteration']} with {val['top1_error']} % on val; the best in"
+    )
+    refuses(run, said)
+
+
+def test_the_iteration_of_a_best_checkpoint_counts_as_well(run):
+    best = Checkpoint.read(run.best)
+    replace(best, iteration=best.iteration + 1).write(run.best)
+    refuses(run, "best.safetensors is of iteration")
+
+
+def test_a_best_in_record_and_checkpoint_that_the_log_does_not_have(run):
+    record = json.loads(run.record.read_text())
+    record["results"]["val"]["best_val"]["top1_error"] = 1.0
+    run.record.write_text(json.dumps(record))
+    best = Checkpoint.read(run.best)
+    val = {**best.results["val"], "top1_error": 1.0}
+    replace(best, results={**best.results, "val": val}).write(run.best)
+    refuses(run, "metrics.jsonl has another best evaluation than record.json")
+
+
+@pytest.mark.parametrize("name", ["last", "best"])
+def test_a_checkpoint_of_another_precision_than_the_record_says(run, name):
+    path = getattr(run, name)
+    replace(Checkpoint.read(path), precision="bf16").write(path)
+    refuses(run, f"{name}.safetensors was trained in bf16, record.json says fp32")
+
+
+def test_a_run_that_was_made_longer_agrees_with_itself(there, tmp_path): ...
