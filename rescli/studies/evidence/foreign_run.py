@@ -51,6 +51,11 @@ class ForeignRun:
     files: Mapping[str, bytes]
     data_sha256: Mapping[str, str]
 
+    @property
+    def last(self) -> bytes:
+        """The content of its last checkpoint."""
+        return self.files[_LAST]
+
 
 def read_foreign_run(folder: Path, spec: RunSpec) -> ForeignRun:
     """Read a run that was trained to its end, and hold its parts against each other.

@@ -113,3 +113,34 @@ def test_a_full_disk_leaves_nothing(there, tmp_path, monkeypatch):
     (one,) = take([there], tmp_path / "runs")
     assert (one.outcome, "No space left" in one.reason) == ("refused", True)
     assert list((tmp_path / "runs").iterdir()) == []
+
+
+def cut_last(run_dir):
+    run_dir.last.write_bytes(run_dir.last.read_bytes()[:-10])
+
+
+def link_last(run_dir):
+    elsewhere = run_dir.path.parent.parent / "secret"
+    shutil.move(run_dir.last, elsewhere)
+    run_dir.last.symlink_to(elsewhere)
+
+
+def unfinished(run_dir):
+    run_dir.record.write_text(run_dir.record.read_text().replace('"finished"', '"interrupted"'))
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (unfinished, "it is not finished"),
+        (cut_last, "is not a whole safetensors file"),
+        (link_last, "is a link that leads out of the folder"),
+    ],
+)
+def test_beside_a_finished_run_the_checks_come_first(there, tmp_path, damage, says):
+    take([there], tmp_path / "runs")
+    shutil.copytree(there / "run", tmp_path / "gpu" / "run")
+    damage(RunDir(tmp_path / "gpu" / "run"))
+    (one,) = take([tmp_path / "gpu"], tmp_path / "runs")
+    assert one.outcome == "refused"
+    assert says in one.reason
