@@ -15,7 +15,7 @@ from rescli.runs.directory import RunDir
 from rescli.runs.record import now
 from rescli.runs.resuming.state_pointer import saved_step
 from rescli.runs.saved_state import differing_keys
-from rescli.runs.stored_record import read_record
+from rescli.runs.stored_record import ImportedRecord, ImportOrigin, read_record
 from rescli.spec.run import RunSpec
 from rescli.studies.evidence.foreign_run import ForeignRun, read_foreign_run
 from rescli.studies.evidence.outcome import IncomingRun
@@ -173,7 +173,7 @@ def _copy(foreign: ForeignRun, target: Path) -> None:
         CheckpointError: there is no room, or something came to stand there meanwhile.
     """
     record = foreign.record.copy()
-    record["imported"] = {"folder": str(foreign.folder), "date": now()}
+    record["imported"] = _imported(foreign)
     with writing(target, error=CheckpointError, left="nothing of it was left", reads=[foreign.folder]):
         target.parent.mkdir(parents=True, exist_ok=True)
         with staged_beside(target) as staging:
@@ -183,6 +183,14 @@ def _copy(foreign: ForeignRun, target: Path) -> None:
             fsync_path(staging)
             staging.rename(target)
             fsync_path(target.parent)
+
+
+def _imported(foreign: ForeignRun) -> ImportedRecord:
+    found: ImportedRecord = {"folder": str(foreign.folder), "date": now()}
+    if before := foreign.record.get("imported"):
+        last: ImportOrigin = {"folder": before["folder"], "date": before["date"]}
+        found["earlier"] = [*before.get("earlier", []), last]
+    return found
 
 
 class _OurImages:

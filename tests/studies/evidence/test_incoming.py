@@ -10,6 +10,7 @@ from shape_run import CPU_FP32, SMALL, begin
 from rescli.data.specs import ShapesSpec
 from rescli.errors import DataError, RunDirError
 from rescli.runs.directory import RunDir
+from rescli.runs.stored_record import read_record
 from rescli.spec.load import load_spec
 from rescli.studies.evidence import incoming
 from rescli.studies.evidence.incoming import take_runs
@@ -144,3 +145,16 @@ def test_beside_a_finished_run_the_checks_come_first(there, tmp_path, damage, sa
     (one,) = take([tmp_path / "gpu"], tmp_path / "runs")
     assert one.outcome == "refused"
     assert says in one.reason
+
+
+def test_a_run_that_was_imported_before_keeps_where_it_came_from_first(there, tmp_path):
+    """From the machine that trained it over two others to here."""
+    source, origins = there, []
+    for place in ("second", "third", "here"):
+        (one,) = take([source], tmp_path / place)
+        imported = read_record(RunDir(one.run))["imported"]
+        assert imported["folder"] == str(one.folder)
+        assert imported.get("earlier", []) == origins
+        origins = [*origins, {key: imported[key] for key in ("folder", "date")}]
+        source = tmp_path / place
+    assert origins[0]["folder"] == str(there / "run")
