@@ -83,6 +83,14 @@ def test_every_page_that_help_names_is_there(page: str) -> None:
     assert find_section(page) if "#" in page else handbook_page(page)
 
 
+def test_the_page_of_commands_names_the_same_pages_as_help() -> None:
+    text = (CHECKOUT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| `(\w+)` \|.*\]\(([^)]+)\) \|$", text, re.MULTILINE))
+    assert {name: page.removeprefix("#") for name, page in listed.items()} == {
+        name: page.removeprefix("command-line.md#") for name, page in PAGES.items()
+    }
+
+
 class TestQuotes:
     """The messages that the page quotes: of each its constant parts stand in the source, in that order."""
 

@@ -111,7 +111,8 @@ def _course(facts: CheckpointFacts) -> dict[str, str]:
         )
         lines["sessions"] = f"{len(sessions)}: {each}"
     if imported := facts.get("imported"):
-        lines["imported"] = f"from {imported['folder']}, {imported['date']}"
+        origins = [imported, *reversed(imported.get("earlier", []))]
+        lines["imported"] = "; before, ".join(f"from {one['folder']}, {one['date']}" for one in origins)
     return lines
 
 

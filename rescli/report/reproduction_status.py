@@ -13,6 +13,7 @@ from rescli.durations import format_seconds
 from rescli.foreign_text import html_text
 from rescli.plurals import counted
 from rescli.report.table import Column, Table, short
+from rescli.runs.stored_record import ImportedRecord
 from rescli.studies.evidence.outcome import IncomingRun, require_taken
 from rescli.studies.evidence.progress import RunProgress
 from rescli.studies.not_run import NotRun
@@ -110,6 +111,10 @@ def _optional(value: float | None, text: str) -> str:
     return "" if value is None else text.format(value)
 
 
+def _imported(origin: ImportedRecord | None) -> str:
+    return "" if origin is None else f"{origin['date'][:10]} from {origin['folder']}"
+
+
 STATUS_COLUMNS = (
     Column[RunProgress]("net", lambda row: row.net),
     Column[RunProgress]("seed", lambda row: str(row.seed), lambda row: row.seed),
@@ -137,5 +142,6 @@ STATUS_COLUMNS = (
     ),
     Column[RunProgress]("precision", lambda row: row.precision or ""),
     Column[RunProgress]("device", lambda row: row.device or ""),
+    Column[RunProgress]("imported", lambda row: _imported(row.imported)),
 )
 """Add a column here, and the screen and notebooks have it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Required
+from typing import NotRequired, Required
 
 from pydantic import with_config
 from typing_extensions import TypedDict
@@ -17,6 +17,7 @@ __all__ = [
     "ConvolutionsRecord",
     "DataRecord",
     "GitState",
+    "ImportOrigin",
     "ImportedRecord",
     "Provenance",
     "RunRecord",
@@ -125,11 +126,21 @@ class SessionRecord(TypedDict, total=False):
 
 
 @with_config(EXACT)
-class ImportedRecord(TypedDict):
-    """Where a run that was trained on another machine was copied from, and when."""
+class ImportOrigin(TypedDict):
+    """Where a run was copied from, and when."""
 
     folder: str
     date: str
+
+
+@with_config(EXACT)
+class ImportedRecord(ImportOrigin):
+    """Where a run that was trained on another machine was copied from, and when.
+
+    ``earlier`` has where it was copied from before, on the machines that it came over, the first one first.
+    """
+
+    earlier: NotRequired[list[ImportOrigin]]
 
 
 @with_config(EXACT)

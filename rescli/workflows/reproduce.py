@@ -66,7 +66,8 @@ def reproduce(
         threads: of the CPU; None for as many as there are cores, or as a run began with.
         dry_run: make the plan, and stop: no row is measured and nothing is written.
         import_runs: run directories of other machines, or folders of them: what is finished there, whole and
-            needed here is copied to ``runs`` first. Where one is refused, nothing is trained.
+            needed here is copied to ``runs`` first. Where one is refused, nothing is trained or measured;
+            with ``train=False`` the table is made all the same.
         on_event: told of every ``rescli.studies.events.StudyEvent``.
         progress: as for ``train``.
         stopping: a block within which somebody may ask the training to stop; Ctrl-C does.
@@ -76,7 +77,8 @@ def reproduce(
         UsageError: a device that is not here, a key or value that cannot work, or a budget too short to learn
             anything. A run that diverges or has too little memory ends no other: its row says so.
         CheckpointError: a run that is damaged.
-        VerificationError: a run of another machine was refused, and something was to be trained.
+        VerificationError: ``train`` is true and a run of another machine was refused, whether or not anything
+            is missing; what was whole is copied all the same.
         Interrupted: Ctrl-C; the state of the run is saved, and the same call goes on.
 
     Example:

@@ -16,7 +16,6 @@ import typer
 from rescli import __version__, errors, handbook, registry
 from rescli.cli import app as app_module
 from rescli.cli.app import build_app
-from rescli.cli.output import epilogs
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -294,10 +293,3 @@ class TestHandbook:
     def test_help_ends_with_a_page_that_is_there(self, path: str, rescli: Callable[..., Any]) -> None:
         *_, last = rescli(*path.split()[1:], "--help").out.splitlines()
         assert Path(last.removeprefix("Handbook: ").partition(",")[0]).is_file()
-
-    def test_the_page_of_commands_names_the_same_pages(self) -> None:
-        text = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
-        listed = dict(re.findall(r"^\| `(\w+)` \|.*\]\(([^)]+)\) \|$", text, re.MULTILINE))
-        assert {name: page.removeprefix("#") for name, page in listed.items()} == {
-            name: page.removeprefix("command-line.md#") for name, page in epilogs.PAGES.items()
-        }

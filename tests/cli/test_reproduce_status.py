@@ -52,6 +52,16 @@ def test_the_runs_are_those_that_a_training_would_have(rescli, here):
     assert found["not_run"]["ResNet-110 A"] == "left out by --only"
 
 
+def test_which_runs_came_from_another_machine(rescli, here):
+    origin = {"folder": "gpu/runs/x\x1b[2J", "date": "2026-01-02T03:04:05+00:00"}
+    begun(here / "runs", imported=origin)
+    flags = ("reproduce", "table6", "--status", "--only", "resnet-20", "--set", "precision=fp32")
+    assert rescli(*flags, "--json").json["rows"][0]["imported"] == origin
+    shown = rescli(*flags).out
+    assert "2026-01-02 from gpu/runs/x" in shown
+    assert "\x1b" not in shown
+
+
 def test_what_is_wrong_stands_below_the_table(rescli, here):
     run_dir = begun(here / "runs", status="diverged", iterations_done=12)
     run_dir.record.write_text('{"results": {}, "status": "diverged\x1b[2J", "iterations_done": 1}')

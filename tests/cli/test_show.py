@@ -113,11 +113,14 @@ def test_every_session_of_the_run(rescli: Rescli, tiny: list[str], tmp_path: Pat
     assert rescli("train", *tiny, "--out", run).code == 0
     record = json.loads((run / "record.json").read_text())
     record["sessions"].insert(0, {"from_iteration": 0, "iterations_done": 5, "status": "killed"})
-    record["imported"] = {"folder": "gpu/runs/x\x1b[2J", "date": "2026-01-02T03:04:05+00:00"}
+    first = {"folder": "a", "date": "2026-01-01T03:04:05+00:00"}
+    origin = {"folder": "gpu/runs/x\x1b[2J", "date": "2026-01-02T03:04:05+00:00"}
+    record["imported"] = {**origin, "earlier": [first]}
     (run / "record.json").write_text(json.dumps(record))
     answer = rescli("show", run)
     assert "sessions       2: 0 to 5 killed, 0 to 12 finished" in answer.out
     assert "imported       from gpu/runs/x" in answer.out
+    assert f"; before, from a, {first['date']}" in answer.out
     assert "\x1b" not in answer.out
     assert [one["status"] for one in rescli("show", run, "--json").json["sessions"]] == ["killed", "finished"]
     del record["sessions"]  # as an earlier version wrote it

@@ -31,7 +31,9 @@ alone is "in use"."""
 
 _SECOND_LOOK_SECONDS = 0.2
 _GLANCE_SECONDS = 0.02
-"""Many times as long as ``is_held`` has a shared lock."""
+_LOOKING_SECONDS = 0.5
+"""For how long and how often somebody looks again whom only shared locks refuse: those of ``is_held`` last
+for microseconds."""
 
 _warned: set[int] = set()
 _mine: set[Path] = set()
@@ -104,7 +106,7 @@ def is_held(path: Path) -> bool:
     """Whether a process holds the lock of a file, as ``held_alone`` takes it; nothing is written.
 
     A shared lock is asked for and let go of at once. Who holds the lock does not notice it, and who asks for
-    the lock in that moment looks a second time.
+    the lock in that moment looks again.
 
     Returns:
         False too where nobody may tell.
@@ -163,19 +165,30 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-def _lock(number: int, *, again: bool = True) -> str | None:
+def _lock(number: int) -> str | None:
+    ends = time.monotonic() + _LOOKING_SECONDS
+    while True:
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return None
+        except OSError as error:
+            if error.errno != errno.EWOULDBLOCK:
+                if error.errno not in _NO_LOCKS:
+                    raise
+                return error.strerror or str(error)
+            if not _is_only_asked_about(number) or time.monotonic() > ends:
+                raise InUse(_owner(number)) from error
+        time.sleep(_GLANCE_SECONDS)
+
+
+def _is_only_asked_about(number: int) -> bool:
+    """Whether nobody holds what was refused just now: a shared lock goes beside those of ``is_held``."""
     try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno == errno.EWOULDBLOCK and again:  # it may be somebody who only asks, in ``is_held``
-            time.sleep(_GLANCE_SECONDS)
-            return _lock(number, again=False)
-        if error.errno == errno.EWOULDBLOCK:
-            raise InUse(_owner(number)) from error
-        if error.errno not in _NO_LOCKS:
-            raise
-        return error.strerror or str(error)
-    return None
+        fcntl.flock(number, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    fcntl.flock(number, fcntl.LOCK_UN)
+    return True
 
 
 def _owner(number: int) -> str:

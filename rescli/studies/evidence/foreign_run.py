@@ -12,12 +12,13 @@ from pathlib import Path
 
 from rescli.checkpoints.checkpoint import Checkpoint
 from rescli.checkpoints.header import CheckpointHeader
+from rescli.checkpoints.metadata import KnownFigures
 from rescli.errors import VerificationError
 from rescli.files import open_file, read_file
 from rescli.plan import make_plan
 from rescli.runs.directory import RunDir
 from rescli.runs.metrics_log import MetricsRow, metrics_rows
-from rescli.runs.stored_record import RunRecord, read_record
+from rescli.runs.stored_record import RunRecord, SplitResult, read_record
 from rescli.spec.run import RunSpec
 from rescli.stored.json_values import MOST_BYTES
 from rescli.stored.tensor_file import CONTENT_KEY
@@ -26,6 +27,9 @@ __all__ = ["ForeignRun", "read_foreign_run"]
 
 _MOST_BESIDE = 64_000_000
 """Bytes of a picture or a note that is taken along."""
+
+_RESULTS = ("train", "val")
+"""What a training measures, and its log and checkpoints tell too."""
 
 _LAST, _BEST = "checkpoints/last.safetensors", "checkpoints/best.safetensors"
 _LOG, _PACKED_LOG = "metrics.jsonl", "metrics.jsonl.gz"
@@ -37,7 +41,7 @@ class ForeignRun:
 
     Attributes:
         folder: where it lies.
-        record: what its record holds.
+        record: what its record holds; without a test error, which none of its other parts can tell.
         files: path below the run directory to the content that was checked; without the record.
         data_sha256: fingerprints of the images that it was trained on, by split.
     """
@@ -46,6 +50,11 @@ class ForeignRun:
     record: RunRecord
     files: Mapping[str, bytes]
     data_sha256: Mapping[str, str]
+
+    @property
+    def last(self) -> bytes:
+        """The content of its last checkpoint."""
+        return self.files[_LAST]
 
 
 def read_foreign_run(folder: Path, spec: RunSpec) -> ForeignRun:
@@ -76,7 +85,9 @@ def read_foreign_run(folder: Path, spec: RunSpec) -> ForeignRun:
     for name in ("curves.png", "test_openings.jsonl"):
         if os.path.lexists(folder / name):
             files[name] = _content(folder, name, most=_MOST_BESIDE)
-    return ForeignRun(folder, record, files, record["data"]["sha256"])
+    checked = record.copy()
+    checked["results"] = {split: row for split, row in record["results"].items() if split in _RESULTS}
+    return ForeignRun(folder, checked, files, checked["data"]["sha256"])
 
 
 def _finished_record(folder: Path, run_dir: RunDir, spec: RunSpec) -> RunRecord:
@@ -89,8 +100,15 @@ def _finished_record(folder: Path, run_dir: RunDir, spec: RunSpec) -> RunRecord:
         )
     if record.get("spec_sha256") != spec.fingerprint():
         raise VerificationError("its record.json is of another spec than its spec.toml")
-    if not record.get("data", {}).get("sha256"):
+    found = sorted(record.get("data", {}).get("sha256", {}))
+    if not found:
         raise VerificationError("its record.json does not say which images it was trained on")
+    wanted = ["train", "val"] if make_plan(spec).num_val else ["train"]
+    if found != wanted:  # too few would not be compared, and one of test would have ours opened
+        raise VerificationError(
+            f"its record.json tells the images of {', '.join(found)}, where a run of its spec has those of "
+            f"{', '.join(wanted)}"
+        )
     return record
 
 
@@ -116,16 +134,39 @@ def _checked_checkpoint(folder: Path, name: str, selection: str, spec: RunSpec, 
         )
     if checkpoint.data.get("sha256") != record["data"]["sha256"]:
         raise VerificationError(f"{name} was trained on other images than record.json says")
+    if extra := sorted(set(checkpoint.results) - set(_RESULTS)):
+        raise VerificationError(f"{name} holds errors of {', '.join(extra)}, which no training leaves in it")
+    if checkpoint.precision != record.get("precision"):  # both say what auto came to
+        raise VerificationError(
+            f"{name} was trained in {checkpoint.precision}, record.json says {record.get('precision')}"
+        )
     if selection == "last" and _errors(checkpoint.results) != _errors(record["results"]):
         raise VerificationError(f"{name} and record.json tell other errors")
+    if selection == "best-val":
+        _check_best(name, checkpoint, _best_val(record))
     content = read_file(path)
     if hashlib.sha256(content).hexdigest() != checkpoint.sha256:
         raise VerificationError(f"{name} changed while it was read")
     return content
 
 
+def _best_val(record: RunRecord) -> SplitResult:
+    return (record["results"].get("val") or SplitResult()).get("best_val") or SplitResult()
+
+
+def _check_best(name: str, checkpoint: Checkpoint, best: SplitResult) -> None:
+    """Refuse weights that are not those of the record's best evaluation."""
+    val = checkpoint.results.get("val") or KnownFigures()
+    found = {(step, val.get("top1_error")) for step in (checkpoint.iteration, val.get("iteration"))}
+    if found != {(best.get("iteration"), best.get("top1_error"))}:
+        raise VerificationError(
+            f"{name} is of iteration {checkpoint.iteration:,} with {val.get('top1_error')} % on val; the "
+            f"best in record.json is of iteration {best.get('iteration')} with {best.get('top1_error')} %"
+        )
+
+
 def _errors(results: Mapping[str, object]) -> list[object]:
-    rows = [results.get(split) for split in ("train", "val")]
+    rows = [results.get(split) for split in _RESULTS]
     return [row.get("top1_error") if isinstance(row, dict) else None for row in rows]
 
 
@@ -166,6 +207,10 @@ def _check_log(rows: Sequence[MetricsRow], spec: RunSpec, record: RunRecord) -> 
         result = record["results"].get(event)
         if last and (result is None or result.get("top1_error") != last[0]["top1_error"]):
             raise VerificationError(f"{_LOG} ends with another error of {event} than record.json has")
+    told = _best_val(record)
+    evaluations = [(row["top1_error"], row["iteration"]) for row in rows if row["event"] == "val"]
+    if evaluations and min(evaluations) != (told.get("top1_error"), told.get("iteration")):
+        raise VerificationError(f"{_LOG} has another best evaluation than record.json")
 
 
 def _content(folder: Path, name: str, *, most: int) -> bytes:

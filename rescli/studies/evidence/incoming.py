@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from rescli.runs.directory import RunDir
 from rescli.runs.record import now
 from rescli.runs.resuming.state_pointer import saved_step
 from rescli.runs.saved_state import differing_keys
+from rescli.runs.stored_record import ImportedRecord, ImportOrigin, read_record
 from rescli.spec.run import RunSpec
 from rescli.studies.evidence.foreign_run import ForeignRun, read_foreign_run
 from rescli.studies.evidence.outcome import IncomingRun
@@ -55,7 +55,7 @@ def take_runs(
     results = []
     for path, named in found:
         result = _take(path, runs, specs, ours)
-        if named and result.outcome == "not needed":  # somebody asked for this very one
+        if named and result.outcome == "not needed" and result.run is None:  # somebody asked for this one
             result = IncomingRun(path, "refused", reason=result.reason, remedy=result.remedy)
         tell(result)
         results.append(result)
@@ -92,11 +92,13 @@ def _take(
         if net is None:
             return _not_needed(folder, spec, specs)
         run = QueuedRun.below(runs, spec)
-        if run.status == "finished":
-            return _beside_a_finished_one(folder, net, run)
-        _require_free(run)
+        finished = run.status == "finished"
+        if not finished:
+            _require_free(run)
         foreign = read_foreign_run(folder, spec)
         note = ours.compare(spec, foreign.data_sha256)
+        if finished:
+            return _beside_a_finished_one(foreign, net, run)
         _copy(foreign, run.path)
     except (RescliError, OSError) as error:
         path = run.path if run else None
@@ -142,19 +144,18 @@ def _value(table: Mapping[str, Any], dotted: str) -> Any:
     return "unset" if value is None else value
 
 
-def _beside_a_finished_one(folder: Path, net: PaperNet, run: QueuedRun) -> IncomingRun:
-    digests = {_sha256(RunDir(path).last) for path in (folder, run.path)}
-    if len(digests) == 1:
-        return IncomingRun(folder, "here already", run.path, net.label)
-    why = f"{run.path} is a finished run of this spec with other weights"
-    return IncomingRun(folder, "refused", run.path, net.label, reason=why)
-
-
-def _sha256(path: Path) -> str:
+def _beside_a_finished_one(foreign: ForeignRun, net: PaperNet, run: QueuedRun) -> IncomingRun:
+    here = RunDir(run.path)
     try:
-        return hashlib.sha256(read_file(path)).hexdigest()
+        same = read_file(here.last) == foreign.last
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise CheckpointError(f"{here.last} cannot be read: {error.strerror or error}") from error
+    if same:
+        return IncomingRun(foreign.folder, "here already", run.path, net.label)
+    records = (read_record(here), foreign.record)
+    ours, theirs = (record.get("device", "a device unknown") for record in records)
+    why = f"finished here, with other weights: here on {ours}, there on {theirs}"
+    return IncomingRun(foreign.folder, "not needed", run.path, net.label, reason=why)
 
 
 def _require_free(run: QueuedRun) -> None:
@@ -172,7 +173,7 @@ def _copy(foreign: ForeignRun, target: Path) -> None:
         CheckpointError: there is no room, or something came to stand there meanwhile.
     """
     record = foreign.record.copy()
-    record["imported"] = {"folder": str(foreign.folder), "date": now()}
+    record["imported"] = _imported(foreign)
     with writing(target, error=CheckpointError, left="nothing of it was left", reads=[foreign.folder]):
         target.parent.mkdir(parents=True, exist_ok=True)
         with staged_beside(target) as staging:
@@ -182,6 +183,14 @@ def _copy(foreign: ForeignRun, target: Path) -> None:
             fsync_path(staging)
             staging.rename(target)
             fsync_path(target.parent)
+
+
+def _imported(foreign: ForeignRun) -> ImportedRecord:
+    found: ImportedRecord = {"folder": str(foreign.folder), "date": now()}
+    if before := foreign.record.get("imported"):
+        last: ImportOrigin = {"folder": before["folder"], "date": before["date"]}
+        found["earlier"] = [*before.get("earlier", []), last]
+    return found
 
 
 class _OurImages:

@@ -14,7 +14,8 @@ from rescli.remedy import Remedy
 __all__ = ["IncomingRun", "Outcome", "require_taken"]
 
 Outcome = Literal["taken", "here already", "not needed", "refused"]
-"""Copied; finished here with the same weights; of no run that is needed; named with its reason."""
+"""Copied; finished here with the same weights; of no run that is needed, or finished here with other weights;
+named with its reason."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class IncomingRun:
     Attributes:
         folder: where it lies.
         outcome: see ``Outcome``.
-        run: its directory here; None where no run that is needed has its spec.
+        run: its directory here; None where no run that is wanted has its spec.
         net: as the table or figure calls it.
         reason: why it was refused, or is not needed.
         note: what was not checked.

@@ -10,9 +10,10 @@ from typing import Any, Literal
 
 from rescli.errors import CheckpointError, RescliError
 from rescli.runs.directory import RunDir
-from rescli.runs.metrics_log import last_window
+from rescli.runs.metrics_log import MetricsRow, last_window
 from rescli.runs.resuming.state_pointer import saved_step
-from rescli.runs.stored_record import RunRecord, read_record
+from rescli.runs.sessions import sessions_of
+from rescli.runs.stored_record import ImportedRecord, RunRecord, read_record
 from rescli.spec.run import RunSpec
 from rescli.studies.paper_items import PaperItem, PaperNet
 from rescli.studies.queued_run import QueuedRun
@@ -36,7 +37,8 @@ class RunProgress:
         state: see ``RunState``.
         iteration: how many are done; of a stopped run, the one that it goes on from.
         iterations: of the whole run.
-        images_per_second: of the last window of training where it runs, else of the whole training.
+        images_per_second: where it runs, of the last window since it was begun or resumed; else of the whole
+            training.
         rest_seconds: what is left at that rate, where it runs; without evaluations.
         resumes: how many times it went on after an interruption.
         updated: when the record was last written, as ISO 8601.
@@ -45,6 +47,7 @@ class RunProgress:
         test_error: percent, where the run was tested by the protocol of the table or figure already.
         published: percent, in the paper.
         problem: what is wrong with it, in words.
+        imported: where it was copied from and when, where another machine trained it.
     """
 
     net: str
@@ -62,6 +65,7 @@ class RunProgress:
     test_error: float | None = None
     published: float | None = None
     problem: str | None = None
+    imported: ImportedRecord | None = None
 
     @property
     def percent(self) -> float:
@@ -119,9 +123,10 @@ def _read(item: PaperItem, net: PaperNet, run: QueuedRun) -> RunProgress:
         problem = f"it {why} at iteration {record.get('iterations_done')}"
     iteration, rate = _reached(run_dir, record, state), record.get("images_per_second")
     rest = None
-    if state == "running" and (window := last_window(run_dir.metrics)) is not None:
-        iteration = max(iteration, window["iteration"])
-        rate = window.get("images_per_second", rate)
+    if state == "running":
+        rate = None
+        if (window := _window_of_session(run_dir, record)) is not None:
+            iteration, rate = max(iteration, window["iteration"]), window.get("images_per_second")
     if state == "running" and rate:
         rest = max(0, spec.iterations - iteration) * spec.data.batch_size / rate
     return RunProgress(
@@ -135,6 +140,7 @@ def _read(item: PaperItem, net: PaperNet, run: QueuedRun) -> RunProgress:
         test_error=_test_error(item, record) if state == "finished" else None,
         published=_published(net),
         problem=problem,
+        imported=record.get("imported"),
     )
 
 
@@ -142,6 +148,19 @@ def _reached(run_dir: RunDir, record: RunRecord, state: RunState) -> int:
     if state == "stopped":
         return saved_step(run_dir) or 0
     return record.get("iterations_done", 0)
+
+
+def _window_of_session(run_dir: RunDir, record: RunRecord) -> MetricsRow | None:
+    """The newest window of the session that trains now; None until it has one.
+
+    The last row of the log may be of the session before, which had another device perhaps.
+    """
+    if record.get("status") != "running":  # the session that holds it has not written a record yet
+        return None
+    window = last_window(run_dir.metrics)
+    sessions = sessions_of(record)
+    began = sessions[-1].get("from_iteration", 0) if sessions else 0
+    return window if window is not None and window["iteration"] > began else None
 
 
 def _resumes(record: RunRecord) -> int | None:

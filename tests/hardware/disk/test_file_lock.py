@@ -1,13 +1,16 @@
 """Whether a lock is held is found out without taking it away from anybody."""
 
+import errno
 import fcntl
 import os
 import socket
 import threading
 import time
 
+import pytest
+
 from rescli.hardware.disk import file_lock
-from rescli.hardware.disk.file_lock import held_alone, is_held, stand_in_of
+from rescli.hardware.disk.file_lock import InUse, held_alone, is_held, stand_in_of
 
 
 def test_a_lock_is_held_for_as_long_as_its_block_lasts(tmp_path):
@@ -35,8 +38,7 @@ def test_a_pipe_by_its_name_is_not_waited_for(tmp_path):
     assert not is_held(tmp_path / ".lock")
 
 
-def test_who_begins_while_somebody_asks_is_not_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(file_lock, "_GLANCE_SECONDS", 0.3)
+def test_who_begins_while_somebody_asks_is_not_refused(tmp_path):
     lock = tmp_path / ".lock"
     lock.touch()
     number = os.open(lock, os.O_RDONLY)
@@ -51,6 +53,44 @@ def test_who_begins_while_somebody_asks_is_not_refused(tmp_path, monkeypatch):
     with held_alone(lock):
         assert is_held(lock)
     asking.join()
+
+
+def test_two_who_ask_in_turn_refuse_nobody(tmp_path, monkeypatch):
+    """At each of the first looks somebody asks again."""
+    lock = tmp_path / ".lock"
+    lock.touch()
+    looks, flock = [], fcntl.flock
+
+    def asked(number, operation):
+        if operation & fcntl.LOCK_EX:
+            looks.append(number)
+            if len(looks) < 6:
+                raise BlockingIOError(errno.EWOULDBLOCK, "")
+        flock(number, operation)
+
+    monkeypatch.setattr(fcntl, "flock", asked)
+    with held_alone(lock):
+        assert len(looks) == 6
+
+
+def test_one_that_holds_it_refuses_at_once(tmp_path, monkeypatch):
+    lock = tmp_path / ".lock"
+    monkeypatch.setattr(time, "sleep", None)
+    with held_alone(lock), pytest.raises(InUse, match="process"), held_alone(lock):
+        pass
+
+
+def test_who_asks_without_an_end_refuses_after_a_while(tmp_path, monkeypatch):
+    lock = tmp_path / ".lock"
+    monkeypatch.setattr(file_lock, "_LOOKING_SECONDS", 0.05)
+    lock.touch()
+    number = os.open(lock, os.O_RDONLY)
+    fcntl.flock(number, fcntl.LOCK_SH)
+    with pytest.raises(InUse), held_alone(lock):
+        pass
+    os.close(number)
+    with held_alone(lock):
+        assert is_held(lock)
 
 
 def test_a_file_that_stands_in_for_a_lock_counts(tmp_path):

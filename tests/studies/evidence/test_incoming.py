@@ -1,5 +1,7 @@
 """Runs of another machine beside those of this one."""
 
+import errno
+import os
 import shutil
 
 import pytest
@@ -8,7 +10,9 @@ from shape_run import CPU_FP32, SMALL, begin
 from rescli.data.specs import ShapesSpec
 from rescli.errors import DataError, RunDirError
 from rescli.runs.directory import RunDir
+from rescli.runs.stored_record import read_record
 from rescli.spec.load import load_spec
+from rescli.studies.evidence import incoming
 from rescli.studies.evidence.incoming import take_runs
 from rescli.studies.paper_items import PaperNet
 from rescli.studies.queued_run import QueuedRun
@@ -88,3 +92,69 @@ def test_nothing_is_taken_where_a_folder_is_wrong(there, tmp_path):
     with pytest.raises(RunDirError, match="holds no run"):
         take([there, tmp_path], tmp_path / "runs")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_images_that_are_others_than_ours(there, tmp_path, monkeypatch):
+    build = ShapesSpec.build
+
+    def of_another_seed(self, data_root, splits):
+        return build(self.model_copy(update={"data_seed": 7}), data_root, splits)
+
+    monkeypatch.setattr(ShapesSpec, "build", of_another_seed)
+    (one,) = take([there], tmp_path / "runs")
+    assert one.outcome == "refused"
+    assert "other images than those here: train, val" in one.reason
+
+
+def test_a_full_disk_leaves_nothing(there, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(incoming, "fsync_path", full)
+    (one,) = take([there], tmp_path / "runs")
+    assert (one.outcome, "No space left" in one.reason) == ("refused", True)
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def cut_last(run_dir):
+    run_dir.last.write_bytes(run_dir.last.read_bytes()[:-10])
+
+
+def link_last(run_dir):
+    elsewhere = run_dir.path.parent.parent / "secret"
+    shutil.move(run_dir.last, elsewhere)
+    run_dir.last.symlink_to(elsewhere)
+
+
+def unfinished(run_dir):
+    run_dir.record.write_text(run_dir.record.read_text().replace('"finished"', '"interrupted"'))
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (unfinished, "it is not finished"),
+        (cut_last, "is not a whole safetensors file"),
+        (link_last, "is a link that leads out of the folder"),
+    ],
+)
+def test_beside_a_finished_run_the_checks_come_first(there, tmp_path, damage, says):
+    take([there], tmp_path / "runs")
+    shutil.copytree(there / "run", tmp_path / "gpu" / "run")
+    damage(RunDir(tmp_path / "gpu" / "run"))
+    (one,) = take([tmp_path / "gpu"], tmp_path / "runs")
+    assert one.outcome == "refused"
+    assert says in one.reason
+
+
+def test_a_run_that_was_imported_before_keeps_where_it_came_from_first(there, tmp_path):
+    """From the machine that trained it over two others to here."""
+    source, origins = there, []
+    for place in ("second", "third", "here"):
+        (one,) = take([source], tmp_path / place)
+        imported = read_record(RunDir(one.run))["imported"]
+        assert imported["folder"] == str(one.folder)
+        assert imported.get("earlier", []) == origins
+        origins = [*origins, {key: imported[key] for key in ("folder", "date")}]
+        source = tmp_path / place
+    assert origins[0]["folder"] == str(there / "run")

@@ -76,6 +76,30 @@ def test_a_run_that_somebody_trains(edited):
     assert before == {name: after[name] for name in before}
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_after_a_resume_the_rate_of_the_session_before_is_not_shown(edited, listed):
+    """Until the new one, on another device perhaps, has a window of its own."""
+    began = [{"from_iteration": 0, "status": "killed"}, {"from_iteration": 4, "status": "running"}]
+    run_dir = edited(status="running", iterations_done=4, resumed_at=[4], images_per_second=100.0)
+    record = json.loads(run_dir.record.read_text())
+    record = {**record, "sessions": began} if listed else {k: v for k, v in record.items() if k != "sessions"}
+    run_dir.record.write_text(json.dumps(record))
+    window = json.loads(run_dir.metrics.read_text().splitlines()[0])
+
+    def reached(iteration):
+        row = {**window, "event": "train", "iteration": iteration, "images_per_second": 8.0}
+        run_dir.metrics.write_text(json.dumps(row) + "\n")
+        with run_dir.locked():
+            return only_one(run_dir.path.parent)
+
+    before, after = reached(4), reached(5)
+    run_dir.record.write_text(json.dumps({**record, "status": "interrupted"}))
+    images_are_read = reached(5)
+    assert (images_are_read.images_per_second, images_are_read.rest_seconds) == (None, None)
+    assert (before.iteration, before.images_per_second, before.rest_seconds) == (4, None, None)
+    assert (after.iteration, after.images_per_second, after.rest_seconds) == (5, 8.0, 1.0)
+
+
 def test_a_run_that_was_stopped_says_where_it_goes_on(edited):
     run_dir = edited(status="interrupted", iterations_done=5, resumed_at=[2, 4])
     del_sessions = json.loads(run_dir.record.read_text())
