@@ -22,7 +22,7 @@ from sybil.parsers.markdown.lexers import FencedCodeBlockLexer
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))]
 
-_MARK = re.compile(r"<!-- (not run|run|exit code): (.+?) -->\s*\Z", re.DOTALL)
+_MARK = re.compile(r"<!-- (not run|run|exit code): ([^\n]+?) -->\s*\Z")
 _HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
 
 _LONG = 100
