@@ -30,8 +30,8 @@ def test_every_mark_stands_above_a_block(page: str) -> None:
 def test_each_of_two_marks_belongs_to_its_own_block(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
-        "<!-- not run: hours -->\n```sh\nrescli a\n```\n\ntext\n\n<!-- exit code: 3 -->\n```sh\nrescli b\n```\n"
-        "\n```sh\nrescli c\n```\n"
+        "<!-- not run: hours -->\n```sh\nrescli a\n```\n\ntext\n\n"
+        "<!-- exit code: 3 -->\n```sh\nrescli b\n```\n\n```sh\nrescli c\n```\n"
     )
     assert [block.marks for block in blocks_of(str(page))] == [{"not run": "hours"}, {"exit code": "3"}, {}]
 

@@ -14,7 +14,7 @@ from unittest import mock
 import handbook
 import pytest
 import shell_lines
-from handbook import PAGES, ROOT, Block
+from handbook import PAGES, Block
 
 from rescli.cli.app import build_app
 
