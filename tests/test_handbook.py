@@ -14,7 +14,9 @@ from house import TREES, strings
 from rescli import errors, handbook, installation
 from rescli.cli.output.epilogs import PAGES
 from rescli.errors import CheckpointError, DataError, RescliError, SpecError, UsageError, on_page
+from rescli.exporters.parity.check import TOLERANCES
 from rescli.handbook import SYMPTOMS, find_section, handbook_page, headings
+from rescli.hardware.ranks import _PATIENCE_SECONDS
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PAGE = CHECKOUT / "docs" / SYMPTOMS
@@ -109,6 +111,30 @@ class TestQuotes:
     )
     def test_an_invented_one_is_noticed(self, invented: str) -> None:
         assert not _occurs(invented)
+
+
+class TestNumbersOfQuotes:
+    """Where the source has a constant, a quote has its value."""
+
+    TEXT = PAGE.read_text(encoding="utf-8")
+
+    def test_what_an_export_is_allowed(self) -> None:
+        (largest, precision, allowed), *_ = re.findall(
+            r"\(the largest is ([\d.]+)\); (\w+) is allowed ([\d.]+)\. ", self.TEXT
+        )
+        assert allowed == f"{TOLERANCES[precision].logits * float(largest):.3g}"
+
+    def test_on_how_many_classes_an_export_agrees(self) -> None:
+        (agreed, precision, least), *_ = re.findall(
+            r"the class of ([\d.]+) % of 100 images; (\w+) should on ([\d.]+) %", self.TEXT
+        )
+        assert least == str(TOLERANCES[precision].agreement)
+        assert float(agreed) < float(least)
+
+    def test_how_long_a_process_waits_for_others(self) -> None:
+        assert re.findall(r"waiting up to (\d+) s", self.TEXT) == [str(_PATIENCE_SECONDS)]
+        machines = (CHECKOUT / "docs" / "many-machines.md").read_text(encoding="utf-8")
+        assert f"ends after {_PATIENCE_SECONDS} seconds" in " ".join(machines.split())
 
 
 def _quotes() -> Iterator[str]:

@@ -10,12 +10,14 @@ minutes on two idle cores; given again, the command uses what SCRATCH_DIR holds.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -34,17 +36,28 @@ def rescli(command: str, folder: Path) -> None:
 def keep(source: Path, name: str, made_by: str, comparison: Path) -> None:
     """A picture of few colours, and the note of where it comes from."""
     Image.open(source).convert("RGB").quantize(COLOURS).save(IMG / name, optimize=True)
-    versions = json.loads((comparison / "compare.json").read_text(encoding="utf-8"))["versions"]
     records = [
         json.loads(path.read_text(encoding="utf-8")) for path in comparison.glob("../runs/*/record.json")
     ]
+    note(name, made_by, max(records, key=lambda record: str(record["updated"])))
+
+
+def note(name: str, made_by: str, record: dict[str, Any]) -> None:
+    """Write into docs/img/pictures.json which command made a picture, where and when, and its SHA-256.
+
+    Args:
+        name: of the file in docs/img.
+        made_by: the command.
+        record: of the run that the picture shows, or of the last of them.
+    """
     notes = IMG / "pictures.json"
     noted = json.loads(notes.read_text(encoding="utf-8")) if notes.exists() else {}
     noted[name] = {
         "command": made_by,
-        "device": records[0]["device"],
-        "trained": max(record["updated"] for record in records),
-        "versions": versions,
+        "device": record["device"],
+        "trained": record["updated"],
+        "versions": record["versions"],
+        "sha256": hashlib.sha256((IMG / name).read_bytes()).hexdigest(),
     }
     notes.write_text(json.dumps(dict(sorted(noted.items())), indent=1) + "\n", encoding="utf-8")
 

@@ -148,7 +148,7 @@ def join_ranks(device: torch.device) -> Ranks:
     """Who this process is, by what the launcher put into the environment; waits for the others.
 
     Where torch's own launcher did not begin this process, the others may not exist at all: the wait is
-    announced, and ends after two minutes.
+    announced, and ends after ``_PATIENCE_SECONDS``.
 
     Raises:
         UsageError: the environment cannot be right.

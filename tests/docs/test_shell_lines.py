@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from shell_lines import Call, calls, lines_of
+import pytest
+from shell_lines import Call, calls, lines_of, others
 
 
 def test_continued_lines_are_one() -> None:
@@ -27,3 +28,20 @@ def test_variables_pipes_and_files_are_seen() -> None:
 def test_quoted_values_stay_whole() -> None:
     (call,) = calls(1, """rescli train x --set 'data.dataset.exclude=["BACKGROUND_Google"]'""")
     assert call.words[-1] == 'data.dataset.exclude=["BACKGROUND_Google"]'
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("rescli models  # all of them; pip install x", []),
+        ("# a comment && no command", []),
+        ("pip install . && rescli train quickstart", ["pip install ."]),
+        ("python net.py cat.jpg", ["python net.py cat.jpg"]),
+        ("find . | rescli predict x -", []),
+        ("rescli models | head -1", ["head -1"]),
+        ("export RESCLI_DATA=/data", ["export RESCLI_DATA=/data"]),
+        ("A=1 B=2; rescli models", ["A=1 B=2"]),
+    ],
+)
+def test_what_else_a_line_does_is_told(text: str, rest: list[str]) -> None:
+    assert others(text) == rest

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from sybil.parsers.markdown.lexers import FencedCodeBlockLexer
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))]
 
-_MARK = re.compile(r"<!-- (not run|run|exit code): (.+?) -->\s*\Z", re.DOTALL)
+_MARK = re.compile(r"<!-- (not run|run|exit code): ([^\n]+?) -->\s*\Z")
 _HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
 
 _LONG = 100
@@ -148,9 +148,10 @@ def made_small(changes: Mapping[str, object] | None = None) -> dict[str, object]
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten what a page does.
 
-    Trainings of many iterations become two of a narrow net, CIFAR becomes forty made images, and no export is
-    read back.
+    Trainings of many iterations become two of a narrow net, CIFAR becomes forty made images, a trial of what
+    an iteration costs is short, no export is read back, and no network is captured twice for ONNX.
     """
+    from rescli.exporters.formats import onnx
     from rescli.spec import load
 
     whole = load.spec_from_dict
@@ -161,7 +162,29 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(load, "spec_from_dict", shortened)
     monkeypatch.setattr("rescli.data.cifar.images.read_cifar", _read_cifar)
+    monkeypatch.setattr("rescli.runs.budget.trial.TRIAL_SECONDS", 0.1)
     monkeypatch.setattr("rescli.exporters.parity.check._read", _believed)
+    monkeypatch.setattr(onnx, "_captured", _once(onnx._captured))
+
+
+_GRAPHS: dict[tuple[str, Any], Any] = {}
+"""SHA-256 of a checkpoint and options of an export to the graph: capturing one takes seconds."""
+
+
+def _once(captured: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def capture(subject: Any) -> Any:
+        options = subject.options
+        if options.precision == "int8":  # that is made of the graph in fp32
+            options = replace(options, precision="fp32", quantization="static")
+        key = subject.checkpoint.sha256, options
+        if key not in _GRAPHS:
+            _GRAPHS[key] = captured(subject)
+        model, opset = _GRAPHS[key]
+        copy = type(model)()
+        copy.CopyFrom(model)
+        return copy, opset
+
+    return capture
 
 
 def _believed(exporter: Any, subject: Any, _path: Path, passes: Any) -> Any:

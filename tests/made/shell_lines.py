@@ -32,10 +32,6 @@ _REPLACED = {"seeds": ["--seeds", "1"], "nproc": []}
 """Parameter to what stands for it and its value: one seed, one process."""
 
 
-_ELSEWHERE = (["bench"], ["verify", "resume"])
-"""Commands that take a minute in processes of their own; they have tests, and their flags are checked."""
-
-
 @dataclass(frozen=True)
 class Call:
     """One command of rescli.
@@ -68,7 +64,30 @@ def lines_of(code: str, first: int) -> Iterator[tuple[int, str]]:
 
 
 def calls(line: int, text: str) -> list[Call]:
-    """The commands of rescli in a line; whatever else it holds is left out."""
+    """The commands of rescli in a line; ``others`` gives the rest of it."""
+    found = []
+    for joint, variables, words in _commands(text):
+        if words[:1] == ["rescli"]:
+            place = words.index(">") if ">" in words else len(words)
+            before = re.split(r"\|\s*rescli ", text)[0].strip() if joint == "|" else ""
+            into = "".join(words[place + 1 : place + 2])
+            found.append(Call(line, words[1:place], variables, before, into))
+    return found
+
+
+def others(text: str) -> list[str]:
+    """What else a line does: its other commands, but those that are piped into one of rescli."""
+    commands = _commands(text)
+    followers = [*commands[1:], ("", {}, [])][: len(commands)]
+    return [
+        " ".join([*(f"{name}={value}" for name, value in variables.items()), *words])
+        for (_, variables, words), (joint, _, following) in zip(commands, followers, strict=True)
+        if words[:1] != ["rescli"] and not (joint == "|" and following[:1] == ["rescli"])
+    ]
+
+
+def _commands(text: str) -> list[tuple[str, dict[str, str], list[str]]]:
+    """Of each command of a line: what joins it to the one before, the variables set for it, its words."""
     lexer = shlex.shlex(text, posix=True, punctuation_chars="&|;>")
     lexer.whitespace_split, lexer.commenters = True, "#"
     parts: list[tuple[str, list[str]]] = [("", [])]
@@ -77,18 +96,15 @@ def calls(line: int, text: str) -> list[Call]:
             parts.append((word, []))
         else:
             parts[-1][1].append(word)
-    found = []
+    commands = []
     for joint, words in parts:
         variables = {}
         while words and (given := _VARIABLE.fullmatch(words[0])):
             variables[given[1]] = given[2]
             words = words[1:]
-        if words[:1] == ["rescli"]:
-            place = words.index(">") if ">" in words else len(words)
-            before = re.split(r"\|\s*rescli ", text)[0].strip() if joint == "|" else ""
-            into = "".join(words[place + 1 : place + 2])
-            found.append(Call(line, words[1:place], variables, before, into))
-    return found
+        if variables or words:
+            commands.append((joint, variables, words))
+    return commands
 
 
 def command_of(words: list[str], app: Any) -> tuple[Any, list[str]]:
@@ -126,8 +142,6 @@ def run(call: Call, rescli: Callable[..., Any], app: Any, *, code: int = 0) -> N
         app: what ``build_app`` gives.
         code: the exit code that is expected.
     """
-    if any(call.words[: len(slow)] == slow and "--help" not in call.words for slow in _ELSEWHERE):
-        return
     words = [one for word in call.words for one in (sorted(glob.glob(word)) if "*" in word else ()) or [word]]
     with ExitStack() as stack:
         stack.enter_context(mock.patch.dict(os.environ, call.variables))
