@@ -98,7 +98,9 @@ def predict(
     if predictions.skipped:
         count = len(predictions.skipped)
         also = "; the others are above" if len(predictions) else ""
-        raise DataError(f"{count} of {count + len(predictions)} could not be read{also}.")
+        raise DataError(
+            f"{count} of {count + len(predictions)} could not be read{also}.", page="damaged-photographs"
+        )
 
 
 def _named(paths: list[str]) -> list[str]:

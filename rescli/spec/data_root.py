@@ -22,6 +22,7 @@ def given_root(data_root: Path | None) -> Path:
         raise DataError(
             "nobody said where the images are.",
             remedy=Remedy("data_root", "DIR", "or RESCLI_DATA=DIR"),
+            page="no-images-where-they-are-looked-for",
         )
     try:
         return Path(given).expanduser()

@@ -229,6 +229,7 @@ def _require_test(operand: Operand, root: Path | None) -> None:
             f"{', '.join(there)}.",
             hint="put images of each class into test/CLASS beside train and val, or evaluate each "
             "run by itself",
+            page="no-images-where-they-are-looked-for",
         )
 
 

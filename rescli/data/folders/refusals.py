@@ -51,7 +51,9 @@ def check_folder(root: Path) -> None:
     if os.path.isfile(root) and is_archive(root.name):
         raise refused(f"{root} is an archive.", hint="unpack it, and name the folder that it was unpacked to")
     what = "not a folder" if os.path.exists(root) else "no such folder"
-    raise refused(f"{what}: {root}", hint="name the folder of class folders")
+    raise DataError(
+        f"{what}: {root}", hint="name the folder of class folders", page="no-images-where-they-are-looked-for"
+    )
 
 
 def named_folder(root: Path, split: str, name: str, folders: list[str]) -> Path:

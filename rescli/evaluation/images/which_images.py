@@ -57,6 +57,7 @@ def choose_split(
     raise kind(
         f"{dataset.kind} has no images for {' or '.join(wanted)}; it has {', '.join(there) or 'none'}.",
         remedy=remedies,
+        page="no-images-where-they-are-looked-for",
     )
 
 
