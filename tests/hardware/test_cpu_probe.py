@@ -8,15 +8,22 @@ from rescli.hardware.cpu_probe import bf16_pays_off
 
 
 @pytest.mark.parametrize(
-    ("fp32", "bf16", "expected", "tries"),
+    ("claimed", "fp32", "bf16", "expected", "tries"),
     [
-        ([5.0, 2.0, 2.0], [9.0, 1.0, 1.0], True, 6),  # the fastest counts: the first had to be compiled
-        ([2.0, 2.0, 2.0], [1.9, 1.8, 1.7], False, 6),
-        ([1.0], [9.0], False, 2),
+        (True, [5.0, 2.0, 2.0], [9.0, 1.0, 1.0], True, 6),  # the first had to be compiled
+        (False, [2.0, 2.0, 2.0], [1.9, 1.8, 1.7], False, 6),
+        (False, [1.0], [9.0], False, 2),
+        (True, [2.0] * 12, [*[1.9] * 11, 1.0], True, 24),  # another program met all but the last
+        (True, [2.0] * 12, [1.9] * 12, False, 24),  # it is tried, not believed
     ],
 )
 def test_decides_by_the_fastest_of_each_and_gives_up_where_it_is_emulated(
-    monkeypatch: pytest.MonkeyPatch, fp32: list[float], bf16: list[float], expected: bool, tries: int
+    monkeypatch: pytest.MonkeyPatch,
+    claimed: bool,
+    fp32: list[float],
+    bf16: list[float],
+    expected: bool,
+    tries: int,
 ) -> None:
     left = {torch.float32: list(fp32), torch.bfloat16: list(bf16)}
     asked: list[torch.dtype] = []
@@ -27,6 +34,7 @@ def test_decides_by_the_fastest_of_each_and_gives_up_where_it_is_emulated(
         return left[dtype].pop(0)
 
     monkeypatch.setattr(cpu_probe, "_seconds", seconds)
+    monkeypatch.setattr(cpu_probe, "claims_bf16", lambda: claimed)
     threads = torch.get_num_threads()
     assert bf16_pays_off.__wrapped__() is expected
     assert len(asked) == tries
