@@ -70,7 +70,7 @@ def look_at_software() -> Part:
     there = ", ".join(name for name, whole in extras.items() if whole) or "none"
     lacking = [name for name, whole in extras.items() if not whole]
     if lacking:
-        text = f"extras: {there}; not installed: {', '.join(lacking)}, which export and rare formats use"
+        text = f"extras: {there}; not installed: {', '.join(lacking)}, for exports and photographs in HEIC"
         findings.append(Finding("ok", text, hint=f"where they are wanted: {install_command(lacking[0])}"))
     else:
         findings.append(Finding("ok", f"extras: {there}"))
