@@ -36,9 +36,12 @@ NOT_HERE = {
     "runs/evaluating/known_results.py results": "typed in test_exports.py, of an error made elsewhere",
     "runs/in_place.py resume": "of a run that is moved while it trains, in tests/runs/test_drive.py",
     "runs/stored_record.py resume": "of Python: commands go on without the record",
+    "studies/evidence/incoming.py precision": "typed in tests/cli/test_reproduce_import.py",
     "studies/queue.py runs": "of a run that another process trains, in tests/studies/test_queue.py",
     "training/fit.py precision": "needs more than a thousand iterations",
     "workflows/compare.py compare": "trains two nets on CIFAR-10",
+    "workflows/reproduce.py budget": "what was given, in tests/cli/test_reproduce_import.py",
+    "workflows/reproduce.py dry_run": "what was given, in tests/cli/test_reproduce_import.py",
     "workflows/trust/verify_resume.py iterations": "of iterations too few to be killed in",
 }
 """Remedies that no test here reaches, and why."""
