@@ -9,9 +9,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from launchers import silent_launcher
 
 from rescli.cli import launch
 from rescli.cli.remedies import as_flag
@@ -142,26 +144,12 @@ def test_a_process_that_does_not_answer_a_signal_ends_them_all(
     """As one that was stopped, or hangs on a disk: the other waits for it where no signal is heard."""
     sent: list[int] = []
 
-    class Hanging:
-        stdin = io.BytesIO()
-
-        def __init__(self, *_: object, env: dict[str, str], **__: object) -> None:
-            for name in ("listens-0", "listens-1", "heard-1"):
-                Path(env["RESCLI_OUTCOME"]).with_name(name).touch()
-
-        def wait(self, timeout: float | None = None) -> int:
-            if not sent and timeout is not None:
-                os.kill(os.getpid(), signal.SIGTERM)
-                raise subprocess.TimeoutExpired("launcher", timeout)
-            return 1
-
-        def kill(self) -> None: ...
-
-        def send_signal(self, number: int) -> None:
-            sent.append(number)
+    def one_answers(env: Mapping[str, str]) -> None:
+        for name in ("listens-0", "listens-1", "heard-1"):
+            Path(env["RESCLI_OUTCOME"]).with_name(name).touch()
 
     (tmp_path / "record.json").write_text('{"results": {}, "last_saved_iteration": 40}')
-    monkeypatch.setattr(subprocess, "Popen", Hanging)
+    monkeypatch.setattr(subprocess, "Popen", silent_launcher(sent, one_answers))
     monkeypatch.setattr(processes, "_HEARING_SECONDS", 0.0)
     with pytest.raises(
         Interrupted, match=r"process 0 of 2 did not answer within .* of iteration 40"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import signal
 import subprocess
@@ -10,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from launchers import silent_launcher
 
 from rescli.cli.train import processes
 from rescli.cli.train.passed_signals import noting_signals
@@ -48,24 +48,7 @@ def test_where_no_file_can_be_written_the_processes_get_the_signal(tmp_path: Pat
 
 def test_without_the_folder_the_launcher_ends_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     sent: list[int] = []
-
-    class AtWork:
-        stdin = io.BytesIO()
-
-        def __init__(self, *_: object, **__: object) -> None: ...
-
-        def wait(self, timeout: float | None = None) -> int:
-            if not sent and timeout is not None:
-                os.kill(os.getpid(), signal.SIGTERM)
-                raise subprocess.TimeoutExpired("launcher", timeout)
-            return 1
-
-        def kill(self) -> None: ...
-
-        def send_signal(self, number: int) -> None:
-            sent.append(number)
-
-    monkeypatch.setattr(subprocess, "Popen", AtWork)
+    monkeypatch.setattr(subprocess, "Popen", silent_launcher(sent))
     launcher = Launcher(2)
     launcher._outcome.parent.rmdir()
     with pytest.raises(Interrupted, match=r"^SIGTERM: stopped before the processes began; no state"):
