@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from house import TREES, strings
+from house import TREES, constants, strings
 
 from rescli import errors, handbook, installation
 from rescli.cli.output.epilogs import PAGES
@@ -45,13 +45,7 @@ def _named() -> Iterator[tuple[str, str]]:
         if issubclass(found, RescliError) and found.usual_page is not None:
             yield found.__name__, found.usual_page
     for module, tree in TREES.items():
-        constants = {
-            target.id: node.value.value
-            for node in tree.body
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
-            for target in node.targets
-            if isinstance(target, ast.Name)
-        }
+        named = constants(tree)
         for node in ast.walk(tree):
             if not isinstance(node, ast.Call):
                 continue
@@ -59,7 +53,7 @@ def _named() -> Iterator[tuple[str, str]]:
             if isinstance(node.func, ast.Name) and node.func.id == "on_page":
                 given.append(node.args[0])
             for value in given:
-                name = constants.get(value.id) if isinstance(value, ast.Name) else None
+                name = named.get(value.id) if isinstance(value, ast.Name) else None
                 if isinstance(value, ast.Constant) and value.value is not None:
                     name = value.value
                 if name is not None:

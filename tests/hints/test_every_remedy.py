@@ -7,6 +7,8 @@ import re
 import tomllib
 from pathlib import Path
 
+from house import constants
+
 from rescli import registry
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,13 +72,7 @@ def typed() -> set[str]:
         if path == Path(__file__):
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        names = {
-            target.id: node.value.value
-            for node in tree.body
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
-            for target in node.targets
-            if isinstance(target, ast.Name)
-        }
+        names = constants(tree)
         for node in ast.walk(tree):
             if isinstance(node, ast.JoinedStr):
                 text = "".join(

@@ -145,3 +145,14 @@ def strings(tree: ast.AST) -> Iterator[tuple[int, str, bool]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.lineno, node.value, id(node) in alone
+
+
+def constants(tree: ast.Module) -> dict[str, object]:
+    """Names that a module gives to constants at its top, and those."""
+    return {
+        target.id: node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
