@@ -11,7 +11,7 @@ from types import FrameType
 from rescli.cli.launch import hearing_the_command
 from rescli.cli.output.messages import say
 from rescli.hardware.stop_signals import STOP_SIGNALS
-from rescli.workflows.running.stopping import StopFlag
+from rescli.workflows.running.stopping import StopFlag, handled
 from rescli.workflows.running.stopping import stop_requested as stop_silently
 
 __all__ = ["StopFlag", "Terminated", "ending_in_order", "stop_requested"]
@@ -39,15 +39,8 @@ def ending_in_order() -> Iterator[None]:
         raise Terminated(signal.Signals(number).name)
 
     unheeded = (signal.SIG_DFL, signal.default_int_handler)
-    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-    numbers = [number for number, handler in before.items() if handler in unheeded]
-    for number in numbers:
-        signal.signal(number, interrupt)
-    try:
+    with handled([number for number in STOP_SIGNALS if signal.getsignal(number) in unheeded], interrupt):
         yield
-    finally:
-        for number in numbers:
-            signal.signal(number, before[number])
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from types import FrameType
 
 from rescli.cli.launch import LISTENS
 from rescli.hardware.stop_signals import STOP_SIGNALS
-from rescli.workflows.running.stopping import DOUBLE_TAP_SECONDS
+from rescli.workflows.running.stopping import DOUBLE_TAP_SECONDS, handled
 
 __all__ = ["Signals", "listeners", "noting_signals"]
 
@@ -72,9 +72,5 @@ def noting_signals() -> Iterator[Signals]:
     """Within the block each signal is noted and ends nothing; what is ignored stays ignored."""
     signals = Signals()
     numbers = [number for number in STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, signals.note) for number in numbers}
-    try:
+    with handled(numbers, signals.note):
         yield signals
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

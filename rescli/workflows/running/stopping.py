@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from queue import SimpleQueue
 from types import FrameType
@@ -18,7 +18,7 @@ from typing import Protocol, TypeVar
 from rescli.errors import Interrupted
 from rescli.hardware.stop_signals import FROM_PEOPLE, STOP_SIGNALS
 
-__all__ = ["Stop", "StopFlag", "StopFromSink", "stop_on_interrupt", "stop_requested"]
+__all__ = ["Stop", "StopFlag", "StopFromSink", "handled", "stop_on_interrupt", "stop_requested"]
 
 E = TypeVar("E")
 
@@ -155,6 +155,23 @@ class StopFromSink:
 
 
 @contextmanager
+def handled(
+    numbers: Iterable[signal.Signals], handler: Callable[[int, FrameType | None], None]
+) -> Iterator[None]:
+    """Within the block these signals call the handler; after it, whoever handled them before does again.
+
+    Raises:
+        ValueError: this is not the main thread, in which alone Python handles signals.
+    """
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
+@contextmanager
 def stop_requested(tell: Callable[[str], None] | None = None) -> Iterator[StopFlag]:
     """Let signals set a flag for as long as the block lasts; a second SIGINT, later, ends it at once.
 
@@ -171,13 +188,8 @@ def stop_requested(tell: Callable[[str], None] | None = None) -> Iterator[StopFl
         return
     with _telling(tell) as tell_later:
         flag = StopFlag(tell_later)
-        numbers = [*filter(_may_be_handled, STOP_SIGNALS)]
-        before = {number: signal.signal(number, flag.on_signal) for number in numbers}
-        try:
+        with handled(filter(_may_be_handled, STOP_SIGNALS), flag.on_signal):
             yield flag
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def _may_be_handled(number: signal.Signals) -> bool:
