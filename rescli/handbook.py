@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 from rescli.installation import shipped
@@ -66,5 +67,7 @@ def headings(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for written in _HEADING.findall(_FENCE.sub("", text)):
         heading = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", written).replace("`", "")
-        found.setdefault(re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-"), heading)
+        slug = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        later = (f"{slug}-{number}" for number in count(1))
+        found[next(anchor for anchor in chain([slug], later) if anchor not in found)] = heading
     return found

@@ -265,3 +265,7 @@ class TestFound:
         (tmp_path / SYMPTOMS).write_bytes(b"# \xff\n")
         monkeypatch.setattr(handbook, "shipped", lambda _folder: tmp_path)
         assert find_section("x") is None
+
+
+def test_a_heading_that_comes_again_has_a_number() -> None:
+    assert list(headings("# A\n## A\n```\n# no\n```\n## A\n## [B](c.md)!\n")) == ["a", "a-1", "a-2", "b"]

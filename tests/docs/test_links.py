@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from rescli.handbook import headings
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
     *(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")),
@@ -31,7 +33,6 @@ HOSTS = {
 
 LINK = re.compile(r"""\]\(([^)\s]+)\)|\b(?:src|href)="([^"]+)\"""")
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
-HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
 
 
 def _name(page: Path) -> str:
@@ -43,14 +44,7 @@ def _prose(page: Path) -> str:
 
 
 def _anchors(page: Path) -> set[str]:
-    """The anchors that GitHub gives to the headings of a page."""
-    anchors: set[str] = set()
-    for heading in HEADING.findall(_prose(page)):
-        plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()
-        slug = re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
-        repeated = sum(anchor == slug or anchor.startswith(f"{slug}-") for anchor in anchors)
-        anchors.add(slug if slug not in anchors else f"{slug}-{repeated}")
-    return anchors
+    return set(headings(page.read_text(encoding="utf-8")))
 
 
 def _targets(page: Path) -> list[str]:
