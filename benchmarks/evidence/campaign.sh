@@ -38,6 +38,21 @@ for seed in 0 1 2; do
   step "peer-seed$seed" python "$here/peer_akamaster.py" "$peer" --seed $seed --state peer \
     --json "peer/seed$seed.json"
 done
+early() { # PRECISION SEED: the first iterations of resnet-56, to see how far chance alone carries them
+  local run=early/$1-seed$2
+  if [ -e "$run/record.json" ]; then
+    rescli train --resume "$run"
+  else
+    rescli train he2015/resnet-56 --precision "$1" --seed "$2" --out "$run" --set iterations=500 \
+      --set 'schedule.milestones=[400]' --set schedule.gamma=1.0
+  fi
+}
+for seed in 1 2 3; do
+  step "early-fp32-seed$seed" early fp32 "$seed"
+done
+step early-bf16-seed0 early bf16 0
+step gradients python "$here/gradients.py" runs/cifar10-resnet-56-seed0-*/checkpoints/last.safetensors \
+  --json gradients.json
 step seeds rescli compare he2015/resnet-20 he2015/plain-20 --seeds 3 "${short[@]}" --out seeds
 step table6 rescli reproduce table6 --only resnet-20 --set precision=fp32 --runs runs --out table6
 step fig6 rescli reproduce fig6 --only plain-20 --set precision=fp32 --runs runs --out fig6

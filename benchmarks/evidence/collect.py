@@ -3,8 +3,9 @@
     python benchmarks/evidence/collect.py SCRATCH_DIR
 
 Of each run its record, spec, metrics (compressed) and curves; of each comparison its numbers and pictures;
-the journal of what was begun and stopped when; and peer.json, another project's training beside ours with
-Welch's test. What is not finished is copied as it stands: its record says how far it is.
+the gradients beside float64's; the journal of what was begun and stopped when; and peer.json, another
+project's training beside ours with Welch's test. What is not finished is copied as it stands: its record
+says how far it is.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ def keep(sources: list[Path], folder: Path) -> None:
 
 
 def keep_run(run: Path, folder: Path) -> None:
+    if not (run / "metrics.jsonl").exists():
+        return
     keep([run / name for name in ("record.json", "spec.toml", "curves.png")], folder)
     packed = gzip.compress((run / "metrics.jsonl").read_bytes(), mtime=0)
     (folder / "metrics.jsonl.gz").write_bytes(packed)
@@ -76,13 +79,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("scratch", type=Path)
     scratch: Path = parser.parse_args().scratch
-    for run in sorted((scratch / "runs").iterdir()):
-        if (run / "metrics.jsonl").exists():
-            keep_run(run, RESULTS / "runs" / run.name)
+    for folder in ("runs", "early"):
+        for run in sorted((scratch / folder).glob("*")):
+            keep_run(run, RESULTS / folder / run.name)
     for name in ("degradation", "seeds"):
         if (scratch / name / "compare.json").exists():
             keep([scratch / name / file for file in ("compare.json", *PICTURES)], RESULTS / name)
-    keep([scratch / "journal.jsonl"], RESULTS)
+    keep([scratch / "journal.jsonl", scratch / "gradients.json"], RESULTS)
     peers = [read(path) for path in sorted((scratch / "peer").glob("seed*.json"))]
     for peer in peers:
         write(RESULTS / "peer" / f"seed{peer['seed']}.json", peer)

@@ -10,58 +10,20 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from evidence_chance import crossing, early, gradients
+from evidence_results import DOCS, EVIDENCE, WHOLE, net_of, read, records, seed_of, table
+
 from rescli.durations import format_seconds
 from rescli.plurals import counted
-from rescli.spec.load import load_spec
 from rescli.studies.paper_items import paper_item
 
-DOCS = Path(__file__).resolve().parents[1]
-RESULTS = DOCS.parent / "benchmarks" / "results"
-EVIDENCE = RESULTS / "evidence"
 PAGE = DOCS / "numbers" / "evidence.md"
-PRESET = "he2015/base"
-WHOLE = load_spec(PRESET).iterations
-"""Iterations of the paper's schedule on CIFAR-10 (section 4.2)."""
-
-
-def read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-
-
-def records() -> list[dict[str, Any]]:
-    """Of all runs, those of the GPU too, each with the length of its schedule as ``iterations``."""
-    found = []
-    for path in sorted((*RESULTS.glob("h200/*-record.json"), *EVIDENCE.glob("runs/*/record.json"))):
-        record = read(path)
-        record["iterations"] = WHOLE
-        if (spec := path.with_name("spec.toml")).exists():
-            lines = spec.read_text(encoding="utf-8").splitlines()
-            record["iterations"] = int(
-                next(line for line in lines if line.startswith("iterations")).split()[-1]
-            )
-        found.append(record)
-    return found
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(head)} |"
-    yield f"|{'---|' * len(head)}"
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
-
-
-def net_of(record: dict[str, Any]) -> str:
-    return str(record["name"]).split("-seed")[0].removeprefix("cifar10-")
-
-
-def seed_of(record: dict[str, Any]) -> str:
-    return str(record["name"]).rpartition("-seed")[2]
 
 
 def state(record: dict[str, Any]) -> str:
@@ -212,6 +174,9 @@ def page() -> str:
         ("WHOLE", list(whole_schedule(found))),
         ("PEER", list(beside_another(found))),
         ("DEGRADATION", list(degradation(found))),
+        ("EARLY", list(early())),
+        ("GRADIENTS", list(gradients())),
+        ("CROSSING", list(crossing())),
         ("INTERRUPTIONS", list(interruptions(found))),
         ("NOT MEASURED", list(not_measured(found))),
     ]

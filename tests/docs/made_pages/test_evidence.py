@@ -12,9 +12,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_the_page_is_made_of_the_results() -> None:
+def test_the_page_is_made_of_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
     if not (ROOT / "benchmarks" / "results").is_dir():
         pytest.skip("the results are not part of the source distribution")
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "scripts"))
     script = runpy.run_path(str(ROOT / "docs" / "scripts" / "evidence.py"))
     page = (ROOT / "docs" / "numbers" / "evidence.md").read_text(encoding="utf-8")
     assert page == script["page"](), "run: python docs/scripts/evidence.py"
