@@ -18,11 +18,16 @@ from typing import Any
 
 from evidence_chance import crossing, early, gradients
 from evidence_results import DOCS, EVIDENCE, WHOLE, net_of, read, records, seed_of, table
+from pictures import IMG, note
 
 from rescli.durations import format_seconds
 from rescli.plurals import counted
 from rescli.studies.paper_items import paper_item
 
+SHORT = (
+    "rescli compare he2015/resnet-20 he2015/plain-20 he2015/resnet-56 he2015/plain-56 --precision fp32 "
+    "--set iterations=4000 --set 'schedule.milestones=[2000,3000]'"
+)
 PAGE = DOCS / "numbers" / "evidence.md"
 
 
@@ -177,6 +182,7 @@ def page() -> str:
         ("EARLY", list(early())),
         ("GRADIENTS", list(gradients())),
         ("CROSSING", list(crossing())),
+        ("SHORT", [SHORT]),
         ("INTERRUPTIONS", list(interruptions(found))),
         ("NOT MEASURED", list(not_measured(found))),
     ]
@@ -190,7 +196,9 @@ def main() -> None:
     PAGE.write_text(page(), encoding="utf-8")
     picture = EVIDENCE / "degradation" / "curves.png"
     if picture.exists():
-        shutil.copyfile(picture, DOCS / "img" / "degradation-cifar10.png")
+        shutil.copyfile(picture, IMG / "degradation-cifar10.png")
+        compared = [r for r in records() if r["iterations"] == 4000 and seed_of(r) == "0"]
+        note("degradation-cifar10.png", SHORT, max(compared, key=lambda record: str(record["updated"])))
 
 
 if __name__ == "__main__":
