@@ -162,11 +162,15 @@ class _Lines:
         self._newest = Newest()
         self._verdict = verdict
         self._printed = time.monotonic()
+        self._seconds_per_step = 0.0
 
     def __call__(self, event: Event) -> None:
+        before = self._newest.metrics
         self._newest.update(event)
-        if isinstance(event, MetricsReady) and (sentence := self._verdict(event)):
-            self._say(sentence)
+        if isinstance(event, MetricsReady):
+            self._seconds_per_step = _seconds_per_step(before, event)
+            if sentence := self._verdict(event):
+                self._say(sentence)
         if isinstance(event, StepDone | MetricsReady):
             # A line is due at some step, but only some steps bring metrics: it says the newest there are.
             last = isinstance(event, MetricsReady) and event.step == self._total_steps
@@ -190,14 +194,20 @@ class _Lines:
             self._say(at)
             return
         waited = waited_text(newest)
-        remaining = (self._total_steps - step) * newest.train_seconds / newest.step
         self._say(
             f"{at}  epoch {newest.epoch:7.2f}  lr {newest.lr:<7g} "
             f"loss {newest.loss:.4f}  train error {newest.top1_error:6.2f} %  "
             f"{newest.images_per_second:,.0f} img/s  "
             + (f"waited {waited}  " if waited is not None else "")
-            + f"ETA {format_seconds(remaining)}"
+            + f"ETA {format_seconds((self._total_steps - step) * self._seconds_per_step)}"
         )
+
+
+def _seconds_per_step(before: MetricsReady | None, newest: MetricsReady) -> float:
+    """Of the newest window, since the machine may have been busier before; of the run while there is one."""
+    if before is None or newest.images_per_second == 0:
+        return newest.train_seconds / newest.step
+    return newest.num_images / newest.images_per_second / (newest.step - before.step)
 
 
 def _engine(event: EngineChosen) -> str:

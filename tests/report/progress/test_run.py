@@ -103,6 +103,18 @@ def test_a_line_that_is_due_at_a_step_says_the_newest_numbers(
         assert line.endswith(f"loss 2.0000  train error  80.00 %  10 img/s  ETA {left}")
 
 
+def test_the_time_left_is_told_by_the_newest_window(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that was busy for hours and is free again says so at the next window."""
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    busy = MetricsReady(100, 0.5, 0.1, 2.0, 80.0, 100, 0.1, 1000.0)
+    free = MetricsReady(120, 0.6, 0.1, 2.0, 80.0, 40, 10.0, 1004.0)
+    first, second = _shown(capsys, busy, free).splitlines()
+    assert first.endswith("ETA 16 min 40 s")  # of the run so far: where its window began is not known
+    assert second.endswith("10 img/s  ETA 16.0 s")  # 80 iterations of 2 images each
+
+
 def test_a_validation_that_takes_long_says_how_far_it_is(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
