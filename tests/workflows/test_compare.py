@@ -119,6 +119,8 @@ def test_a_keyboard_interrupt_from_a_sink_saves_and_the_same_call_goes_on(here, 
     with pytest.raises(Interrupted) as stopped:
         short(on_event=impatient)
     assert stopped.value.clean
+    assert not stopped.value.remedies  # a resume of the one run would leave the others
+    assert stopped.value.hint == "the same command goes on where it stopped"
     records = sorted((here / "runs").glob("*/record.json"))
     assert [json.loads(record.read_text())["status"] for record in records] == statuses
     if statuses == ["interrupted"]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from rescli.durations import parse_seconds
-from rescli.errors import RescliError, UsageError
+from rescli.errors import Interrupted, RescliError, UsageError
 from rescli.evaluation.logits.cache import LogitsCache
 from rescli.hardware.launcher import launched, num_ranks
 from rescli.hardware.numerics import choose_device
@@ -39,6 +39,17 @@ def as_seconds(budget: str | float | None) -> float | None:
         UsageError: it is no duration.
     """
     return parse_seconds(str(budget)) if budget is not None else None
+
+
+@contextmanager
+def _going_on_together() -> Iterator[None]:
+    """Within the block, what is stopped names the way to go on with all runs, not with one of them."""
+    try:
+        yield
+    except Interrupted as error:
+        raise Interrupted(
+            str(error), hint="the same command goes on where it stopped", clean=error.clean, page=error.page
+        ) from error
 
 
 @contextmanager
@@ -131,7 +142,7 @@ class Study:
                 hint="begin it without a launcher; if the variable was left over, unset WORLD_SIZE",
                 page="port-in-use-or-world_size-left-over",
             )
-        with self.stopping() as stop:
+        with _going_on_together(), self.stopping() as stop:
             asked = StopFromSink(stop)
             told = asked.watching(self.on_event)
             queue = RunQueue(self.data_root, self.device, told, asked, asked.interrupting, self.threads)
