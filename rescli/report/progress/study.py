@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rescli.durations import format_seconds
 from rescli.plurals import counted
-from rescli.report.progress.counting import Count, counting_bar
+from rescli.report.progress.counting import Count, counting_bar, counting_lines
 from rescli.report.progress.image_wait import PACK
 from rescli.report.progress.queue import Progress, queue_progress
 from rescli.report.progress.screen import Drawing, Lines, choose_screen
@@ -103,7 +103,9 @@ class _Study:
         if event.total == 0:
             self._training.close()
             self._screen.say("testing ...")
-            if not isinstance(self._screen, Lines):
+            if isinstance(self._screen, Lines):
+                self._show_views = counting_lines(say=self._screen.say)
+            else:
                 self._show_views = self._stack.enter_context(counting_bar(self._screen))
         elif self._show_views is not None:
             self._show_views(event.done, event.total)

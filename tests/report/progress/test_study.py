@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rescli.report.progress import counting
 from rescli.report.progress.study import study_progress
 from rescli.spec.load import load_spec
 from rescli.studies import events
@@ -89,6 +90,17 @@ def test_nothing_is_shown_in_a_script_unless_it_is_wanted(
     lines = capsys.readouterr().err.splitlines()
     assert lines[-2:] == ["it diverged", "testing ..."]
     assert "shapes-resnet-44-seed0: from iteration 50 of 200" in lines
+
+
+def test_lines_say_how_far_a_long_test_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four nets on the images of CIFAR-10 take minutes on a CPU."""
+    monkeypatch.setattr(counting, "LINE_SECONDS", 0.0)
+    with study_progress(True) as sink:
+        sink(events.Testing())
+        sink(events.Testing(12800, 45000))
+    assert capsys.readouterr().err.splitlines() == ["testing ...", "12800/45000 views"]
 
 
 def test_quiet_tells_what_went_wrong(
