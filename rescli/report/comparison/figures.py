@@ -21,6 +21,8 @@ _WINDOWS = 120
 
 _COLORS = ("#1d4e89", "#d1495b", "#2f8f5b", "#e08e1b", "#7b4ea3", "#3aa6b9", "#8a6d3b", "#555555")
 
+_KIND_NAMES = {"plain": "plain nets", "resnet": "ResNets"}
+
 
 def curves_figure(nets: Sequence[NetCurves], *, title: str | None = None) -> Figure:
     """Training error dashed, validation error bold, against iterations; one colour per depth.
@@ -44,7 +46,7 @@ def curves_figure(nets: Sequence[NetCurves], *, title: str | None = None) -> Fig
         color = _COLORS[place % len(_COLORS)]
         highest = max(highest, _draw(panels[kinds.index(_kind(net))], net, color))
     for axes, kind in zip(panels, kinds, strict=True):
-        axes.set(title=f"{kind} nets", xlabel="iterations", xlim=(0, None))
+        axes.set(title=_KIND_NAMES.get(kind, f"{kind} nets"), xlabel="iterations", xlim=(0, None))
         axes.grid(alpha=0.25)
         show_legend(axes)
     panels[0].set(ylabel="error (%): training dashed, validation bold", ylim=(0, min(100.0, 1.08 * highest)))

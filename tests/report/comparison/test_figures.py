@@ -22,7 +22,7 @@ def test_plain_and_residual_nets_stand_side_by_side_one_colour_a_depth():
         for name, end in (("plain-20", 10), ("plain-56", 20), ("resnet-20", 9), ("resnet-56", 5))
     ]
     plain, resnet = curves_figure(nets).axes
-    assert [axes.get_title() for axes in (plain, resnet)] == ["plain nets", "resnet nets"]
+    assert [axes.get_title() for axes in (plain, resnet)] == ["plain nets", "ResNets"]
     assert plain.get_ylim() == resnet.get_ylim()
     colors = [[line.get_color() for line in axes.lines] for axes in (plain, resnet)]
     assert colors[0] == colors[1]
