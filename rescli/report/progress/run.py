@@ -204,7 +204,7 @@ class _Lines:
 
 
 def _seconds_per_step(before: MetricsReady | None, newest: MetricsReady) -> float:
-    """Of the newest window, since the machine may have been busier before; of the run while there is one."""
+    """What the newest window took, since the machine may have been busier before; at first the run's mean."""
     if before is None or newest.images_per_second == 0:
         return newest.train_seconds / newest.step
     return newest.num_images / newest.images_per_second / (newest.step - before.step)
