@@ -8,7 +8,6 @@ Nothing is filled in: a run that is not finished is shown with its iteration.
 from __future__ import annotations
 
 import json
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
@@ -18,7 +17,7 @@ from typing import Any
 
 from evidence_chance import crossing, early, gradients
 from evidence_results import DOCS, EVIDENCE, WHOLE, net_of, read, records, seed_of, table
-from pictures import IMG, note
+from pictures import note, with_few_colours
 
 from rescli.durations import format_seconds
 from rescli.plurals import counted
@@ -120,7 +119,7 @@ def degradation(found: list[dict[str, Any]]) -> Iterator[str]:
     yield " ".join(compared["summary"])
     yield ""
     yield (
-        "![Error against iterations on CIFAR-10, plain nets on the left, ResNets on the right]"
+        "![Error against iterations on CIFAR-10, ResNets on the left, plain nets on the right]"
         "(../img/degradation-cifar10.png)"
     )
 
@@ -196,7 +195,7 @@ def main() -> None:
     PAGE.write_text(page(), encoding="utf-8")
     picture = EVIDENCE / "degradation" / "curves.png"
     if picture.exists():
-        shutil.copyfile(picture, IMG / "degradation-cifar10.png")
+        with_few_colours(picture, "degradation-cifar10.png")
         compared = [r for r in records() if r["iterations"] == 4000 and seed_of(r) == "0"]
         note("degradation-cifar10.png", SHORT, max(compared, key=lambda record: str(record["updated"])))
 

@@ -33,9 +33,14 @@ def rescli(command: str, folder: Path) -> None:
     subprocess.run([sys.executable, "-m", "rescli", *words], cwd=folder, check=True)
 
 
+def with_few_colours(source: Path, name: str) -> None:
+    """Copy a picture into docs/img."""
+    Image.open(source).convert("RGB").quantize(COLOURS).save(IMG / name, optimize=True)
+
+
 def keep(source: Path, name: str, made_by: str, comparison: Path) -> None:
     """A picture of few colours, and the note of where it comes from."""
-    Image.open(source).convert("RGB").quantize(COLOURS).save(IMG / name, optimize=True)
+    with_few_colours(source, name)
     records = [
         json.loads(path.read_text(encoding="utf-8")) for path in comparison.glob("../runs/*/record.json")
     ]

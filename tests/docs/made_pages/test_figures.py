@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -91,12 +92,6 @@ class TestOfTheTour:
         assert f"({first['plain-44']:.2f} against {first['plain-14']:.2f} %)" in _page(page)
         assert f"has a lower one, {first['resnet-44']:.2f} %." in _page(page)
 
-    def test_of_one_seed_in_the_readme(self) -> None:
-        text, first = _page("README.md"), {label: errors[0] for label, errors in self._errors().items()}
-        assert f"training images, {first['plain-44']:.1f} % of them wrong;" in text
-        assert f"(14 layers) errs on {first['plain-14']:.1f} %, and" in text
-        assert f"the deep one errs on {first['resnet-44']:.1f} %." in text
-
     def test_with_older_instructions(self) -> None:
         (nets,) = (
             found for key, found in _read(TOUR).items() if key.startswith("fp32, AVX2 only, C kernels")
@@ -112,6 +107,31 @@ class TestOfTheTour:
         )
         assert f"{idle[0]} min {idle[1]} s on two idle cores" in _page("README.md")
         assert f"it took {busy[0]} min {busy[1]} s, with the same numbers" in _page("README.md")
+
+
+class TestOfDegradationOnCifar10:
+    """Four nets at a sixteenth of the paper's schedule."""
+
+    @staticmethod
+    def _rows() -> dict[str, Any]:
+        contenders = _read("evidence/degradation/compare.json")["contenders"]
+        return {row["model"]: row for row in contenders}
+
+    def test_in_the_readme(self) -> None:
+        nets, text = self._rows(), _page("README.md")
+        for net, row in nets.items():
+            assert f"{net} on {row['train_error']['mean']:.2f} %" in text.replace(" errs", "")
+        tests = [
+            nets[net]["test_error"]["mean"] for net in ("plain-20", "plain-56", "resnet-20", "resnet-56")
+        ]
+        assert f"(test images: {', '.join(f'{error:.2f}' for error in tests)} %)" in text
+
+    def test_in_the_table_of_comparing(self) -> None:
+        text = _page("docs/comparing.md")
+        for net, row in self._rows().items():
+            keys = ("train_error", "val_error", "test_error", "best_test_error")
+            figures = " ".join(f"{row[key]['mean']:.2f}" for key in keys)
+            assert re.search(rf"he2015/{net} \S+M \S+M {figures}", text), (net, figures)
 
 
 class TestOfTheRecipes:
