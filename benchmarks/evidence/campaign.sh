@@ -53,6 +53,6 @@ done
 step early-bf16-seed0 early bf16 0
 step gradients python "$here/gradients.py" runs/cifar10-resnet-56-seed0-*/checkpoints/last.safetensors \
   --json gradients.json
-step seeds rescli compare he2015/resnet-20 he2015/plain-20 --seeds 3 "${short[@]}" --out seeds
+step seeds rescli compare he2015/resnet-20 runs/cifar10-plain-20-seed0-* --seeds 3 "${short[@]}" --out seeds
 step table6 rescli reproduce table6 --only resnet-20 --set precision=fp32 --runs runs --out table6
 step fig6 rescli reproduce fig6 --only plain-20 --set precision=fp32 --runs runs --out fig6
