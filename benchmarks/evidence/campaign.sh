@@ -38,7 +38,7 @@ for seed in 0 1 2; do
   step "peer-seed$seed" python "$here/peer_akamaster.py" "$peer" --seed $seed --state peer \
     --json "peer/seed$seed.json"
 done
-early() { # PRECISION SEED: the first iterations of resnet-56, to see how far chance alone carries them
+early() { # PRECISION SEED: the first iterations of resnet-56, to see how much seeds differ
   local run=early/$1-seed$2
   if [ -e "$run/record.json" ]; then
     rescli train --resume "$run"
@@ -53,6 +53,16 @@ done
 step early-bf16-seed0 early bf16 0
 step gradients python "$here/gradients.py" runs/cifar10-resnet-56-seed0-*/checkpoints/last.safetensors \
   --json gradients.json
+# What is compared with resnet-20 does not matter here: compare takes two things or more.
 step seeds rescli compare he2015/resnet-20 runs/cifar10-plain-20-seed0-* --seeds 3 "${short[@]}" --out seeds
+longer() { # PRECISION SEED: one of them for as long as the learning rate of the others is 0.1
+  local run=early/$1-seed$2
+  if [ -e "$run-longer/record.json" ]; then
+    rescli train --resume "$run-longer"
+  else
+    rescli train --resume "$run" --iterations 2000 --out "$run-longer"
+  fi
+}
+step early-longer longer fp32 1
 step table6 rescli reproduce table6 --only resnet-20 --set precision=fp32 --runs runs --out table6
 step fig6 rescli reproduce fig6 --only plain-20 --set precision=fp32 --runs runs --out fig6

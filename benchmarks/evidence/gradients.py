@@ -10,6 +10,7 @@ images, augmented as in training.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -87,6 +88,11 @@ def main() -> None:
         "command": "python benchmarks/evidence/gradients.py CHECKPOINT --json RESULT.json",
         "what": "norm of (gradient - float64's) / norm of float64's, all parameters of resnet-56, CIFAR-10",
         "batch_size": BATCH,
+        "batches": STEPS,
+        "trained_weights": {
+            "run": options.checkpoint.resolve().parents[1].name,
+            "sha256": hashlib.sha256(options.checkpoint.read_bytes()).hexdigest(),
+        },
         "relative_error": errors,
         "device": device_name(Numerics(torch.device("cpu"), "fp32")),
         "versions": {"torch": torch.__version__},

@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from evidence_chance import crossing, early, gradients
+from evidence_chance import crossing, early, first_losses, gradients
 from evidence_results import DOCS, EVIDENCE, WHOLE, net_of, read, records, seed_of, table
 from pictures import note, with_few_colours
 
@@ -111,10 +111,9 @@ def degradation(found: list[dict[str, Any]]) -> Iterator[str]:
     rows = []
     for row in compared["contenders"]:
         run = row["runs"][0]
-        rows.append(
-            (row["label"], f"{run['train_error']:.2f}", f"{run['val_error']:.2f}", f"{run['test_error']:.2f}")
-        )
-    yield from table(("net", "training error in %", "validation error", "test error"), rows)
+        errors = (f"{run[key]:.2f}" for key in ("train_error", "val_error", "test_error"))
+        rows.append((row["label"], *errors, format_seconds(run["train_seconds"])))
+    yield from table(("net", "training error in %", "validation error", "test error", "training"), rows)
     yield ""
     yield " ".join(compared["summary"])
     yield ""
@@ -178,6 +177,7 @@ def page() -> str:
         ("WHOLE", list(whole_schedule(found))),
         ("PEER", list(beside_another(found))),
         ("DEGRADATION", list(degradation(found))),
+        ("FIRST LOSSES", list(first_losses())),
         ("EARLY", list(early())),
         ("GRADIENTS", list(gradients())),
         ("CROSSING", list(crossing())),

@@ -120,7 +120,7 @@ def test_a_keyboard_interrupt_from_a_sink_saves_and_the_same_call_goes_on(here, 
         short(on_event=impatient)
     assert stopped.value.clean
     assert not stopped.value.remedies  # a resume of the one run would leave the others
-    assert stopped.value.hint == "the same command goes on where it stopped"
+    assert stopped.value.hint == "the same command trains what is missing"
     records = sorted((here / "runs").glob("*/record.json"))
     assert [json.loads(record.read_text())["status"] for record in records] == statuses
     if statuses == ["interrupted"]:

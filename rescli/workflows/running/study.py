@@ -48,7 +48,7 @@ def _going_on_together() -> Iterator[None]:
         yield
     except Interrupted as error:
         raise Interrupted(
-            str(error), hint="the same command goes on where it stopped", clean=error.clean, page=error.page
+            str(error), hint="the same command trains what is missing", clean=error.clean, page=error.page
         ) from error
 
 
