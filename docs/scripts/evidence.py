@@ -82,7 +82,9 @@ def beside_another(found: list[dict[str, Any]]) -> Iterator[str]:
         yield from table(("training", "test error in %, mean ± std (seeds)", "each seed"), rows)
         low, high = test["interval95"]
         holds = (
-            "holds 0: the two cannot be told apart" if low <= 0 <= high else "does not hold 0: the two differ"
+            "holds 0: so few seeds cannot tell the two apart"
+            if low <= 0 <= high
+            else "does not hold 0: the two differ"
         )
         yield ""
         yield (
